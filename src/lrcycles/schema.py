@@ -1,0 +1,177 @@
+"""Which keys has a configuration, and of which types? YAML owns the values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+GROUPS = ("baseline", "clr", "controls")
+BOUNDS = "bounds"  # the word that stands for "the value that stage `bounds` chose"
+
+
+class Schedule(StrEnum):
+    constant = "constant"
+    triangular = "triangular"
+
+
+class OptimizerName(StrEnum):
+    adam = "adam"
+    sgd = "sgd"
+    rmsprop = "rmsprop"
+    adagrad = "adagrad"
+    adadelta = "adadelta"
+    nadam = "nadam"
+    adamw = "adamw"
+
+
+class Ramp(StrEnum):
+    linear = "linear"
+    exponential = "exponential"
+
+
+class Rule(StrEnum):
+    smith = "smith"
+
+
+class TrainingSet(StrEnum):
+    split = "split"  # type: ignore[assignment]  # hides str.split, which nothing here calls
+    all = "all"
+
+
+class Backend(StrEnum):
+    tensorflow = "tensorflow"
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class Precision(StrEnum):
+    float32 = "float32"
+    mixed_bfloat16 = "mixed_bfloat16"
+    mixed_float16 = "mixed_float16"
+
+
+class Compile(StrEnum):
+    auto = "auto"
+    xla = "xla"
+    graph = "graph"
+
+
+class SaveModels(StrEnum):
+    all = "all"
+    first_seed = "first_seed"
+    none = "none"
+
+
+@dataclass
+class Data:
+    name: str
+    source: str  # auto, keras, npm, local, sklearn or "module:function"
+    path: str | None
+    sha256: dict[str, str] | None
+    classes: list[str]
+    image_shape: list[int]
+    train_images: int
+    validation_images: int
+    test_images: int
+    split_seed: int
+
+
+@dataclass
+class Model:
+    name: str
+    function: str  # "module:function"
+    arguments: dict[str, Any]
+
+
+@dataclass
+class Optimizer:
+    name: OptimizerName
+    arguments: dict[str, Any]
+
+
+@dataclass
+class RangeTest:
+    ramp: Ramp
+    min_lr: float
+    max_lr: float
+    steps: int
+    seeds: Any  # a count or a list
+    evaluate_every_steps: int
+    heldout_images: int
+    stop_factor: float
+
+
+@dataclass
+class Bounds:
+    rule: Rule
+
+
+@dataclass
+class Train:
+    epochs: int
+    batch_size: int
+    seeds: Any  # a count or a list
+    cycles: int
+    backend: Backend
+    device: Device
+    precision: Precision
+    compile: Compile
+    workers: Any  # auto or a count
+    threads_per_cell: Any  # auto or a count
+    reuse: bool
+    save_models: SaveModels
+
+
+@dataclass
+class Arm:
+    """One way to train; what is None follows `train`."""
+
+    schedule: Schedule
+    base_lr: Any = None  # a rate or `bounds`
+    max_lr: Any = None
+    cycles: int | None = None
+    step_size: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    training_set: TrainingSet = TrainingSet.split
+    continues: str | None = None
+
+
+@dataclass
+class Arms:
+    baseline: dict[str, Arm] = field(default_factory=dict)
+    clr: dict[str, Arm] = field(default_factory=dict)
+    controls: dict[str, Arm] = field(default_factory=dict)
+
+
+@dataclass
+class Published:
+    error_percent: float
+    seconds: float
+
+
+@dataclass
+class Report:
+    margin_percent: float
+    published: dict[str, Published]
+    published_source: str
+
+
+@dataclass
+class Config:
+    """The whole of params.yaml."""
+
+    experiment: str
+    data: Data
+    model: Model
+    optimizer: Optimizer
+    range_test: RangeTest
+    bounds: Bounds
+    train: Train
+    report: Report
+    arms: Arms

@@ -1,0 +1,179 @@
+"""Does each schedule draw the curve its name promises, and refuse what makes no sense?"""
+
+from __future__ import annotations
+
+import doctest
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lrcycles import schedules
+from lrcycles.errors import InputError
+from lrcycles.schedules import (
+    SCHEDULES,
+    constant,
+    cycle_step_size,
+    exponential_ramp,
+    linear_ramp,
+    ramp_table,
+    rate_table,
+    triangular,
+)
+
+
+def published_triangular(step, base_lr, max_lr, step_size):
+    """The formula as the paper prints it, one step at a time."""
+    cycle = math.floor(1 + step / (2 * step_size))
+    x = abs(step / step_size - 2 * cycle + 1)
+    return base_lr + (max_lr - base_lr) * max(0, 1 - x)
+
+
+def test_the_examples_in_the_docstrings_hold():
+    tried = doctest.testmod(schedules)
+    assert tried.attempted >= 7
+    assert tried.failed == 0
+
+
+def test_triangular_draws_straight_lines_between_the_bounds():
+    up = np.linspace(0.1, 1.0, 41)
+    drawn = triangular(np.arange(81), base_lr=0.1, max_lr=1.0, step_size=40)
+    assert_allclose(drawn, np.concatenate([up, up[-2::-1]]))
+
+
+@pytest.mark.parametrize("step_size", [1, 7, 458, 2000])
+def test_triangular_agrees_with_the_formula_of_the_paper(step_size):
+    expected = [published_triangular(s, 0.001, 0.006, step_size) for s in range(3000)]
+    drawn = triangular(np.arange(3000), base_lr=0.001, max_lr=0.006, step_size=step_size)
+    assert_allclose(drawn, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.float32, np.float64])
+def test_a_schedule_keeps_the_shape_of_its_steps_whatever_their_type(dtype):
+    steps = np.arange(6, dtype=dtype).reshape(2, 3)
+    assert_allclose(constant(steps, base_lr=0.5), np.full((2, 3), 0.5))
+    assert_allclose(triangular(steps, base_lr=1.0, max_lr=3.0, step_size=2), [[1, 2, 3], [2, 1, 2]])
+
+
+def test_a_linear_ramp_is_evenly_spaced_from_end_to_end():
+    drawn = linear_ramp(np.arange(9), min_lr=0.1, max_lr=0.9, steps=9)
+    assert_allclose(drawn, np.linspace(0.1, 0.9, 9))
+
+
+def test_an_exponential_ramp_is_evenly_spaced_in_the_logarithm():
+    drawn = exponential_ramp(np.arange(50), min_lr=1e-5, max_lr=1.0, steps=50)
+    assert_allclose(drawn, np.geomspace(1e-5, 1.0, 50))
+
+
+@pytest.mark.parametrize("name", ["linear", "exponential"])
+def test_a_ramp_table_runs_from_min_lr_to_max_lr(name):
+    rates = ramp_table(name, min_lr=1e-5, max_lr=1.0, steps=400)
+    assert rates.dtype == np.float32
+    assert rates.shape == (400,)
+    assert_allclose(rates[[0, -1]], [1e-5, 1.0], rtol=1e-6)
+    assert np.all(np.diff(rates) > 0)
+
+
+def test_half_a_cycle_is_the_whole_part_of_the_steps_over_twice_the_cycles():
+    assert cycle_step_size(2750, 3) == 458
+    assert cycle_step_size(6, 3) == 1
+
+
+def test_a_run_too_short_for_its_cycles_says_what_to_change():
+    with pytest.raises(InputError, match=r"total_steps=5, cycles=3.*train\.epochs"):
+        cycle_step_size(5, 3)
+
+
+def test_whole_cycles_reach_the_peak_once_each_and_end_at_base_lr():
+    rates = rate_table("triangular", total_steps=2750, base_lr=0.001, max_lr=0.006, cycles=3)
+    assert rates.dtype == np.float32
+    assert rates.shape == (2750,)
+    peaks = np.flatnonzero(rates == np.float32(0.006))
+    assert_array_equal(peaks, [458, 3 * 458, 5 * 458])
+    assert_array_equal(rates[6 * 458 :], np.full(2, np.float32(0.001)))
+
+
+def test_steps_left_over_after_the_last_cycle_stay_at_base_lr():
+    rates = rate_table("triangular", total_steps=11, base_lr=1, max_lr=3, cycles=2)
+    assert_array_equal(rates, [1, 2, 3, 2, 1, 2, 3, 2, 1, 1, 1])
+
+
+def test_an_explicit_step_size_longer_than_the_run_never_turns():
+    rates = rate_table("triangular", total_steps=300, base_lr=0.001, max_lr=0.006, step_size=2000)
+    assert_allclose(rates, 0.001 + 0.0000025 * np.arange(300), rtol=1e-6)
+
+
+def test_an_explicit_step_size_runs_on_past_the_last_whole_cycle():
+    rates = rate_table("triangular", total_steps=7, base_lr=1, max_lr=3, step_size=2)
+    assert_array_equal(rates, [1, 2, 3, 2, 1, 2, 3])
+
+
+def test_a_constant_table_holds_one_rate():
+    assert_array_equal(
+        rate_table("constant", total_steps=3, base_lr=0.001), np.full(3, 0.001, np.float32)
+    )
+
+
+def test_bounds_in_the_wrong_order_are_named_in_the_error():
+    with pytest.raises(
+        InputError, match=r"^need 0 < base_lr < max_lr, got base_lr=0\.1, max_lr=0\.01$"
+    ):
+        rate_table("triangular", total_steps=9, base_lr=0.1, max_lr=0.01, cycles=1)
+
+
+def test_equal_bounds_are_refused():
+    with pytest.raises(InputError, match=r"base_lr=0\.1, max_lr=0\.1"):
+        rate_table("triangular", total_steps=9, base_lr=0.1, max_lr=0.1, cycles=1)
+
+
+@pytest.mark.parametrize("bad", [0, -0.1, math.nan, math.inf, 1e-60])
+def test_a_rate_that_is_no_positive_finite_number_is_refused(bad):
+    with pytest.raises(InputError, match="need base_lr to be a positive finite number"):
+        rate_table("constant", total_steps=3, base_lr=bad)
+
+
+def test_an_unknown_schedule_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"unknown schedule 'cosine'.*constant, triangular"):
+        rate_table("cosine", total_steps=3, base_lr=0.1)
+
+
+def test_an_unknown_ramp_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"unknown ramp 'steep'.*exponential, linear"):
+        ramp_table("steep", min_lr=0.1, max_lr=1, steps=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cycles": 1}, "needs max_lr"),
+        ({"max_lr": 1.0}, "either cycles or step_size"),
+        ({"max_lr": 1.0, "cycles": 1, "step_size": 2}, "either cycles or step_size"),
+        ({"max_lr": 1.0, "cycles": 0}, "need cycles to be a whole number >= 1, got cycles=0"),
+        ({"max_lr": 1.0, "step_size": 2.5}, r"need step_size .* got step_size=2\.5"),
+    ],
+)
+def test_a_triangle_without_its_settings_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        rate_table("triangular", total_steps=9, base_lr=0.1, **settings)
+
+
+def test_a_constant_schedule_refuses_settings_it_would_ignore():
+    with pytest.raises(InputError, match=r"got max_lr=0\.6"):
+        rate_table("constant", total_steps=9, base_lr=0.1, max_lr=0.6)
+
+
+def test_an_empty_run_is_refused():
+    with pytest.raises(InputError, match="got total_steps=0"):
+        rate_table("constant", total_steps=0, base_lr=0.1)
+
+
+def test_a_ramp_needs_two_steps_and_ordered_bounds():
+    with pytest.raises(InputError, match="got steps=1"):
+        ramp_table("linear", min_lr=0.1, max_lr=1, steps=1)
+    with pytest.raises(InputError, match=r"need 0 < min_lr < max_lr, got min_lr=1, max_lr=0\.1"):
+        ramp_table("linear", min_lr=1, max_lr=0.1, steps=5)
+
+
+def test_every_schedule_of_the_table_is_the_function_of_that_name():
+    assert {name: f.__name__ for name, f in SCHEDULES.items()} == {n: n for n in SCHEDULES}
