@@ -1,0 +1,190 @@
+"""What is one training, exactly, and has it been done before?"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lrcycles import results
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a training runs on; part of a cell's key, since it can change bits."""
+
+    backend: str
+    device: str  # cpu or gpu
+    precision: str
+    threads: int
+    versions: Mapping[str, str]
+    sources: str  # digest of the code that trains
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm with one seed: everything that decides its numbers, and nothing else."""
+
+    group: str
+    arm: str
+    seed: int
+    schedule: Mapping[str, Any]  # name, base_lr, max_lr, step_size, cycles
+    optimizer: Mapping[str, Any]  # name, arguments
+    model: Mapping[str, Any]  # function, arguments
+    classes: int
+    epochs: int
+    batch_size: int
+    training_set: str  # split, or all: the test set is the validation set then
+    compile: str
+    data: str  # digest
+    runtime: Runtime
+    continues: str | None = None
+    parent: str | None = None  # key of the cell whose weights this one starts from
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over everything but the names of group and arm, which decide no number."""
+        content = asdict(self)
+        for name in ("group", "arm", "continues"):
+            del content[name]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Cell:
+        return cls(**{**values, "runtime": Runtime(**values["runtime"])})
+
+
+def link(cells: Iterable[Cell]) -> list[Cell]:
+    """Give every continuing cell its parent's key, in any depth."""
+    named = {(cell.arm, cell.seed): cell for cell in cells}
+
+    def linked(cell: Cell) -> Cell:
+        if cell.continues is None:
+            return cell
+        return replace(cell, parent=linked(named[cell.continues, cell.seed]).key)
+
+    return [linked(cell) for cell in named.values()]
+
+
+def chains(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Group cells so that a parent and what continues it follow one another in one chain.
+
+    Chains are interleaved by seed, so that a slow phase of the machine hits every arm alike.
+    """
+    roots: dict[str, list[Cell]] = {}
+    root_of: dict[str, str] = {}
+    pending = sorted(cells, key=lambda cell: cell.seed)
+    while pending:
+        later = []
+        for cell in pending:
+            if cell.parent is None or not any(cell.parent == other.key for other in cells):
+                root_of[cell.key] = cell.key
+                roots.setdefault(cell.key, [cell])
+            elif cell.parent in root_of:
+                root_of[cell.key] = root_of[cell.parent]
+                roots[root_of[cell.key]].append(cell)
+            else:
+                later.append(cell)
+        pending = later
+    return list(roots.values())
+
+
+@dataclass(frozen=True)
+class Store:
+    """Finished cells, each a folder named by its key; shared by all runs of a checkout."""
+
+    root: Path
+
+    def folder(self, key: str) -> Path:
+        return self.root / key
+
+    def has(self, cell: Cell, *, model: bool) -> bool:
+        folder = self.folder(cell.key)
+        wanted = ["result.json", "steps.npy", *(["model.keras"] if model else [])]
+        return all((folder / name).exists() for name in wanted)
+
+    def result(self, cell: Cell) -> dict[str, Any]:
+        """The cell's result.json, under the names by which the caller knows the cell."""
+        found = results.read_json(self.folder(cell.key) / "result.json")
+        return {**found, "arm": cell.arm, "group": cell.group, "continues": cell.continues}
+
+    @contextmanager
+    def adding(self, key: str) -> Iterator[Path]:
+        """Give a folder to fill; it becomes the cell's in one rename if the block succeeds."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        beside = self.root / f".{key}.{os.getpid()}"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        try:
+            yield beside
+            replace_folder(beside, self.folder(key))
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put folder `new` where `old` is; at no moment is there half a folder under that name."""
+    aside = new.with_name(f"{new.name}.old")
+    with suppress(FileNotFoundError):  # two processes may finish the same cell at once
+        old.rename(aside)
+    try:
+        new.rename(old)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def source_files(modules: Iterable[str]) -> list[Path]:
+    """The files that `modules` import within their own packages, however deep, and themselves.
+
+    Found by reading, without importing: one of them may be TensorFlow's.
+    """
+    found: dict[str, Path] = {}
+    pending = list(modules)
+    packages = {name.split(".")[0] for name in pending}
+    while pending:
+        name = pending.pop()
+        path = _file_of(name)
+        if name not in found and path is not None:
+            found[name] = path
+            pending += [inner for inner in _imports(path) if inner.split(".")[0] in packages]
+    return sorted(found.values())
+
+
+def code_digest(files: Iterable[Path]) -> str:
+    """SHA-256 of what the files say to Python: comments and layout don't count."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        digest.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
+    return digest.hexdigest()
+
+
+def _imports(path: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def _file_of(module: str) -> Path | None:
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)  # importing a top-level name is not needed to find it
+    if spec is None or spec.origin is None:
+        return None
+    if not rest:
+        return Path(spec.origin)
+    inside = Path(spec.origin).parent.joinpath(*rest)
+    candidates = inside.with_suffix(".py"), inside / "__init__.py"
+    return next((path for path in candidates if path.exists()), None)

@@ -1,0 +1,146 @@
+"""How does a group of cells become files: those the store has, and the rest trained?"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrcycles import progress, results
+from lrcycles.cells import Cell, Store, chains
+from lrcycles.config import seed_list
+from lrcycles.schema import Train
+
+if TYPE_CHECKING:
+    from lrcycles.tracking import StageRun
+
+_IDENTITY = ["group", "arm", "seed", "key"]
+_COLUMNS = [
+    *_IDENTITY,
+    "status",
+    "reused",
+    "run_id",
+    "test_error_percent",
+    "test_loss",
+    "validation_error_percent",
+    "train_seconds",
+    "compile_seconds",
+    "steps",
+    "batch_size",
+    "epochs",
+]
+_SETTINGS = [
+    *_IDENTITY,
+    "epochs",
+    "batch_size",
+    "training_set",
+    "continues",
+    "images",
+    "steps",
+    "precision",
+    "compile",
+    "threads",
+    "backend",
+    "device",
+]
+
+
+def train_group(cells: Sequence[Cell], settings: Train, *, data: Path, store: Store) -> set[str]:
+    """Train the cells that the store lacks; give the keys of those it had."""
+    from lrcycles.training.run import train_all
+
+    models = [cell.key for cell in cells if keeps_model(cell, settings)]
+    needed = {cell.parent for cell in cells} | set(models)
+    had = {
+        cell.key for cell in cells if settings.reuse and store.has(cell, model=cell.key in needed)
+    }
+    missing = [chain for chain in chains(cells) if any(cell.key not in had for cell in chain)]
+    if missing:
+        waiting = [cell for chain in missing for cell in chain if cell.key not in had]
+        with progress.over(waiting, lambda cell: describe(store.result(cell))) as on_event:
+            train_all(
+                missing,
+                data=data,
+                store=store,
+                workers=settings.workers,
+                reuse=settings.reuse,
+                models=models,
+                on_event=on_event,
+            )
+    return had
+
+
+def collect(
+    cells: Sequence[Cell],
+    settings: Train,
+    *,
+    had: set[str],
+    store: Store,
+    out: Path,
+    run: StageRun,
+    data: dict[str, Any],
+) -> None:
+    """Copy the cells' files to `out`/ARM/SEED/, mirror them to MLflow, write cells.csv."""
+    import pandas as pd
+
+    rows = []
+    for cell in cells:
+        folder = out / cell.arm / str(cell.seed)
+        folder.mkdir(parents=True)
+        result = store.result(cell)
+        results.write_json(folder / "result.json", result)
+        kept = store.folder(cell.key)
+        results.write_table(folder / "steps.parquet", pd.DataFrame(np.load(kept / "steps.npy")))
+        if keeps_model(cell, settings):
+            shutil.copy2(kept / "model.keras", folder)
+        run_id = mirror(cell, folder, store=store, run=run, data=data, result=result)
+        rows.append({**result, "reused": cell.key in had, "run_id": run_id})
+    results.write_text(out / "cells.csv", pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False))
+
+
+def mirror(
+    cell: Cell,
+    folder: Path,
+    *,
+    store: Store,
+    run: StageRun,
+    data: dict[str, Any],
+    result: dict[str, Any],
+) -> str:
+    """The cell's run in the current MLflow store: the one it has there, else a new one."""
+    known_path = store.folder(cell.key) / "mlflow.json"
+    known = results.read_json(known_path) if known_path.exists() else {}
+    run_id: str = known.get(run.store.uri, "")
+    if not run_id or not run.has_run(run_id):
+        parameters = {name: result[name] for name in _SETTINGS}
+        for section in ("schedule", "optimizer", "model"):
+            parameters |= {f"{section}.{name}": value for name, value in result[section].items()}
+        run_id = run.log_cell(
+            folder,
+            params={name: value for name, value in parameters.items() if value is not None},
+            data=data,
+            model=(folder / "model.keras").exists() and result["status"] == "finished",
+        )
+        if run_id:
+            results.write_json(known_path, {**known, run.store.uri: run_id})
+    return run_id
+
+
+def keeps_model(cell: Cell, settings: Train) -> bool:
+    """Whether `train.save_models` asks for this cell's trained network."""
+    kept = settings.save_models.value
+    first = seed_list(settings.seeds, "train.seeds")[0]
+    return kept == "all" or (kept == "first_seed" and cell.seed == first)
+
+
+def describe(result: dict[str, Any]) -> str:
+    """A finished cell in a few words."""
+    if result["status"] == "diverged":
+        return f"diverged at step {result['steps']}"
+    return (
+        f"validation error {result['validation_error_percent']:.2f} %, "
+        f"{result['train_seconds']:.1f} s"
+    )

@@ -1,0 +1,38 @@
+"""Train the cells of a plain file on a machine without DVC, Hydra or MLflow.
+
+python -m lrcycles.training CELLS.json OUT/
+
+CELLS.json is {"data": FOLDER, "cells": [...]}, as `python -m pipelines.train` plans them; OUT/
+becomes a cell store, whose folders can be copied into .lrcycles/cells.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lrcycles.cells import Cell, Store, chains
+from lrcycles.results import read_json
+from lrcycles.training.run import train_all
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 2:
+        print("usage: python -m lrcycles.training CELLS.json OUT/", file=sys.stderr)
+        return 2
+    plan = read_json(Path(arguments[0]))
+    cells = [Cell.from_dict(values) for values in plan["cells"]]
+    train_all(
+        chains(cells),
+        data=Path(plan["data"]),
+        store=Store(Path(arguments[1])),
+        workers="auto",
+        reuse=True,
+        models=[],
+        on_event=lambda event, key: print(event, key[:12], flush=True),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""How do trainings run side by side in processes that have Keras loaded once?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from lrcycles.cells import Runtime
+from lrcycles.errors import InputError
+
+_notify: Callable[..., None] = print
+WORKER_BYTES = 2 << 30  # what TensorFlow, MNIST as float32 and XLA's buffers took, rounded up
+
+
+def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:
+    """Resolve `train.workers`: auto fills the CPU's cores as far as memory allows; one on a GPU."""
+    if setting != "auto":
+        return min(int(setting), max(jobs, 1))
+    if device == "gpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min((cores or 1) // threads, jobs, _free_bytes() // WORKER_BYTES))
+
+
+@contextmanager
+def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give `run(function, jobs, on_event)`, which yields results as jobs finish, in any order.
+
+    `function(job, notify)` must be importable by name. A worker ends when its parent does, however
+    that ended.
+
+    Raises:
+        InputError: the device is not there, or a worker was killed (memory).
+    """
+    environment = {"KERAS_BACKEND": runtime.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    os.environ.update(environment)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["keras"])
+    events = context.SimpleQueue()
+    executor = ProcessPoolExecutor(
+        count, mp_context=context, initializer=_start, initargs=(events, runtime)
+    )
+
+    def run(
+        function: Callable[..., Any],
+        jobs: Sequence[Any],
+        on_event: Callable[..., None] = lambda *_: None,
+    ) -> Iterator[Any]:
+        pending: set[Future[Any]] = {executor.submit(_call, function, job) for job in jobs}
+        while pending:
+            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not events.empty():
+                on_event(*events.get())
+            for future in done:
+                yield future.result()
+
+    try:
+        yield run
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a training process was killed, most often for want of memory; finished cells are "
+            "kept: run again with fewer train.workers"
+        ) from error
+    finally:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        executor.shutdown(cancel_futures=True)
+        events.close()
+
+
+def _call(function: Callable[..., Any], job: Any) -> Any:
+    return function(job, _notify)
+
+
+def _start(events: Any, runtime: Runtime) -> None:
+    global _notify
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    _notify = lambda *event: events.put(event)  # noqa: E731
+    from lrcycles.training.chain import backend_module
+
+    backend_module(runtime.backend).prepare_device(device=runtime.device, threads=runtime.threads)
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
+
+
+def _free_bytes() -> int:
+    try:
+        import psutil
+    except ImportError:  # a bare training machine
+        return 1 << 62
+    return int(psutil.virtual_memory().available)

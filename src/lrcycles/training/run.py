@@ -1,0 +1,118 @@
+"""How are many chains of cells trained, over processes, into one store?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrcycles.cells import Cell, Store
+from lrcycles.training import pool
+
+
+@dataclass(frozen=True)
+class Job:
+    """A chain of cells with what its worker must know."""
+
+    cells: Sequence[Cell]
+    data: Path
+    store: Store
+    reuse: bool
+    models: Sequence[str]
+
+
+def train_all(
+    chains: Sequence[Sequence[Cell]],
+    *,
+    data: Path,
+    store: Store,
+    workers: Any,
+    reuse: bool,
+    models: Sequence[str],
+    on_event: Callable[[str, str], None],
+) -> None:
+    """Train every chain; `on_event(event, key)` is called after each epoch and each cell.
+
+    Args:
+        workers: auto or a count of processes; changes no result.
+    """
+    runtime = chains[0][0].runtime
+    count = pool.worker_count(
+        workers, jobs=len(chains), device=runtime.device, threads=runtime.threads
+    )
+    jobs = [Job(cells, data, store, reuse, models) for cells in chains]
+    with pool.workers(count, runtime=runtime) as run:
+        for _ in run(_train, jobs, on_event):
+            pass
+
+
+def measure_fit(cells: Sequence[Cell], *, data: Path) -> list[dict[str, Any]]:
+    """Seconds of one epoch of plain Keras `fit` and of ours, per batch size, in one process.
+
+    Both use every core, evaluate the validation set, alternate, and are compiled first; three
+    epochs each.
+    """
+    threads = os.cpu_count() or 1
+    runtime = replace(cells[0].runtime, threads=threads)
+    by_batch = {cell.batch_size: replace(cell, runtime=runtime) for cell in cells}
+    with pool.workers(1, runtime=runtime) as run:
+        return list(run(partial(_measure_fit, data=data), list(by_batch.values())))
+
+
+def _train(job: Job, notify: Callable[[str, str], None]) -> None:
+    from lrcycles.training.chain import train_chain
+
+    train_chain(
+        job.cells,
+        data=job.data,
+        store=job.store,
+        reuse=job.reuse,
+        models=job.models,
+        notify=notify,
+    )
+
+
+def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> dict[str, Any]:
+    import time
+
+    import keras
+
+    from lrcycles import models
+    from lrcycles.arrays import read_arrays
+    from lrcycles.training import chain
+
+    arrays = read_arrays(data, training_set=cell.training_set)
+    x, y = np.asarray(arrays.x_train), np.asarray(arrays.y_train)
+    plain = models.build(cell.model, input_shape=x.shape[1:], classes=cell.classes)
+    plain.compile(
+        keras.optimizers.get(
+            {"class_name": cell.optimizer["name"], "config": dict(cell.optimizer["arguments"])}
+        ),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    order = chain.epoch_order(cell.seed, 0, len(x), cell.batch_size)
+    train, validation, _ = chain.resident(cell.runtime.backend, data, cell.training_set)
+    engine, _ = chain.compiled(cell, train, order, validation)
+    rates = np.full(len(order), 1e-3, np.float32)
+    settings = {
+        "batch_size": cell.batch_size,
+        "validation_data": (np.asarray(arrays.x_validation), np.asarray(arrays.y_validation)),
+        "verbose": 0,
+    }
+    plain.fit(x[: cell.batch_size], y[: cell.batch_size], **settings)
+    seconds: dict[str, list[float]] = {"fit_seconds": [], "compiled_seconds": []}
+    for _ in range(3):
+        start = time.perf_counter()
+        plain.fit(x, y, **settings)
+        between = time.perf_counter()
+        engine.run(train, order, rates)
+        engine.evaluate(validation)
+        seconds["fit_seconds"].append(between - start)
+        seconds["compiled_seconds"].append(time.perf_counter() - between)
+    return {"batch_size": cell.batch_size, "threads": cell.runtime.threads, **seconds}

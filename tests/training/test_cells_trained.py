@@ -1,0 +1,220 @@
+"""Cells trained for real, on 1,200 digits with a network of 8 units."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lrcycles.arrays import read_arrays
+from lrcycles.cells import Cell, Runtime, Store, chains, link
+from lrcycles.training.run import train_all
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = Runtime(
+    backend="tensorflow", device="cpu", precision="float32", threads=1, versions={}, sources=""
+)
+CELL = Cell(
+    group="clr",
+    arm="clr",
+    seed=0,
+    schedule={"name": "triangular", "base_lr": 0.001, "max_lr": 0.02, "cycles": 2},
+    optimizer={"name": "adam", "arguments": {}},
+    model={"function": "lrcycles.models:mlp", "arguments": {"units": [8]}},
+    classes=10,
+    epochs=2,
+    batch_size=50,
+    training_set="split",
+    compile="auto",
+    data="digits",
+    runtime=RUNTIME,
+)
+CONSTANT = replace(CELL, arm="constant", schedule={"name": "constant", "base_lr": 0.005})
+CONTINUED = replace(CELL, arm="continued", continues="constant", batch_size=100)
+WILD = replace(
+    CELL,
+    arm="wild",
+    schedule={"name": "constant", "base_lr": 1e30},
+    optimizer={"name": "sgd", "arguments": {}},
+)
+
+
+def train(
+    cells: Sequence[Cell], data: Path, store: Path, *, workers: int = 1, reuse: bool = True
+) -> list[tuple[str, str]]:
+    events: list[tuple[str, str]] = []
+    train_all(
+        chains(link(cells)),
+        data=data,
+        store=Store(store),
+        workers=workers,
+        reuse=reuse,
+        models=[cell.key for cell in link(cells)],
+        on_event=lambda event, key: events.append((event, key)),
+    )
+    return events
+
+
+def weights(store: Path, key: str) -> list[np.ndarray]:
+    import keras
+
+    loaded: list[np.ndarray] = keras.models.load_model(store / key / "model.keras").get_weights()
+    return loaded
+
+
+def untimed(path: Path) -> dict[str, object]:
+    result = json.loads(path.read_text())
+    timed = [name for name in result if name.endswith(("_seconds", "_per_second"))]
+    assert timed
+    return {name: value for name, value in result.items() if name not in timed}
+
+
+@pytest.fixture(scope="module")
+def trained(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two seeds of every arm, trained by one worker."""
+    store = tmp_path_factory.mktemp("store")
+    arms = [CELL, CONSTANT, CONTINUED, WILD]
+    train([replace(arm, seed=seed) for seed in (0, 1) for arm in arms], digits, store)
+    return store
+
+
+def test_the_losses_are_those_of_plain_keras_on_the_same_batches(trained, digits):
+    import keras
+
+    arrays = read_arrays(digits, training_set="split")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.layers.Flatten(),
+            keras.layers.Dense(8, "relu", kernel_initializer="random_normal"),
+            keras.layers.Dense(10, "softmax", kernel_initializer="random_normal"),
+        ]
+    )
+    model.build((None, 8, 8))
+    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy")
+    expected = []
+    for epoch in range(2):
+        order = np.random.default_rng([0, epoch]).permutation(1200)
+        for batch in order.reshape(24, 50):
+            expected.append(model.train_on_batch(arrays.x_train[batch], arrays.y_train[batch]))
+            model.reset_metrics()
+    steps = np.load(trained / CONSTANT.key / "steps.npy")
+    assert_allclose(steps["loss"], expected, rtol=2e-4)
+    result = json.loads((trained / CONSTANT.key / "result.json").read_text())
+    predicted = model.predict(arrays.x_test, verbose=0).argmax(axis=1)
+    assert_allclose(result["test_error_percent"], 100 * np.mean(predicted != arrays.y_test))
+    predicted = model.predict(arrays.x_validation, verbose=0).argmax(axis=1)
+    error = 100 * np.mean(predicted != arrays.y_validation)
+    assert_allclose(result["validation_error_percent"], error)
+    assert_allclose(result["history"][-1]["validation_error_percent"], error)
+
+
+def test_the_rates_rise_and_fall_along_straight_lines_and_end_at_base_lr(trained):
+    steps = np.load(trained / CELL.key / "steps.npy")
+    up = np.linspace(0.001, 0.02, 13)
+    cycle = np.concatenate([up, up[-2:0:-1]])
+    assert_allclose(steps["lr"], np.concatenate([cycle, cycle]), rtol=1e-6)
+    assert_array_equal(steps["step"], np.arange(1, 49))
+    assert_array_equal(steps["epoch"], np.repeat([1, 2], 24))
+
+
+def test_pairs_start_from_the_same_weights_and_see_the_same_first_batch(trained):
+    first = [np.load(trained / cell.key / "steps.npy")["loss"][0] for cell in (CELL, CONSTANT)]
+    assert first[0] == first[1]
+    other = np.load(trained / replace(CELL, seed=1).key / "steps.npy")["loss"][0]
+    assert other != first[0]
+
+
+def test_a_continuing_cell_starts_from_its_parents_weights_at_its_own_first_step(trained, digits):
+    import keras
+
+    child = link([CONSTANT, CONTINUED])[1]
+    model = keras.models.load_model(trained / CONSTANT.key / "model.keras")
+    arrays = read_arrays(digits, training_set="split")
+    batch = np.random.default_rng([0, 0]).permutation(1200)[:100]
+    predicted = model.predict(arrays.x_train[batch], verbose=0)
+    expected = -np.log(predicted[np.arange(100), arrays.y_train[batch]]).mean()
+    steps = np.load(trained / child.key / "steps.npy")
+    assert_allclose(steps["loss"][0], expected, rtol=1e-5)
+    assert len(steps) == 24
+
+
+def test_a_cell_that_diverges_says_so_and_has_no_error(trained):
+    result = json.loads((trained / WILD.key / "result.json").read_text())
+    assert result["status"] == "diverged"
+    assert result["test_error_percent"] is None
+
+
+def test_results_do_not_depend_on_workers_or_on_what_ran_before(trained, digits, tmp_path):
+    cells = link([replace(arm, seed=1) for arm in (CONTINUED, CONSTANT, CELL)])
+    train(cells, digits, tmp_path, workers=2)
+    for cell in cells:
+        one, other = trained / cell.key, tmp_path / cell.key
+        assert (one / "steps.npy").read_bytes() == (other / "steps.npy").read_bytes()
+        assert untimed(one / "result.json") == untimed(other / "result.json")
+        for a, b in zip(weights(trained, cell.key), weights(tmp_path, cell.key), strict=True):
+            assert_array_equal(a, b)
+
+
+def test_finished_cells_are_taken_and_only_new_ones_trained(trained, digits):
+    new = replace(CELL, seed=7)
+    before = (trained / CELL.key / "result.json").stat().st_mtime_ns
+    events = train([CELL, new], digits, trained)
+    assert {key for event, key in events if event == "epoch"} == {new.key}
+    assert (trained / CELL.key / "result.json").stat().st_mtime_ns == before
+
+
+def test_reuse_false_trains_anyway(trained, digits):
+    events = train([CELL], digits, trained, reuse=False)
+    assert [event for event, _ in events] == ["epoch", "epoch", "cell"]
+
+
+def test_a_child_of_a_finished_parent_gets_the_same_bits_as_one_trained_with_it(
+    trained, digits, tmp_path
+):
+    train([CONSTANT], digits, tmp_path)
+    train([CONSTANT, CONTINUED], digits, tmp_path)
+    child = link([CONSTANT, CONTINUED])[1]
+    steps = [np.load(store / child.key / "steps.npy") for store in (trained, tmp_path)]
+    assert_array_equal(steps[0], steps[1])
+
+
+def test_a_trained_network_loads_where_lrcycles_is_not(trained):
+    code = (
+        "import sys, keras, numpy as np; "
+        f"model = keras.models.load_model({str(trained / CELL.key / 'model.keras')!r}); "
+        "assert 'lrcycles' not in sys.modules; "
+        "print(model.predict(np.zeros((2, 8, 8)), verbose=0).shape)"
+    )
+    printed = subprocess.check_output([sys.executable, "-I", "-c", code], text=True)
+    assert printed.strip() == "(2, 10)"
+
+
+def test_cells_train_from_a_plain_file_without_pandas_mlflow_or_hydra(digits, tmp_path, trained):
+    plan = {"data": str(digits), "cells": [asdict(CELL)]}
+    (tmp_path / "cells.json").write_text(json.dumps(plan))
+    blocked = (
+        "import sys; [sys.modules.__setitem__(m, None) for m in ('pandas', 'mlflow', 'hydra')]"
+    )
+    code = f"{blocked}; from lrcycles.training.__main__ import main; main(sys.argv[1:])"
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "cells.json"), str(tmp_path / "out")],
+        check=True,
+        cwd=ROOT / "src",
+    )
+    made, known = (store / CELL.key / "steps.npy" for store in (tmp_path / "out", trained))
+    assert made.read_bytes() == known.read_bytes()
+
+
+def test_a_mixed_precision_network_learns_and_stays_finite(digits, tmp_path):
+    half = replace(CELL, runtime=replace(RUNTIME, precision="mixed_float16"), epochs=4)
+    train([half], digits, tmp_path)
+    result = json.loads((tmp_path / half.key / "result.json").read_text())
+    assert result["history"][-1]["validation_loss"] < result["history"][0]["validation_loss"]

@@ -1,0 +1,36 @@
+import keras
+import pytest
+
+from lrcycles.training.compilation import use_xla
+
+
+def dense() -> keras.Model:
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+
+
+def convolutional() -> keras.Model:
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("model", "batch_size", "device", "expected"),
+    [
+        (dense, 200, "cpu", True),
+        (dense, 2000, "cpu", False),
+        (convolutional, 200, "cpu", False),
+        (convolutional, 2000, "gpu", True),
+    ],
+)
+def test_auto_is_the_table_measured_on_two_cores(model, batch_size, device, expected):
+    chosen = use_xla("auto", model=model(), batch_size=batch_size, device=device)
+    assert chosen is expected
+
+
+def test_a_nested_network_is_not_taken_for_dense_layers():
+    nested = keras.Sequential([keras.Input((8, 8, 1)), convolutional()])
+    assert not use_xla("auto", model=nested, batch_size=200, device="cpu")
+
+
+def test_a_setting_overrules_the_table():
+    assert use_xla("xla", model=convolutional(), batch_size=8, device="cpu")
+    assert not use_xla("graph", model=dense(), batch_size=8, device="cpu")
