@@ -1,0 +1,177 @@
+"""Which MLflow store is meant, and why can it not be used?"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock
+
+from lrcycles.errors import InputError
+
+LOCK_SECONDS = 120
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a lost server blocks a call for 5 s, not for 247
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store that has answered, and the experiment its runs go to."""
+
+    client: Any
+    uri: str
+    experiment_id: str
+    lock: Path
+
+
+def open_store(root: Path) -> Store:
+    """Reach the store and find or create the experiment; say at once if that cannot be."""
+    uri = store_uri(root)
+    lock = root / ".lrcycles" / "mlflow.lock"
+    for noisy in ("mlflow.store.db.utils", "alembic"):  # what is wrong is raised as well
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    # No retries: at the start a wrong address is likelier than a server that is just restarting.
+    settings = {**SETTINGS, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    with environment(settings), said_at_once(uri):
+        from mlflow import MlflowClient
+
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes that create one sqlite file at once ruin it.
+        with FileLock(lock, timeout=LOCK_SECONDS):
+            knock(uri)
+            client = MlflowClient(tracking_uri=uri)
+            return Store(client, uri, find_experiment(client, root, uri), lock)
+
+
+@contextmanager
+def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
+    """For a block, take away the variables given as None and set those the user has not set."""
+    before = {name: os.environ.get(name) for name in wanted}
+    for name, value in wanted.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ.setdefault(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def said_at_once(uri: str) -> Iterator[None]:
+    """Make one line of whatever keeps a block from using the store."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
+        raise unusable(uri, error) from error
+    except (OSError, ImportError, ValueError) as error:
+        raise unusable(uri, error) from error
+
+
+def store_uri(root: Path) -> str:
+    """MLFLOW_TRACKING_URI, else the project's own store; a relative sqlite path is from `root`."""
+    given = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    path = given.removeprefix("sqlite:///")
+    if path in (given, "", ":memory:") or Path(path).is_absolute():
+        return given
+    # Of what an address escapes, only the percent sign is: for a folder "a b" MLflow, which takes
+    # the path as it stands in one place, would make a second folder "a%20b".
+    folder = root.resolve().as_posix().replace("%", "%25")
+    return f"sqlite:///{folder}/{path}"
+
+
+def knock(uri: str) -> None:
+    """Raise at once if the database does not open; MLflow itself would try for 100 s.
+
+    Raises:
+        OSError: no server answers there, or the file's folder cannot be made.
+        sqlite3.Error: the file cannot be opened, or is no database.
+        ValueError: the port is no number.
+    """
+    parts = urlsplit(uri)
+    scheme = parts.scheme.partition("+")[0]
+    if scheme in _DATABASE_PORTS and parts.hostname:
+        where = (parts.hostname, parts.port or _DATABASE_PORTS[scheme])
+        socket.create_connection(where, timeout=5).close()
+    if scheme == "sqlite":
+        path = Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+
+
+def find_experiment(client: Any, root: Path, uri: str) -> str:
+    """The id of the experiment MLFLOW_EXPERIMENT_NAME, else lrcycles; created if need be."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "lrcycles"
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        # A client that writes to a database itself would keep artifacts in the current folder,
+        # which a queued experiment deletes. A server knows where it keeps them.
+        direct = urlsplit(uri).scheme.partition("+")[0] in {"sqlite", *_DATABASE_PORTS}
+        location = (root / "mlartifacts").resolve().as_uri() if direct else None
+        return str(client.create_experiment(name, artifact_location=location))
+    if found.lifecycle_stage != "active":
+        raise InputError(
+            f"the MLflow experiment must not be deleted, got {name!r}, which is: restore it with "
+            f"`mlflow experiments restore -x {found.experiment_id}` or set MLFLOW_EXPERIMENT_NAME"
+        )
+    return str(found.experiment_id)
+
+
+def unusable(uri: str, error: Exception) -> InputError:
+    """The one line for a store that cannot be used."""
+    received = f"got {without_password(uri)} ({reason(error, uri)})"
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return InputError(
+            f"MLFLOW_TRACKING_URI must name an MLflow store that can be used, {received}: correct "
+            "it, start its server, or unset it to use the project's own mlflow.db"
+        )
+    return InputError(
+        f"the project's MLflow store must be usable, {received}: make it writable or move it "
+        "away, or set MLFLOW_TRACKING_URI to another"
+    )
+
+
+def without_password(uri: str) -> str:
+    """The address fit to be shown."""
+    password = _password(uri)
+    return uri.replace(f":{password}@", ":***@") if password else uri
+
+
+def reason(error: BaseException, uri: str) -> str:
+    """The innermost cause in one line: in MLflow's chains of errors that one tells most."""
+    while (inner := error.__cause__ or error.__context__) and not isinstance(inner, KeyError):
+        error = inner
+    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    password = _password(uri)
+    return line.replace(password, "***") if password else line
+
+
+def _password(uri: str) -> str | None:
+    try:
+        return urlsplit(uri).password
+    except ValueError:
+        return None
