@@ -1,0 +1,113 @@
+"""What has each arm reached, seed by seed?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrcycles import compare, results
+from lrcycles.errors import InputError
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train: the result.json of each of its seeds."""
+
+    name: str
+    group: str
+    cells: dict[int, dict[str, Any]]
+    rates: list[float]  # of every step, from the seed that got furthest
+
+    @property
+    def finished(self) -> dict[int, dict[str, Any]]:
+        return {seed: cell for seed, cell in self.cells.items() if cell["status"] == "finished"}
+
+    @property
+    def diverged(self) -> list[int]:
+        return [seed for seed in self.cells if seed not in self.finished]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is the same for all seeds: schedule, batch size, epochs, device."""
+        return next(iter(self.cells.values()))
+
+    @property
+    def on_split(self) -> bool:
+        return bool(self.settings["training_set"] == "split")
+
+    def values(self, key: str) -> dict[int, float]:
+        """By seed, what the finished cells have under `key`."""
+        return {seed: float(cell[key]) for seed, cell in self.finished.items()}
+
+
+def read_arms(train: Path) -> dict[str, Arm]:
+    """The arms in the order in which a reader meets them: baseline, clr, then the controls."""
+    import pandas as pd
+
+    arms: dict[str, Arm] = {}
+    for group in ("baseline", "clr", "controls"):
+        listed = train / group / "cells.csv"
+        if not listed.exists():
+            continue
+        for name, rows in pd.read_csv(listed).groupby("arm", sort=False):
+            folder = train / group / str(name)
+            seeds = sorted(int(seed) for seed in rows["seed"])
+            cells = {seed: results.read_json(folder / f"{seed}/result.json") for seed in seeds}
+            longest = max(seeds, key=lambda seed: (cells[seed]["steps"] or 0, -seed))
+            steps = results.read_table(folder / f"{longest}/steps.parquet")
+            # Stored as float32, which holds seven digits: the rest would be dust.
+            rates = [float(f"{lr:.7g}") for lr in steps["lr"]]
+            arms[str(name)] = Arm(str(name), group, cells, rates)
+    if not arms:
+        raise InputError(f"need at least one trained arm, found none under {train}; run its stages")
+    return arms
+
+
+def seconds_per_step(arms: Iterable[Arm]) -> dict[int, float]:
+    """Training seconds of a step by batch size, pooled: equal steps cost equal time."""
+    steps: dict[int, int] = {}
+    seconds: dict[int, float] = {}
+    for arm in arms:
+        for cell in arm.finished.values():
+            batch = int(cell["batch_size"])
+            steps[batch] = steps.get(batch, 0) + int(cell["steps"])
+            seconds[batch] = seconds.get(batch, 0.0) + float(cell["train_seconds"])
+    return {batch: seconds[batch] / count for batch, count in sorted(steps.items()) if count}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, standard deviation and 95 % interval (Student's t) of some seeds' values."""
+
+    n: int
+    mean: float | None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def summarise(values: Iterable[float]) -> Summary:
+    """Describe one arm's values; with one value there is no spread, with none no mean.
+
+    >>> summarise([1.0, 3.0]).mean
+    2.0
+    """
+    from scipy import stats
+
+    numbers = np.asarray(list(values), dtype=float)
+    if len(numbers) < 2:
+        return Summary(len(numbers), float(numbers[0]) if len(numbers) else None)
+    sd = float(numbers.std(ddof=1))
+    half = float(stats.t.ppf(0.975, len(numbers) - 1)) * sd / math.sqrt(len(numbers))
+    mean = float(numbers.mean())
+    return Summary(len(numbers), mean, sd, mean - half, mean + half)
+
+
+def wilson_percent(error_percent: float, images: int) -> tuple[float, float]:
+    """The 95 % interval of an error rate measured once on `images` images, in percent."""
+    return compare.wilson_interval(round(error_percent / 100 * images), images)

@@ -1,0 +1,178 @@
+"""How do the data and the range test look?
+
+Every function returns a figure and writes nothing. Figures are narrow, so that their letters stay
+readable on a phone, and take their colours from a palette that colour-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+WIDTH = 6.4  # inches: 768 pixels as results.write_figure saves them
+GREY = "#6b6b6b"
+_LOSS, _ACCURACY, _BASE, _MAX = "#0173b2", "#029e73", "#cc78bc", "#d55e00"
+_PHASES = {"hardly any change": "#ececec", "steep fall, then flat": "#d3ecf7", "rise": "#fbe3d2"}
+
+
+def panels(count: int, *, height: float, sharex: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels below each other, `height` inches in all."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = list(figure.subplots(count, 1, sharex=sharex, squeeze=False)[:, 0])
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(visible=True, color="#e3e3e3", linewidth=0.6)
+        ax.set_axisbelow(True)
+    return figure, axes
+
+
+def palette(arms: Sequence[str]) -> dict[str, Any]:
+    """A colour for each arm, in the order given."""
+    import seaborn
+
+    order = [0, 3, 2, 4, 1, 5, 7, 8, 9, 6]  # blue and vermilion, the most distinct, come first
+    ten = seaborn.color_palette("colorblind", len(order))
+    if len(arms) > len(order):
+        return dict(zip(arms, seaborn.color_palette("viridis", len(arms)), strict=True))
+    return {arm: ten[order[place]] for place, arm in enumerate(arms)}
+
+
+def sample_digits(
+    images: NDArray[np.uint8 | np.float32], labels: NDArray[np.integer], classes: Sequence[str]
+) -> Figure:
+    """The first ten images of every class, a row per class, in grey or in colour.
+
+    Args:
+        images: whole numbers to 255 or fractions to 1.
+    """
+    columns, gap = 10, 2
+    white = 1 if np.issubdtype(images.dtype, np.floating) else 255
+    pixels = images.reshape(images.shape[:3]) if images.shape[3:] == (1,) else images
+    height, width = pixels.shape[1:3]
+    cell_height, cell_width = height + gap, width + gap
+    mosaic = np.full(
+        (len(classes) * cell_height, columns * cell_width, *pixels.shape[3:]), white, pixels.dtype
+    )
+    for row in range(len(classes)):
+        for column, index in enumerate(np.flatnonzero(labels == row)[:columns]):
+            top, left = row * cell_height, column * cell_width
+            mosaic[top : top + height, left : left + width] = pixels[index]
+    figure, (ax,) = panels(1, height=0.3 + WIDTH * 0.85 * len(classes) / columns)
+    ax.imshow(mosaic, cmap="gray", vmin=0, vmax=white, interpolation="nearest")
+    ax.set_yticks(np.arange(len(classes)) * cell_height + height / 2, labels=list(classes))
+    ax.set_xticks([])
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_ylabel("class")
+    return figure
+
+
+def class_balance(class_counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> Figure:
+    """The share of every class in each split, side by side."""
+    figure, (ax,) = panels(1, height=3.2)
+    colours = palette(list(class_counts))
+    thickness = 0.8 / len(class_counts)
+    for place, (split, counts) in enumerate(class_counts.items()):
+        share = 100 * np.asarray(counts) / max(sum(counts), 1)
+        offset = (place - (len(class_counts) - 1) / 2) * thickness
+        label = f"{split} ({sum(counts):,} images)"
+        ax.bar(
+            np.arange(len(classes)) + offset, share, thickness, color=colours[split], label=label
+        )
+    long_names = max(len(name) for name in classes) > 3
+    ax.set_xticks(np.arange(len(classes)), labels=list(classes), rotation=35 if long_names else 0)
+    ax.grid(visible=False, axis="x")
+    ax.set_xlabel("class")
+    ax.set_ylabel("share of the split (%)")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _by_rate(curves: pd.DataFrame, column: str) -> pd.Series[float]:
+    """The median over seeds at each rate, where at least half of the seeds still have a value."""
+    finite = curves[np.isfinite(curves[column])]
+    by_rate = finite.groupby("lr")[column]
+    return by_rate.median()[by_rate.count() * 2 >= curves["seed"].nunique()]
+
+
+def _smooth(values: pd.Series[float]) -> pd.Series[float]:
+    return values.rolling(max(len(values) // 40, 1) * 2 + 1, center=True, min_periods=1).median()
+
+
+def _phases(loss: pd.Series[float]) -> list[tuple[float, float]]:
+    """Three ranges of rates: until a tenth of the fall in loss, until risen by a tenth, beyond."""
+    rates, values = loss.index.to_numpy(), loss.to_numpy()
+    lowest = int(np.argmin(values))
+    before = np.median(values[: max(len(values) // 20, 1)])
+    tenth = 0.1 * (before - values[lowest])
+    start = min(int(np.argmax(values <= before - tenth)), lowest)
+    risen = np.flatnonzero(values[lowest:] > values[lowest] + tenth)
+    end = lowest + int(risen[0]) if len(risen) else len(values) - 1
+    edges = [float(rates[at]) for at in (0, start, end, len(rates) - 1)]
+    return list(pairwise(edges))
+
+
+def _is_linear(rates: NDArray[np.float64]) -> bool:
+    """Whether the rates rise by equal amounts and not by equal factors."""
+    steps = np.diff(rates)
+    return bool(len(steps) < 2 or np.allclose(steps, steps.mean(), rtol=1e-3))
+
+
+def range_curves(curves: pd.DataFrame) -> Figure:
+    """Loss and held-out accuracy against the rate: each seed thin, the median bold, phases shaded.
+
+    Args:
+        curves: columns seed, step, lr, loss, accuracy, as stage `range_test` writes them.
+    """
+    figure, (above, below) = panels(2, height=5.6, sharex=True)
+    for _, curve in curves.groupby("seed"):
+        loss = curve[np.isfinite(curve["loss"])]
+        above.plot(loss["lr"], loss["loss"], color=_LOSS, linewidth=0.5, alpha=0.25)
+        accuracy = curve[np.isfinite(curve["accuracy"])]
+        below.plot(accuracy["lr"], 100 * accuracy["accuracy"], color=_ACCURACY, lw=0.6, alpha=0.4)
+    median = _smooth(_by_rate(curves, "loss"))
+    accuracy = 100 * _by_rate(curves, "accuracy")
+    above.plot(median.index, median, color=_LOSS, linewidth=2)
+    below.plot(accuracy.index, accuracy, color=_ACCURACY, linewidth=2)
+    for (name, colour), (low, high) in zip(_PHASES.items(), _phases(median), strict=True):
+        for ax in (above, below):
+            ax.axvspan(low, high, color=colour, zorder=0, label=name if ax is above else None)
+    rates = np.sort(curves["lr"].unique())
+    below.set_xscale("linear" if _is_linear(rates) else "log")
+    below.set_xlim(rates[0], rates[-1])
+    start = float(median.iloc[: max(len(median) // 20, 1)].median())
+    above.set_ylim(0, 1.6 * start)
+    below.set_ylim(0, 100)
+    above.set_ylabel("mini-batch loss")
+    below.set_ylabel("held-out accuracy (%)")
+    below.set_xlabel("learning rate")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def bounds_on_curve(curves: pd.DataFrame, bounds: Mapping[str, Any]) -> Figure:
+    """The range-test curves with base_lr and max_lr drawn in, and their intervals over the seeds.
+
+    Args:
+        bounds: the content of bounds.json.
+    """
+    figure = range_curves(curves)
+    for place, ax in enumerate(figure.axes):
+        for key, colour in (("base_lr", _BASE), ("max_lr", _MAX)):
+            label = f"{key} = {bounds[key]:.3g}" if place == 0 else None
+            ax.axvline(bounds[key], color=colour, linewidth=2, label=label)
+            interval = bounds["interval"][key]
+            ax.axvspan(interval["low"], interval["high"], color=colour, alpha=0.25, linewidth=0)
+    figure.legends[0].remove()
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure

@@ -1,0 +1,249 @@
+"""Which tables does the report show? Cells are text, so that HTML and Markdown share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from lrcycles import wording
+from lrcycles.arms import Arm, wilson_percent
+from lrcycles.evidence import ERROR, Comparison, Evidence
+from lrcycles.wording import UNKNOWN, every_seed, mean_sd, number, rate
+
+
+@dataclass(frozen=True)
+class Table:
+    head: list[str]
+    rows: list[list[str]]
+
+
+def headline(evidence: Evidence) -> Table:
+    """The verdicts of the arms of group clr: the figures of the first screen."""
+    rows = []
+    for found in evidence.comparisons.values():
+        if evidence.arms[found.arm].group != "clr" or found.against != evidence.baseline:
+            continue
+        if found.quantity == ERROR:
+            quantity = "test error (%)"
+            values = [evidence.arms[name].values(ERROR) for name in (found.against, found.arm)]
+        else:
+            quantity = "time to target (s)"
+            values = [_seconds(evidence, name) for name in (found.against, found.arm)]
+        shown = [mean_sd(value) for value in values]
+        difference = f"{wording.difference(found)} ({wording.interval(found)})"
+        rows.append([f"{found.title}: {quantity}", found.verdict, difference, *shown])
+    clr = [name for name, arm in evidence.arms.items() if arm.group == "clr"]
+    arms = [f"{name}: mean ± sd" for name in (evidence.baseline, " or ".join(clr))]
+    return Table(["", "verdict", "paired difference (95 % interval)", *arms], rows)
+
+
+def _seconds(evidence: Evidence, name: str) -> dict[int, float]:
+    return {seed: time.seconds for seed, time in evidence.reached.get(name, {}).items()}
+
+
+def replay(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> Table:
+    """The published figures beside what their replay measures on this machine."""
+    images = int(evidence.data["counts"]["test"])
+    arms = [evidence.arms[name] for name in evidence.replay]
+    rows = [["test error as published, one run (%)"], ["test error replayed (%)"]]
+    rows += [["training time as published (s)"], ["plain Keras fit on this machine (s)"]]
+    rows += [
+        ["compiled training on this machine (s)"],
+        ["test error replayed, each seed (%)"],
+    ]
+    for arm in arms:
+        figure = published[arm.name]
+        low, high = wilson_percent(figure["error_percent"], images)
+        fit = fit_seconds(evidence, arm)
+        rows[0].append(
+            f"{number(figure['error_percent'])} (Wilson 95 %: {number(low)} to {number(high)})"
+        )
+        rows[1].append(mean_sd(arm.values(ERROR)))
+        rows[2].append(number(figure["seconds"]))
+        rows[3].append("not measured" if fit is None else number(fit, 1))
+        rows[4].append(mean_sd(arm.values("train_seconds"), 1))
+        rows[5].append(every_seed(arm.values(ERROR)))
+    return Table(["", *evidence.replay], rows)
+
+
+def fit_seconds(evidence: Evidence, arm: Arm) -> float | None:
+    """What plain Keras fit would take for the whole run: a measured epoch times the epochs."""
+    for entry in evidence.fit_epochs:
+        if entry["batch_size"] == arm.settings["batch_size"]:
+            return float(mean(entry["fit_seconds"])) * int(arm.settings["epochs"])
+    return None
+
+
+def errors(evidence: Evidence, names: Iterable[str]) -> Table:
+    rows = []
+    for name in names:
+        arm = evidence.arms[name]
+        told = [mean_sd(arm.values(key), 3) for key in (ERROR, "validation_error_percent")]
+        rows.append([name, *told, str(len(arm.diverged)) if arm.diverged else "none"])
+    return Table(["arm", "test error (%)", "validation error (%)", "diverged"], rows)
+
+
+def comparisons(evidence: Evidence, quantity: str, names: Iterable[str]) -> Table:
+    """Every comparison between the named arms in one quantity, with its verdict."""
+    wanted = set(names)
+    head = ["comparison", "n", "mean difference", "95 % interval", "p", "p (Holm)", "verdict"]
+    rows = [
+        [
+            found.title,
+            str(found.paired.n),
+            wording.difference(found),
+            wording.interval(found),
+            *_p_values(found),
+            found.verdict,
+        ]
+        for found in evidence.of(quantity)
+        if {found.arm, found.against} <= wanted
+    ]
+    return Table(head, rows)
+
+
+def _p_values(found: Comparison) -> list[str]:
+    known = [None, None] if found.left_open else [found.paired.p, found.judged.holm_p]
+    return [wording.p_value(p).removeprefix("= ") for p in known]
+
+
+def times(evidence: Evidence) -> Table:
+    """Time to the target per arm, and the raw seconds, which carry no verdict."""
+    head = ["arm", "time to target (s)", "never reached it", "spent before training (s)"]
+    head += ["ms per step, pooled", "whole training, raw (s)", "compilation apart (s)"]
+    rows = []
+    for name in evidence.controlled:
+        arm = evidence.arms[name]
+        reached = evidence.reached.get(name, {})
+        censored = sum(time.censored for time in reached.values())
+        per_step = evidence.seconds_per_step.get(int(arm.settings["batch_size"]))
+        rows.append(
+            [
+                name,
+                mean_sd(_seconds(evidence, name)),
+                f"{censored} of {len(reached)}",
+                number(evidence.extra_seconds[name]),
+                number(None if per_step is None else 1000 * per_step, 3),
+                mean_sd(arm.values("train_seconds")),
+                mean_sd(arm.values("compile_seconds"), 1),
+            ]
+        )
+    return Table(head, rows)
+
+
+def seeds(evidence: Evidence, names: list[str]) -> Table:
+    """Every seed of every arm: test error, and time to target where it is defined."""
+    timed = [name for name in names if evidence.reached.get(name)]
+    head = ["seed", *(f"{name}: error (%)" for name in names), *(f"{n}: time (s)" for n in timed)]
+    rows = []
+    for seed in sorted({seed for name in names for seed in evidence.arms[name].cells}):
+        row = [str(seed)]
+        for name in names:
+            cell = evidence.arms[name].cells.get(seed)
+            row.append(_error_of(cell))
+        for name in timed:
+            time = evidence.reached[name].get(seed)
+            row.append(UNKNOWN if time is None else _time_of(time.seconds, time.censored))
+        rows.append(row)
+    return Table(head, rows)
+
+
+def _error_of(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return UNKNOWN
+    return number(cell[ERROR]) if cell["status"] == "finished" else str(cell["status"])
+
+
+def _time_of(seconds: float, censored: bool) -> str:
+    return f"> {number(seconds)}" if censored else number(seconds)
+
+
+def bounds(evidence: Evidence) -> Table:
+    """The chosen bounds and how they vary from seed to seed."""
+    chosen = evidence.bounds
+    rows = []
+    for key in ("base_lr", "max_lr"):
+        spread = chosen["interval"][key]
+        rows.append(
+            [
+                key,
+                rate(chosen[key]),
+                f"{rate(spread['low'])} to {rate(spread['high'])}",
+                number(spread["spread_decades"]),
+                " ".join(
+                    "none" if entry[key] is None else rate(entry[key])
+                    for entry in chosen["interval"]["per_seed"]
+                ),
+            ]
+        )
+    return Table(["", "chosen", "interval over seeds", "spread (decades)", "each seed"], rows)
+
+
+def data(evidence: Evidence) -> Table:
+    counts, digests = evidence.data["counts"], evidence.data["sha256"]
+    rows = [[f"{part} images", f"{count:,}"] for part, count in counts.items()]
+    shape = " x ".join(map(str, evidence.data["image_shape"]))
+    rows += [["image shape", shape], ["split seed", str(evidence.data["split_seed"])]]
+    rows += [[f"SHA-256 {part.replace('_', ' ')}", digest] for part, digest in digests.items()]
+    rows.append(["digest of data and split", str(evidence.data["digest"])])
+    return Table(["", f"{evidence.data['name']}, from {evidence.data['source']}"], rows)
+
+
+def settings(evidence: Evidence) -> Table:
+    """How each arm trains."""
+    head = ["arm", "schedule", "rates", "step_size", "batch", "epochs", "steps", "images"]
+    head += ["optimizer", "continues", "seeds"]
+    rows = []
+    for name, arm in evidence.arms.items():
+        own = arm.settings
+        schedule = own["schedule"]
+        known = [rate(schedule[key]) for key in ("base_lr", "max_lr") if schedule[key] is not None]
+        rows.append(
+            [
+                name,
+                schedule["name"],
+                " to ".join(known),
+                UNKNOWN if schedule["step_size"] is None else f"{schedule['step_size']:,}",
+                f"{own['batch_size']:,}",
+                str(own["epochs"]),
+                f"{len(arm.rates):,}",
+                f"{own['images']:,} ({own['training_set']})",
+                own["optimizer"]["name"],
+                own["continues"] or UNKNOWN,
+                _span(list(arm.cells)),
+            ]
+        )
+    return Table(head, rows)
+
+
+def _span(seeds: list[int]) -> str:
+    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def machine(evidence: Evidence) -> Table:
+    """Where and with what the runs were made; several values where runs differ."""
+    cells = [cell for arm in evidence.arms.values() for cell in arm.cells.values()]
+    rows = [
+        [key.replace("_", " "), _distinct(cell[key] for cell in cells)]
+        for key in ("device", "device_name", "threads", "backend", "precision", "compile")
+    ]
+    for library in sorted({library for cell in cells for library in cell["versions"]}):
+        rows.append([library, _distinct(cell["versions"].get(library) for cell in cells)])
+    test = evidence.range_test
+    rows.append(
+        [
+            "range test",
+            f"{test['ramp']} ramp from {rate(test['min_lr'])} to {rate(test['max_lr'])} in "
+            f"{test['steps']:,} steps of batch {test['batch_size']}, "
+            f"{len(test['seeds'])} seeds, {number(test['train_seconds'], 1)} s",
+        ]
+    )
+    return Table(["", "of every run"], rows)
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values))

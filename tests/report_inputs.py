@@ -1,0 +1,233 @@
+"""Made-up files of all stages with planted effects, as the report reads them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrcycles import plots, results
+
+REPORT = {
+    "margin_percent": 0.05,
+    "published": {
+        "published_baseline": {"error_percent": 1.91, "seconds": 86.42},
+        "published": {"error_percent": 1.64, "seconds": 43.23},
+    },
+    "published_source": "a tutorial",
+}
+BASELINE_ERRORS = [1.80, 1.92, 1.85, 1.77, 1.96, 1.83, 1.88, 1.79]
+SECONDS_PER_STEP = {200: 0.004, 2000: 0.04}
+FIT_SECONDS = {200: [2.4, 2.6], 2000: [1.7, 1.8]}  # of one epoch
+RANGE_TEST_SECONDS = 6.0
+EPOCHS, STEPS_PER_EPOCH = 10, 275
+BASE_LR, MAX_LR, STEP_SIZE = 3.2e-4, 6.4e-3, 458
+
+
+def write_artifacts(
+    root: Path,
+    arms: Mapping[str, Mapping[str, Any]],
+    *,
+    differences: Mapping[str, Any] | None = None,
+    bound_warnings: Sequence[str] = (),
+    fit: bool = False,
+) -> Path:
+    """Write every stage's files; `arms` gives, by name, what `_cell` plants."""
+    results.write_json(root / "config/differences.json", dict(differences or {}))
+    _write_data(root / "data")
+    _write_range_test(root / "range_test", root / "bounds", bound_warnings)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for name, planted in arms.items():
+        for seed, error in planted["errors"].items():
+            group = planted.get("group", "controls")
+            result = _cell(root / "train" / group, name, seed, error, planted)
+            rows.setdefault(group, []).append(result)
+    for group, cells in rows.items():
+        _write_cells(root / "train" / group / "cells.csv", cells)
+    if fit:
+        measured = [
+            {"batch_size": batch, "fit_seconds": seconds, "compiled_seconds": [1.1], "threads": 2}
+            for batch, seconds in FIT_SECONDS.items()
+        ]
+        results.write_json(root / "train/controls/fit_epochs.json", measured)
+    return root
+
+
+def tutorial_arms(
+    gain: float = 0.2, seeds: int = 8, *, reach_epoch: int = 5
+) -> dict[str, dict[str, Any]]:
+    """The arms of experiment `tutorial`; clr makes `gain` points fewer errors in every seed."""
+    errors = dict(enumerate(BASELINE_ERRORS[:seeds]))
+    wobble = [0.01, -0.02, 0.015, -0.005, 0.02, -0.01, 0.005, -0.015]
+    replay = {seed: error - 0.22 + wobble[seed] for seed, error in errors.items()}
+    clr = {s: round(e - gain - (wobble[s] if gain else 0), 4) for s, e in errors.items()}
+    on_all = {"training_set": "all", "images": 60000, "steps": 3000}
+    return {
+        "baseline": {"group": "baseline", "errors": errors},
+        "clr": {"group": "clr", "errors": clr, "schedule": "triangular", "reach": reach_epoch},
+        "published_baseline": {"errors": errors, **on_all},
+        "published": {
+            "errors": replay, **on_all, "steps": 300, "batch_size": 2000, "step_size": 2000,
+            "base_lr": 0.001, "max_lr": 0.006, "schedule": "triangular",
+            "continues": "published_baseline",
+        },
+    }  # fmt: skip
+
+
+def _write_data(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 12)
+    images = rng.integers(0, 256, (120, 28, 28)).astype(np.uint8)
+    classes = [str(digit) for digit in range(10)]
+    balance = {"train": [5500] * 10, "validation": [500] * 10, "test": [1000] * 10}
+    parts = [f"{part}_{kind}" for part in ("train", "test") for kind in ("images", "labels")]
+    description = {
+        "schema": 1, "name": "mnist", "source": "local",
+        "sha256": {part: f"{place}" * 64 for place, part in enumerate(parts)},
+        "counts": {"pool": 60000, "train": 55000, "validation": 5000, "test": 10000},
+        "class_counts": balance, "classes": classes, "image_shape": [28, 28], "split_seed": 0,
+        "digest": "d" * 64,
+    }  # fmt: skip
+    results.write_json(folder / "data.json", description)
+    results.write_figure(folder / "digits.png", plots.sample_digits(images, labels, classes))
+    results.write_figure(folder / "classes.png", plots.class_balance(balance, classes))
+
+
+def range_curves(seeds: int = 5, steps: int = 400) -> pd.DataFrame:
+    """Loss flat, then falling, then rising; seed 1 stops early on divergence."""
+    rng = np.random.default_rng(1)
+    lr = np.geomspace(1e-5, 1.0, steps)
+    decades = np.log10(lr)
+    clean = (
+        0.35 + 2.0 / (1 + np.exp(4 * (decades + 3.6))) + 1.6 * np.clip(decades + 1.3, 0, None) ** 2
+    )
+    tables = []
+    for seed in range(seeds):
+        length = steps - 40 if seed == 1 else steps
+        loss = clean * rng.lognormal(0, 0.12, steps)
+        accuracy = np.clip(1 - loss / 2.6, 0.1, 0.95)
+        accuracy[np.arange(1, steps + 1) % 4 != 0] = np.nan
+        if seed == 1:
+            loss[length - 1] = np.nan
+        columns = {"seed": seed, "step": np.arange(1, steps + 1), "lr": lr, "loss": loss}
+        tables.append(pd.DataFrame({**columns, "accuracy": accuracy})[:length])
+    return pd.concat(tables, ignore_index=True)
+
+
+def bounds(warnings: Sequence[str] = ()) -> dict[str, Any]:
+    per_seed = [
+        {"seed": seed, "base_lr": BASE_LR * factor, "max_lr": MAX_LR / factor}
+        for seed, factor in enumerate([0.8, 1.0, 1.1, 1.3, 0.9])
+    ]
+    per_seed.append({"seed": 5, "base_lr": BASE_LR, "max_lr": None})  # shows no end
+    interval = {
+        "base_lr": {"low": 2.5e-4, "high": 4.2e-4, "spread_decades": 0.23},
+        "max_lr": {"low": 4.9e-3, "high": 8e-3, "spread_decades": 0.21},
+        "per_seed": per_seed,
+    }
+    return {
+        "schema": 1, "base_lr": BASE_LR, "max_lr": MAX_LR, "cycles": 3, "step_size": STEP_SIZE,
+        "rule": "smith", "status": "ok", "warnings": list(warnings), "interval": interval,
+        "reasons": ["accuracy begins to rise at 0.00032", "accuracy stops rising at 0.0064"],
+    }  # fmt: skip
+
+
+def _write_range_test(folder: Path, bounds_folder: Path, warnings: Sequence[str]) -> None:
+    results.write_table(folder / "curves.parquet", range_curves())
+    test = {
+        "schema": 1, "ramp": "exponential", "min_lr": 1e-5, "max_lr": 1.0, "steps": 400,
+        "seeds": [0, 1, 2, 3, 4], "batch_size": 200, "evaluate_every_steps": 4,
+        "heldout_images": 2000, "initial_accuracy": {str(seed): 0.1 for seed in range(5)},
+        "train_seconds": RANGE_TEST_SECONDS, "compile_seconds": 3.0,
+        "stopped_at": {"0": None, "1": 360, "2": None, "3": None, "4": None},
+    }  # fmt: skip
+    results.write_json(folder / "range_test.json", test)
+    results.write_json(bounds_folder / "bounds.json", bounds(warnings))
+
+
+def history(final: float, reach: int | None, target: float, steps_per_epoch: int) -> list[Any]:
+    """Falls to `target` at the end of epoch `reach` (None: never), and ends at `final`."""
+    entries = []
+    for epoch in range(1, EPOCHS + 1):
+        before = reach is None or epoch < reach
+        error = target + 4.0 / epoch**1.5 if before else target - 0.01
+        if epoch == EPOCHS:
+            error = final
+        entries.append({
+            "epoch": epoch, "step": epoch * steps_per_epoch, "validation_loss": error / 30,
+            "validation_error_percent": error,
+        })  # fmt: skip
+    return entries
+
+
+def _cell(
+    folder: Path, arm: str, seed: int, error: float | None, planted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write one cell; an error of None makes it a diverged one."""
+    steps = planted.get("steps", EPOCHS * STEPS_PER_EPOCH)
+    batch = planted.get("batch_size", 200)
+    triangular = planted.get("schedule") == "triangular"
+    step_size = planted.get("step_size", STEP_SIZE) if triangular else None
+    low = planted.get("base_lr", BASE_LR if triangular else 0.001)
+    high = planted.get("max_lr", MAX_LR) if triangular else None
+    lr = np.full(steps, low, np.float32)
+    if triangular:
+        rise = 1 - np.abs((np.arange(steps) / step_size) % 2 - 1)
+        lr = (low + (high - low) * rise).astype(np.float32)
+    final = None if error is None else error + 0.1
+    entries = []
+    if final is not None:
+        reach = planted.get("reach")  # the epoch, or the epoch by seed
+        reach = reach[seed] if isinstance(reach, dict) else reach
+        entries = history(final, reach, 1.935, steps // EPOCHS)
+    result = {
+        "schema": 1, "arm": arm, "group": folder.name, "seed": seed, "key": f"{arm}{seed}",
+        "status": "diverged" if error is None else "finished", "test_error_percent": error,
+        "test_loss": None if error is None else error / 30, "validation_error_percent": final,
+        "validation_loss": None if final is None else final / 30,
+        "train_seconds": steps * SECONDS_PER_STEP[batch], "compile_seconds": 2.5,
+        "evaluate_seconds": 0.3, "steps": steps, "steps_per_second": 1 / SECONDS_PER_STEP[batch],
+        "epochs": EPOCHS, "batch_size": batch, "images": planted.get("images", 55000),
+        "device": "cpu", "device_name": "a processor", "threads": 1, "backend": "tensorflow",
+        "precision": "float32", "compile": "xla",
+        "versions": {"tensorflow": "2.21.0", "keras": "3.15.0", "numpy": "2.3.0"},
+        "schedule": {
+            "name": planted.get("schedule", "constant"), "base_lr": low, "max_lr": high,
+            "step_size": step_size, "cycles": 3 if triangular else None,
+        },
+        "optimizer": {"name": "adam", "arguments": {}}, "continues": planted.get("continues"),
+        "training_set": planted.get("training_set", "split"), "history": entries,
+    }  # fmt: skip
+    cell = folder / arm / str(seed)
+    results.write_json(cell / "result.json", result)
+    count = np.arange(steps)
+    table = {
+        "step": count + 1,
+        "epoch": count // max(steps // EPOCHS, 1) + 1,
+        "lr": lr,
+        "loss": 0.1,
+    }
+    results.write_table(cell / "steps.parquet", pd.DataFrame(table))
+    return result
+
+
+def _write_cells(path: Path, cells: Sequence[Mapping[str, Any]]) -> None:
+    columns = ["group", "arm", "seed", "key", "status", "reused", "run_id", "test_error_percent"]
+    columns += ["test_loss", "validation_error_percent", "train_seconds", "compile_seconds"]
+    columns += ["steps", "batch_size", "epochs"]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({"reused": False, "run_id": "", **cell} for cell in cells)
+
+
+def read_metrics(out: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"metrics.json holds {constant}")
+
+    return json.loads((out / "metrics.json").read_text(), parse_constant=refuse)

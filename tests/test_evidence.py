@@ -1,0 +1,178 @@
+"""Do the numbers and verdicts of the report follow from the planted artifacts?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import report_inputs
+from numpy.testing import assert_allclose
+from report_inputs import BASELINE_ERRORS, tutorial_arms, write_artifacts
+
+from lrcycles import wording
+from lrcycles.errors import InputError
+from lrcycles.evidence import Evidence, gather, metrics
+
+
+def _evidence(folder: Path, arms: Any) -> Evidence:
+    return gather(write_artifacts(folder, arms), report_inputs.REPORT)
+
+
+def _words(evidence: Evidence) -> str:
+    return "\n".join(wording.summary(evidence) + wording.warnings(evidence))
+
+
+def _comparison(evidence: Evidence, quantity: str = "test_error_percent") -> Any:
+    return metrics(evidence)["comparisons"]["clr_vs_baseline"][quantity]
+
+
+def _only(arms: Any, *names: str) -> Any:
+    return {name: arms[name] for name in names}
+
+
+def test_the_metrics_are_the_planted_errors_means_and_spreads(tmp_path):
+    found = metrics(_evidence(tmp_path, tutorial_arms()))["baseline"]["test_error_percent"]
+    assert_allclose(
+        [found["mean"], found["sd"], found["n"]],
+        [np.mean(BASELINE_ERRORS), np.std(BASELINE_ERRORS, ddof=1), 8],
+    )
+
+
+def test_an_arm_better_in_every_seed_is_called_better_with_its_interval(tmp_path):
+    arms = tutorial_arms(gain=0.2)
+    planted = np.array([arms["clr"]["errors"][s] - arms["baseline"]["errors"][s] for s in range(8)])
+    half = 2.3646242515927844 * planted.std(ddof=1) / np.sqrt(8)  # t(.975, 7), from a table
+    evidence = _evidence(tmp_path, arms)
+    found = _comparison(evidence)
+    assert found["verdict"] == "better"
+    assert_allclose(found["mean_difference"], planted.mean())
+    assert_allclose([found["low"], found["high"]], [planted.mean() - half, planted.mean() + half])
+    assert found["p"] == pytest.approx(2 / 2**8)
+    assert "yes, clr makes fewer errors than baseline" in _words(evidence)
+
+
+def test_identical_arms_are_equivalent_and_never_better(tmp_path):
+    evidence = _evidence(tmp_path, _only(tutorial_arms(gain=0), "baseline", "clr"))
+    assert _comparison(evidence)["verdict"] == "equivalent"
+    assert "equivalent within ±0.05 percentage points" in _words(evidence)
+
+
+def test_an_arm_worse_in_every_seed_is_called_worse(tmp_path):
+    evidence = _evidence(tmp_path, _only(tutorial_arms(gain=-0.2), "baseline", "clr"))
+    assert _comparison(evidence)["verdict"] == "worse"
+    assert "no, clr makes more errors than baseline" in _words(evidence)
+
+
+def test_five_seeds_decide_nothing(tmp_path):
+    evidence = _evidence(tmp_path, _only(tutorial_arms(seeds=5), "baseline", "clr"))
+    assert _comparison(evidence)["verdict"] == "undecided"
+    assert "below 6 every verdict is undecided" in _words(evidence)
+
+
+def test_time_counts_the_steps_to_the_target_and_charges_the_range_test(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    arms["baseline"]["reach"], arms["clr"]["reach"] = 8, 3
+    evidence = _evidence(tmp_path, arms)
+    epoch = report_inputs.STEPS_PER_EPOCH * report_inputs.SECONDS_PER_STEP[200]
+    found = metrics(evidence)
+    baseline, clr = (found[name]["time_to_target_seconds"] for name in ("baseline", "clr"))
+    assert baseline["mean"] == pytest.approx(8 * epoch)
+    assert clr["mean"] == pytest.approx(3 * epoch + report_inputs.RANGE_TEST_SECONDS)
+    difference = found["comparisons"]["clr_vs_baseline"]["time_to_target_seconds"]
+    assert difference["mean_difference"] == pytest.approx(clr["mean"] - baseline["mean"])
+    assert difference["verdict"] == "worse"
+
+
+def test_an_arm_is_not_called_later_than_a_rival_that_never_arrives(tmp_path):
+    """Half of the baseline's seeds miss its median at the end; clr arrives, but later than that."""
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    arms["clr"]["reach"] = 7
+    evidence = _evidence(tmp_path, arms)
+    found = metrics(evidence)
+    assert found["baseline"]["time_to_target_seconds"]["censored"] == 4
+    assert found["clr"]["time_to_target_seconds"]["censored"] == 0
+    difference = found["comparisons"]["clr_vs_baseline"]["time_to_target_seconds"]
+    assert difference["verdict"] == "undecided"
+    assert "4 of 8 runs of baseline never reach it" in _words(evidence)
+
+
+def test_a_sign_that_censored_runs_hide_is_told_as_a_range(tmp_path):
+    """Where the baseline arrives, at its last step, clr never does, and the other way round."""
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    late = [
+        seed for seed, error in enumerate(BASELINE_ERRORS) if error < np.median(BASELINE_ERRORS)
+    ]
+    arms["clr"]["errors"] = {seed: 2.5 if seed in late else 1.5 for seed in range(8)}
+    arms["clr"]["reach"] = {seed: None if seed in late else 1 for seed in range(8)}
+    evidence = _evidence(tmp_path, arms)
+    epoch = report_inputs.STEPS_PER_EPOCH * report_inputs.SECONDS_PER_STEP[200]
+    early, whole = epoch + report_inputs.RANGE_TEST_SECONDS, 10 * epoch
+    longest = whole + report_inputs.RANGE_TEST_SECONDS
+    assert _comparison(evidence, "time_to_target_seconds") == {
+        "n": 8,
+        "verdict": "undecided",
+        "at_least": pytest.approx(((longest - whole) + (early - longest)) / 2),
+        "at_most": pytest.approx(((longest - whole) + (early - whole)) / 2),
+    }
+    assert "between \u22121.95 and 1.05 s (8 pairs)" in _words(evidence)
+
+
+def test_diverged_runs_are_counted_named_and_left_out_of_means(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    arms["clr"]["errors"][3] = None
+    evidence = _evidence(tmp_path, arms)
+    found = metrics(evidence)
+    kept = [error for seed, error in arms["clr"]["errors"].items() if seed != 3]
+    assert found["clr"]["diverged"] == 1
+    assert found["clr"]["test_error_percent"]["mean"] == pytest.approx(np.mean(kept))
+    assert _comparison(evidence)["n"] == 7
+    assert "clr: 1 of 8 runs diverged (seeds 3)" in _words(evidence)
+
+
+def test_arms_of_unequal_seeds_are_paired_by_the_seeds_in_common(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    del arms["clr"]["errors"][0], arms["baseline"]["errors"][7]
+    evidence = _evidence(tmp_path, arms)
+    assert _comparison(evidence)["n"] == 6
+    assert "clr and baseline do not have the same seeds" in _words(evidence)
+
+
+def test_other_controls_on_the_split_are_compared_with_the_baseline(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    arms["first"] = {"errors": arms["baseline"]["errors"]}
+    arms["continued"] = {
+        "errors": arms["clr"]["errors"],
+        "schedule": "triangular",
+        "reach": 1,
+        "continues": "first",
+    }
+    found = metrics(_evidence(tmp_path, arms))
+    assert set(found["comparisons"]) == {f"{n}_vs_baseline" for n in ("clr", "first", "continued")}
+    per_step = report_inputs.SECONDS_PER_STEP[200]
+    spent = report_inputs.RANGE_TEST_SECONDS + 2750 * per_step  # the arm that it continues
+    time = found["continued"]["time_to_target_seconds"]["mean"]
+    assert time == pytest.approx(275 * per_step + spent)
+
+
+def test_holm_takes_every_verdict_of_the_report_as_one_family(tmp_path):
+    found = metrics(_evidence(tmp_path, tutorial_arms()))["comparisons"]
+    family = [entry for pair in found.values() for entry in pair.values() if "p" in entry]
+    assert len(family) == 3
+    smallest = min(entry["p"] for entry in family)
+    least = min(entry["holm_p"] for entry in family)
+    assert least == pytest.approx(3 * smallest)
+
+
+def test_when_every_run_of_an_arm_diverged_the_summary_says_why_nothing_is_compared(tmp_path):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["clr"]["errors"] = dict.fromkeys(range(2))
+    evidence = _evidence(tmp_path, arms)
+    assert metrics(evidence)["comparisons"] == {}
+    assert "no comparison, because no seed finished in both arms" in _words(evidence)
+
+
+def test_without_any_trained_arm_the_error_names_the_folder(tmp_path):
+    with pytest.raises(InputError, match="at least one trained arm, found none under"):
+        _evidence(tmp_path, {})

@@ -1,0 +1,178 @@
+"""Do the figures show what they are given?"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import report_inputs
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose
+
+from lrcycles import arm_plots, plots, results
+
+
+def _lines(figure: Figure, panel: int) -> list[np.ndarray]:
+    return [np.asarray(line.get_xydata()) for line in figure.axes[panel].lines]
+
+
+def _mosaic(figure: Figure) -> np.ndarray:
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
+def _legend(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def _labelled(figure: Figure) -> bool:
+    return all(ax.get_ylabel() or len(ax.get_yticklabels()) for ax in figure.axes)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (32, 32, 3)], ids=str)
+def test_sample_digits_draws_ten_images_of_every_class(shape):
+    images = np.random.default_rng(0).integers(0, 256, (60, *shape)).astype(np.uint8)
+    labels = np.arange(60) % 5
+
+    drawn = np.asarray(
+        plots.sample_digits(images, labels, list("abcde")).axes[0].images[0].get_array()
+    )
+
+    first_of_b = images[1].reshape(shape[:2]) if shape[2:] == (1,) else images[1]
+    top = shape[0] + 2
+    assert drawn.shape[2:] == (shape[2:] if shape[2:] == (3,) else ())
+    assert_allclose(drawn[top : top + shape[0], : shape[1]], first_of_b)
+
+
+def test_pixels_as_fractions_give_the_same_picture_as_whole_numbers(tmp_path: Path):
+    whole = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
+    labels = np.arange(20) % 2
+    results.write_figure(tmp_path / "whole", plots.sample_digits(whole, labels, ["a", "b"]))
+    scaled = whole.astype(np.float32) / np.float32(255)
+    results.write_figure(tmp_path / "scaled", plots.sample_digits(scaled, labels, ["a", "b"]))
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "scaled").read_bytes()
+
+
+def test_a_class_with_few_images_leaves_its_row_unfilled():
+    images = np.zeros((3, 4, 4), np.uint8)
+    drawn = (
+        plots.sample_digits(images, np.array([0, 0, 1]), ["a", "b"]).axes[0].images[0].get_array()
+    )
+    assert np.asarray(drawn)[6:10, 6:].min() == 255
+
+
+def test_class_balance_draws_percent_of_each_split():
+    figure = plots.class_balance({"train": [30, 10], "test": [1, 1]}, ["cat", "dog"])
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [75, 25, 50, 50]
+    assert _legend(figure) == ["train (40 images)", "test (2 images)"]
+
+
+def test_range_curves_follow_the_ramp_on_their_axis():
+    curves = report_inputs.range_curves()
+    assert plots.range_curves(curves).axes[1].get_xscale() == "log"
+    linear = curves.assign(lr=curves["step"] * 1e-4)
+    assert plots.range_curves(linear).axes[1].get_xscale() == "linear"
+
+
+def test_range_curves_draw_every_seed_and_their_median():
+    curves = report_inputs.range_curves(seeds=3)
+    losses = _lines(plots.range_curves(curves), 0)
+    assert len(losses) == 4
+    one = curves[curves["seed"] == 0]
+    assert_allclose(losses[0], one[["lr", "loss"]])
+    low, high = losses[3][:, 1].min(), losses[3][:10, 1].mean()
+    assert 0.3 < low < 0.45
+    assert 2.2 < high < 2.5  # as planted: from 2.35 down to 0.35
+
+
+def test_the_three_phases_cover_the_whole_range_in_order():
+    rates = np.geomspace(1e-4, 1.0, 401)
+    fall, rise = (rates > 1e-3) & (rates < 1e-1), rates >= 1e-1
+    loss = pd.Series(np.where(fall, 0.5, np.where(rise, 3.0, 2.0)), index=rates)
+    (first, second), (third, fourth), last = plots._phases(loss)
+    assert (first, last[1]) == (rates[0], rates[-1])
+    assert second == third == pytest.approx(1e-3, rel=0.03)
+    assert fourth == last[0] == pytest.approx(1e-1, rel=0.03)
+
+
+def test_bounds_stand_on_the_curves_with_their_values_in_the_legend():
+    bounds = report_inputs.bounds()
+    figure = plots.bounds_on_curve(report_inputs.range_curves(), bounds)
+    at = [line[0, 0] for line in _lines(figure, 0)[-2:]]
+    assert at == [bounds["base_lr"], bounds["max_lr"]]
+    assert {"base_lr = 0.00032", "max_lr = 0.0064"} <= set(_legend(figure))
+
+
+def test_one_sees_that_the_published_rate_never_turns():
+    climb = 0.001 + (0.006 - 0.001) * np.arange(300) / 2000
+    figure = arm_plots.rates_over_steps(
+        {"baseline": np.full(3000, 0.001), "published": climb},
+        {"baseline": None, "published": 2000},
+    )
+    assert [text.get_text() for text in figure.axes[0].texts] == []
+    assert "15 % of one half-cycle" in figure.axes[1].texts[0].get_text()
+    assert_allclose(_lines(figure, 1)[1][-1], [2000, 0.006], rtol=0.01)
+
+
+def test_an_arm_that_turns_is_not_told_to_stop_short():
+    figure = arm_plots.rates_over_steps({"clr": [1.0, 2.0, 1.0, 2.0]}, {"clr": 1})
+    assert not figure.axes[0].texts
+
+
+def test_validation_curves_draw_the_mean_of_the_seeds_and_skip_what_diverged():
+    def history(errors):
+        return [
+            {"epoch": place, "validation_error_percent": error}
+            for place, error in enumerate(errors, 1)
+        ]
+
+    figure = arm_plots.validation_curves(
+        {"clr": {0: history([4.0, 2.0]), 1: history([6.0, None])}}, target=1.9
+    )
+    mean = next(line for line in figure.axes[0].lines if line.get_label() == "clr")
+    assert_allclose(mean.get_xydata(), [[1, 5.0], [2, 2.0]])
+    assert "target 1.9 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_errors_by_arm_joins_the_seeds_that_two_arms_share():
+    figure = arm_plots.errors_by_arm(
+        {"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {1: 1.5, 2: 2.5, 3: 9.0}},
+        means={"a": (2.0, 1.0, 3.0), "b": (4.3, None, None)},
+    )
+    joins = [line for line in _lines(figure, 0) if len(line) == 2 and line[0, 1] == 0 != line[1, 1]]
+    assert [join[:, 0].tolist() for join in joins] == [[2.0, 1.5], [3.0, 2.5]]
+
+
+def test_a_run_that_never_reached_the_target_is_hollow():
+    figure = arm_plots.times_to_target({"a": {0: (3.0, False), 1: (9.0, True)}}, extra={"a": 1.0})
+    faces = [line.get_markerfacecolor() for line in figure.axes[0].lines[:2]]
+    assert faces[0] != "none"
+    assert faces[1] == "none"
+
+
+def test_a_time_that_was_not_measured_has_no_bar():
+    figure = arm_plots.run_times({"a": {"published": 5.0, "here": 2.0}, "b": {"published": 4.0}})
+    widths = [bar.get_width() for bar in figure.axes[0].patches]
+    assert sorted(widths) == [2.0, 4.0, 5.0]
+
+
+def test_every_arm_of_a_long_list_has_its_own_colour():
+    arms = [f"arm{number}" for number in range(14)]
+    assert len({tuple(colour) for colour in plots.palette(arms).values()}) == 14
+    assert len({tuple(colour) for colour in plots.palette(arms[:9]).values()}) == 9
+
+
+def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
+    for name in ("one", "two"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            figure = arm_plots.paired_differences(
+                {"clr vs baseline": {0: -0.1, 1: 0.2}},
+                intervals={"clr vs baseline": (0.05, -1.9, 2.0)},
+                margin=0.05,
+            )
+            assert _labelled(figure)
+            results.write_figure(tmp_path / name, figure)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

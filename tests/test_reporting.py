@@ -1,0 +1,191 @@
+"""Does the report say what the planted artifacts hold, and nothing else?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import report_inputs
+from numpy.testing import assert_allclose
+from report_inputs import BASELINE_ERRORS, read_metrics, tutorial_arms, write_artifacts
+
+from lrcycles import reporting
+
+
+def _build(folder: Path, arms: Any, **more: Any) -> Path:
+    artifacts = write_artifacts(folder / "artifacts", arms, **more)
+    reporting.build(
+        artifacts=artifacts,
+        out=folder / "report",
+        report_config=report_inputs.REPORT,
+        experiment="tutorial",
+        date="2025-01-02",
+    )
+    return folder / "report"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the tutorial's arms, clr planted .2 points better in every seed."""
+    return _build(
+        tmp_path_factory.mktemp("tutorial"),
+        tutorial_arms(gain=0.2),
+        differences={"train.epochs": {"conf": 10, "used": 3}},
+        bound_warnings=["a half-cycle lasts 1.67 epochs, under 2"],
+        fit=True,
+    )
+
+
+def _only(arms: Any, *names: str) -> Any:
+    return {name: arms[name] for name in names}
+
+
+def test_a_report_of_one_seed_has_neither_spread_nor_verdict(tmp_path):
+    out = _build(tmp_path, _only(tutorial_arms(seeds=1), "baseline", "clr"))
+    found = read_metrics(out)
+    assert set(found["baseline"]["test_error_percent"]) == {"n", "mean"}
+    assert found["comparisons"]["clr_vs_baseline"]["test_error_percent"]["verdict"] == "undecided"
+    assert "1 seed per arm" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("lost", ["baseline", "clr", "published"])
+def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, lost):
+    arms = tutorial_arms(seeds=2)
+    arms[lost]["errors"] = dict.fromkeys(range(2))
+    out = _build(tmp_path, arms)
+    assert read_metrics(out)[lost]["diverged"] == 2
+    assert f"{lost}: 2 of 2 runs diverged" in (out / "report.md").read_text()
+
+
+def test_the_published_figures_stand_beside_the_replay_with_wilson_intervals(built):
+    told = (built / "report.md").read_text()
+    assert "1.91 (Wilson 95 %: 1.66 to 2.20)" in told
+    assert "1.64 (Wilson 95 %: 1.41 to 1.91)" in told
+    fit = np.mean(report_inputs.FIT_SECONDS[200]) * report_inputs.EPOCHS
+    assert f"| plain Keras fit on this machine (s) | {fit:.1f} |" in told
+
+
+def test_the_report_tells_what_the_published_comparison_compares(built):
+    told = (built / "report.md").read_text()
+    for part in (
+        "trained for 20 epochs, not 10",
+        "Its batch is 2000 instead of 200",
+        "300 of the 2,000 steps",
+        "never turns",
+        "takes the test set as validation set",
+    ):
+        assert part in told
+
+
+def test_without_a_replay_the_report_has_no_published_section(tmp_path):
+    out = _build(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
+    told = (out / "report.md").read_text()
+    assert "published" not in told
+    assert "replay" not in (out / "report.html").read_text()
+
+
+def test_every_difference_from_conf_and_every_warning_of_bounds_is_listed(built):
+    for name in ("report.md", "report.html"):
+        told = (built / name).read_text().replace("\u00a0", " ")
+        assert "train.epochs is 3 here, 10 in conf/" in told
+        assert "a half-cycle lasts 1.67 epochs, under 2" in told
+
+
+def test_the_page_loads_nothing_from_elsewhere(built):
+    page = (built / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
+    assert not re.findall(r"url\(|@import|<script|<link[^>]+stylesheet", page)
+    assert len(re.findall(r'src="data:image/png;base64,', page)) == page.count("<img")
+
+
+def test_the_figures_that_markdown_names_exist_and_are_the_only_ones(built):
+    named = re.findall(r"!\[[^\]]+\]\((figures/[a-z_]+\.png)\)", (built / "report.md").read_text())
+    drawn = {f"figures/{path.name}" for path in (built / "figures").iterdir()}
+    assert set(named) == drawn
+    assert len(named) == 11
+
+
+def test_markdown_tables_have_equal_numbers_of_cells(built):
+    lines = (built / "report.md").read_text().splitlines()
+    for above, below in pairwise(lines):
+        if above.startswith("|") and below.startswith("|"):
+            assert above.count("|") == below.count("|")
+
+
+def test_text_of_artifacts_is_escaped(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    out = _build(tmp_path, arms, differences={"a<b>": {"conf": None, "used": "<script>"}})
+    assert "a&lt;b&gt; is &lt;script&gt; here, absent in conf/" in (out / "report.html").read_text()
+
+
+def test_the_tables_of_dvc_plots_hold_every_seed_and_at_most_200_rates(built):
+    errors = pd.read_csv(built / "plots/test_error.csv")
+    of_baseline = errors[errors["arm"] == "baseline"]["test_error_percent"]
+    assert_allclose(of_baseline, BASELINE_ERRORS)
+    rates = pd.read_csv(built / "plots/learning_rate.csv")
+    assert (rates.groupby("arm").size() <= 200).all()
+    climb = rates[rates["arm"] == "published"]
+    assert climb["lr"].iloc[-1] == pytest.approx(0.001 + 0.005 * 299 / 2000)
+    assert climb["step"].iloc[-1] == 300
+    validation = pd.read_csv(built / "plots/validation_error.csv")
+    final = validation[(validation["arm"] == "clr") & (validation["epoch"] == 10)]
+    expected = np.mean(list(tutorial_arms(gain=0.2)["clr"]["errors"].values())) + 0.1
+    assert final["validation_error_percent"].item() == pytest.approx(expected)
+
+
+def test_built_twice_the_bytes_differ_by_the_date_only(built, tmp_path):
+    reporting.build(
+        artifacts=built.parent / "artifacts",
+        out=tmp_path,
+        report_config=report_inputs.REPORT,
+        experiment="tutorial",
+        date="2031-12-30",
+    )
+    files = [path for path in built.rglob("*") if path.is_file()]
+    assert len(files) == 17
+    for path in files:
+        again = (tmp_path / path.relative_to(built)).read_bytes()
+        assert again.replace(b"2031-12-30", b"2025-01-02") == path.read_bytes(), path.name
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_browser_shows_every_picture_and_the_summary_offline(built, width, scheme):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    complaints: list[str] = []
+    with sync_playwright() as play, tempfile.TemporaryDirectory() as profile:
+        context = play.chromium.launch_persistent_context(
+            profile,
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            offline=True,
+            color_scheme=scheme,
+            viewport={"width": width, "height": 900},
+        )
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto((built / "report.html").resolve().as_uri())
+        sizes = page.eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        visible = page.is_visible("#summary")
+        summary = page.inner_text("#summary")
+        context.close()
+    assert len(sizes) == 11
+    assert min(sizes) > 0
+    assert visible
+    assert "clr makes fewer errors than baseline" in summary
+    assert overflow <= 0  # wide tables scroll within themselves
+    assert not complaints
