@@ -1,0 +1,43 @@
+# Bytecode is wanted: without it TensorFlow takes three times as long to import.
+unexport PYTHONDONTWRITEBYTECODE
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test test-slow check ui clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/ready ## make .venv from requirements.lock; prepare DVC and git for experiments
+	@if [ -e .git ]; then \
+	  git config user.email >/dev/null || { \
+	    git config user.email lrcycles@localhost && git config user.name lrcycles && \
+	    echo "git had no identity: set lrcycles@localhost in this clone, for dvc exp run"; }; \
+	else $(BIN)/dvc config --quiet --local core.no_scm true; fi
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+reproduce: setup ## the whole pipeline on real MNIST, to artifacts/report/report.html
+	$(BIN)/dvc repro
+
+test: setup ## lint, types and the test suite
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-slow: setup ## the longer checks as well
+	$(BIN)/pytest -m ''
+
+ui: setup ## MLflow on http://127.0.0.1:5000 over this project's runs
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --port $${PORT:-5000} \
+	  --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}
+
+clean: ## empty the cell store and the results; MLflow's runs stay
+	rm -rf .lrcycles/cells artifacts outputs

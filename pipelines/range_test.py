@@ -1,0 +1,25 @@
+"""Stage `range_test`: how do loss and held-out accuracy move with the rate, over several seeds?"""
+
+from lrcycles import config, lr_range, plan, plots, results, stage
+
+
+def main(run: stage.Run) -> None:
+    data = results.read_json(run.input("data") / "data.json")
+    cells = plan.sweep_cells(run.config, data_digest=data["digest"])
+    settings = config.plain(run.config.range_test)
+    sweep = lr_range.Sweep(**{key: settings[key] for key in lr_range.Sweep.__annotations__})
+    curves = lr_range.sweep_seeds(
+        cells, sweep, data=run.input("data"), workers=run.config.train.workers
+    )
+    table = lr_range.as_table(curves)
+    summary = lr_range.summary(curves, sweep, batch_size=cells[0].batch_size)
+    results.write_table(run.out / "curves.parquet", table)
+    results.write_json(run.out / "range_test.json", summary)
+    results.write_figure(run.out / "range_test.png", plots.range_curves(table))
+    run.mlflow.log_dataset(data)
+    run.mlflow.log_metrics({key: summary[key] for key in ("train_seconds", "compile_seconds")})
+    run.mlflow.log_artifacts(run.out)
+
+
+if __name__ == "__main__":
+    stage.execute("range_test", main)

@@ -1,0 +1,22 @@
+"""Stage `report`: error and time: what differs, how sure, why?"""
+
+from datetime import UTC, datetime
+
+from lrcycles import config, reporting, stage
+
+
+def main(run: stage.Run) -> None:
+    metrics = reporting.build(
+        artifacts=run.root / "artifacts",
+        out=run.out,
+        report_config=config.plain(run.config.report),
+        experiment=run.config.experiment,
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+    )
+    run.mlflow.log_metrics(reporting.flat_metrics(metrics))
+    run.mlflow.log_artifacts(run.out)
+    print((run.out / "report.md").read_text(encoding="utf-8").split("\n## ")[1])
+
+
+if __name__ == "__main__":
+    stage.execute("report", main)

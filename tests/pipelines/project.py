@@ -1,0 +1,86 @@
+"""A copy of this checkout that tests may run, break and mend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+class Project:
+    """A folder with the project in it, and the commands a user types there."""
+
+    def __init__(self, root: Path, *, git: bool = True) -> None:
+        listed = subprocess.check_output(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+        )
+        self.root = root
+        for name in filter(lambda name: (ROOT / name).is_file(), listed.splitlines()):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+        self.edit("conf/config.yaml", "experiment: tutorial", "experiment: smoke")
+        (root / "dvc.lock").unlink(missing_ok=True)
+        if git:
+            for command in (
+                "init -q",
+                "config user.email test@localhost",
+                "config user.name test",
+                "add -A",
+                "commit -qm start",
+            ):
+                self.run("git", *command.split())
+
+    def run(
+        self, *command: str, ok: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+        )
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def environment(self, **more: str) -> dict[str, str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return {**os.environ, "PATH": path, **more}
+
+    def stage(self, name: str, *arguments: str, ok: bool = True, **environment: str):
+        return self.run("python", "-m", f"pipelines.{name}", *arguments, ok=ok, **environment)
+
+    def dvc(self, *arguments: str, ok: bool = True, **environment: str):
+        return self.run("dvc", *arguments, ok=ok, **environment)
+
+    def repro(self) -> list[str]:
+        """Run `dvc repro`; the stages it ran."""
+        printed = self.dvc("repro").stdout
+        return [
+            line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")
+        ]
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {name}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def restore(self) -> None:
+        """Back to the committed configuration, with its results."""
+        self.run("git", "checkout", "-q", "conf", "params.yaml")
+        self.dvc("repro")
+
+    def params(self) -> dict:
+        return yaml.safe_load((self.root / "params.yaml").read_text())
+
+    def cells(self, group: str):
+        import pandas as pd
+
+        return pd.read_csv(self.root / "artifacts" / "train" / group / "cells.csv")

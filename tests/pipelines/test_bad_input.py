@@ -1,0 +1,128 @@
+"""The wrong thing typed: one clear line, an exit that is not zero, nothing lost."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests.pipelines.project import Project
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a stage says of a mistake."""
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("lrcycles ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def results(project: Project):
+    """Fail if the artifacts change."""
+
+    def state() -> dict[str, int]:
+        files = (project.root / "artifacts").rglob("*")
+        return {str(path): path.stat().st_mtime_ns for path in files if path.is_file()}
+
+    before = state()
+    yield
+    assert state() == before
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize(
+    ("stage", "arguments", "message"),
+    [
+        ("config", ["+train.epohcs=3"], "unknown key train.epohcs; known keys of train: epochs"),
+        ("config", ["experiment=nope"], "Could not find 'experiment/nope'"),
+        ("train", ["group=clr", "train.epochs=0"], "need train.epochs >= 1, got 0"),
+        ("train", ["group=cyclic"], "need group= one of baseline, clr, controls, got cyclic"),
+        ("train", [], "need group= one of baseline, clr, controls, got none"),
+        ("bounds", ["--help"], "need arguments of the form key=value, got '--help'"),
+        (
+            "data",
+            ["data=fashion_mnist", "data.path=nowhere", "range_test.heldout_images=9"],
+            "nowhere",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(project, stage, arguments, message):
+    assert message in said(project.stage(stage, *arguments, ok=False))
+
+
+@pytest.mark.usefixtures("results")
+def test_an_unknown_key_in_a_yaml_file_stops_dvc_before_anything_runs(project):
+    project.edit("conf/train/default.yaml", "epochs: 10", "epohcs: 10")
+    try:
+        done = project.dvc("repro", ok=False)
+        assert "train.epohcs" in said(done)
+        assert "Running stage 'config'" in done.stdout
+        assert "Running stage 'data'" not in done.stdout
+    finally:
+        project.run("git", "checkout", "-q", "conf")
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.epohcs=3", "Could not override 'train.epohcs'"),
+        ("experiment=nope", "Could not find 'experiment/nope'"),
+        ("train.epochs=none", "train.epochs"),
+    ],
+)
+def test_an_unknown_key_or_option_in_an_experiment_is_named(project, override, message):
+    try:
+        done = project.dvc("exp", "run", "-S", override, ok=False)
+        assert done.returncode != 0
+        assert message in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+    finally:
+        project.run("git", "checkout", "-q", "params.yaml")
+
+
+@pytest.mark.usefixtures("results")
+def test_overrides_inside_dvc_yaml_are_refused(project):
+    done = project.stage("bounds", "train.epochs=3", ok=False, DVC_STAGE="bounds")
+    assert "overrides are not allowed inside dvc.yaml, got train.epochs=3" in said(done)
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "htp:/nowhere"])
+def test_an_mlflow_that_is_not_there_is_said_before_any_work(project, uri):
+    done = project.stage("train", "group=clr", "train.epochs=7", ok=False, MLFLOW_TRACKING_URI=uri)
+    assert uri in said(done)
+    assert not [line for line in done.stderr.splitlines() if "seed" in line]
+
+
+@pytest.mark.usefixtures("results")
+def test_a_stage_without_its_inputs_names_the_one_that_makes_them(project, tmp_path):
+    shutil.copytree(project.root, tmp_path / "copy", ignore=shutil.ignore_patterns("artifacts"))
+    copy = Project.__new__(Project)
+    copy.root = tmp_path / "copy"
+    assert "`dvc repro range_test` makes it" in said(copy.stage("bounds", ok=False))
+
+
+@pytest.mark.usefixtures("results")
+def test_mlflow_run_refuses_what_is_no_override(project):
+    done = project.run("python", "-m", "pipelines", "train.epochs=3 --force", ok=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == ("lrcycles: need overrides of the form key=value, got '--force'")
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [("size=16k", "the disk is full: free some space"), ("ro", "the file system is read-only")],
+)
+def test_a_disk_that_takes_nothing_is_one_line(project, options, message):
+    (project.root / "outputs").mkdir(exist_ok=True)
+    mount = f"mount -t tmpfs -o {options} none outputs"
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    if subprocess.run([*alone, mount], cwd=project.root, capture_output=True).returncode:
+        pytest.skip("this system lets nobody mount a small disk")
+    done = project.run(*alone, f"{mount} && python -m pipelines.bounds train.epochs=7", ok=False)
+    assert message in said(done)

@@ -1,0 +1,212 @@
+"""What a user sees of `dvc repro`, `dvc exp run` and the stages by hand: real DVC, real MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from tests.pipelines.project import Project
+
+TRAIN = ["train@baseline", "train@clr", "train@controls"]
+STAGES = ["config", "data", "range_test", "bounds", *TRAIN, "report"]
+
+
+def runs(project: Project, **tags: str):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{project.root}/mlflow.db")
+    query = " and ".join(f"tags.`lrcycles.{name}` = '{value}'" for name, value in tags.items())
+    return client.search_runs([e.experiment_id for e in client.search_experiments()], query)
+
+
+def test_one_repro_ends_in_a_report_that_names_every_arm(project):
+    report = (project.root / "artifacts" / "report" / "report.md").read_text(encoding="utf-8")
+    assert all(arm in report for arm in ("baseline", "clr", "continued"))
+    shown = project.dvc("metrics", "show", "--json").stdout
+    assert "test_error_percent" in shown
+
+
+def test_mlflow_holds_a_run_for_every_stage_and_cell_below_one_for_the_pipeline(project):
+    everything = runs(project)
+    parents = [run for run in everything if "mlflow.parentRunId" not in run.data.tags]
+    stages = [run for run in everything if run.data.tags.get("lrcycles.stage")]
+    first = min(parents, key=lambda run: run.info.start_time)
+    below = {
+        r.info.run_name for r in stages if first.info.run_id == r.data.tags["mlflow.parentRunId"]
+    }
+    assert below == set(STAGES)
+    ids = {run.info.run_id: run for run in everything}
+    cells = project.cells("clr")
+    for run_id in cells["run_id"]:
+        cell = ids[run_id]
+        assert ids[cell.data.tags["mlflow.parentRunId"]].info.run_name == "train@clr"
+        assert cell.info.status == "FINISHED"
+        assert cell.inputs.dataset_inputs[0].dataset.name == "digits"
+        assert "loss" in cell.data.metrics
+    errors = {run_id: ids[run_id].data.metrics["test_error_percent"] for run_id in cells["run_id"]}
+    assert list(errors.values()) == pytest.approx(cells["test_error_percent"].tolist())
+
+
+def test_repro_again_does_nothing(project):
+    assert "up to date" in project.dvc("repro").stdout
+
+
+def test_editing_a_comment_trains_nothing(project):
+    project.edit("conf/arm/clr.yaml", "# Triangular", "# Three triangular")
+    try:
+        assert project.repro() == ["config"]
+    finally:
+        project.restore()
+
+
+def test_editing_one_arm_retrains_its_group_and_the_report_only(project):
+    before = project.cells("clr")
+    project.edit("conf/arm/clr.yaml", "max_lr: bounds", "max_lr: 0.04")
+    try:
+        assert project.repro() == ["config", "train@clr", "report"]
+        assert not project.cells("clr")["reused"].any()
+    finally:
+        project.restore()
+    assert project.cells("clr").equals(before)
+
+
+def test_a_new_seed_trains_its_own_cells_only_and_reused_ones_keep_their_run(project):
+    before = project.cells("clr").set_index("seed")["run_id"]
+    project.edit("conf/experiment/smoke.yaml", "seeds: 2, cycles", "seeds: 3, cycles")
+    try:
+        ran = project.repro()
+        after = project.cells("clr").set_index("seed")
+    finally:
+        project.restore()
+    assert ran == ["config", *TRAIN, "report"]
+    assert after["reused"].to_dict() == {0: True, 1: True, 2: False}
+    assert after["run_id"].loc[[0, 1]].tolist() == before.tolist()
+
+
+def test_a_missing_params_file_is_composed_again(project):
+    (project.root / "params.yaml").unlink()
+    printed = project.dvc("repro").stdout
+    assert "params.yaml was not there: composed from conf/" in printed
+    assert "Running stage 'train" not in printed
+
+
+def test_a_hand_edited_params_file_is_restored_and_the_edit_kept(project):
+    project.edit("params.yaml", "epochs: 4", "epochs: 5")
+    done = project.dvc("repro")
+    printed = done.stdout + done.stderr
+    assert "params.yaml was edited by hand" in printed
+    assert "dropped: train.epochs: 5 -> 4" in printed
+    assert project.params()["train"]["epochs"] == 4
+    kept = project.root / "params.yaml.orig"
+    assert "epochs: 5" in kept.read_text()
+    kept.unlink()
+
+
+def test_an_experiment_stays_until_it_is_undone_and_lists_what_differs(project):
+    project.dvc("exp", "run", "-S", "train.epochs=5", "-n", "longer")
+    try:
+        path = project.root / "artifacts" / "config" / "differences.json"
+        assert json.loads(path.read_text()) == {"train.epochs": {"conf": 4, "used": 5}}
+        html = (project.root / "artifacts" / "report" / "report.html").read_text()
+        assert "train.epochs" in html
+        assert runs(project, dvc_exp_name="longer")
+        assert set(project.cells("clr")["epochs"]) == {5}
+        assert "up to date" in project.dvc("repro").stdout
+        difference = project.dvc("metrics", "diff", "--json").stdout
+        assert "test_error_percent" in difference
+        project.dvc("plots", "diff", "-o", "plots_made")
+        assert (project.root / "plots_made" / "index.html").exists()
+    finally:
+        project.restore()
+    assert set(project.cells("clr")["epochs"]) == {4}
+
+
+def test_overrides_by_hand_go_to_outputs_and_touch_nothing_else(project):
+    before = (project.root / "params.yaml").stat().st_mtime_ns
+    project.stage("train", "group=clr", "train.epochs=3")
+    made = list((project.root / "outputs" / "train").iterdir())
+    assert len(made) == 1
+    result = json.loads((made[0] / "clr" / "0" / "result.json").read_text())
+    assert result["epochs"] == 3
+    assert (project.root / "params.yaml").stat().st_mtime_ns == before
+    assert "up to date" in project.dvc("repro").stdout
+
+
+def test_a_killed_stage_goes_on_with_its_finished_cells_and_leaves_no_process(project):
+    settings = ["group=clr", "train.epochs=1500", "train.seeds=[4,5,6,7]", "train.workers=1"]
+    store = project.root / ".lrcycles" / "cells"
+    known = {path.name for path in store.iterdir()}
+    stage = subprocess.Popen(
+        ["python", "-m", "pipelines.train", *settings],
+        cwd=project.root,
+        env=project.environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    finished: set[str] = set()
+    while not finished and stage.poll() is None:
+        time.sleep(0.05)
+        finished = {path.name for path in store.iterdir() if path.name[0] != "."} - known
+    children = psutil.Process(stage.pid).children(recursive=True)
+    os.kill(stage.pid, signal.SIGKILL)
+    stage.wait()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    assert 1 <= len(finished) < 4
+    before = {key: (store / key / "result.json").stat().st_mtime_ns for key in finished}
+
+    project.stage("train", *settings)
+    newest = max((project.root / "outputs" / "train").iterdir(), key=lambda p: p.stat().st_mtime)
+    import pandas as pd
+
+    cells = pd.read_csv(newest / "cells.csv").set_index("key")
+    assert cells.loc[list(finished), "reused"].all()
+    assert not cells["reused"].all()
+    after = {key: (store / key / "result.json").stat().st_mtime_ns for key in finished}
+    assert after == before
+    assert "KILLED" in {run.info.status for run in runs(project, stage="train@clr")}
+
+
+def test_a_folder_without_git_reproduces(tmp_path):
+    plain = Project(tmp_path, git=False)
+    plain.dvc("config", "--local", "core.no_scm", "true")
+    plain.dvc("repro", "config", "data")
+    assert plain.params()["experiment"] == "smoke"
+    assert (tmp_path / "artifacts" / "data" / "data.json").exists()
+
+
+@pytest.mark.slow
+def test_a_queue_with_two_workers_lands_in_one_mlflow_store(project):
+    project.dvc("exp", "run", "--queue", "-S", "train.batch_size=40,60")
+    project.dvc("exp", "run", "--run-all", "-j", "2")
+    found = {
+        run.data.params["batch_size"]
+        for run in runs(project)
+        if run.data.params.get("arm") == "clr" and run.data.tags["lrcycles.dvc_exp_name"]
+    }
+    assert found >= {"40", "60"}
+    assert not list(project.root.glob(".dvc/tmp/exps/**/mlflow.db"))
+
+
+@pytest.mark.slow
+def test_mlflow_run_hangs_every_stage_below_its_own_run(project):
+    project.run(
+        "mlflow", "run", ".", "--env-manager", "local", "-P", "overrides=train.epochs=6",
+        MLFLOW_TRACKING_URI=f"sqlite:///{project.root}/mlflow.db",
+    )  # fmt: skip
+    try:
+        launched = [r for r in runs(project) if r.data.tags.get("mlflow.project.entryPoint")]
+        assert launched[0].info.status == "FINISHED"
+        below = [
+            run
+            for run in runs(project)
+            if run.data.tags.get("mlflow.parentRunId") == launched[0].info.run_id
+        ]
+        assert {run.info.run_name for run in below} >= {"config", *TRAIN, "report"}
+    finally:
+        project.restore()
