@@ -212,6 +212,7 @@ def _words(c: PairedComparison, verdict: str, holm_p: float, more: int | None) -
     found = f"the mean difference is {c.mean:+.3g}{unit} ({c.n} pairs"
     if c.interval95 is not None:
         found += f", 95 % interval {c.interval95[0]:+.3g} to {c.interval95[1]:+.3g}"
+    found = found.replace("-", "\N{MINUS SIGN}")
     found += f", Holm-adjusted sign-flip p = {holm_p:.2g})"
     if verdict in ("better", "worse"):
         small = f", though within the margin of {c.margin:g}{unit}" if _inside_margin(c) else ""
@@ -225,7 +226,7 @@ def _words(c: PairedComparison, verdict: str, holm_p: float, more: int | None) -
             f"at least {least:,} more needed."
         )
     if more is None:
-        return f"Undecided: {found}; no more than {MOST_SEEDS:,} further seeds would decide it."
+        return f"Undecided: {found}; even {MOST_SEEDS:,} more seeds would not decide it."
     seeds = "seed" if more == 1 else "seeds"
     return (
         f"Undecided: {found}; about {more:,} more {seeds} would decide it at this mean and spread."

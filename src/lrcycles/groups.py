@@ -96,22 +96,15 @@ def collect(
         results.write_table(folder / "steps.parquet", pd.DataFrame(np.load(kept / "steps.npy")))
         if keeps_model(cell, settings):
             shutil.copy2(kept / "model.keras", folder)
-        run_id = mirror(cell, folder, store=store, run=run, data=data, result=result)
+        run_id = mirror(folder, store=store, run=run, data=data)
         rows.append({**result, "reused": cell.key in had, "run_id": run_id})
     results.write_text(out / "cells.csv", pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False))
 
 
-def mirror(
-    cell: Cell,
-    folder: Path,
-    *,
-    store: Store,
-    run: StageRun,
-    data: dict[str, Any],
-    result: dict[str, Any],
-) -> str:
-    """The cell's run in the current MLflow store: the one it has there, else a new one."""
-    known_path = store.folder(cell.key) / "mlflow.json"
+def mirror(folder: Path, *, store: Store, run: StageRun, data: dict[str, Any]) -> str:
+    """The run of a cell's folder in the current MLflow store: the one it has, else a new one."""
+    result = results.read_json(folder / "result.json")
+    known_path = store.folder(result["key"]) / "mlflow.json"
     known = results.read_json(known_path) if known_path.exists() else {}
     run_id: str = known.get(run.store.uri, "")
     if not run_id or not run.has_run(run_id):
@@ -124,7 +117,7 @@ def mirror(
             data=data,
             model=(folder / "model.keras").exists() and result["status"] == "finished",
         )
-        if run_id:
+        if run_id and known_path.parent.exists():
             results.write_json(known_path, {**known, run.store.uri: run_id})
     return run_id
 

@@ -48,9 +48,10 @@ def replay(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> 
     images = int(evidence.data["counts"]["test"])
     arms = [evidence.arms[name] for name in evidence.replay]
     rows = [["test error as published, one run (%)"], ["test error replayed (%)"]]
-    rows += [["training time as published (s)"], ["plain Keras fit on this machine (s)"]]
+    rows += [["training time as published (s)"], ["plain Keras fit here, alone on all cores (s)"]]
+    threads = sorted({int(arm.settings["threads"]) for arm in arms})
     rows += [
-        ["compiled training on this machine (s)"],
+        [f"compiled training here, each run on {' or '.join(map(str, threads))} thread (s)"],
         ["test error replayed, each seed (%)"],
     ]
     for arm in arms:

@@ -51,7 +51,7 @@ class Project:
 
     def environment(self, **more: str) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**os.environ, "PATH": path, **more}
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.root / "src"), **more}
 
     def stage(self, name: str, *arguments: str, ok: bool = True, **environment: str):
         return self.run("python", "-m", f"pipelines.{name}", *arguments, ok=ok, **environment)
@@ -84,3 +84,10 @@ class Project:
         import pandas as pd
 
         return pd.read_csv(self.root / "artifacts" / "train" / group / "cells.csv")
+
+    def latest_by_hand(self, stage: str):
+        """cells.csv of the last stage that ran with overrides."""
+        import pandas as pd
+
+        folders = (self.root / "outputs" / stage).glob("[0-9]*")
+        return pd.read_csv(max(folders, key=lambda path: path.stat().st_mtime) / "cells.csv")

@@ -76,16 +76,11 @@ def test_editing_one_arm_retrains_its_group_and_the_report_only(project):
     assert project.cells("clr").equals(before)
 
 
-def test_a_new_seed_trains_its_own_cells_only_and_reused_ones_keep_their_run(project):
+def test_a_new_seed_trains_its_own_cell_only_and_reused_ones_keep_their_run(project):
     before = project.cells("clr").set_index("seed")["run_id"]
-    project.edit("conf/experiment/smoke.yaml", "seeds: 2, cycles", "seeds: 3, cycles")
-    try:
-        ran = project.repro()
-        after = project.cells("clr").set_index("seed")
-    finally:
-        project.restore()
-    assert ran == ["config", *TRAIN, "report"]
-    assert after["reused"].to_dict() == {0: True, 1: True, 2: False}
+    project.stage("train", "group=clr", "train.seeds=[0,1,9]")
+    after = project.latest_by_hand("train").set_index("seed")
+    assert after["reused"].to_dict() == {0: True, 1: True, 9: False}
     assert after["run_id"].loc[[0, 1]].tolist() == before.tolist()
 
 
@@ -109,37 +104,49 @@ def test_a_hand_edited_params_file_is_restored_and_the_edit_kept(project):
 
 
 def test_an_experiment_stays_until_it_is_undone_and_lists_what_differs(project):
-    project.dvc("exp", "run", "-S", "train.epochs=5", "-n", "longer")
+    project.dvc("exp", "run", "-S", "arms.clr.clr.max_lr=0.05", "-n", "higher")
     try:
         path = project.root / "artifacts" / "config" / "differences.json"
-        assert json.loads(path.read_text()) == {"train.epochs": {"conf": 4, "used": 5}}
+        different = {"arms.clr.clr.max_lr": {"conf": "bounds", "used": 0.05}}
+        assert json.loads(path.read_text()) == different
         html = (project.root / "artifacts" / "report" / "report.html").read_text()
-        assert "train.epochs" in html
-        assert runs(project, dvc_exp_name="longer")
-        assert set(project.cells("clr")["epochs"]) == {5}
+        assert "arms.clr.clr.max_lr" in html
+        assert runs(project, dvc_exp_name="higher")
         assert "up to date" in project.dvc("repro").stdout
         difference = project.dvc("metrics", "diff", "--json").stdout
         assert "test_error_percent" in difference
         project.dvc("plots", "diff", "-o", "plots_made")
-        assert (project.root / "plots_made" / "index.html").exists()
+        assert "validation_error_percent" in (project.root / "plots_made/index.html").read_text()
     finally:
         project.restore()
-    assert set(project.cells("clr")["epochs"]) == {4}
+    assert json.loads(path.read_text()) == {}
 
 
 def test_overrides_by_hand_go_to_outputs_and_touch_nothing_else(project):
     before = (project.root / "params.yaml").stat().st_mtime_ns
     project.stage("train", "group=clr", "train.epochs=3")
-    made = list((project.root / "outputs" / "train").iterdir())
-    assert len(made) == 1
-    result = json.loads((made[0] / "clr" / "0" / "result.json").read_text())
-    assert result["epochs"] == 3
+    assert set(project.latest_by_hand("train")["epochs"]) == {3}
     assert (project.root / "params.yaml").stat().st_mtime_ns == before
     assert "up to date" in project.dvc("repro").stdout
 
 
+def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/other.db"
+    done = project.run("python", "-m", "lrcycles.cli", "sync", MLFLOW_TRACKING_URI=uri)
+    assert "cells are in MLflow at" in done.stdout
+    client = MlflowClient(tracking_uri=uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "lrcycles"]
+    mirrored = client.search_runs([experiment.experiment_id], "tags.`lrcycles.arm` = 'clr'")
+    errors = {run.data.tags["lrcycles.seed"]: run.data.metrics for run in mirrored}
+    for _, cell in project.cells("clr").iterrows():
+        expected = cell["test_error_percent"]
+        assert errors[str(cell["seed"])]["test_error_percent"] == pytest.approx(expected)
+
+
 def test_a_killed_stage_goes_on_with_its_finished_cells_and_leaves_no_process(project):
-    settings = ["group=clr", "train.epochs=1500", "train.seeds=[4,5,6,7]", "train.workers=1"]
+    settings = ["group=clr", "train.epochs=500", "train.seeds=[4,5,6,7]", "train.workers=1"]
     store = project.root / ".lrcycles" / "cells"
     known = {path.name for path in store.iterdir()}
     stage = subprocess.Popen(
@@ -161,10 +168,7 @@ def test_a_killed_stage_goes_on_with_its_finished_cells_and_leaves_no_process(pr
     before = {key: (store / key / "result.json").stat().st_mtime_ns for key in finished}
 
     project.stage("train", *settings)
-    newest = max((project.root / "outputs" / "train").iterdir(), key=lambda p: p.stat().st_mtime)
-    import pandas as pd
-
-    cells = pd.read_csv(newest / "cells.csv").set_index("key")
+    cells = project.latest_by_hand("train").set_index("key")
     assert cells.loc[list(finished), "reused"].all()
     assert not cells["reused"].all()
     after = {key: (store / key / "result.json").stat().st_mtime_ns for key in finished}

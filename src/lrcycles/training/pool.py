@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lrcycles.cells import Runtime
@@ -40,10 +41,15 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
     Raises:
         InputError: the device is not there, or a worker was killed (memory).
     """
-    environment = {"KERAS_BACKEND": runtime.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    os.environ.update(environment)
+    # Read by the process that the workers are forked from, which starts with this environment.
+    source = str(Path(__file__).resolve().parents[2])
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [source, *(p for p in path if p not in ("", source))]
+    )
+    os.environ |= {"KERAS_BACKEND": runtime.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["keras"])
+    context.set_forkserver_preload(["lrcycles.training.preload"])
     events = context.SimpleQueue()
     executor = ProcessPoolExecutor(
         count, mp_context=context, initializer=_start, initargs=(events, runtime)
