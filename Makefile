@@ -37,8 +37,8 @@ test-slow: setup ## the longer checks as well
 
 ui: setup ## MLflow on http://127.0.0.1:5000 over this project's runs
 	@echo "runs: http://127.0.0.1:$${PORT:-5000}/#/experiments/1/runs?workflowType=machine_learning"
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --port $${PORT:-5000} \
-	  --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 \
+	  --port $${PORT:-5000} --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
 clean: ## empty the cell store and the results; MLflow's runs stay
 	rm -rf .lrcycles/cells artifacts outputs

@@ -4,9 +4,8 @@ from lrcycles import bound_rules, plots, results, stage
 
 
 def main(run: stage.Run) -> None:
-    sweep = run.input("range_test")
-    curves = results.read_table(sweep / "curves.parquet")
-    initial = results.read_json(sweep / "range_test.json")["initial_accuracy"]
+    curves = results.read_table(run.input("range_test") / "curves.parquet")
+    initial = run.range_test()["initial_accuracy"]
     train, data = run.config.train, run.config.data
     steps_per_epoch = data.train_images // train.batch_size
     chosen = bound_rules.select_bounds(
@@ -17,6 +16,7 @@ def main(run: stage.Run) -> None:
         total_steps=train.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
     ).to_dict()
+    chosen["measured_on"] = run.subject()
     results.write_json(run.out / "bounds.json", chosen)
     results.write_figure(run.out / "bounds.png", plots.bounds_on_curve(curves, chosen))
     for sentence in [*chosen["reasons"], *chosen["warnings"]]:

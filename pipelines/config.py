@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles import config, results, stage
+from lrcycles.errors import InputError
 
 
 def main(run: stage.Run) -> None:
@@ -14,39 +15,62 @@ def main(run: stage.Run) -> None:
     results.write_json(run.out / "differences.json", different)
     for key, values in different.items():
         print(f"differs from conf/: {key} is {values['used']}, conf/ has {values['conf']}")
-    run.mlflow.log_artifacts(run.root / "params.yaml")
+    params = (run.out if run.overrides else run.root) / "params.yaml"
+    if run.overrides:
+        results.write_text(params, config.render(run.values))
+    elif not composed_by_dvc(run.root):
+        update(params, run.values)
+    if not run.overrides:  # with overrides it is one of the results
+        run.mlflow.log_artifacts(params)
     run.mlflow.log_artifacts(run.out)
 
 
 def load(root: Path) -> dict[str, Any]:
-    """Compose params.yaml, but keep the one that DVC itself has just composed with `-S`."""
-    path = root / "params.yaml"
-    if os.environ.get("DVC_EXP_NAME") and path.exists():
-        return config.read(path)
-    values = config.compose(root / "conf")
-    config.check(values)
+    """Compose conf/, but keep the params.yaml that DVC itself has just composed with `-S`.
+
+    Nothing is written yet: a configuration that fails, or an MLflow that does not answer, must not
+    leave a params.yaml that looks edited by hand the next time.
+    """
+    if composed_by_dvc(root):
+        return config.read(root / "params.yaml")
+    return config.compose(root / "conf")
+
+
+def composed_by_dvc(root: Path) -> bool:
+    return bool(os.environ.get("DVC_EXP_NAME")) and (root / "params.yaml").exists()
+
+
+def update(path: Path, values: dict[str, Any]) -> None:
+    """Write params.yaml; say what changes in it and keep what somebody wrote into it."""
     rendered = config.render(values)
     if not path.exists():
         print("params.yaml was not there: composed from conf/")
-    elif path.read_text(encoding="utf-8") != rendered:
-        replace(path, values, by_hand=config.edited_by_hand(root))
+    elif path.read_bytes() != rendered.encode():
+        try:
+            found = config.read(path)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            keep(path)
+        else:
+            by_hand = config.edited_by_hand(path.parent)
+            if by_hand:
+                keep(path)
+            word = "dropped" if by_hand else "changed"
+            for key, change in config.differences(values, found).items():
+                print(f"{word}: {key}: {change['conf']} -> {change['used']}")
     results.write_text(path, rendered)
-    return values
 
 
-def replace(path: Path, values: dict[str, Any], *, by_hand: bool) -> None:
-    """Say what changes in params.yaml; keep what somebody wrote into it."""
-    if by_hand:
-        kept = path.with_name("params.yaml.orig")
-        results.write_text(kept, path.read_text(encoding="utf-8"))
-        print(
-            f"params.yaml was edited by hand: restored from conf/, the edit is in {kept.name}; "
-            f"edit conf/ or use `dvc exp run -S` instead",
-            file=sys.stderr,
-        )
-    word = "dropped" if by_hand else "changed"
-    for key, change in config.differences(values, config.read(path)).items():
-        print(f"{word}: {key}: {change['conf']} -> {change['used']}")
+def keep(path: Path) -> None:
+    """Put a hand edit aside, byte by byte."""
+    kept = path.with_name("params.yaml.orig")
+    with results.replacing(kept) as beside:
+        beside.write_bytes(path.read_bytes())
+    print(
+        f"params.yaml was edited by hand: restored from conf/, the edit is in {kept.name}; "
+        f"edit conf/ or use `dvc exp run -S` instead",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

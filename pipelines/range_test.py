@@ -1,10 +1,11 @@
 """Stage `range_test`: how do loss and held-out accuracy move with the rate, over several seeds?"""
 
 from lrcycles import config, lr_range, plan, plots, results, stage
+from lrcycles.training.pool import warm_up
 
 
 def main(run: stage.Run) -> None:
-    data = results.read_json(run.input("data") / "data.json")
+    data = run.data()
     cells = plan.sweep_cells(run.config, data_digest=data["digest"])
     settings = config.plain(run.config.range_test)
     sweep = lr_range.Sweep(**{key: settings[key] for key in lr_range.Sweep.__annotations__})
@@ -12,7 +13,8 @@ def main(run: stage.Run) -> None:
         cells, sweep, data=run.input("data"), workers=run.config.train.workers
     )
     table = lr_range.as_table(curves)
-    summary = lr_range.summary(curves, sweep, batch_size=cells[0].batch_size)
+    batch_size = cells[0].batch_size
+    summary = lr_range.summary(curves, sweep, batch_size=batch_size, subject=run.subject())
     results.write_table(run.out / "curves.parquet", table)
     results.write_json(run.out / "range_test.json", summary)
     results.write_figure(run.out / "range_test.png", plots.range_curves(table))
@@ -22,4 +24,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.execute("range_test", main)
+    stage.execute("range_test", main, warm_up=lambda checked: warm_up(checked.train.backend.value))

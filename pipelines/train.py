@@ -2,18 +2,17 @@
 
 from lrcycles import groups, plan, results, stage
 from lrcycles.cells import Store
+from lrcycles.training.pool import warm_up
 from lrcycles.training.run import measure_fit
 
 
 def main(run: stage.Run) -> None:
     assert run.group is not None
-    folder = run.input("data")
-    data = results.read_json(folder / "data.json")
-    bounds = None
-    if run.group != "baseline":
-        bounds = results.read_json(run.input("bounds") / "bounds.json")
+    folder, data = run.input("data"), run.data()
+    bounds = None if run.group == "baseline" else run.bounds()
     cells = plan.group_cells(run.config, run.group, data_digest=data["digest"], bounds=bounds)
     settings = run.config.train
+    groups.write_plan(cells, settings, data=folder, out=run.out)
     store = Store(run.shared / ".lrcycles" / "cells")
     had = groups.train_group(cells, settings, data=folder, store=store)
     replay = [cell for cell in cells if cell.training_set == "all"]
@@ -24,4 +23,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.execute("train", main)
+    stage.execute("train", main, warm_up=lambda config: warm_up(config.train.backend.value))

@@ -36,11 +36,9 @@ CHROMIUM = next(
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a browser where there is none; keep what shares a fixture together."""
+    """Leave out what needs a browser where there is none; keep a file's tests together."""
     for item in items:
-        shares_project = "project" in getattr(item, "fixturenames", ())
-        group = "project" if shares_project else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))
     if CHROMIUM is None:
         left_out = [item for item in items if item.get_closest_marker("browser")]
         config.hook.pytest_deselected(items=left_out)

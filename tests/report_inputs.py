@@ -41,12 +41,12 @@ def write_artifacts(
     results.write_json(root / "config/differences.json", dict(differences or {}))
     _write_data(root / "data")
     _write_range_test(root / "range_test", root / "bounds", bound_warnings)
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {"baseline": [], "clr": [], "controls": []}
     for name, planted in arms.items():
         for seed, error in planted["errors"].items():
             group = planted.get("group", "controls")
             result = _cell(root / "train" / group, name, seed, error, planted)
-            rows.setdefault(group, []).append(result)
+            rows[group].append(result)
     for group, cells in rows.items():
         _write_cells(root / "train" / group / "cells.csv", cells)
     if fit:
@@ -172,6 +172,7 @@ def _cell(
     steps = planted.get("steps", EPOCHS * STEPS_PER_EPOCH)
     batch = planted.get("batch_size", 200)
     triangular = planted.get("schedule") == "triangular"
+    chosen = triangular and "base_lr" not in planted
     step_size = planted.get("step_size", STEP_SIZE) if triangular else None
     low = planted.get("base_lr", BASE_LR if triangular else 0.001)
     high = planted.get("max_lr", MAX_LR) if triangular else None
@@ -202,6 +203,7 @@ def _cell(
         },
         "optimizer": {"name": "adam", "arguments": {}}, "continues": planted.get("continues"),
         "training_set": planted.get("training_set", "split"), "history": entries,
+        "uses_bounds": planted.get("uses_bounds", chosen),
     }  # fmt: skip
     cell = folder / arm / str(seed)
     results.write_json(cell / "result.json", result)
@@ -220,6 +222,7 @@ def _write_cells(path: Path, cells: Sequence[Mapping[str, Any]]) -> None:
     columns = ["group", "arm", "seed", "key", "status", "reused", "run_id", "test_error_percent"]
     columns += ["test_loss", "validation_error_percent", "train_seconds", "compile_seconds"]
     columns += ["steps", "batch_size", "epochs"]
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()

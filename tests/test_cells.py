@@ -1,10 +1,19 @@
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lrcycles.cells import Cell, Runtime, Store, chains, code_digest, link, source_files
+from lrcycles.cells import (
+    Cell,
+    Runtime,
+    Store,
+    chains,
+    code_digest,
+    link,
+    replace_folder,
+    source_files,
+)
 
 RUNTIME = Runtime(
     backend="tensorflow",
@@ -31,10 +40,10 @@ CELL = Cell(
 )
 
 
-def finish(store: Store, cell: Cell, *, model: bool = False, text: str = "{}") -> None:
+def finish(store: Store, cell: Cell, *, model: bool = False, text: str = '{"steps": 3}') -> None:
     with store.adding(cell.key) as folder:
         (folder / "result.json").write_text(text)
-        (folder / "steps.npy").touch()
+        np.save(folder / "steps.npy", np.zeros(3))
         if model:
             (folder / "model.keras").touch()
 
@@ -107,35 +116,54 @@ def test_a_cell_without_its_network_is_not_enough_where_the_network_is_wanted(tm
 
 def test_finishing_a_cell_again_replaces_it_and_leaves_nothing_behind(tmp_path):
     store = Store(tmp_path)
-    finish(store, CELL, text='{"a": 1}')
-    finish(store, CELL, text='{"a": 2}')
-    assert store.result(CELL)["a"] == 2
+    finish(store, CELL, text='{"steps": 1}')
+    finish(store, CELL, text='{"steps": 2}')
+    assert store.result(CELL)["steps"] == 2
     assert [path.name for path in tmp_path.iterdir()] == [CELL.key]
 
 
+@pytest.mark.parametrize("file", ["result.json", "steps.npy"])
+def test_a_damaged_cell_counts_as_absent(tmp_path, file):
+    store = Store(tmp_path)
+    finish(store, CELL)
+    whole = (store.folder(CELL.key) / file).read_bytes()
+    (store.folder(CELL.key) / file).write_bytes(whole[: len(whole) // 2])
+    assert not store.has(CELL, model=False)
+
+
+def test_a_replacement_that_fails_leaves_what_was_there(tmp_path):
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "precious").touch()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "never_written", old)
+    assert [path.name for path in tmp_path.rglob("*")] == ["old", "precious"]
+
+
 @pytest.fixture
-def package(tmp_path, monkeypatch):
+def package(tmp_path: Path) -> Path:
+    """User code with every kind of import: late, relative, without __init__, a sibling."""
     folder = tmp_path / "toy_package"
-    folder.mkdir()
+    (folder / "blocks").mkdir(parents=True)
     (folder / "__init__.py").touch()
     (folder / "leaf.py").write_text("value = 1\n")
     (folder / "middle.py").write_text("def f():\n    from toy_package import leaf\n    leaf\n")
-    (folder / "top.py").write_text("import json\n\nfrom toy_package.middle import f\n")
+    (folder / "blocks" / "deep.py").write_text("from ..leaf import value\n")
+    (folder / "top.py").write_text(
+        "import json, sibling\nfrom toy_package.middle import f\nfrom .blocks import deep\n"
+    )
     (folder / "apart.py").write_text("import toy_package.top\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield folder
-    import sys
-
-    for name in [name for name in sys.modules if name.startswith("toy_package")]:
-        del sys.modules[name]
-    shutil.rmtree(folder)
+    (tmp_path / "sibling.py").touch()
+    return folder
 
 
-@pytest.mark.usefixtures("package")
-def test_source_files_follow_imports_into_functions_and_stay_in_the_package():
-    found = {path.name for path in source_files(["toy_package.top"])}
-    assert found >= {"top.py", "middle.py", "leaf.py"}
-    assert not found & {"apart.py", "json.py", "decoder.py"}
+def test_source_files_follow_imports_of_every_kind_and_stay_in_the_project(package: Path):
+    found = {path.name for path in source_files(["toy_package.top"], [package.parent])}
+    assert found == {"__init__.py", "top.py", "middle.py", "leaf.py", "deep.py", "sibling.py"}
+
+
+def test_an_installed_module_gives_its_own_file(tmp_path: Path):
+    assert [path.name for path in source_files(["json.decoder"], [tmp_path])] == ["decoder.py"]
 
 
 def test_a_comment_leaves_the_code_digest_and_a_number_changes_it(package: Path):

@@ -1,4 +1,5 @@
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_every_experiment_composes_and_is_right(experiment):
     assert composed(f"experiment={experiment}").experiment == experiment
 
 
-@pytest.mark.parametrize("folder", ["data", "range_test", "optimizer"])
+@pytest.mark.parametrize("folder", ["data", "range_test", "optimizer", "bounds", "train"])
 def test_every_choice_of_a_folder_composes(folder):
     for path in (CONF / folder).glob("*.yaml"):
         composed("experiment=smoke", f"{folder}={path.stem}")
@@ -56,8 +57,13 @@ BAD = {
     "wrong choice": ("train.device=tpu", r"train\.device: Invalid value 'tpu'.*auto, cpu, gpu"),
     "zero epochs": ("train.epochs=0", r"need train\.epochs >= 1, got 0"),
     "negative epochs": ("train.epochs=-2", r"need train\.epochs >= 1, got -2"),
-    "zero seeds": ("train.seeds=0", r"need train\.seeds to be a count >= 1 or a list .*got 0"),
-    "seed twice": ("train.seeds=[1,1]", r"different seeds >= 0, got \[1, 1\]"),
+    "zero seeds": (
+        "train.seeds=0",
+        r"need train\.seeds to be a count >= 1 and .*, or a list .*got 0",
+    ),
+    "too many seeds": ("train.seeds=12345678", r"a count >= 1 and <= 10000, .*got 12345678"),
+    "a seed of more than 32 bits": ("train.seeds=[4294967296]", r">= 0 and < 2\*\*32, got \[4294"),
+    "seed twice": ("train.seeds=[1,1]", r"list of different seeds .*got \[1, 1\]"),
     "bounds out of order": (
         "arms.controls.published.base_lr=0.1 arms.controls.published.max_lr=0.01",
         r"need 0 < base_lr < max_lr, got base_lr=0\.1, max_lr=0\.01 in arms\.controls\.published",
@@ -70,7 +76,15 @@ BAD = {
     ),
     "batch larger than the split": (
         "train.batch_size=55001",
-        r"need batch_size <= 55000 training images, got 55001",
+        r"need train\.batch_size <= data\.train_images, got 55001 > 55000: lower train\.batch_size",
+    ),
+    "batch larger than the split, of an arm": (
+        "+arms.clr.clr.batch_size=55001",
+        r"need batch_size <= 55000 training images, got 55001 in arms\.clr\.clr",
+    ),
+    "test set as validation": (
+        "+arms.clr.clr.training_set=all",
+        r"arms\.clr\.clr has training_set: all, .*only the replay in group controls may: remove",
     ),
     "too short for its cycles": (
         "train.batch_size=20000 train.epochs=2",
@@ -115,7 +129,42 @@ BAD = {
     "no such module": ("model.function=nowhere:build", r'model\.function as "module:function"'),
     "no function": ("model.function=lrcycles.models", r'as "module:function".*lrcycles\.models'),
     "workers": ("train.workers=many", r"train\.workers to be auto or a count >= 1, got 'many'"),
-    "seeds of the wrong type": ("train.seeds=[a]", r"different seeds >= 0, got \['a'\]"),
+    "seeds of the wrong type": ("train.seeds=[a]", r"list of different seeds .*got \['a'\]"),
+    "a group set to nothing": (
+        "train=null",
+        r"compose with train=null: .*the name of a file in it",
+    ),
+    "a group set to a number": ("train=3", r"compose with train=3: .*the name of a file in it"),
+    "a group set to numbers": ("train=[1]", r"compose with train=\[1\]: .*name of a file in it"),
+    "a ramp of one step": ("range_test.steps=1", r"need range_test\.steps >= 2, got 1"),
+    "a rate of the optimizer's own": (
+        "+optimizer.arguments.learning_rate=0.1",
+        r"cannot have learning_rate, got 0\.1: the arm's schedule sets the rate, leave it out",
+    ),
+    "averaged weights": ("+optimizer.arguments.use_ema=true", r"cannot have use_ema, got True"),
+    "accumulated gradients": (
+        "+optimizer.arguments.gradient_accumulation_steps=2",
+        r"cannot have gradient_accumulation_steps, got 2: .*not supported yet, leave it out",
+    ),
+    "no such source": (
+        "data.source=kerras",
+        r"data\.source to be auto, keras, npm, local, sklearn or module:function, got 'kerras'",
+    ),
+    "no such source module": ("data.source=nowhere:images", r'data\.source as "module:function"'),
+    "negative split seed": ("data.split_seed=-1", r"need 0 <= data\.split_seed < 2\*\*32, got -1"),
+    "one class": ("data.classes=[cat]", r"need 2 data\.classes or more, got \['cat'\]"),
+    "empty images": ("data.image_shape=[28,0]", r"image_shape as .* sizes >= 1, got \[28, 0\]"),
+    "images without a shape": ("data.image_shape=[]", r"image_shape as .* sizes >= 1, got \[\]"),
+    "published error": (
+        "report.published.published.error_percent=101",
+        r"need 0 <= report\.published\.published\.error_percent <= 100, got 101\.0",
+    ),
+    "published time": (
+        "report.published.published.seconds=0",
+        r"need report\.published\.published\.seconds > 0, got 0\.0",
+    ),
+    "nothing to compare with": ("~arms.baseline.baseline", r"an arm or more in arms\.baseline"),
+    "own model without a function": ("model=own", r"need a value for model\.function, got none"),
 }
 
 
@@ -129,11 +178,52 @@ def test_bad_input_is_one_line_that_names_rule_and_value(case):
     assert "\n" not in text
 
 
-def test_a_file_that_is_not_yaml_is_named(tmp_path):
+@pytest.mark.parametrize("name", ["NA", "nan", "None", "null", "bounds", "Report", "train"])
+def test_an_arm_is_not_named_like_what_stands_beside_it_or_like_a_missing_value(name):
+    with pytest.raises(InputError, match=rf"none of .*, got '{name}' in arms\.controls: rename it"):
+        composed(f"+arm@arms.controls.{name}=baseline")
+
+
+@pytest.mark.parametrize("name", ["1st", "a-b", "_a", "a.b", "a/b", "..", "", "a b", "é"])
+def test_an_arm_is_named_by_letters_digits_and_underscores(name):
+    values = config.compose(CONF)
+    values["arms"]["controls"][name] = values["arms"]["baseline"]["baseline"]
+    with pytest.raises(InputError, match=r"need arm names of letters, digits and _, starting with"):
+        config.check(values)
+
+
+def test_one_bound_may_be_chosen_and_the_other_given():
+    for key in "base_lr", "max_lr":
+        arm = composed(f"arms.clr.clr.{key}=0.002").arms.clr["clr"]
+        assert sorted([str(arm.base_lr), str(arm.max_lr)]) == ["0.002", "bounds"]
+
+
+def test_clipping_is_left_to_the_optimizer():
+    assert composed("+optimizer.arguments.clipnorm=1.0").optimizer.arguments == {"clipnorm": 1.0}
+
+
+def test_ones_own_model_takes_none_of_the_arguments_of_the_tutorials():
+    own = ["model=own", "model.function=lrcycles.models:mlp"]
+    assert composed(*own).model.arguments == {}
+    assert composed(*own, "+model.arguments.units=[4]").model.arguments == {"units": [4]}
+
+
+@pytest.mark.parametrize("text", ["train: [1, 2\n", "3\n", "a: \xff\n"])
+def test_a_file_that_is_not_yaml_is_named(tmp_path, text):
     path = tmp_path / "params.yaml"
-    path.write_text("train: [1, 2\n")
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=r"params\.yaml is not readable YAML"):
         config.read(path)
+
+
+@pytest.mark.parametrize("text", ["- train\n- 3\n", "just words\n"])
+def test_a_file_without_keys_and_values_is_refused(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"got \['train', 3\]|unknown key just words; known keys"):
+        config.check(config.read(path))
+    with pytest.raises(InputError, match=r"need params\.yaml to hold keys and values, got "):
+        config.check(yaml.safe_load(text))
 
 
 def test_a_missing_value_is_an_error():
@@ -155,16 +245,41 @@ def test_differences_name_branches_that_one_side_lacks_once():
     assert config.differences(conf, conf) == {}
 
 
-def test_many_comparisons_with_few_seeds_are_warned_of():
-    def warned(seeds: int) -> bool:
-        values = config.compose(CONF, [f"train.seeds={seeds}"])
-        arms = values["arms"]["controls"]
-        arms |= {f"other_{i}": values["arms"]["baseline"]["baseline"] for i in range(6)}
-        return bool(config.warnings(config.check(values)))
+def warned(*overrides: str, more: int = 0) -> str:
+    """The warnings of a configuration with `more` arms on the split."""
+    values = config.compose(CONF, list(overrides))
+    baseline = values["arms"]["baseline"]["baseline"]
+    values["arms"]["controls"] |= {f"other_{i}": baseline for i in range(more)}
+    return "\n".join(config.warnings(config.check(values)))
 
-    assert warned(11)
-    assert not warned(12)
-    assert not config.warnings(composed())
+
+def test_many_comparisons_with_few_seeds_are_warned_of():
+    # clr and three more in error and time, and the replay: 9 verdicts; 9 / 2^10 < .05.
+    message = "9 comparisons need 12 seeds or more to be decided, got 11: raise train.seeds"
+    assert warned("train.seeds=11", more=3) == message
+    assert warned("train.seeds=12", more=3) == ""
+
+
+@pytest.mark.parametrize("experiment", ["tutorial", "quick"])
+def test_an_experiment_that_makes_a_claim_has_the_seeds_for_it(experiment):
+    assert warned(f"experiment={experiment}") == ""
+
+
+def test_seeds_too_few_for_the_clearest_difference_are_warned_of():
+    # Tutorial: 3 verdicts. 6 seeds give p = 2 / 64, 7 give 2 / 128: three times that is < .05.
+    assert warned("train.seeds=6") == (
+        "3 comparisons of 6 seeds leave even the clearest difference undecided: "
+        "raise train.seeds to 7"
+    )
+    assert warned("train.seeds=7") == ""
+
+
+def test_fewer_than_six_seeds_decide_nothing():
+    # The smoke experiment: three arms against the baseline in error and time; 6 / 2^7 < .05.
+    assert warned("experiment=smoke", "train.seeds=5").endswith("got 5: raise train.seeds to 8")
+    assert warned("train.seeds=2").endswith("undecided, got 2: raise train.seeds to 7")
+    alone = ["~arms.clr.clr", "~arms.controls.published", "train.seeds=2"]
+    assert warned(*alone) == ""
 
 
 def test_params_written_by_somebody_else_than_the_pipeline_are_noticed(tmp_path):
@@ -177,3 +292,23 @@ def test_params_written_by_somebody_else_than_the_pipeline_are_noticed(tmp_path)
     assert not config.edited_by_hand(tmp_path)
     (tmp_path / "params.yaml").write_text("a: 2\n")
     assert config.edited_by_hand(tmp_path)
+
+
+@pytest.mark.parametrize("lock", [None, "", "stages: {data: {outs: []}}\n"])
+def test_without_a_lock_of_the_stage_the_committed_params_are_nobodys_edit(tmp_path, lock):
+    folder = tmp_path / "below"  # a project need not be the top of its repository
+    folder.mkdir()
+    params = folder / "params.yaml"
+    params.write_text("a: 1\n")
+    if lock is not None:
+        (folder / "dvc.lock").write_text(lock)
+    assert not config.edited_by_hand(folder)  # no git
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in ["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "start"]:
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert not config.edited_by_hand(folder)
+    params.write_text("a: 2\n")
+    assert config.edited_by_hand(folder)
+    subprocess.run(["git", "rm", "-q", "--cached", params], cwd=tmp_path, check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "untracked"], cwd=tmp_path, check=True)
+    assert not config.edited_by_hand(folder)

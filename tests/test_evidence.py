@@ -156,6 +156,39 @@ def test_other_controls_on_the_split_are_compared_with_the_baseline(tmp_path):
     assert time == pytest.approx(275 * per_step + spent)
 
 
+def test_the_range_test_is_charged_once_to_a_chain_of_arms(tmp_path):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["first"] = {**arms["clr"], "group": "controls"}
+    arms["second"] = {**arms["first"], "continues": "first"}
+    arms["last"] = {"errors": arms["baseline"]["errors"], "continues": "second"}
+    evidence = _evidence(tmp_path, arms)
+    once, training = report_inputs.RANGE_TEST_SECONDS, 2750 * report_inputs.SECONDS_PER_STEP[200]
+    assert evidence.extra_seconds == {
+        "baseline": 0,
+        "clr": once,
+        "first": once,
+        "second": pytest.approx(once + training),
+        "last": pytest.approx(once + 2 * training),
+    }
+
+
+def test_only_an_arm_that_asked_for_the_bounds_pays_for_them(tmp_path):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["clr"]["uses_bounds"] = False  # literals, which happen to equal the bounds
+    arms["steady"] = {"errors": arms["baseline"]["errors"], "uses_bounds": True}
+    extra = _evidence(tmp_path, arms).extra_seconds
+    assert extra == {"baseline": 0, "clr": 0, "steady": report_inputs.RANGE_TEST_SECONDS}
+
+
+def test_the_summary_tells_how_much_of_the_time_is_the_range_test(tmp_path):
+    evidence = _evidence(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
+    time = next(line for line in wording.summary(evidence) if line.startswith("Time"))
+    # Five epochs of 275 steps of .004 s: 5.5 s, and the 6 s of the range test.
+    assert time.endswith(" Of clr's mean of 11.50 s, 6.00 s are the range test.")
+    error = next(line for line in wording.summary(evidence) if line.startswith("Error"))
+    assert "range test" not in error
+
+
 def test_holm_takes_every_verdict_of_the_report_as_one_family(tmp_path):
     found = metrics(_evidence(tmp_path, tutorial_arms()))["comparisons"]
     family = [entry for pair in found.values() for entry in pair.values() if "p" in entry]
@@ -173,6 +206,15 @@ def test_when_every_run_of_an_arm_diverged_the_summary_says_why_nothing_is_compa
     assert "no comparison, because no seed finished in both arms" in _words(evidence)
 
 
-def test_without_any_trained_arm_the_error_names_the_folder(tmp_path):
-    with pytest.raises(InputError, match="at least one trained arm, found none under"):
+def test_without_any_arm_the_error_names_the_groups(tmp_path):
+    with pytest.raises(InputError, match="got none in the groups baseline, clr, controls"):
         _evidence(tmp_path, {})
+
+
+@pytest.mark.parametrize("group", ["baseline", "clr", "controls"])
+def test_a_group_that_was_not_trained_is_named_with_the_command_that_trains_it(tmp_path, group):
+    artifacts = write_artifacts(tmp_path, tutorial_arms(seeds=1))
+    (artifacts / "train" / group / "cells.csv").unlink()
+    told = f"artifacts/train/{group} is missing: `dvc repro train@{group}` makes it"
+    with pytest.raises(InputError, match=told):
+        gather(artifacts, report_inputs.REPORT)

@@ -97,6 +97,24 @@ def test_the_three_phases_cover_the_whole_range_in_order():
     assert fourth == last[0] == pytest.approx(1e-1, rel=0.03)
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_a_range_test_without_a_finite_loss_is_drawn_without_phases(steps, loss, tmp_path: Path):
+    rows = [(seed, step, 1e-3 * step, loss, 0.1) for seed in (0, 1) for step in range(1, steps + 1)]
+    curves = pd.DataFrame(rows, columns=["seed", "step", "lr", "loss", "accuracy"])
+    figure = plots.range_curves(curves)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no finite loss"]
+    assert _legend(figure) == []
+    results.write_figure(tmp_path / "range_test.png", figure)
+
+
+def test_a_phase_that_does_not_happen_is_not_in_the_legend():
+    rates = np.geomspace(1e-4, 1e-1, 200)
+    falling = {"loss": np.linspace(3.0, 1.0, 200), "accuracy": np.nan}
+    figure = plots.range_curves(pd.DataFrame({"seed": 0, "step": 1, "lr": rates, **falling}))
+    assert _legend(figure) == ["hardly any change", "steep fall, then flat"]
+
+
 def test_bounds_stand_on_the_curves_with_their_values_in_the_legend():
     bounds = report_inputs.bounds()
     figure = plots.bounds_on_curve(report_inputs.range_curves(), bounds)

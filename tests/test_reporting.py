@@ -110,6 +110,95 @@ def test_the_figures_that_markdown_names_exist_and_are_the_only_ones(built):
     assert len(named) == 11
 
 
+def test_from_thirty_pairs_on_the_bca_interval_stands_beside(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 30))
+    arms = {
+        "baseline": {"group": "baseline", "errors": dict(enumerate(2 + noise[0]))},
+        "clr": {
+            "group": "clr",
+            "errors": dict(enumerate(1.8 + noise[1])),
+            "schedule": "triangular",
+            "reach": 5,
+        },
+    }
+    out = _build(tmp_path, arms)
+    found = read_metrics(out)["comparisons"]["clr_vs_baseline"]["test_error_percent"]
+    drawn = np.random.default_rng(1).choice(noise[1] - noise[0] - 0.2, (20_000, 30)).mean(axis=1)
+    ends = [found["bca_low"], found["bca_high"]]
+    assert_allclose(ends, np.quantile(drawn, [0.025, 0.975]), atol=0.01)  # symmetric: no correction
+    shown = " to ".join(f"{end:.3f}".replace("-", "\u2212") for end in ends)
+    told = (out / "report.md").read_text()
+    assert "| 95 % interval | 95 % BCa interval | p |" in told
+    assert f" | {shown} | " in told
+    assert "p: Monte Carlo, 99,999 random sign flips;" in told
+    assert "exact sign flips" not in told
+
+
+def test_where_some_p_values_are_exact_and_some_drawn_both_are_told(tmp_path):
+    many = {seed: 1.8 + 0.01 * (seed % 7) for seed in range(17)}
+    arms = {
+        "baseline": {"group": "baseline", "errors": many},
+        "clr": {"group": "clr", "errors": many},
+        "few": {"errors": {seed: many[seed] for seed in range(8)}},
+    }
+    told = (_build(tmp_path, arms) / "report.md").read_text()
+    assert "p: exact sign flips up to 16 pairs, beyond Monte Carlo, 99,999 random" in told
+
+
+def test_with_few_pairs_there_is_no_bca_interval_and_p_is_exact(built):
+    told = (built / "report.md").read_text()
+    assert "BCa" not in told
+    assert "p: exact sign flips;" in told
+    assert "bca_low" not in (built / "metrics.json").read_text()
+
+
+def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
+    assert (
+        "Equal seeds share their initial weights and the order of their data. The choice of bounds "
+        "saw only the validation split, and the test set was read once."
+    ) in (built / "report.md").read_text()
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["first"] = {"errors": arms["baseline"]["errors"]}
+    arms["continued"] = {**arms["clr"], "group": "controls", "continues": "first"}
+    arms["wide"] = {"errors": arms["baseline"]["errors"], "batch_size": 2000, "steps": 270}
+    out = _build(tmp_path, arms)
+    for name in ("report.md", "report.html"):
+        assert (
+            "the order of their data, except that continued starts from the weights that first "
+            "ended with and wide takes batches of 2,000 instead of 200. The choice"
+        ) in (out / name).read_text()
+    rows = [
+        line.split(" | ")[0] for line in (out / "report.md").read_text().splitlines() if "|" in line
+    ]
+    assert rows.count("| continued (after first)") == 2  # errors, times
+    assert rows.count("| continued (after first) vs baseline") == 2
+    assert rows.count("| first") == 3  # and its settings
+
+
+def test_a_baseline_that_watches_the_test_set_is_told(tmp_path):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["baseline"] |= {"training_set": "all", "images": 60000}
+    told = (_build(tmp_path, arms) / "report.md").read_text()
+    assert "except that baseline trains on all 60,000 images." in told
+    assert "baseline took the test set as validation set, after every epoch." in told
+    assert "read once" not in told
+
+
+def test_without_an_arm_of_clr_the_report_says_so(tmp_path):
+    told = (_build(tmp_path, _only(tutorial_arms(), "baseline")) / "report.md").read_text()
+    assert "No arm of group clr" in told
+    assert "no seed finished in both arms" not in told
+
+
+@pytest.mark.parametrize("name", ["null", "NA", "001"])
+def test_an_arm_whose_name_looks_like_no_text_keeps_it(tmp_path, name):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms[name] = {"errors": {0: 1.0, 1: None}}
+    out = _build(tmp_path, arms)
+    assert read_metrics(out)[name]["test_error_percent"] == {"n": 1, "mean": 1.0}
+    assert f"{name} vs baseline" in (out / "report.md").read_text()
+
+
 def test_markdown_tables_have_equal_numbers_of_cells(built):
     lines = (built / "report.md").read_text().splitlines()
     for above, below in pairwise(lines):

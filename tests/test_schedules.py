@@ -177,3 +177,12 @@ def test_a_ramp_needs_two_steps_and_ordered_bounds():
 
 def test_every_schedule_of_the_table_is_the_function_of_that_name():
     assert {name: f.__name__ for name, f in SCHEDULES.items()} == {n: n for n in SCHEDULES}
+
+
+def test_a_rate_table_is_drawn_by_the_function_of_its_name(monkeypatch):
+    def steps_up(step, *, base_lr, max_lr, step_size):
+        return np.where(step < step_size, base_lr, max_lr)
+
+    monkeypatch.setattr(schedules, "SCHEDULES", {**SCHEDULES, "steps_up": steps_up})
+    rates = rate_table("steps_up", total_steps=5, base_lr=1, max_lr=3, step_size=2)
+    assert_array_equal(rates, [1, 1, 3, 3, 3])

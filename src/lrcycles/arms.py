@@ -13,6 +13,8 @@ import numpy as np
 from lrcycles import compare, results
 from lrcycles.errors import InputError
 
+GROUPS = ("baseline", "clr", "controls")  # as a reader meets them
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -40,21 +42,47 @@ class Arm:
     def on_split(self) -> bool:
         return bool(self.settings["training_set"] == "split")
 
+    @property
+    def uses_bounds(self) -> bool:
+        return bool(self.settings["uses_bounds"])
+
+    @property
+    def label(self) -> str:
+        """The name, and what came before, which a reader of a comparison must know."""
+        parent = self.settings["continues"]
+        return f"{self.name} (after {parent})" if parent else self.name
+
+    @property
+    def turned_share(self) -> float | None:
+        """The part of its first half-cycle that a cyclical arm completes; from 1 on it turns."""
+        step_size = self.settings["schedule"]["step_size"]
+        return None if not step_size or not self.rates else len(self.rates) / float(step_size)
+
     def values(self, key: str) -> dict[int, float]:
         """By seed, what the finished cells have under `key`."""
         return {seed: float(cell[key]) for seed, cell in self.finished.items()}
 
 
 def read_arms(train: Path) -> dict[str, Arm]:
-    """The arms in the order in which a reader meets them: baseline, clr, then the controls."""
+    """The arms, group by group, as they stand in each group's cells.csv.
+
+    Raises:
+        InputError: a group was not trained, or no group has an arm.
+    """
     import pandas as pd
 
     arms: dict[str, Arm] = {}
-    for group in ("baseline", "clr", "controls"):
+    for group in GROUPS:
         listed = train / group / "cells.csv"
         if not listed.exists():
-            continue
-        for name, rows in pd.read_csv(listed).groupby("arm", sort=False):
+            raise InputError(
+                f"artifacts/train/{group} is missing: `dvc repro train@{group}` makes it"
+            )
+        # An arm may be called null, which is no missing value here.
+        cells_csv = pd.read_csv(
+            listed, usecols=["arm", "seed"], dtype={"arm": str}, keep_default_na=False
+        )
+        for name, rows in cells_csv.groupby("arm", sort=False):
             folder = train / group / str(name)
             seeds = sorted(int(seed) for seed in rows["seed"])
             cells = {seed: results.read_json(folder / f"{seed}/result.json") for seed in seeds}
@@ -64,7 +92,10 @@ def read_arms(train: Path) -> dict[str, Arm]:
             rates = [float(f"{lr:.7g}") for lr in steps["lr"]]
             arms[str(name)] = Arm(str(name), group, cells, rates)
     if not arms:
-        raise InputError(f"need at least one trained arm, found none under {train}; run its stages")
+        raise InputError(
+            f"need at least one arm, got none in the groups {', '.join(GROUPS)}: choose an "
+            "experiment that has arms"
+        )
     return arms
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import importlib.util
 import json
@@ -13,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lrcycles import results
 
@@ -46,14 +49,15 @@ class Cell:
     compile: str
     data: str  # digest
     runtime: Runtime
+    uses_bounds: bool = False  # a rate is one that stage `bounds` chose: that has its price
     continues: str | None = None
     parent: str | None = None  # key of the cell whose weights this one starts from
 
     @property
     def key(self) -> str:
-        """SHA-256 over everything but the names of group and arm, which decide no number."""
+        """SHA-256 over everything but names and where a rate comes from, which decide no number."""
         content = asdict(self)
-        for name in ("group", "arm", "continues"):
+        for name in ("group", "arm", "continues", "uses_bounds"):
             del content[name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -107,14 +111,20 @@ class Store:
         return self.root / key
 
     def has(self, cell: Cell, *, model: bool) -> bool:
+        """Whether the cell is here and whole, with its network if `model`."""
         folder = self.folder(cell.key)
-        wanted = ["result.json", "steps.npy", *(["model.keras"] if model else [])]
-        return all((folder / name).exists() for name in wanted)
+        try:
+            steps = results.read_json(folder / "result.json")["steps"]
+            whole = len(np.load(folder / "steps.npy", mmap_mode="r")) == steps
+        except (OSError, ValueError, KeyError, TypeError):
+            return False  # absent, or damaged: trained again, and replaced
+        return whole and (not model or (folder / "model.keras").exists())
 
     def result(self, cell: Cell) -> dict[str, Any]:
         """The cell's result.json, under the names by which the caller knows the cell."""
         found = results.read_json(self.folder(cell.key) / "result.json")
-        return {**found, "arm": cell.arm, "group": cell.group, "continues": cell.continues}
+        names = ("arm", "group", "continues", "uses_bounds")
+        return {**found, **{name: getattr(cell, name) for name in names}}
 
     @contextmanager
     def adding(self, key: str) -> Iterator[Path]:
@@ -125,36 +135,48 @@ class Store:
         beside.mkdir()
         try:
             yield beside
-            replace_folder(beside, self.folder(key))
+            try:
+                replace_folder(beside, self.folder(key))
+            except OSError as error:
+                # Another process finished the same cell in this instant: equal keys, equal results.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
 
 def replace_folder(new: Path, old: Path) -> None:
-    """Put folder `new` where `old` is; at no moment is there half a folder under that name."""
+    """Put folder `new` where `old` is; if that fails, `old` is what it was."""
     aside = new.with_name(f"{new.name}.old")
-    with suppress(FileNotFoundError):  # two processes may finish the same cell at once
+    with suppress(FileNotFoundError):
         old.rename(aside)
     try:
         new.rename(old)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    except OSError:
+        if aside.exists() and not old.exists():
+            aside.rename(old)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
-def source_files(modules: Iterable[str]) -> list[Path]:
-    """The files that `modules` import within their own packages, however deep, and themselves.
+def source_files(modules: Iterable[str], roots: Iterable[Path] | None = None) -> list[Path]:
+    """The files under `roots` that `modules` import, however deep, and their own.
 
-    Found by reading, without importing: one of them may be TensorFlow's.
+    Found by reading, without importing: one of them may be TensorFlow's. An installed module
+    outside of the roots (this package's folder and the current one) gives its own file only.
     """
+    folders = [Path(__file__).parents[1], Path.cwd()] if roots is None else list(roots)
     found: dict[str, Path] = {}
     pending = list(modules)
-    packages = {name.split(".")[0] for name in pending}
+    for name in pending:
+        if _file_of(name, folders) is None and (installed := _installed_file(name)) is not None:
+            found[name] = installed
     while pending:
         name = pending.pop()
-        path = _file_of(name)
+        path = _file_of(name, folders)
         if name not in found and path is not None:
             found[name] = path
-            pending += [inner for inner in _imports(path) if inner.split(".")[0] in packages]
+            pending += [*_imports(name, path), *filter(None, [name.rpartition(".")[0]])]
     return sorted(found.values())
 
 
@@ -167,24 +189,32 @@ def code_digest(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _imports(path: Path) -> list[str]:
+def _imports(module: str, path: Path) -> list[str]:
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # `from ..nets import f` counts its dots from the package that the file is in.
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            origin = ".".join([*above, *filter(None, [node.module])])
+            names += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
     return names
 
 
-def _file_of(module: str) -> Path | None:
-    top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)  # importing a top-level name is not needed to find it
-    if spec is None or spec.origin is None:
+def _file_of(module: str, roots: Iterable[Path]) -> Path | None:
+    for root in roots:
+        inside = root.joinpath(*module.split("."))
+        for path in (inside.with_suffix(".py"), inside / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _installed_file(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
         return None
-    if not rest:
-        return Path(spec.origin)
-    inside = Path(spec.origin).parent.joinpath(*rest)
-    candidates = inside.with_suffix(".py"), inside / "__init__.py"
-    return next((path for path in candidates if path.exists()), None)
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None

@@ -38,28 +38,35 @@ def sync(root: Path) -> None:
     found = [
         path.parent
         for top in ("artifacts/train", "outputs/train")
-        for path in sorted((root / top).glob("**/result.json"))
+        for path in sorted((root / top).glob("[!.]*/**/result.json"))
     ]
     if not found:
         raise InputError(
             f"need results under artifacts/train or outputs/train, got none in {root.name}/: "
             f"run in the project's root, after `dvc repro`"
         )
-    checked = config.check(config.read(root / "params.yaml"))
-    data = results.read_json(root / "artifacts" / "data" / "data.json")
+    needed = [root / "params.yaml", root / "artifacts" / "data" / "data.json"]
+    if missing := [path.name for path in needed if not path.exists()]:
+        raise InputError(f"need {' and '.join(missing)}, not there: `dvc repro data` makes them")
+    checked = config.check(config.read(needed[0]))
+    data = results.read_json(needed[1])
     shared = Path(os.environ.get("DVC_ROOT", root))
+    here = [f for f in found if results.read_json(f / "result.json")["data"] == data["digest"]]
+    if len(here) < len(found):
+        print(f"{len(found) - len(here)} cells are left out: trained on other data than is here")
     store = Store(shared / ".lrcycles" / "cells")
     with tracking.start(
         "sync", root=shared, config=config.flatten(checked), experiment=checked.experiment
     ) as run:
-        mirrored = [mirror(folder, store=store, run=run, data=data) for folder in found]
+        for folder in here:
+            mirror(folder, store=store, run=run, data=data, reused=True)
         for stage in ("range_test", "bounds", "report"):
             if (root / "artifacts" / stage).exists():
                 run.log_artifacts(root / "artifacts" / stage, folder=stage)
     uri = without_password(run.store.uri)
     if run.lost:
         raise InputError(f"MLflow at {uri} was lost on the way: try `lrcycles sync` again")
-    print(f"{len(mirrored)} cells are in MLflow at {uri}")
+    print(f"{len(here)} cells are in MLflow at {uri}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,6 @@ class PairedComparison:
     unit: str
     differences: tuple[float, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as JSON holds them."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -53,10 +49,6 @@ class Verdict:
     holm_p: float
     more_seeds: int | None  # of an undecided one; None where no number can be estimated
     words: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as JSON holds them."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -239,7 +231,6 @@ def time_to_target(
     *,
     seconds_per_step: float,
     extra_seconds: float = 0,
-    full_steps: int | None = None,
 ) -> TimeToTarget:
     """Find when a run first reached a validation error of `target` percent or less.
 
@@ -250,24 +241,22 @@ def time_to_target(
     the arms wherever one of the two is censored. Source: Royston and Parmar 2013.
 
     Args:
-        history: per epoch step and validation_error_percent (None once a run has diverged).
+        history: per epoch step and validation_error_percent, to the end of the run.
         extra_seconds: charged whether the target was reached or not, such as the range test.
-        full_steps: the horizon; the last step of `history` if a run never ends early.
 
     >>> epochs = [{"step": 275, "validation_error_percent": 4.0},
     ...           {"step": 550, "validation_error_percent": 2.0}]
     >>> time_to_target(epochs, 2.5, seconds_per_step=0.01, extra_seconds=3)
     TimeToTarget(seconds=8.5, steps=550, censored=False)
     """
-    if not history and full_steps is None:
-        raise InputError("need at least one epoch of history or full_steps, got neither")
+    if not history:
+        raise InputError("need at least one epoch of history, got none: leave out a diverged run")
     for epoch in history:
-        error = epoch["validation_error_percent"]
-        if error is not None and error <= target:
+        if epoch["validation_error_percent"] <= target:
             steps, censored = int(epoch["step"]), False
             break
     else:
-        steps, censored = int(history[-1]["step"] if full_steps is None else full_steps), True
+        steps, censored = int(history[-1]["step"]), True
     return TimeToTarget(steps * seconds_per_step + extra_seconds, steps, censored)
 
 

@@ -6,17 +6,23 @@ YAML owns the values, schema.py owns the types; Hydra composes, OmegaConf checks
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import math
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+# What the checks share with their users is public here.
+from lrcycles.config_checks import arm_length as arm_length
+from lrcycles.config_checks import check_function as check_function
+from lrcycles.config_checks import check_values
+from lrcycles.config_checks import seed_list as seed_list
 from lrcycles.errors import InputError
-from lrcycles.schedules import cycle_step_size
-from lrcycles.schema import BOUNDS, GROUPS, Arm, Config
+from lrcycles.schema import GROUPS, Arm, Config, TrainingSet
+
+FEWEST_SEEDS = 6  # with 5 pairs the smallest two-sided sign-flip p is 2 / 32
+MANY_COMPARISONS, SEEDS_FOR_MANY = 6, 12
 
 
 def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -34,6 +40,11 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
         OmegaConf.resolve(composed)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise InputError(f"conf/ does not compose: {_one_line(error)}") from error
+    except (ValueError, TypeError) as error:  # Hydra's, of a group that is set to no file's name
+        raise InputError(
+            f"conf/ does not compose with {' '.join(overrides or []) or 'its own values'}: "
+            f"{_one_line(error)}; a folder of conf/ takes the name of a file in it"
+        ) from error
     return cast(dict[str, Any], OmegaConf.to_container(composed))
 
 
@@ -45,29 +56,39 @@ def render(values: Mapping[str, Any]) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read params.yaml without checking it."""
+    """Read params.yaml without checking its values."""
     import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path)))
-    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
+        values = OmegaConf.to_container(OmegaConf.load(path))
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's; OmegaConf raises one without a number for a bare 3
         raise InputError(f"{path.name} is not readable YAML: {_one_line(error)}") from error
+    return _mapping(values, path.name)
 
 
 def edited_by_hand(root: Path) -> bool:
-    """Whether params.yaml is not the one that the pipeline wrote last, by dvc.lock's digest."""
+    """Whether params.yaml is not the one that the pipeline wrote last.
+
+    dvc.lock knows its digest; before there is one, git knows the file that the clone came with.
+    """
     import yaml
 
     lock = root / "dvc.lock"
-    written: dict[str, str] = {}
+    found = (root / "params.yaml").read_bytes()
     if lock.exists():
         stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
         outs = stages.get("config", {}).get("outs", [])
         written = {out["path"]: out["md5"] for out in outs}
-    found = hashlib.md5((root / "params.yaml").read_bytes(), usedforsecurity=False)
-    return written.get("params.yaml") != found.hexdigest()
+        if "params.yaml" in written:
+            return bool(
+                written["params.yaml"] != hashlib.md5(found, usedforsecurity=False).hexdigest()
+            )
+    committed = _committed(root, "params.yaml")
+    return committed is not None and committed != found
 
 
 def check(values: Mapping[str, Any]) -> Config:
@@ -75,8 +96,9 @@ def check(values: Mapping[str, Any]) -> Config:
     from omegaconf import OmegaConf
     from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+    values = _mapping(values, "params.yaml")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), dict(values))
+        merged = OmegaConf.merge(OmegaConf.structured(Config), values)
         if missing := OmegaConf.missing_keys(merged):
             raise InputError(f"need a value for {', '.join(sorted(missing))}, got none")
         config = cast(Config, OmegaConf.to_object(merged))
@@ -84,22 +106,33 @@ def check(values: Mapping[str, Any]) -> Config:
         raise InputError(_unknown_key(error, values)) from error
     except OmegaConfBaseException as error:
         raise InputError(f"{error.full_key}: {_one_line(error)}") from error
-    _check_numbers(config)
-    _check_arms(config)
+    check_values(config)
     return config
 
 
 def warnings(config: Config) -> list[str]:
     """What is allowed but unwise, in sentences."""
-    found = []
-    comparisons = sum(len(getattr(config.arms, group)) for group in GROUPS) - 1
+    family = _comparisons(config)
     seeds = len(seed_list(config.train.seeds, "train.seeds"))
-    if comparisons > 6 and seeds < 12:
-        found.append(
-            f"{comparisons} comparisons need 12 seeds or more to be decided, "
-            f"got {seeds}: raise train.seeds"
-        )
-    return found
+    enough = SEEDS_FOR_MANY if family > MANY_COMPARISONS else FEWEST_SEEDS
+    while not _can_be_decided(family, enough):
+        enough += 1
+    if family == 0 or seeds >= enough:
+        return []
+    if seeds < FEWEST_SEEDS:
+        return [
+            f"fewer than {FEWEST_SEEDS} seeds leave every comparison undecided, got {seeds}: "
+            f"raise train.seeds to {enough}"
+        ]
+    if not _can_be_decided(family, seeds):
+        return [
+            f"{family} comparisons of {seeds} seeds leave even the clearest difference undecided: "
+            f"raise train.seeds to {enough}"
+        ]
+    return [
+        f"{family} comparisons need {SEEDS_FOR_MANY} seeds or more to be decided, "
+        f"got {seeds}: raise train.seeds"
+    ]
 
 
 def differences(values: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,169 +172,19 @@ def plain(value: Any) -> Any:
     return value
 
 
-def seed_list(seeds: Any, name: str) -> list[int]:
-    """A count n means 0..n-1; a list is itself.
-
-    >>> seed_list(3, "train.seeds"), seed_list([7, 0], "train.seeds")
-    ([0, 1, 2], [7, 0])
-    """
-    if _is_int(seeds) and seeds >= 1:
-        return list(range(seeds))
-    whole = isinstance(seeds, list) and all(_is_int(seed) and seed >= 0 for seed in seeds)
-    if not whole or not seeds or len(set(seeds)) != len(seeds):
-        raise InputError(
-            f"need {name} to be a count >= 1 or a list of different seeds >= 0, got {seeds!r}"
-        )
-    return cast(list[int], seeds)
+def _comparisons(config: Config) -> int:
+    """How many verdicts the report will give: the family that it adjusts for."""
+    arms: list[Arm] = [arm for group in GROUPS for arm in getattr(config.arms, group).values()]
+    on_split = sum(arm.training_set == TrainingSet.split for arm in arms)
+    replayed = sum(
+        arm.training_set == TrainingSet.all and arm.continues is not None for arm in arms
+    )
+    return 2 * (on_split - 1) + replayed  # error and time against the baseline; error of a replay
 
 
-def arm_length(config: Config, arm: Arm) -> tuple[int, int, int]:
-    """An arm's (epochs, batch_size, images it trains on)."""
-    data = config.data
-    images = data.train_images
-    if arm.training_set == "all":
-        images += data.validation_images
-    epochs = config.train.epochs if arm.epochs is None else arm.epochs
-    batch_size = config.train.batch_size if arm.batch_size is None else arm.batch_size
-    return epochs, batch_size, images
-
-
-def _check_numbers(config: Config) -> None:
-    train, sweep, data = config.train, config.range_test, config.data
-    for name, value in {
-        "train.epochs": train.epochs,
-        "train.batch_size": train.batch_size,
-        "train.cycles": train.cycles,
-        "range_test.steps": sweep.steps,
-        "range_test.evaluate_every_steps": sweep.evaluate_every_steps,
-        "range_test.heldout_images": sweep.heldout_images,
-        "data.train_images": data.train_images,
-        "data.validation_images": data.validation_images,
-        "data.test_images": data.test_images,
-    }.items():
-        if value < 1:
-            raise InputError(f"need {name} >= 1, got {value}")
-    for name, value in {
-        "train.workers": train.workers,
-        "train.threads_per_cell": train.threads_per_cell,
-    }.items():
-        if value != "auto" and not (_is_int(value) and value >= 1):
-            raise InputError(f"need {name} to be auto or a count >= 1, got {value!r}")
-    seed_list(train.seeds, "train.seeds")
-    seed_list(sweep.seeds, "range_test.seeds")
-    _check_rates("range_test", sweep.min_lr, sweep.max_lr, names=("min_lr", "max_lr"))
-    if not sweep.stop_factor > 1:
-        raise InputError(f"need range_test.stop_factor > 1, got {sweep.stop_factor}")
-    if not 0 < config.report.margin_percent < 100:
-        raise InputError(
-            f"need 0 < report.margin_percent < 100, got {config.report.margin_percent}"
-        )
-    if sweep.heldout_images > data.validation_images:
-        raise InputError(
-            f"need range_test.heldout_images <= data.validation_images, got "
-            f"{sweep.heldout_images} > {data.validation_images}: lower range_test.heldout_images"
-        )
-    for name, function in {"model.function": config.model.function}.items():
-        check_function(function, name)
-    if ":" in data.source:
-        check_function(data.source, "data.source")
-
-
-def _check_arms(config: Config) -> None:
-    groups: dict[str, str] = {}
-    for group in GROUPS:
-        for name, arm in getattr(config.arms, group).items():
-            if name in groups:
-                raise InputError(
-                    f"arm names are unique, got {name!r} in both {groups[name]} and {group}: "
-                    f"rename one"
-                )
-            groups[name] = group
-            _check_arm(config, f"arms.{group}.{name}", group, arm)
-    for group in GROUPS:
-        arms = getattr(config.arms, group)
-        for name in arms:
-            _check_chain(arms, name, group)
-
-
-def _check_arm(config: Config, where: str, group: str, arm: Arm) -> None:
-    epochs, batch_size, images = arm_length(config, arm)
-    for key, value in {"epochs": epochs, "batch_size": batch_size, "cycles": arm.cycles}.items():
-        if value is not None and value < 1:
-            raise InputError(f"need {where}.{key} >= 1, got {value}")
-    if batch_size > images:
-        raise InputError(
-            f"need batch_size <= {images} training images, got {batch_size} in {where}: "
-            f"lower train.batch_size or the arm's"
-        )
-    rates = [arm.base_lr, arm.max_lr]
-    if BOUNDS in rates and group == "baseline":
-        raise InputError(
-            f"{where} asks for bounds, but group baseline trains before there are any: "
-            f"move the arm to clr or controls"
-        )
-    constant = arm.schedule == "constant"
-    if constant and (arm.max_lr, arm.cycles, arm.step_size) != (None, None, None):
-        raise InputError(f"{where}: a constant schedule takes base_lr only, remove the rest")
-    _check_rates(where, arm.base_lr, arm.base_lr if constant else arm.max_lr, equal=constant)
-    if not constant and arm.step_size is None:
-        try:
-            cycle_step_size(epochs * (images // batch_size), arm.cycles or config.train.cycles)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from error
-    elif arm.step_size is not None and (arm.step_size < 1 or arm.cycles is not None):
-        raise InputError(
-            f"{where}: need either cycles or step_size >= 1, got cycles={arm.cycles}, "
-            f"step_size={arm.step_size}"
-        )
-
-
-def _check_chain(arms: Mapping[str, Arm], name: str, group: str) -> None:
-    seen = [name]
-    while (parent := arms[seen[-1]].continues) is not None:
-        if parent not in arms:
-            raise InputError(
-                f"arms.{group}.{seen[-1]} continues {parent!r}, which is not in group {group}: "
-                f"add it there or name one of {', '.join(arms)}"
-            )
-        if parent in seen:
-            raise InputError(f"arms.{group}: {' -> '.join([*seen, parent])} continue in a circle")
-        seen.append(parent)
-
-
-def _check_rates(
-    where: str,
-    base_lr: Any,
-    max_lr: Any,
-    *,
-    names: tuple[str, str] = ("base_lr", "max_lr"),
-    equal: bool = False,
-) -> None:
-    for name, value in zip(names, (base_lr, max_lr), strict=True):
-        if value == BOUNDS:
-            continue
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value <= 0:
-            raise InputError(f"need {where}.{name} to be a rate > 0 or `bounds`, got {value!r}")
-    if BOUNDS not in (base_lr, max_lr) and not equal and base_lr >= max_lr:
-        raise InputError(
-            f"need 0 < {names[0]} < {names[1]}, got {names[0]}={base_lr}, {names[1]}={max_lr} "
-            f"in {where}: swap or change them"
-        )
-
-
-def check_function(function: str, name: str) -> None:
-    """Check that "module:function" names a module that can be found, without importing it."""
-    module, _, attribute = function.partition(":")
-    try:
-        found = importlib.util.find_spec(module) if module and attribute else None
-    except (ImportError, ValueError):
-        found = None
-    if found is None:
-        raise InputError(
-            f'need {name} as "module:function" with a module importable from the project\'s '
-            f"root, got {function!r}"
-        )
+def _can_be_decided(family: int, seeds: int) -> bool:
+    """Whether the smallest p that `seeds` sign flips can give survives Holm's first step."""
+    return family * 0.5 ** (seeds - 1) < 0.05
 
 
 def _walk(used: Any, conf: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -311,6 +194,24 @@ def _walk(used: Any, conf: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _walk(used.get(key), conf.get(key), path)
     elif used != conf or type(used) is not type(conf):
         yield prefix, {"conf": conf, "used": used}
+
+
+def _committed(root: Path, name: str) -> bytes | None:
+    """The bytes of a file in git's last commit; None without git or outside it."""
+    try:
+        shown = subprocess.run(["git", "-C", root, "show", f"HEAD:./{name}"], capture_output=True)
+    except OSError:
+        return None
+    return shown.stdout if shown.returncode == 0 else None
+
+
+def _mapping(values: Any, name: str) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        received = repr(values) if len(repr(values)) < 60 else f"a {type(values).__name__}"
+        raise InputError(
+            f"need {name} to hold keys and values, got {received}: `dvc repro config` restores it"
+        )
+    return dict(values)
 
 
 def _unknown_key(error: Any, values: Mapping[str, Any]) -> str:
@@ -323,7 +224,3 @@ def _unknown_key(error: Any, values: Mapping[str, Any]) -> str:
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text.split(" full_key:")[0]
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -115,7 +115,7 @@ def prepare(
         "classes": list(classes),
         "image_shape": list(image_shape),
         "split_seed": split_seed,
-        "digest": _digest_of_split(digests, train, validation),
+        "digest": _digest_of_split(digests, image_shape, train, validation),
     }
     _write(out, arrays, summary, train=train, validation=validation)
     return summary
@@ -189,8 +189,10 @@ def _sorted_indices(indices: np.ndarray) -> np.ndarray:
     return np.sort(indices).astype(np.int32)
 
 
-def _digest_of_split(digests: Mapping[str, str], train: np.ndarray, validation: np.ndarray) -> str:
+def _digest_of_split(
+    digests: Mapping[str, str], shape: Sequence[int], train: np.ndarray, validation: np.ndarray
+) -> str:
     """One SHA-256 over the images' digests and the split: equal where training sees the same."""
-    text = " ".join([*digests.values(), str(len(train)), str(len(validation))])
+    text = " ".join(map(str, [*digests.values(), *shape, len(train), len(validation)]))
     indices = np.concatenate([train, validation]).astype("<i4").tobytes()
     return hashlib.sha256(text.encode() + indices).hexdigest()

@@ -37,6 +37,11 @@ class Comparison:
         return f"{self.arm} vs {self.against}"
 
     @property
+    def bca95(self) -> compare.Interval | None:
+        """Beside the t interval where there are pairs enough, unless censoring hides the sign."""
+        return None if self.left_open else self.paired.bca95
+
+    @property
     def verdict(self) -> str:
         return "undecided" if self.left_open else str(self.judged.verdict)
 
@@ -59,7 +64,8 @@ class Evidence:
     target_percent: float | None
     seconds_per_step: dict[int, float]  # by batch size
     reached: dict[str, dict[int, compare.TimeToTarget]]
-    extra_seconds: dict[str, float]  # the range test, and the training of an arm continued
+    range_test_seconds: dict[str, float]  # charged to each arm: all of them, or none
+    extra_seconds: dict[str, float]  # those, and the training of the arms continued
     comparisons: dict[tuple[str, str, str], Comparison] = field(default_factory=dict)
 
     def of(self, quantity: str) -> list[Comparison]:
@@ -77,14 +83,18 @@ def gather(artifacts: Path, report_config: Mapping[str, Any]) -> Evidence:
     published = [name for name in report_config["published"] if name in arms]
     # The arm that another continues comes first: it is what the other is compared with.
     replay = sorted(published, key=lambda name: arms[name].settings["continues"] is not None)
-    bounds = results.read_json(artifacts / "bounds/bounds.json")
     range_test = results.read_json(artifacts / "range_test/range_test.json")
     fit_epochs = artifacts / "train/controls/fit_epochs.json"
     per_step = seconds_per_step(arms.values())
     target = _target_percent(arms[controlled[0]]) if controlled else None
+    chains = {name: _chain(arms[name], arms) for name in controlled}
+    charged = {
+        name: float(range_test["train_seconds"]) if any(arm.uses_bounds for arm in chain) else 0.0
+        for name, chain in chains.items()
+    }
     extra = {
-        name: _extra_seconds(arms[name], arms, bounds, range_test["train_seconds"], per_step)
-        for name in controlled
+        name: charged[name] + sum(_training_seconds(parent, per_step) for parent in chain[1:])
+        for name, chain in chains.items()
     }
     reached = (
         {}
@@ -98,7 +108,7 @@ def gather(artifacts: Path, report_config: Mapping[str, Any]) -> Evidence:
         data=results.read_json(artifacts / "data/data.json"),
         range_test=range_test,
         curves=results.read_table(artifacts / "range_test/curves.parquet"),
-        bounds=bounds,
+        bounds=results.read_json(artifacts / "bounds/bounds.json"),
         arms=arms,
         controlled=controlled,
         replay=replay,
@@ -107,6 +117,7 @@ def gather(artifacts: Path, report_config: Mapping[str, Any]) -> Evidence:
         target_percent=target,
         seconds_per_step=per_step,
         reached=reached,
+        range_test_seconds=charged,
         extra_seconds=extra,
         comparisons=_comparisons(arms, controlled, replay, reached, margin),
     )
@@ -124,26 +135,19 @@ def _target_percent(baseline: Arm) -> float | None:
     return float(np.median(finals)) if finals else None
 
 
-def _extra_seconds(
-    arm: Arm,
-    arms: Mapping[str, Arm],
-    bounds: Mapping[str, Any],
-    range_test_seconds: float,
-    per_step: Mapping[int, float],
-) -> float:
-    """What an arm has cost before its first step."""
-    schedule = arm.settings["schedule"]
-    uses_bounds = arm.group == "clr" or (
-        arm.group == "controls"
-        and (schedule["max_lr"] == bounds["max_lr"] or schedule["base_lr"] == bounds["base_lr"])
-    )
-    extra = float(range_test_seconds) if uses_bounds else 0.0
-    parent = arms.get(arm.settings["continues"] or "")
-    if parent is not None and parent.finished:
-        steps = int(next(iter(parent.finished.values()))["steps"])
-        extra += steps * per_step[int(parent.settings["batch_size"])]
-        extra += _extra_seconds(parent, arms, bounds, range_test_seconds, per_step)
-    return extra
+def _chain(arm: Arm, arms: Mapping[str, Arm]) -> list[Arm]:
+    """The arm, the one that it continues, the one that this continues, and so on."""
+    chain = [arm]
+    while (parent := chain[-1].settings["continues"]) is not None:
+        chain.append(arms[parent])
+    return chain
+
+
+def _training_seconds(arm: Arm, per_step: Mapping[int, float]) -> float:
+    """What training an arm to its end takes; nothing is known of one that never got there."""
+    for cell in arm.finished.values():
+        return int(cell["steps"]) * per_step[int(cell["batch_size"])]
+    return 0.0
 
 
 def _times(
@@ -251,6 +255,7 @@ def _judged(comparison: Comparison) -> dict[str, Any]:
         return {**entry, "at_least": comparison.left_open[0], "at_most": comparison.left_open[1]}
     low, high = comparison.paired.interval95 or (None, None)
     figures = {"mean_difference": comparison.paired.mean, "low": low, "high": high}
+    figures["bca_low"], figures["bca_high"] = comparison.paired.bca95 or (None, None)
     return _known({**figures, "p": comparison.paired.p, "holm_p": comparison.judged.holm_p} | entry)
 
 

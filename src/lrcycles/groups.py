@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from lrcycles import progress, results
 from lrcycles.cells import Cell, Store, chains
 from lrcycles.config import seed_list
 from lrcycles.schema import Train
+from lrcycles.tracking_store import without_password
 
 if TYPE_CHECKING:
     from lrcycles.tracking import StageRun
@@ -48,11 +51,21 @@ _SETTINGS = [
 ]
 
 
+def write_plan(cells: Sequence[Cell], settings: Train, *, data: Path, out: Path) -> None:
+    """Write plan.json, which `python -m lrcycles.training` takes on another machine."""
+    plan = {
+        "data": os.path.relpath(data),
+        "cells": [asdict(cell) for cell in cells],
+        "models": _kept_models(cells, settings),
+    }
+    results.write_json(out / "plan.json", plan)
+
+
 def train_group(cells: Sequence[Cell], settings: Train, *, data: Path, store: Store) -> set[str]:
     """Train the cells that the store lacks; give the keys of those it had."""
     from lrcycles.training.run import train_all
 
-    models = [cell.key for cell in cells if keeps_model(cell, settings)]
+    models = _kept_models(cells, settings)
     needed = {cell.parent for cell in cells} | set(models)
     had = {
         cell.key for cell in cells if settings.reuse and store.has(cell, model=cell.key in needed)
@@ -96,17 +109,26 @@ def collect(
         results.write_table(folder / "steps.parquet", pd.DataFrame(np.load(kept / "steps.npy")))
         if keeps_model(cell, settings):
             shutil.copy2(kept / "model.keras", folder)
-        run_id = mirror(folder, store=store, run=run, data=data)
-        rows.append({**result, "reused": cell.key in had, "run_id": run_id})
+        reused = cell.key in had
+        run_id = mirror(folder, store=store, run=run, data=data, reused=reused)
+        rows.append({**result, "reused": reused, "run_id": run_id})
     results.write_text(out / "cells.csv", pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False))
 
 
-def mirror(folder: Path, *, store: Store, run: StageRun, data: dict[str, Any]) -> str:
-    """The run of a cell's folder in the current MLflow store: the one it has, else a new one."""
+def mirror(folder: Path, *, store: Store, run: StageRun, data: dict[str, Any], reused: bool) -> str:
+    """The run of a cell's folder in the current MLflow store: the one it has, else a new one.
+
+    Args:
+        folder: has result.json, steps.parquet and perhaps model.keras.
+        reused: the cell was not trained just now, so it may have a run.
+    """
     result = results.read_json(folder / "result.json")
     known_path = store.folder(result["key"]) / "mlflow.json"
     known = results.read_json(known_path) if known_path.exists() else {}
-    run_id: str = known.get(run.store.uri, "")
+    uri = without_password(run.store.uri)
+    run_id = ""
+    if reused:
+        run_id = known.get(uri) or run.find_cell(result["key"])
     if not run_id or not run.has_run(run_id):
         parameters = {name: result[name] for name in _SETTINGS}
         for section in ("schedule", "optimizer", "model"):
@@ -118,8 +140,12 @@ def mirror(folder: Path, *, store: Store, run: StageRun, data: dict[str, Any]) -
             model=(folder / "model.keras").exists() and result["status"] == "finished",
         )
         if run_id and known_path.parent.exists():
-            results.write_json(known_path, {**known, run.store.uri: run_id})
+            results.write_json(known_path, {**known, uri: run_id})
     return run_id
+
+
+def _kept_models(cells: Sequence[Cell], settings: Train) -> list[str]:
+    return [cell.key for cell in cells if keeps_model(cell, settings)]
 
 
 def keeps_model(cell: Cell, settings: Train) -> bool:
@@ -132,7 +158,7 @@ def keeps_model(cell: Cell, settings: Train) -> bool:
 def describe(result: dict[str, Any]) -> str:
     """A finished cell in a few words."""
     if result["status"] == "diverged":
-        return f"diverged at step {result['steps']}"
+        return f"diverged at step {result['diverged_at_step']}"
     return (
         f"validation error {result['validation_error_percent']:.2f} %, "
         f"{result['train_seconds']:.1f} s"

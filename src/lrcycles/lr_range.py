@@ -145,8 +145,14 @@ def as_table(curves: Sequence[Curve]) -> Any:
     )
 
 
-def summary(curves: Sequence[Curve], sweep: Sweep, batch_size: int) -> Mapping[str, Any]:
-    """What range_test.json says beside the curves."""
+def summary(
+    curves: Sequence[Curve], sweep: Sweep, *, batch_size: int, subject: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """What range_test.json says beside the curves.
+
+    Args:
+        subject: model and optimizer, as configured.
+    """
     return {
         "schema": 1,
         "ramp": sweep.ramp,
@@ -154,6 +160,7 @@ def summary(curves: Sequence[Curve], sweep: Sweep, batch_size: int) -> Mapping[s
         "max_lr": sweep.max_lr,
         "steps": sweep.steps,
         "seeds": [curve.seed for curve in curves],
+        **subject,
         "batch_size": batch_size,
         "evaluate_every_steps": sweep.evaluate_every_steps,
         "heldout_images": sweep.heldout_images,

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lrcycles.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,21 +52,59 @@ def build(model: Mapping[str, Any], *, input_shape: Sequence[int], classes: int)
     """Call the "module:function" of `model` with its arguments.
 
     Raises:
-        InputError: the function is missing, or refuses its arguments, or gives another shape.
+        InputError: the function is missing or fails, or gives no model of the right shapes.
     """
+    import keras
+
     name, arguments = model["function"], model["arguments"]
     module, _, function = name.partition(":")
     try:
         builder = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
-        raise InputError(f"need model.function to name a function, got {name!r}: {error}") from None
-    try:
-        built: keras.Model = builder(tuple(input_shape), classes, **arguments)
-    except TypeError as error:
-        raise InputError(f"{name} refused model.arguments={dict(arguments)}: {error}") from error
-    if tuple(built.output_shape) != (None, classes):
         raise InputError(
-            f"need a model that gives probabilities of shape (None, {classes}), "
-            f"got {built.output_shape} from {name}"
+            f"need model.function to name a function, got {name!r}: {error}"
+        ) from error
+    try:
+        built = builder(tuple(input_shape), classes, **arguments)
+    except Exception as error:  # the user's code: whatever it raises is theirs to read
+        raise InputError(
+            f"{name} failed with model.arguments={dict(arguments)}: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(built, keras.Model) or tuple(built.output_shape) != (None, classes):
+        raise InputError(
+            f"need a keras.Model that gives probabilities of shape (None, {classes}), "
+            f"got {getattr(built, 'output_shape', built)} from {name}"
         )
     return built
+
+
+def check_probabilities(model: keras.Model, *, input_shape: Sequence[int]) -> None:
+    """Refuse a network that ends in logits: its loss and every number after it would be wrong.
+
+    Raises:
+        InputError: the outputs of a batch are negative or don't sum to 1.
+    """
+    batch = np.random.default_rng(0).random((8, *input_shape), dtype=np.float32)
+    outputs = np.asarray(model(batch, training=False), np.float32)
+    if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=0.02):
+        raise InputError(
+            f"need a model whose outputs are probabilities, got rows that sum to "
+            f"{outputs.sum(axis=1)[0]:.3g}: end it with a softmax"
+        )
+
+
+def build_optimizer(optimizer: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of that name, with its arguments.
+
+    Raises:
+        InputError: Keras refuses an argument.
+    """
+    import keras
+
+    name, arguments = optimizer["name"], dict(optimizer["arguments"])
+    try:
+        return keras.optimizers.get({"class_name": name, "config": arguments})
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Keras refuses optimizer {name} with optimizer.arguments={arguments}: {error}"
+        ) from error

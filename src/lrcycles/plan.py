@@ -90,6 +90,7 @@ def _cell(
         compile=config.train.compile.value,
         data=data_digest,
         runtime=runtime,
+        uses_bounds=BOUNDS in (arm.base_lr, arm.max_lr),
         continues=arm.continues,
     )
 

@@ -110,7 +110,12 @@ def _smooth(values: pd.Series[float]) -> pd.Series[float]:
 
 
 def _phases(loss: pd.Series[float]) -> list[tuple[float, float]]:
-    """Three ranges of rates: until a tenth of the fall in loss, until risen by a tenth, beyond."""
+    """Three ranges of rates: until a tenth of the fall in loss, until risen by a tenth, beyond.
+
+    None where no loss was finite; a phase that the curve does not show begins where it ends.
+    """
+    if loss.empty:
+        return []
     rates, values = loss.index.to_numpy(), loss.to_numpy()
     lowest = int(np.argmin(values))
     before = np.median(values[: max(len(values) // 20, 1)])
@@ -144,19 +149,24 @@ def range_curves(curves: pd.DataFrame) -> Figure:
     accuracy = 100 * _by_rate(curves, "accuracy")
     above.plot(median.index, median, color=_LOSS, linewidth=2)
     below.plot(accuracy.index, accuracy, color=_ACCURACY, linewidth=2)
-    for (name, colour), (low, high) in zip(_PHASES.items(), _phases(median), strict=True):
-        for ax in (above, below):
+    for (name, colour), (low, high) in zip(_PHASES.items(), _phases(median), strict=False):
+        for ax in (above, below) if low < high else ():
             ax.axvspan(low, high, color=colour, zorder=0, label=name if ax is above else None)
     rates = np.sort(curves["lr"].unique())
     below.set_xscale("linear" if _is_linear(rates) else "log")
-    below.set_xlim(rates[0], rates[-1])
-    start = float(median.iloc[: max(len(median) // 20, 1)].median())
-    above.set_ylim(0, 1.6 * start)
+    if rates[0] < rates[-1]:
+        below.set_xlim(rates[0], rates[-1])
+    if median.empty:
+        above.text(0.5, 0.5, "no finite loss", transform=above.transAxes, ha="center")
+    else:
+        start = float(median.iloc[: max(len(median) // 20, 1)].median())
+        above.set_ylim(0, 1.6 * start)
     below.set_ylim(0, 100)
     above.set_ylabel("mini-batch loss")
     below.set_ylabel("held-out accuracy (%)")
     below.set_xlabel("learning rate")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    if above.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
@@ -173,6 +183,7 @@ def bounds_on_curve(curves: pd.DataFrame, bounds: Mapping[str, Any]) -> Figure:
             ax.axvline(bounds[key], color=colour, linewidth=2, label=label)
             interval = bounds["interval"][key]
             ax.axvspan(interval["low"], interval["high"], color=colour, alpha=0.25, linewidth=0)
-    figure.legends[0].remove()
+    for legend in list(figure.legends):
+        legend.remove()
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from lrcycles import wording
+from lrcycles import formatting
 from lrcycles.arms import Arm, wilson_percent
 from lrcycles.evidence import ERROR, Comparison, Evidence
-from lrcycles.wording import UNKNOWN, every_seed, mean_sd, number, rate
+from lrcycles.formatting import UNKNOWN, every_seed, mean_sd, number, rate
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def headline(evidence: Evidence) -> Table:
             quantity = "time to target (s)"
             values = [_seconds(evidence, name) for name in (found.against, found.arm)]
         shown = [mean_sd(value) for value in values]
-        difference = f"{wording.difference(found)} ({wording.interval(found)})"
+        difference = f"{formatting.difference(found)} ({formatting.interval(found)})"
         rows.append([f"{found.title}: {quantity}", found.verdict, difference, *shown])
     clr = [name for name, arm in evidence.arms.items() if arm.group == "clr"]
     arms = [f"{name}: mean ± sd" for name in (evidence.baseline, " or ".join(clr))]
@@ -82,32 +82,35 @@ def errors(evidence: Evidence, names: Iterable[str]) -> Table:
     for name in names:
         arm = evidence.arms[name]
         told = [mean_sd(arm.values(key), 3) for key in (ERROR, "validation_error_percent")]
-        rows.append([name, *told, str(len(arm.diverged)) if arm.diverged else "none"])
+        rows.append([arm.label, *told, str(len(arm.diverged)) if arm.diverged else "none"])
     return Table(["arm", "test error (%)", "validation error (%)", "diverged"], rows)
 
 
 def comparisons(evidence: Evidence, quantity: str, names: Iterable[str]) -> Table:
     """Every comparison between the named arms in one quantity, with its verdict."""
     wanted = set(names)
-    head = ["comparison", "n", "mean difference", "95 % interval", "p", "p (Holm)", "verdict"]
+    shown = [found for found in evidence.of(quantity) if {found.arm, found.against} <= wanted]
+    bca = ["95 % BCa interval"] if any(found.bca95 for found in shown) else []
+    head = ["comparison", "n", "mean difference", "95 % interval", *bca]
+    head += ["p", "p (Holm)", "verdict"]
     rows = [
         [
-            found.title,
+            " vs ".join(evidence.arms[name].label for name in (found.arm, found.against)),
             str(found.paired.n),
-            wording.difference(found),
-            wording.interval(found),
+            formatting.difference(found),
+            formatting.interval(found),
+            *(formatting.ends(found, found.bca95) for _ in bca),
             *_p_values(found),
             found.verdict,
         ]
-        for found in evidence.of(quantity)
-        if {found.arm, found.against} <= wanted
+        for found in shown
     ]
     return Table(head, rows)
 
 
 def _p_values(found: Comparison) -> list[str]:
     known = [None, None] if found.left_open else [found.paired.p, found.judged.holm_p]
-    return [wording.p_value(p).removeprefix("= ") for p in known]
+    return [formatting.p_value(p).removeprefix("= ") for p in known]
 
 
 def times(evidence: Evidence) -> Table:
@@ -122,7 +125,7 @@ def times(evidence: Evidence) -> Table:
         per_step = evidence.seconds_per_step.get(int(arm.settings["batch_size"]))
         rows.append(
             [
-                name,
+                arm.label,
                 mean_sd(_seconds(evidence, name)),
                 f"{censored} of {len(reached)}",
                 number(evidence.extra_seconds[name]),
@@ -137,7 +140,9 @@ def times(evidence: Evidence) -> Table:
 def seeds(evidence: Evidence, names: list[str]) -> Table:
     """Every seed of every arm: test error, and time to target where it is defined."""
     timed = [name for name in names if evidence.reached.get(name)]
-    head = ["seed", *(f"{name}: error (%)" for name in names), *(f"{n}: time (s)" for n in timed)]
+    label = {name: evidence.arms[name].label for name in names}
+    head = ["seed", *(f"{label[name]}: error (%)" for name in names)]
+    head += [f"{label[name]}: time (s)" for name in timed]
     rows = []
     for seed in sorted({seed for name in names for seed in evidence.arms[name].cells}):
         row = [str(seed)]

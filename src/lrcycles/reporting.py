@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrcycles import arm_plots, plots, report_tables, results, wording
+from lrcycles import arm_plots, formatting, plots, report_tables, results, wording
 from lrcycles.arms import summarise, wilson_percent
 from lrcycles.evidence import ERROR, TIME, Comparison, Evidence, gather, metrics
 
@@ -129,6 +129,7 @@ def _content(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -
         "data": report_tables.data(evidence),
         "arms": report_tables.settings(evidence),
         "machine": report_tables.machine(evidence),
+        "protocol": wording.protocol(evidence) if names else None,
         "rule": wording.rule(evidence),
     }
 
@@ -180,7 +181,7 @@ def _controlled_pictures(evidence: Evidence) -> dict[str, _Picture]:
                 intervals={one.title: _interval(one) for one in controlled},
                 margin=evidence.margin_percent,
             ),
-            "; ".join(f"{one.title}: {wording.difference(one)}" for one in controlled),
+            "; ".join(f"{one.title}: {formatting.difference(one)}" for one in controlled),
         )
     reached = {name: times for name, times in evidence.reached.items() if times}
     if reached:
@@ -228,7 +229,7 @@ def _errors_picture(
     errors = {name: evidence.arms[name].values(ERROR) for name in names}
     summaries = {name: summarise(errors[name].values()) for name in names}
     means = {n: (s.mean, s.low, s.high) for n, s in summaries.items() if s.mean is not None}
-    told = "; ".join(f"{name}: {wording.mean_sd(errors[name])} %" for name in names)
+    told = "; ".join(f"{name}: {formatting.mean_sd(errors[name])} %" for name in names)
     figure = arm_plots.errors_by_arm(errors, means=means, published=published)
     return _Picture(figure, f"Test error of every seed. {told}")
 

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrcycles.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+_REMEDY = "`dvc repro --force --single-item STAGE`"
 
 
 @contextmanager
@@ -39,7 +43,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not JSON, not UTF-8
+        raise InputError(f"{path} is damaged ({error}): make it again with {_REMEDY}") from error
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -49,9 +61,18 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    import pandas as pd
+    """Read a parquet file.
 
-    return pd.read_parquet(path)
+    Raises:
+        InputError: it is damaged.
+    """
+    import pandas as pd
+    from pyarrow import ArrowInvalid
+
+    try:
+        return pd.read_parquet(path)
+    except ArrowInvalid as error:
+        raise InputError(f"{path} is damaged ({error}): make it again with {_REMEDY}") from error
 
 
 def write_figure(path: Path, figure: Figure) -> None:

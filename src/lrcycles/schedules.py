@@ -110,6 +110,7 @@ def rate_table(
     """
     if name not in SCHEDULES:
         raise InputError(f"unknown schedule {name!r}: need one of {', '.join(sorted(SCHEDULES))}")
+    schedule = SCHEDULES[name]
     _need_count("total_steps", total_steps)
     _need_rate("base_lr", base_lr)
     steps = np.arange(total_steps)
@@ -119,7 +120,7 @@ def rate_table(
             raise InputError(
                 f"schedule constant takes base_lr alone, got {', '.join(extra)}: leave them out"
             )
-        return np.asarray(constant(steps, base_lr=base_lr), dtype=np.float32)
+        return np.asarray(schedule(steps, base_lr=base_lr), dtype=np.float32)
     if max_lr is None:
         raise InputError(f"schedule {name} needs max_lr, got none: give 0 < base_lr < max_lr")
     _need_order("base_lr", base_lr, max_lr)
@@ -134,7 +135,7 @@ def rate_table(
         steps = np.minimum(steps, 2 * cycles * step_size)
     assert step_size is not None
     _need_count("step_size", step_size)
-    rates = triangular(steps, base_lr=base_lr, max_lr=max_lr, step_size=step_size)
+    rates = schedule(steps, base_lr=base_lr, max_lr=max_lr, step_size=step_size)
     return np.asarray(rates, dtype=np.float32)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 GROUPS = ("baseline", "clr", "controls")
 BOUNDS = "bounds"  # the word that stands for "the value that stage `bounds` chose"
+# Where images come from, by name; anything else is a "module:function".
+SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 
 
 class Schedule(StrEnum):
@@ -70,7 +72,7 @@ class SaveModels(StrEnum):
 @dataclass
 class Data:
     name: str
-    source: str  # auto, keras, npm, local, sklearn or "module:function"
+    source: str  # one of SOURCES or "module:function"
     path: str | None
     sha256: dict[str, str] | None
     classes: list[str]

@@ -237,11 +237,13 @@ def from_function(source: str, root: Path) -> Images:
     module_name, _, function_name = source.partition(":")
     if not all(word.isidentifier() for word in (*module_name.split("."), function_name)):
         raise InputError(f"data.source must read module:function, received {source!r}")
-    sys.path.insert(0, str(root))
+    sys.path.append(str(root))  # behind the current folder: a queued experiment has its own code
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except ModuleNotFoundError as error:
-        raise InputError(f"data.source={source}: {error} (looked in {root} first)") from error
+        raise InputError(
+            f"data.source={source}: {error} (looked in the current folder and in {root})"
+        ) from error
     finally:
         sys.path.remove(str(root))
     if not callable(function):

@@ -184,6 +184,11 @@ class StageRun:
             None,
         )
 
+    def find_cell(self, key: str) -> str:
+        """The run that the store has of a cell, or "" where it has none or is lost."""
+        experiment_id = self.pipeline.info.experiment_id
+        return self._mirror(writers.find_cell, self.store.client, experiment_id, key) or ""
+
     def log_cell(
         self, folder: Path, *, params: Mapping[str, Any], data: Mapping[str, Any], model: bool
     ) -> str:

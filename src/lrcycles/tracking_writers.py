@@ -131,6 +131,13 @@ def _lay_out_model(
     )
 
 
+def find_cell(client: Any, experiment_id: str, key: str) -> str:
+    """The id of the latest finished run of the cell with that key, or ""."""
+    query = f"tags.`lrcycles.key` = '{key}' and attributes.status = 'FINISHED'"
+    found = client.search_runs([experiment_id], query, max_results=1)
+    return str(found[0].info.run_id) if found else ""
+
+
 def run_exists(client: Any, run_id: str) -> bool:
     """Whether the store has the run, not deleted."""
     from mlflow.exceptions import MlflowException

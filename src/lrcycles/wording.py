@@ -6,75 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrcycles.arms import Arm, summarise, wilson_percent
-from lrcycles.compare import FEWEST_PAIRS
-from lrcycles.evidence import ERROR, TIME, UNITS, Comparison, Evidence
-
-UNKNOWN = "\u2013"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A figure for people; what is unknown is a dash, below zero a true minus sign.
-
-    >>> number(0.256)
-    '0.26'
-    """
-    if value is None:
-        return UNKNOWN
-    return f"{value:.{digits}f}".replace("-", "\u2212")
-
-
-def rate(value: float | None) -> str:
-    """A learning rate: three significant digits, never scientific above a millionth.
-
-    >>> rate(0.0017545), rate(1.0)
-    ('0.00175', '1')
-    """
-    if value is None:
-        return UNKNOWN
-    return f"{value:.3g}" if value >= 1e-4 else f"{value:.2e}"
-
-
-def p_value(p: float | None) -> str:
-    if p is None:
-        return UNKNOWN
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("= 0.", "= .")
-
-
-def mean_sd(values: Mapping[int, float], digits: int = 2) -> str:
-    """Mean ± standard deviation (n), or what is known of it."""
-    found = summarise(values.values())
-    if found.mean is None:
-        return "none finished"
-    spread = "" if found.sd is None else f" ± {number(found.sd, digits)}"
-    return f"{number(found.mean, digits)}{spread} (n = {found.n})"
-
-
-def every_seed(values: Mapping[int, float], digits: int = 2) -> str:
-    return " ".join(number(value, digits) for _, value in sorted(values.items()))
-
-
-def interval(comparison: Comparison) -> str:
-    """The 95 % interval of a paired difference."""
-    ends = comparison.paired.interval95
-    digits = _digits(comparison)
-    if comparison.left_open:
-        return "none: runs that never reached the target hide the sign"
-    if ends is None:
-        return "no interval from one pair"
-    return f"{number(ends[0], digits)} to {number(ends[1], digits)}"
-
-
-def difference(comparison: Comparison) -> str:
-    """The mean of a paired difference, or the range that censored runs leave it."""
-    digits, unit = _digits(comparison), UNITS[comparison.quantity]
-    if comparison.left_open:
-        low, high = (number(end, digits) for end in comparison.left_open)
-        return f"between {low} and {high} {unit}"
-    return f"{number(comparison.paired.mean, digits)} {unit}"
-
-
-def _digits(comparison: Comparison) -> int:
-    return 3 if comparison.quantity == ERROR else 2
+from lrcycles.compare import BCA_FROM, EXACT_UP_TO, FEWEST_PAIRS, RESAMPLES
+from lrcycles.evidence import ERROR, TIME, Comparison, Evidence
+from lrcycles.formatting import difference, interval, number, rate
 
 
 def summary(evidence: Evidence) -> list[str]:
@@ -82,7 +16,10 @@ def summary(evidence: Evidence) -> list[str]:
     if not evidence.controlled:
         return ["No arm of group baseline was trained, so nothing can be compared."]
     sentences = []
-    for quantity, word in ((ERROR, "Error"), (TIME, "Time")):
+    tried = any(arm.group == "clr" for arm in evidence.arms.values())
+    if not tried:
+        sentences.append("No arm of group clr: cycles between the chosen bounds were not tried.")
+    for quantity, word in ((ERROR, "Error"), (TIME, "Time")) if tried else ():
         for found in evidence.of(quantity):
             if evidence.arms[found.arm].group == "clr":
                 sentences.append(f"{word}: {_judged(found, evidence)}")
@@ -119,7 +56,7 @@ def _judged(found: Comparison, evidence: Evidence) -> str:
         )
     else:
         told = found.judged.words.split(": ", 1)[1]  # without the label: `answer` has said it
-    return f"{answer}: {told}{_never_reached(found, evidence)}"
+    return f"{answer}: {told}{_never_reached(found, evidence)}{_range_test_share(found, evidence)}"
 
 
 def _never_reached(found: Comparison, evidence: Evidence) -> str:
@@ -131,6 +68,17 @@ def _never_reached(found: Comparison, evidence: Evidence) -> str:
         censored = sum(time.censored for time in times)
         told += f" {censored} of {len(times)} runs of {name} never reach it." if censored else ""
     return told
+
+
+def _range_test_share(found: Comparison, evidence: Evidence) -> str:
+    """How much of an arm's time to the target is the range test."""
+    charged = evidence.range_test_seconds[found.arm]
+    if found.quantity != TIME or not charged:
+        return ""
+    times = evidence.reached[found.arm].values()
+    least = "at least " if any(time.censored for time in times) else ""
+    spent = number(summarise(time.seconds for time in times).mean)
+    return f" Of {found.arm}'s mean of {least}{spent} s, {number(charged)} s are the range test."
 
 
 def _of_replay(evidence: Evidence) -> list[Comparison]:
@@ -152,7 +100,7 @@ def _replayed(found: Comparison, evidence: Evidence) -> str:
         reasons.append("continued training")
     if arm.settings["batch_size"] != evidence.arms[found.against].settings["batch_size"]:
         reasons.append("another batch size")
-    share = turned_share(arm)
+    share = arm.turned_share
     if share is not None and share < 1:
         reasons.append("a rate that never turns")
     if reasons:
@@ -162,12 +110,6 @@ def _replayed(found: Comparison, evidence: Evidence) -> str:
 
 def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def turned_share(arm: Arm) -> float | None:
-    """How much of its first half-cycle a cyclical arm completes; 1 or more means that it turns."""
-    step_size = arm.settings["schedule"]["step_size"]
-    return None if not step_size or not arm.rates else len(arm.rates) / float(step_size)
 
 
 def what_was_published(
@@ -207,7 +149,7 @@ def _published_settings(arm: Arm, first: Arm) -> list[str]:
             f"{len(arm.rates):,} updates instead of {len(first.rates):,}: that is what saves "
             "time."
         )
-    share = turned_share(arm)
+    share = arm.turned_share
     if share is not None and share < 1:
         told.append(
             f"Its rate climbs from {rate(arm.rates[0])} to {rate(arm.rates[-1])} and never turns: "
@@ -267,6 +209,36 @@ def chosen_bounds(evidence: Evidence) -> str:
     )
 
 
+def protocol(evidence: Evidence) -> str:
+    """What equal seeds of the controlled arms share, and who saw the test set."""
+    arms = [evidence.arms[name] for name in evidence.controlled]
+    first = arms[0].settings
+    apart = [
+        f"{arm.name} starts from the weights that {arm.settings['continues']} ended with"
+        for arm in arms
+        if arm.settings["continues"]
+    ]
+    apart += [
+        f"{arm.name} takes batches of {arm.settings['batch_size']:,} instead of "
+        f"{first['batch_size']:,}"
+        for arm in arms
+        if arm.settings["batch_size"] != first["batch_size"]
+    ]
+    apart += [
+        f"{arm.name} trains on all {arm.settings['images']:,} images"
+        for arm in arms
+        if not arm.on_split
+    ]
+    shared = "Equal seeds share their initial weights and the order of their data"
+    if apart:
+        shared += f", except that {_listed(apart)}"
+    told = f"{shared}. The choice of bounds saw only the validation split"
+    watched = [arm.name for arm in arms if not arm.on_split]
+    if watched:
+        return f"{told}; {_listed(watched)} took the test set as validation set, after every epoch."
+    return f"{told}, and the test set was read once."
+
+
 def time_notes(evidence: Evidence) -> list[str]:
     """How time is measured, with this run's figures."""
     if evidence.target_percent is None:
@@ -292,8 +264,16 @@ def time_notes(evidence: Evidence) -> list[str]:
 
 def rule(evidence: Evidence) -> str:
     """How a verdict is reached, in words."""
+    exact = {found.paired.exact for found in evidence.comparisons.values()}
+    drawn = f"Monte Carlo, {RESAMPLES:,} random sign flips"
+    flips = "exact sign flips" if exact != {False} else drawn
+    if exact == {True, False}:
+        flips += f" up to {EXACT_UP_TO} pairs, beyond {drawn}"
+    beside = ""
+    if any(found.bca95 for found in evidence.comparisons.values()):
+        beside = f" BCa: bootstrap, shown beside it from {BCA_FROM} pairs on."
     return (
-        "Interval: Student's t of the paired differences. p: exact sign flips; Holm: adjusted for "
+        f"Interval: Student's t of the paired differences.{beside} p: {flips}; Holm: adjusted for "
         "all comparisons of this report. Better or worse: adjusted p below .05. Equivalent: the "
         f"90 % interval lies within ±{evidence.margin_percent:g} percentage points. Else undecided."
     )

@@ -85,9 +85,12 @@ class Project:
 
         return pd.read_csv(self.root / "artifacts" / "train" / group / "cells.csv")
 
+    def latest_folder(self, stage: str) -> Path:
+        """The results of the last stage that ran with overrides."""
+        folders = (self.root / "outputs" / stage).glob("[0-9]*")
+        return max(folders, key=lambda path: path.stat().st_mtime)
+
     def latest_by_hand(self, stage: str):
-        """cells.csv of the last stage that ran with overrides."""
         import pandas as pd
 
-        folders = (self.root / "outputs" / stage).glob("[0-9]*")
-        return pd.read_csv(max(folders, key=lambda path: path.stat().st_mtime) / "cells.csv")
+        return pd.read_csv(self.latest_folder(stage) / "cells.csv")

@@ -14,6 +14,7 @@ from lrcycles.cells import source_files
 
 ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+ROOTS = [ROOT / "src", ROOT]
 TRAINS = {"range_test", "train"}
 
 
@@ -37,13 +38,15 @@ def test_dvc_depends_on_exactly_the_files_that_a_stage_imports(stage):
     modules = [f"pipelines.{stage}", "lrcycles"]
     if stage in TRAINS:  # the backend's engine is imported by name
         modules.append("lrcycles.training.tensorflow_engine")
-    files = {path.relative_to(ROOT).as_posix() for path in source_files(modules)}
+    files = {path.relative_to(ROOT).as_posix() for path in source_files(modules, ROOTS)}
     listed = {dep for dep in body(stage)["deps"] if dep.endswith(".py")}
     assert listed == files
 
 
 def test_the_store_of_cells_forgets_nothing_that_training_imports():
-    training = source_files(["lrcycles.training.chain", "lrcycles.training.tensorflow_engine"])
+    training = source_files(
+        ["lrcycles.training.chain", "lrcycles.training.tensorflow_engine"], ROOTS
+    )
     names = {path.stem for path in training}
     assert names >= {"chain", "tensorflow_engine", "compilation", "arrays", "schedules", "models"}
     assert not names & {"tracking", "plots", "reporting", "stage", "config", "sources"}

@@ -130,6 +130,32 @@ def test_overrides_by_hand_go_to_outputs_and_touch_nothing_else(project):
     assert "up to date" in project.dvc("repro").stdout
 
 
+def test_only_the_networks_asked_for_are_kept(project):
+    project.stage("train", "group=controls", "train.save_models=first_seed")
+    folder = project.latest_folder("train")
+    kept = {path.parent.name for path in folder.rglob("model.keras")}
+    assert kept == {"0"}
+
+
+def test_an_mlproject_stage_takes_no_overrides_as_well_as_several(project):
+    project.stage("bounds", "")
+    project.stage("bounds", "report.margin_percent=0.1 train.reuse=false")
+    assert (project.latest_folder("bounds") / "bounds.json").exists()
+
+
+def test_what_a_killed_process_left_half_written_is_removed(project):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = [
+        project.root / "artifacts" / f".train.clr.{gone.pid}",
+        project.root / ".lrcycles" / "cells" / f".abc.{gone.pid}",
+    ]
+    for folder in left:
+        (folder / "half").mkdir(parents=True)
+    project.stage("bounds")
+    assert not any(folder.exists() for folder in left)
+
+
 def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
     from mlflow import MlflowClient
 

@@ -198,7 +198,7 @@ def test_a_trained_network_loads_where_lrcycles_is_not(trained):
 
 
 def test_cells_train_from_a_plain_file_without_pandas_mlflow_or_hydra(digits, tmp_path, trained):
-    plan = {"data": str(digits), "cells": [asdict(CELL)]}
+    plan = {"data": str(digits), "cells": [asdict(CELL)], "models": []}
     (tmp_path / "cells.json").write_text(json.dumps(plan))
     blocked = (
         "import sys; [sys.modules.__setitem__(m, None) for m in ('pandas', 'mlflow', 'hydra')]"

@@ -2,8 +2,9 @@
 
 python -m lrcycles.training CELLS.json OUT/
 
-CELLS.json is {"data": FOLDER, "cells": [...]}, as `python -m pipelines.train` plans them; OUT/
-becomes a cell store, whose folders can be copied into .lrcycles/cells.
+CELLS.json is {"data": FOLDER, "cells": [...], "models": [keys of networks to keep]}, such as the
+plan.json that stage `train` leaves; OUT/ becomes a cell store, whose folders can be copied into
+.lrcycles/cells.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from lrcycles.cells import Cell, Store, chains
+from lrcycles.errors import InputError
 from lrcycles.results import read_json
 from lrcycles.training.run import train_all
 
@@ -20,17 +22,24 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print("usage: python -m lrcycles.training CELLS.json OUT/", file=sys.stderr)
         return 2
-    plan = read_json(Path(arguments[0]))
-    cells = [Cell.from_dict(values) for values in plan["cells"]]
-    train_all(
-        chains(cells),
-        data=Path(plan["data"]),
-        store=Store(Path(arguments[1])),
-        workers="auto",
-        reuse=True,
-        models=[],
-        on_event=lambda event, key: print(event, key[:12], flush=True),
-    )
+    try:
+        plan = read_json(Path(arguments[0]))
+        cells = [Cell.from_dict(values) for values in plan["cells"]]
+        train_all(
+            chains(cells),
+            data=Path(plan["data"]),
+            store=Store(Path(arguments[1])),
+            workers="auto",
+            reuse=True,
+            models=plan["models"],
+            on_event=lambda event, key: print(event, key[:12], flush=True),
+        )
+    except (InputError, OSError) as error:
+        print(f"lrcycles training: {error}", file=sys.stderr)
+        return 1
+    except (KeyError, TypeError) as error:
+        print(f"lrcycles training: {arguments[0]} is no plan: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -100,11 +100,14 @@ def train_cell(
     finished = len(history) == cell.epochs and math.isfinite(history[-1]["validation_loss"])
     test_loss, test_error = engine.evaluate(test) if finished else (None, None)
     last = history[-1] if finished else {}
-    steps = sum(len(part) for part in losses)
+    loss_of_step = np.concatenate(losses)
+    steps = len(loss_of_step)
+    wild = np.flatnonzero(~np.isfinite(loss_of_step))
     record = {
         "schema": SCHEMA,
         "key": cell.key,
         "status": "finished" if finished else "diverged",
+        "diverged_at_step": int(wild[0]) + 1 if len(wild) else None,
         "test_error_percent": test_error,
         "test_loss": test_loss,
         "validation_error_percent": last.get("validation_error_percent"),
@@ -133,7 +136,7 @@ def train_cell(
             folder / "result.json",
             settings | record | {"compile": "xla" if engine.xla else "graph"},
         )
-        np.save(folder / "steps.npy", step_table(losses, rates, steps_per_epoch))
+        np.save(folder / "steps.npy", step_table(loss_of_step, rates, steps_per_epoch))
         if keep_model:
             engine.model.save(folder / "model.keras")
     weights: list[np.ndarray] = engine.model.get_weights()
@@ -150,9 +153,8 @@ def epoch_order(seed: int, epoch: int, images: int, batch_size: int) -> np.ndarr
     return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
-def step_table(losses: Sequence[np.ndarray], rates: np.ndarray, steps_per_epoch: int) -> Any:
+def step_table(loss: np.ndarray, rates: np.ndarray, steps_per_epoch: int) -> Any:
     """Rows step, epoch (both from 1), lr, loss, as a structured array."""
-    loss = np.concatenate(losses)
     step = np.arange(1, len(loss) + 1)
     epoch = (step - 1) // steps_per_epoch + 1
     return np.rec.fromarrays(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lrcycles.cells import Runtime
 from lrcycles.errors import InputError
 
 _notify: Callable[..., None] = print
+_failed: Exception | None = None
 WORKER_BYTES = 2 << 30  # what TensorFlow, MNIST as float32 and XLA's buffers took, rounded up
 
 
@@ -31,6 +33,12 @@ def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:
     return max(1, min((cores or 1) // threads, jobs, _free_bytes() // WORKER_BYTES))
 
 
+def warm_up(backend: str) -> None:
+    """Start loading Keras in the background, for the workers that will be wanted soon."""
+    _context(backend)
+    forkserver.ensure_running()
+
+
 @contextmanager
 def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[Any]]]:
     """Give `run(function, jobs, on_event)`, which yields results as jobs finish, in any order.
@@ -41,15 +49,8 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
     Raises:
         InputError: the device is not there, or a worker was killed (memory).
     """
-    # Read by the process that the workers are forked from, which starts with this environment.
-    source = str(Path(__file__).resolve().parents[2])
-    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [source, *(p for p in path if p not in ("", source))]
-    )
-    os.environ |= {"KERAS_BACKEND": runtime.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lrcycles.training.preload"])
+    context = _context(runtime.backend)
+    others = set(multiprocessing.active_children())
     events = context.SimpleQueue()
     executor = ProcessPoolExecutor(
         count, mp_context=context, initializer=_start, initargs=(events, runtime)
@@ -76,18 +77,32 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
             "kept: run again with fewer train.workers"
         ) from error
     finally:
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         executor.shutdown(cancel_futures=True)
         events.close()
 
 
+def _context(backend: str) -> Any:
+    # Read by the process that the workers are forked from, which starts with this environment.
+    source = str(Path(__file__).resolve().parents[2])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if source not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([source, *filter(None, paths)])
+    os.environ |= {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lrcycles.training.preload"])
+    return context
+
+
 def _call(function: Callable[..., Any], job: Any) -> Any:
+    if _failed is not None:
+        raise _failed
     return function(job, _notify)
 
 
 def _start(events: Any, runtime: Runtime) -> None:
-    global _notify
+    global _notify, _failed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -95,7 +110,12 @@ def _start(events: Any, runtime: Runtime) -> None:
     _notify = lambda *event: events.put(event)  # noqa: E731
     from lrcycles.training.chain import backend_module
 
-    backend_module(runtime.backend).prepare_device(device=runtime.device, threads=runtime.threads)
+    try:
+        backend_module(runtime.backend).prepare_device(
+            device=runtime.device, threads=runtime.threads
+        )
+    except Exception as error:  # told by the first job: a failing initializer looks like a crash
+        _failed = error
 
 
 def _end_with(sentinel: int) -> None:

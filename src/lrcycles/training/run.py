@@ -88,11 +88,10 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
 
     arrays = read_arrays(data, training_set=cell.training_set)
     x, y = np.asarray(arrays.x_train), np.asarray(arrays.y_train)
+    keras.config.set_dtype_policy(cell.runtime.precision)
     plain = models.build(cell.model, input_shape=x.shape[1:], classes=cell.classes)
     plain.compile(
-        keras.optimizers.get(
-            {"class_name": cell.optimizer["name"], "config": dict(cell.optimizer["arguments"])}
-        ),
+        models.build_optimizer(cell.optimizer),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )

@@ -77,9 +77,8 @@ class Engine:
         )
         self.model = self._build()
         self.xla = use_xla(compile, model=self.model, batch_size=batch_size, device=device)
-        chosen = keras.optimizers.get(
-            {"class_name": optimizer["name"], "config": dict(optimizer["arguments"])}
-        )
+        models.check_probabilities(self.model, input_shape=input_shape)
+        chosen = models.build_optimizer(optimizer)
         if precision == "mixed_float16":
             chosen = keras.optimizers.LossScaleOptimizer(chosen)
         chosen.build(self.model.trainable_variables)

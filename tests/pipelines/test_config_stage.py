@@ -1,0 +1,54 @@
+"""When is params.yaml written, and what becomes of what somebody else wrote into it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lrcycles import config
+from tests.pipelines.project import Project
+
+NO_MLFLOW = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture
+def fresh(clone: Project) -> Iterator[Project]:
+    """A clone without a dvc.lock, as git has it: its params.yaml is another experiment's."""
+    yield clone
+    clone.run("git", "checkout", "-q", "params.yaml")
+    (clone.root / "params.yaml.orig").unlink(missing_ok=True)
+
+
+def test_a_fresh_clone_without_a_lock_is_not_taken_for_an_edit_whatever_fails_first(fresh):
+    committed = (fresh.root / "params.yaml").read_bytes()
+    assert fresh.stage("config", ok=False, **NO_MLFLOW).returncode == 1
+    assert (fresh.root / "params.yaml").read_bytes() == committed
+    done = fresh.stage("config")
+    assert "edited by hand" not in done.stderr
+    assert "changed: experiment: tutorial -> smoke" in done.stdout
+    assert not (fresh.root / "params.yaml.orig").exists()
+    assert fresh.params() == config.compose(fresh.root / "conf")
+
+
+def test_an_edit_that_is_no_text_is_kept_byte_by_byte(fresh):
+    (fresh.root / "params.yaml").write_bytes(b"train: [\xff\n")
+    done = fresh.stage("config")
+    assert "params.yaml was edited by hand: restored from conf/" in done.stderr
+    assert (fresh.root / "params.yaml.orig").read_bytes() == b"train: [\xff\n"
+    assert fresh.params() == config.compose(fresh.root / "conf")
+
+
+def test_overrides_by_hand_write_their_own_params_and_need_no_others(fresh):
+    (fresh.root / "params.yaml").unlink()
+    fresh.stage("config", "train.epochs=3")
+    assert not (fresh.root / "params.yaml").exists()
+    (written,) = (fresh.root / "outputs" / "config").glob("[0-9]*/params.yaml")
+    assert config.read(written) == config.compose(fresh.root / "conf", ["train.epochs=3"])
+    logged = fresh.root.glob("mlartifacts/**/params.yaml")
+    assert [path.read_bytes() for path in logged].count(written.read_bytes()) == 1

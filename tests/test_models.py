@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from lrcycles import models
+from lrcycles.errors import InputError
+
+MLP = {"function": "lrcycles.models:mlp", "arguments": {"units": [16]}}
+
+
+def logits(input_shape, classes):
+    layers = keras.layers
+    return keras.Sequential([keras.Input(input_shape), layers.Flatten(), layers.Dense(classes)])
+
+
+def no_model(input_shape, classes):
+    return [input_shape, classes]
+
+
+def broken(input_shape, classes):
+    raise RuntimeError(f"no network for {input_shape}, {classes}")
+
+
+def build(function: str, **arguments):
+    model = {"function": function, "arguments": arguments}
+    return models.build(model, input_shape=(4, 3), classes=5)
+
+
+def test_the_default_is_the_tutorials_network():
+    built = models.build(
+        {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}},
+        input_shape=(28, 28),
+        classes=10,
+    )
+    assert built.count_params() == 784 * 784 + 784 + 784 * 10 + 10
+    assert [layer.activation.__name__ for layer in built.layers[1:]] == ["relu", "softmax"]
+    kernel = np.asarray(built.layers[1].kernel)
+    assert abs(kernel.std() - 0.05) < 0.001  # Keras's "normal"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        ("lrcycles.models:nope", {}, "need model.function to name a function"),
+        ("nowhere:build", {}, "No module named 'nowhere'"),
+        ("lrcycles.models:mlp", {"unit": [4]}, "unexpected keyword argument 'unit'"),
+        ("tests.test_models:broken", {}, "RuntimeError: no network for"),
+        ("tests.test_models:no_model", {}, r"need a keras\.Model .* got \[\(4, 3\), 5\]"),
+    ],
+)
+def test_a_function_that_gives_no_network_is_named(function, arguments, message):
+    with pytest.raises(InputError, match=message):
+        build(function, **arguments)
+
+
+def test_a_network_that_ends_in_logits_is_refused_and_a_softmax_is_not():
+    with pytest.raises(InputError, match="outputs are probabilities, got rows that sum to"):
+        models.check_probabilities(build("tests.test_models:logits"), input_shape=(4, 3))
+    models.check_probabilities(build("lrcycles.models:mlp", units=[4]), input_shape=(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("adam", {"betta_1": 0.9}), ("sgd", {"momentum": 5})]
+)
+def test_what_keras_refuses_of_an_optimizer_is_one_line(name, arguments):
+    with pytest.raises(
+        InputError, match=f"Keras refuses optimizer {name} .*{next(iter(arguments))}"
+    ):
+        models.build_optimizer({"name": name, "arguments": arguments})
