@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from lrcycles import datasets, image_files
+from lrcycles import image_files, sources
 from lrcycles.image_files import Images
 
 IDX_NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
@@ -19,7 +19,7 @@ IDX_NAMES += [name.replace("train", "t10k") for name in IDX_NAMES]
 
 def load(root: Path, **changes: Any) -> Images:
     request: dict[str, Any] = {"name": "mnist", "source": "auto", "path": None, "sha256": None}
-    return datasets.load_images(**request | {"root": root} | changes)
+    return sources.fetch_images(**request | {"root": root} | changes)
 
 
 def toy() -> list[np.ndarray]:

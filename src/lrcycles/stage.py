@@ -174,7 +174,6 @@ def _execute(
             root=shared,
             config=config.flatten(checked),
             experiment=checked.experiment,
-            tags={},
         ) as run:
             main(Run(name, group, checked, values, root, tuple(overrides), shared, beside, run))
         replace_folder(beside, target)

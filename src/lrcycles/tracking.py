@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
 import psutil
 from filelock import FileLock
 
 from lrcycles import run_tree
 from lrcycles import tracking_writers as writers
-from lrcycles.cell_metrics import FinishedCell, curve_points, finite_points, read_cell
+from lrcycles.cell_metrics import FinishedCell, finite_points, read_cell
 from lrcycles.errors import InputError
 from lrcycles.tracking_store import (
     LOCK_SECONDS,
@@ -44,7 +43,6 @@ def start(
     root: Path,
     config: Mapping[str, Any],
     experiment: str,
-    tags: Mapping[str, str] | None = None,
 ) -> Iterator[StageRun]:
     """Open the stage's run below its pipeline's run; end both with how the block ended.
 
@@ -53,7 +51,6 @@ def start(
         root: the project's folder, where the default store and the lock are.
         config: flat; the parameters of the stage's run, and of the pipeline's where new to it.
         experiment: name of the file under conf/experiment.
-        tags: further tags of the stage's run.
 
     Raises:
         InputError: the store that MLFLOW_TRACKING_URI names cannot be used.
@@ -71,7 +68,7 @@ def start(
             _end_the_dead(store.client, {store.experiment_id, pipeline.info.experiment_id})
             new = {key: config[key] for key in config if key not in pipeline.data.params}
             writers.write_params(store.client, pipeline.info.run_id, new)
-            run_id = _create_stage_run(store, pipeline, stage, {**common, **(tags or {})})
+            run_id = _create_stage_run(store, pipeline, stage, common)
             writers.write_params(store.client, run_id, config)
         run = StageRun(store, run_id, pipeline, common, ends_pipeline=not launched)
         try:
@@ -152,17 +149,9 @@ class StageRun:
     ends_pipeline: bool
     lost: bool = False
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        self._mirror(writers.write_params, self.store.client, self.run_id, params)
-
     def log_metrics(self, metrics: Mapping[str, float | None], *, step: int = 0) -> None:
         """Log numbers; None, infinity and NaN are left out."""
         points = finite_points(metrics, step=step)
-        self._mirror(writers.write_points, self.store.client, self.run_id, points)
-
-    def log_curve(self, key: str, steps: np.ndarray, values: np.ndarray) -> None:
-        """Log a metric over the steps, at 200 of them or fewer."""
-        points = curve_points(key, steps, values)
         self._mirror(writers.write_points, self.store.client, self.run_id, points)
 
     def log_artifacts(self, path: Path, *, folder: str | None = None) -> None:
