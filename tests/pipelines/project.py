@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -35,6 +36,14 @@ class Project:
                 "commit -qm start",
             ):
                 self.run("git", *command.split())
+
+    @classmethod
+    def copy_of(cls, folder: Path, root: Path, *, without: Sequence[str] = ()) -> Project:
+        """A copy of a project with all that it has made, but for what `without` names."""
+        shutil.copytree(folder, root, symlinks=True, ignore=shutil.ignore_patterns(*without))
+        copy = cls.__new__(cls)
+        copy.root = root
+        return copy
 
     def run(
         self, *command: str, ok: bool = True, **environment: str

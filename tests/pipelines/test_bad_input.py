@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
@@ -122,9 +121,7 @@ def test_an_mlflow_that_is_not_there_is_said_before_any_work(project, uri):
 
 @pytest.mark.usefixtures("results")
 def test_a_stage_without_its_inputs_names_the_one_that_makes_them(project, tmp_path):
-    shutil.copytree(project.root, tmp_path / "copy", ignore=shutil.ignore_patterns("artifacts"))
-    copy = Project.__new__(Project)
-    copy.root = tmp_path / "copy"
+    copy = Project.copy_of(project.root, tmp_path / "copy", without=["artifacts"])
     assert "`dvc repro range_test` makes it" in said(copy.stage("bounds", ok=False))
 
 

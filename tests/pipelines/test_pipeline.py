@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -208,6 +210,36 @@ def test_a_folder_without_git_reproduces(tmp_path):
     plain.dvc("repro", "config", "data")
     assert plain.params()["experiment"] == "smoke"
     assert (tmp_path / "artifacts" / "data" / "data.json").exists()
+
+
+@pytest.mark.slow
+def test_two_pipelines_from_scratch_give_the_same_bits(project, tmp_path):
+    other = Project(tmp_path / "other")
+    other.edit("conf/train/default.yaml", "reuse: true", "reuse: false")
+    other.repro()
+    of = [trained_bits(root / "artifacts" / "train") for root in (project.root, other.root)]
+    assert len(of[0]) == 8
+    assert of[0] == of[1]
+    for name in ("range_test/curves.parquet", "bounds/bounds.json"):
+        one, two = (root / "artifacts" / name for root in (project.root, other.root))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def trained_bits(folder: Path) -> dict[str, Any]:
+    """By cell: its losses, its weights and every number of its result that is no time."""
+    import keras
+
+    found = {}
+    for path in folder.rglob("result.json"):
+        result = json.loads(path.read_text())
+        numbers = {k: v for k, v in result.items() if "second" not in k}
+        network = keras.models.load_model(path.with_name("model.keras"))
+        found[str(path.relative_to(folder))] = (
+            numbers,
+            path.with_name("steps.parquet").read_bytes(),
+            [weight.tobytes() for weight in network.get_weights()],
+        )
+    return found
 
 
 @pytest.mark.slow
