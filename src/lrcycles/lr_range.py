@@ -37,12 +37,15 @@ class Curve:
     """One seed's sweep: what was measured at each step, and what it cost."""
 
     seed: int
+    initial_loss: float  # on the held-out images, as heldout_loss is
     initial_accuracy: float
     lr: np.ndarray
     loss: np.ndarray  # raw mini-batch loss before the update
-    accuracy: np.ndarray  # on the held-out images after the update; NaN where not measured
+    heldout_loss: np.ndarray  # on the held-out images after the update; NaN where not measured
+    accuracy: np.ndarray  # likewise
     stopped_at: int | None  # step at which it diverged
-    train_seconds: float  # evaluation included: it is part of the test's price
+    train_seconds: float
+    evaluate_seconds: float  # on the held-out images: part of the test's price as well
     compile_seconds: float
 
 
@@ -77,26 +80,32 @@ def sweep_one(
     engine.reset(cell.seed)
     rates = ramp_table(sweep.ramp, min_lr=sweep.min_lr, max_lr=sweep.max_lr, steps=sweep.steps)
     losses: list[np.ndarray] = []
-    accuracy = np.full(sweep.steps, np.nan)
+    heldout_loss, accuracy = np.full((2, sweep.steps), np.nan)
     stopped_at = None
+    train_seconds = 0.0
     started = time.perf_counter()
-    initial_accuracy = _accuracy(engine, heldout)
+    initial_loss, initial_accuracy = _score(engine, heldout)
     for begin in range(0, sweep.steps, sweep.evaluate_every_steps):
         end = min(begin + sweep.evaluate_every_steps, sweep.steps)
+        resumed = time.perf_counter()
         losses.append(engine.run(train, order, rates, start=begin, stop=end))
-        accuracy[end - 1] = _accuracy(engine, heldout)
+        train_seconds += time.perf_counter() - resumed
+        heldout_loss[end - 1], accuracy[end - 1] = _score(engine, heldout)
         if diverged(np.concatenate(losses), sweep.stop_factor):
             stopped_at = end
             break
     loss = np.concatenate(losses)
     return Curve(
         seed=cell.seed,
+        initial_loss=initial_loss,
         initial_accuracy=initial_accuracy,
         lr=rates[: len(loss)],
         loss=loss,
+        heldout_loss=heldout_loss[: len(loss)],
         accuracy=accuracy[: len(loss)],
         stopped_at=stopped_at,
-        train_seconds=time.perf_counter() - started,
+        train_seconds=train_seconds,
+        evaluate_seconds=time.perf_counter() - started - train_seconds,
         compile_seconds=compile_seconds,
     )
 
@@ -112,8 +121,10 @@ def diverged(loss: np.ndarray, stop_factor: float, window: int = 10) -> bool:
     return bool(loss[-window:].mean() > stop_factor * loss[:window].mean())
 
 
-def _accuracy(engine: Any, heldout: Any) -> float:
-    return float(1 - engine.evaluate(heldout)[1] / 100)
+def _score(engine: Any, heldout: Any) -> tuple[float, float]:
+    """Loss and accuracy on the held-out images."""
+    loss, error_percent = engine.evaluate(heldout)
+    return loss, 1 - error_percent / 100
 
 
 def _order(seed: int, images: int, batch_size: int, steps: int) -> np.ndarray:
@@ -125,7 +136,7 @@ def _order(seed: int, images: int, batch_size: int, steps: int) -> np.ndarray:
 
 
 def as_table(curves: Sequence[Curve]) -> Any:
-    """Curves as one table: seed, step (from 1), lr, loss, accuracy."""
+    """Curves as one table: seed, step (from 1), lr, loss, heldout_loss, accuracy."""
     import pandas as pd
 
     return pd.concat(
@@ -136,6 +147,7 @@ def as_table(curves: Sequence[Curve]) -> Any:
                     "step": np.arange(1, len(curve.lr) + 1),
                     "lr": curve.lr,
                     "loss": curve.loss,
+                    "heldout_loss": curve.heldout_loss,
                     "accuracy": curve.accuracy,
                 }
             )
@@ -164,8 +176,9 @@ def summary(
         "batch_size": batch_size,
         "evaluate_every_steps": sweep.evaluate_every_steps,
         "heldout_images": sweep.heldout_images,
+        "initial_loss": {str(curve.seed): curve.initial_loss for curve in curves},
         "initial_accuracy": {str(curve.seed): curve.initial_accuracy for curve in curves},
-        "train_seconds": sum(curve.train_seconds for curve in curves),
+        "train_seconds": sum(curve.train_seconds + curve.evaluate_seconds for curve in curves),
         "compile_seconds": sum(curve.compile_seconds for curve in curves),
         "stopped_at": {str(curve.seed): curve.stopped_at for curve in curves},
     }

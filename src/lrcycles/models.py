@@ -21,30 +21,76 @@ def mlp(
     *,
     units: Sequence[int],
     kernel_initializer: str = "random_normal",
+    batch_norm: bool = False,
 ) -> keras.Model:
     """The tutorial's network: ReLU layers of `units`, then a softmax over the classes.
 
     Takes batches of shape (n, *input_shape), gives probabilities of shape (n, classes).
+
+    Args:
+        batch_norm: normalise over the batch between each layer's sum and its ReLU.
     """
     import keras
 
     layers = keras.layers
+    hidden: list[keras.Layer] = []
+    for n in units:
+        if batch_norm:
+            hidden += [
+                layers.Dense(n, use_bias=False, kernel_initializer=kernel_initializer),
+                layers.BatchNormalization(),
+                layers.ReLU(),
+            ]
+        else:
+            hidden.append(layers.Dense(n, activation="relu", kernel_initializer=kernel_initializer))
     return keras.Sequential(
         [
             keras.Input(tuple(input_shape)),
             layers.Reshape((math.prod(input_shape),)),
-            *(
-                layers.Dense(n, activation="relu", kernel_initializer=kernel_initializer)
-                for n in units
-            ),
-            # float32 whatever the policy: a softmax in half precision loses the small ones.
-            layers.Dense(
-                classes,
-                activation="softmax",
-                kernel_initializer=kernel_initializer,
-                dtype="float32",
-            ),
+            *hidden,
+            _softmax(classes, kernel_initializer),
         ]
+    )
+
+
+def lenet(
+    input_shape: Sequence[int],
+    classes: int,
+    *,
+    filters: Sequence[int] = (20, 50),
+    kernel_size: int = 5,
+    units: int = 500,
+) -> keras.Model:
+    """Caffe's LeNet: convolution and 2 x 2 max pool twice, no ReLU there, then one ReLU layer.
+
+    Takes batches of shape (n, height, width) or (n, height, width, channels), gives probabilities
+    of shape (n, classes). Source: Smith 2018, sec. 4.2, after Caffe's lenet_train_test.prototxt.
+    """
+    import keras
+
+    layers = keras.layers
+    shape = tuple(input_shape) if len(input_shape) == 3 else (*input_shape, 1)
+    convolutions: list[keras.Layer] = []
+    for n in filters:
+        convolutions += [layers.Conv2D(n, kernel_size), layers.MaxPooling2D(2, padding="same")]
+    return keras.Sequential(
+        [
+            keras.Input(tuple(input_shape)),
+            layers.Reshape(shape),
+            *convolutions,
+            layers.Flatten(),
+            layers.Dense(units, activation="relu"),
+            _softmax(classes, "glorot_uniform"),
+        ]
+    )
+
+
+def _softmax(classes: int, kernel_initializer: str) -> keras.Layer:
+    """The last layer, in float32 whatever the policy: half precision loses small probabilities."""
+    import keras
+
+    return keras.layers.Dense(
+        classes, activation="softmax", kernel_initializer=kernel_initializer, dtype="float32"
     )
 
 

@@ -50,16 +50,28 @@ def find_runtime(config: Config) -> Runtime:
         InputError: train.device=gpu, and there is none.
     """
     train = config.train
-    backend = train.backend.value
-    model_module = config.model.function.partition(":")[0]
-    modules = ["lrcycles.training.chain", f"lrcycles.training.{backend}_engine", model_module]
-    return Runtime(
-        backend=backend,
-        device=_device(train.device.value, backend),
+    return runtime(
+        backend=train.backend.value,
+        device=_device(train.device.value, train.backend.value),
         precision=train.precision.value,
         # One thread, and as many cells side by side as there are cores: the fastest split measured
         # on two cores, and no result depends on the machine's core count.
         threads=1 if train.threads_per_cell == "auto" else train.threads_per_cell,
+        model_function=config.model.function,
+    )
+
+
+def runtime(
+    *, backend: str, device: str, precision: str, threads: int, model_function: str
+) -> Runtime:
+    """A runtime with the versions that are installed and the digest of the code that trains."""
+    model_module = model_function.partition(":")[0]
+    modules = ["lrcycles.training.chain", f"lrcycles.training.{backend}_engine", model_module]
+    return Runtime(
+        backend=backend,
+        device=device,
+        precision=precision,
+        threads=threads,
         versions={package: version(package) for package in (backend, "keras", "numpy")},
         sources=code_digest(source_files(modules)),
     )

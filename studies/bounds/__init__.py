@@ -1,0 +1,1 @@
+"""Which rule for choosing bounds from a range test comes closest to the best rates there are?"""

@@ -1,0 +1,218 @@
+"""What are the tasks, and how is one of them swept or trained?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from lrcycles import lr_range, plan, results
+from lrcycles.cells import Cell, Store, chains
+from lrcycles.curves import Curves
+from lrcycles.training.run import train_all
+
+FILE = Path(__file__).with_name("tasks.yaml")
+OUT = Path("artifacts/studies/bounds")
+STORE = Store(Path(".lrcycles/cells"))
+CLASSES = {"mnist14": 10, "digits": 10, "teacher": 10, "spirals": 3}
+SHAPES = {"mnist14": [14, 14], "digits": [8, 8], "teacher": [20], "spirals": [2]}
+TRAIN_IMAGES = {"mnist14": 6000, "digits": 4000, "teacher": 5000, "spirals": 3000}
+VALIDATION_IMAGES, TEST_IMAGES = 900, {"mnist14": 2000}
+CYCLES = 3
+
+SWEEP_STEPS, SWEEP_SEEDS, RANGE_TESTS = 100, 3, 5  # steps a seed, seeds a test, tests a task
+FIRST_SWEEP_SEED = 100  # beyond those of the trainings
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to learn: data, network, optimizer, batch size and length."""
+
+    name: str
+    half: str
+    data: str
+    network: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    batch_size: int
+    epochs: int
+    lowest_lr: float  # of the grid
+
+    @property
+    def folder(self) -> Path:
+        return OUT / "data" / self.data
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return TRAIN_IMAGES[self.data] // self.batch_size
+
+    @property
+    def sweep(self) -> lr_range.Sweep:
+        """The range test: a decade beyond the grid on both sides."""
+        return lr_range.Sweep(
+            ramp="exponential",
+            min_lr=self.lowest_lr / 10,
+            max_lr=self.lowest_lr * 1e4,
+            steps=SWEEP_STEPS,
+            evaluate_every_steps=5,
+            heldout_images=500,
+            stop_factor=4.0,
+        )
+
+    def cell(self, seed: int, schedule: Mapping[str, Any]) -> Cell:
+        """One training, or the stand-in of one sweep."""
+        function = self.network["function"]
+        runtime = plan.runtime(
+            backend="tensorflow",
+            device="cpu",
+            precision="float32",
+            threads=1,
+            model_function=function,
+        )
+        return Cell(
+            group="study",
+            arm=self.name,
+            seed=seed,
+            schedule=schedule,
+            optimizer=self.optimizer,
+            model=self.network,
+            classes=CLASSES[self.data],
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            training_set="split",
+            compile="graph",  # compiles soonest; these trainings are short
+            data=results.read_json(self.folder / "data.json")["digest"],
+            runtime=runtime,
+        )
+
+
+def read_tasks(half: str) -> list[Task]:
+    """The tasks of `choose` or `judge`, in the file's order."""
+    known = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return [
+        Task(
+            name=name,
+            half=half,
+            network=known["networks"][values.pop("network")],
+            optimizer=known["optimizers"][values.pop("optimizer")],
+            **values,
+        )
+        for name, values in known[half].items()
+    ]
+
+
+def constant(lr: float) -> dict[str, Any]:
+    """The schedule of a constant rate."""
+    return {"name": "constant", "base_lr": float(lr)}
+
+
+def cyclical(base_lr: float, max_lr: float) -> dict[str, Any]:
+    """The schedule of three whole triangular cycles."""
+    return {
+        "name": "triangular",
+        "base_lr": float(base_lr),
+        "max_lr": float(max_lr),
+        "cycles": CYCLES,
+    }
+
+
+def grid(task: Task) -> list[dict[str, Any]]:
+    """13 constant rates, four a decade, and 12 pairs: two a decade, max_lr / base_lr 4 or 40."""
+    rates = [float(f"{task.lowest_lr * 10 ** (k / 4):.4g}") for k in range(13)]
+    pairs = [cyclical(high / ratio, high) for high in rates[2::2] for ratio in (4, 40)]
+    return [*map(constant, rates), *pairs]
+
+
+def train(task: Task, schedules: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> pd.DataFrame:
+    """Train every schedule with every seed, over processes; one row a training.
+
+    Columns task, schedule, base_lr, max_lr (equal for a constant rate), seed, status, test_loss,
+    test_error_percent, seconds, steps.
+    """
+    cells = [task.cell(seed, schedule) for seed in seeds for schedule in schedules]
+    distinct = list({cell.key: cell for cell in cells}.values())
+    if missing := [cell for cell in distinct if not STORE.has(cell, model=False)]:
+        train_all(
+            chains(missing),
+            data=task.folder,
+            store=STORE,
+            workers="auto",
+            reuse=True,
+            models=[],
+            on_event=lambda *_: None,
+        )
+    rows = []
+    for cell in cells:
+        result = STORE.result(cell)
+        rows.append(
+            {
+                "task": task.name,
+                "schedule": cell.schedule["name"],
+                "base_lr": cell.schedule["base_lr"],
+                "max_lr": cell.schedule.get("max_lr", cell.schedule["base_lr"]),
+                "seed": cell.seed,
+                "status": result["status"],
+                "test_loss": result["test_loss"],
+                "test_error_percent": result["test_error_percent"],
+                "seconds": result["train_seconds"],
+                "steps": result["steps"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def sweep_seeds(test: int) -> list[int]:
+    """The seeds of one of the range tests."""
+    return [FIRST_SWEEP_SEED + test * SWEEP_SEEDS + k for k in range(SWEEP_SEEDS)]
+
+
+def run_sweeps(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All range tests of a task: their curves, and what each seed cost."""
+    seeds = [seed for test in range(RANGE_TESTS) for seed in sweep_seeds(test)]
+    cells = [task.cell(seed, constant(task.lowest_lr)) for seed in seeds]
+    curves = lr_range.sweep_seeds(cells, task.sweep, data=task.folder, workers="auto")
+    table = lr_range.as_table(curves)
+    table.insert(0, "task", task.name)
+    costs = pd.DataFrame(
+        {
+            "task": task.name,
+            "seed": curve.seed,
+            "initial_loss": curve.initial_loss,
+            "initial_accuracy": curve.initial_accuracy,
+            "train_seconds": curve.train_seconds,
+            "evaluate_seconds": curve.evaluate_seconds,
+        }
+        for curve in curves
+    )
+    return table, costs
+
+
+def range_test(curves: pd.DataFrame, costs: pd.DataFrame, task: Task, test: int) -> Curves:
+    """One range test of a task, with all its seeds."""
+    seeds = sweep_seeds(test)
+    mine = curves[(curves["task"] == task.name) & curves["seed"].isin(seeds)]
+    known = costs[costs["task"] == task.name].set_index("seed").loc[seeds]
+    return Curves(
+        table=mine.drop(columns="task"),
+        initial_loss=known["initial_loss"].to_dict(),
+        initial_metric=known["initial_accuracy"].to_dict(),
+        steps_per_epoch=task.steps_per_epoch,
+    )
+
+
+def noise_floor(losses: np.ndarray) -> float:
+    """How far two halves of ten equal trainings lie apart, relative to their mean; all 126 splits.
+
+    Args:
+        losses: one held-out loss a seed, shape (10,).
+    """
+    from itertools import combinations
+
+    halves = [list(part) for part in combinations(range(10), 5) if 0 in part]
+    means = np.array([losses[half].mean() for half in halves])
+    others = (losses.sum() - 5 * means) / 5
+    return float(np.mean(np.abs(means - others)) / losses.mean())
