@@ -36,22 +36,22 @@ def digits() -> Four:
 def teacher() -> Four:
     """Ten classes that a random network of one hidden layer tells apart, a tenth of them wrong."""
     rng = np.random.default_rng(1)
-    x = rng.standard_normal((12_000, 20))
+    x = rng.standard_normal((44_000, 20))
     hidden = np.tanh(x @ rng.standard_normal((20, 40)) / np.sqrt(20))
     labels = (hidden @ rng.standard_normal((40, 10))).argmax(axis=1)
     wrong = rng.random(len(labels)) < 0.1
     labels[wrong] = rng.integers(0, 10, wrong.sum())
-    return _parted(x, labels, test=3000)
+    return _parted(x.reshape(-1, 4, 5), labels, test=3000)
 
 
 def spirals() -> Four:
     """Three arms of a spiral in the plane, with noise."""
     rng = np.random.default_rng(2)
-    labels = rng.integers(0, 3, 7000)
-    turn = rng.random(7000)
-    angle = 2 * np.pi * (1.25 * turn + labels / 3) + 0.15 * rng.standard_normal(7000)
+    labels = rng.integers(0, 3, 24_000)
+    turn = rng.random(24_000)
+    angle = 2 * np.pi * (1.25 * turn + labels / 3) + 0.15 * rng.standard_normal(24_000)
     x = np.stack([turn * np.cos(angle), turn * np.sin(angle)], axis=1)
-    return _parted(x, labels, test=3000)
+    return _parted(x[:, None], labels, test=3000)
 
 
 def _halved(images: np.ndarray) -> np.ndarray:

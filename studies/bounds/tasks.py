@@ -20,8 +20,8 @@ FILE = Path(__file__).with_name("tasks.yaml")
 OUT = Path("artifacts/studies/bounds")
 STORE = Store(Path(".lrcycles/cells"))
 CLASSES = {"mnist14": 10, "digits": 10, "teacher": 10, "spirals": 3}
-SHAPES = {"mnist14": [14, 14], "digits": [8, 8], "teacher": [20], "spirals": [2]}
-TRAIN_IMAGES = {"mnist14": 6000, "digits": 4000, "teacher": 5000, "spirals": 3000}
+SHAPES = {"mnist14": [14, 14], "digits": [8, 8], "teacher": [4, 5], "spirals": [1, 2]}
+TRAIN_IMAGES = {"mnist14": 40_000, "digits": 5000, "teacher": 40_000, "spirals": 20_000}
 VALIDATION_IMAGES, TEST_IMAGES = 900, {"mnist14": 2000}
 CYCLES = 3
 
