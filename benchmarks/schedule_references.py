@@ -1,0 +1,288 @@
+"""What do PyTorch and optax give, where this library promises the same?
+
+    pip install torch optax                             # in an environment of its own
+    python benchmarks/schedule_references.py            # writes tests/data/schedule_references.json
+    python benchmarks/schedule_references.py --check    # computes anew, compares; exit status 1
+
+For each source, 10,000 random settings and the rate of one random step under each; a quarter of
+the steps are those where something turns. The file holds the rates alone: the settings come again
+from the seed. It also holds what PyTorch's optimizers do to two weights while momentum cycles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+FILE = Path(__file__).parents[1] / "tests/data/schedule_references.json"
+SETTINGS = 10_000
+TOLERANCE = 2e-7  # the file holds 32 bits
+Setting = dict[str, Any]
+
+# Two weights in a valley ten times steeper across than along, and how momentum cycles on it.
+START, CURVATURE, UPDATES = (1.0, -2.0), (1.0, 10.0), 50
+MOMENTUM = {"base_momentum": 0.85, "max_momentum": 0.95}
+SGD_RATE, SGD_STEP_SIZE = 0.01, 10
+ONE_CYCLE = {"max_lr": 0.1, "total_steps": UPDATES, "pct_start": 0.3, "div_factor": 10.0}
+ONE_CYCLE |= {"final_div_factor": 100.0}
+OPTIMIZERS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "sgd": ("SGD", {"momentum": 0.95}),
+    "nesterov": ("SGD", {"momentum": 0.95, "nesterov": True}),
+    # PyTorch and Keras add epsilon in other places: too small to matter here.
+    "adam": ("Adam", {"eps": 1e-12}),
+    "adamw": ("AdamW", {"eps": 1e-12, "weight_decay": 0.1}),
+    "nadam": ("NAdam", {"eps": 1e-12, "momentum_decay": 1.0}),  # Keras knows no other decay
+}
+
+
+def log_uniform(rng: Random, low: float, high: float) -> float:
+    return float(math.exp(math.log(low) + rng.random() * math.log(high / low)))
+
+
+def whole(rng: Random, low: int, high: int) -> int:
+    return low + int(rng.random() * (high - low + 1))
+
+
+def some_step(rng: Random, last: int, turns: list[int]) -> int:
+    """A step from 0 to `last`: in a quarter of the cases one of the `turns`, or next to it."""
+    if rng.random() < 0.75:
+        return whole(rng, 0, last)
+    return min(last, max(0, turns[whole(rng, 0, len(turns) - 1)] + whole(rng, -1, 1)))
+
+
+def draw_cyclic(rng: Random) -> Setting:
+    base_lr = log_uniform(rng, 1e-6, 1e-1)
+    up, down = whole(rng, 1, 2000), whole(rng, 1, 2000)
+    return {
+        "mode": ("triangular", "triangular2", "exp_range")[whole(rng, 0, 2)],
+        "base_lr": base_lr,
+        "max_lr": base_lr * log_uniform(rng, 1.1, 100),
+        "up": up,
+        "down": down,
+        "gamma": 1 - log_uniform(rng, 1e-6, 1e-2),
+        "step": some_step(rng, 5 * (up + down), [up, up + down, 3 * (up + down)]),
+    }
+
+
+def draw_one_cycle(rng: Random) -> Setting:
+    total = whole(rng, 50, 3000)
+    three = rng.random() < 0.5
+    share = 0.05 + (0.4 if three else 0.9) * rng.random()
+    return {
+        "max_lr": log_uniform(rng, 1e-4, 10),
+        "total_steps": total,
+        "share": share,
+        "three_phase": three,
+        "shape": ("linear", "cosine")[whole(rng, 0, 1)],
+        "div": log_uniform(rng, 2, 50),
+        "final_div": log_uniform(rng, 10, 1e5),
+        "step": some_step(rng, total - 1, [int(share * total), int(2 * share * total), total - 1]),
+    }
+
+
+def draw_restarts(rng: Random) -> Setting:
+    max_lr = log_uniform(rng, 1e-4, 10)
+    first, factor = whole(rng, 1, 40), whole(rng, 1, 3)
+    return {
+        "max_lr": max_lr,
+        "base_lr": max_lr * log_uniform(rng, 1e-5, 0.5),
+        "first": first,
+        "factor": factor,
+        "step": some_step(rng, 150, [first, first + first * factor]),
+    }
+
+
+def draw_optax(rng: Random) -> Setting:
+    total = whole(rng, 10, 3000)
+    kinds = ("linear", "cosine", "step_decay", "one_cycle_linear", "one_cycle_cosine")
+    return {
+        "kind": kinds[whole(rng, 0, len(kinds) - 1)],
+        "max_lr": log_uniform(rng, 1e-4, 10),
+        "low": log_uniform(rng, 1e-2, 0.5),  # as a share of max_lr
+        "total_steps": total,
+        "rise": 0.1 + 0.3 * rng.random(),
+        "fall_end": 0.5 + 0.4 * rng.random(),
+        "div": log_uniform(rng, 2, 50),
+        "final_div": log_uniform(rng, 10, 1e5),
+        "step": some_step(rng, total + 10, [0, total // 2, total]),
+    }
+
+
+def torch_cyclic(s: Setting) -> float:
+    import torch
+
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.CyclicLR(
+        optimizer,
+        base_lr=s["base_lr"],
+        max_lr=s["max_lr"],
+        step_size_up=s["up"],
+        step_size_down=s["down"],
+        mode=s["mode"],
+        gamma=s["gamma"],
+        cycle_momentum=False,
+    )
+    return _rate_at(scheduler, s["step"])
+
+
+def torch_one_cycle(s: Setting) -> float:
+    import torch
+
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=s["max_lr"],
+        total_steps=s["total_steps"],
+        pct_start=s["share"],
+        anneal_strategy="cos" if s["shape"] == "cosine" else "linear",
+        cycle_momentum=False,
+        div_factor=s["div"],
+        final_div_factor=s["final_div"],
+        three_phase=s["three_phase"],
+    )
+    return _rate_at(scheduler, s["step"])
+
+
+def torch_restarts(s: Setting) -> float:
+    import torch
+
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=s["max_lr"])
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimizer, T_0=s["first"], T_mult=s["factor"], eta_min=s["base_lr"]
+    )
+    # Step by step: its jump to a step takes a logarithm, and lands a cycle off at some restarts.
+    for _ in range(s["step"]):
+        scheduler.step()
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def optax_rate(s: Setting) -> float:
+    import optax
+
+    top, total = s["max_lr"], s["total_steps"]
+    schedule = {
+        "linear": lambda: optax.linear_schedule(top, top * s["low"], total),
+        "cosine": lambda: optax.cosine_decay_schedule(top, total, alpha=s["low"]),
+        "step_decay": lambda: optax.exponential_decay(top, total // 5, s["low"], staircase=True),
+        "one_cycle_linear": lambda: optax.linear_onecycle_schedule(
+            total, top, s["rise"], s["fall_end"], s["div"], s["final_div"]
+        ),
+        "one_cycle_cosine": lambda: optax.cosine_onecycle_schedule(
+            total, top, s["rise"], s["div"], s["final_div"]
+        ),
+    }[s["kind"]]()
+    return float(schedule(s["step"]))
+
+
+SOURCES: Mapping[str, tuple[Callable[[Random], Setting], Callable[[Setting], float]]] = {
+    "torch_cyclic": (draw_cyclic, torch_cyclic),
+    "torch_one_cycle": (draw_one_cycle, torch_one_cycle),
+    "torch_restarts": (draw_restarts, torch_restarts),
+    "optax": (draw_optax, optax_rate),
+}
+
+
+def settings(source: str) -> list[Setting]:
+    """The random settings of a source, the same on every machine."""
+    rng = Random(list(SOURCES).index(source))  # Random.random() is promised never to change
+    return [SOURCES[source][0](rng) for _ in range(SETTINGS)]
+
+
+def read_rates(source: str) -> np.ndarray:
+    """The rates in the committed file, in the order of `settings`."""
+    return _unpack(json.loads(FILE.read_text(encoding="utf-8"))["rates"][source])
+
+
+def read_weights(optimizer: str) -> np.ndarray:
+    """The two weights after each of the updates, shape (UPDATES, 2)."""
+    return np.array(json.loads(FILE.read_text(encoding="utf-8"))["weights"][optimizer])
+
+
+def torch_weights(name: str) -> list[list[float]]:
+    """Descend the valley while momentum cycles; the weights after each update."""
+    import torch
+
+    kind, arguments = OPTIMIZERS[name]
+    weights = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    optimizer = getattr(torch.optim, kind)([weights], lr=SGD_RATE, **arguments)
+    if kind == "SGD":  # one rate: PyTorch multiplies the velocity by it, Keras the gradient
+        scheduler: Any = torch.optim.lr_scheduler.CyclicLR(
+            optimizer, base_lr=SGD_RATE, max_lr=SGD_RATE, step_size_up=SGD_STEP_SIZE, **MOMENTUM
+        )
+    else:
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, **ONE_CYCLE, **MOMENTUM)
+    path = []
+    for update in range(UPDATES):
+        weights.grad = torch.tensor(CURVATURE, dtype=torch.float64) * weights.detach()
+        optimizer.step()
+        if update < UPDATES - 1:
+            scheduler.step()
+        path.append([round(w, 10) for w in weights.tolist()])
+    return path
+
+
+def compute() -> dict[str, Any]:
+    """Ask the real packages."""
+    import jax
+    import optax
+    import torch
+
+    jax.config.update("jax_enable_x64", True)
+    warnings.filterwarnings("ignore", message=".*`lr_scheduler.step\\(\\)` before.*")
+    rates = {source: [SOURCES[source][1](s) for s in settings(source)] for source in SOURCES}
+    return {
+        "made_by": {"torch": torch.__version__, "optax": optax.__version__},
+        "rates": {source: _pack(values) for source, values in rates.items()},
+        "weights": {name: torch_weights(name) for name in OPTIMIZERS},
+    }
+
+
+def _rate_at(scheduler: Any, step: int) -> float:
+    """Jump there: these schedulers compute a rate from `last_epoch` alone."""
+    if step:
+        scheduler.last_epoch = step - 1
+        scheduler.step()
+    return float(scheduler.optimizer.param_groups[0]["lr"])
+
+
+def _pack(values: list[float]) -> str:
+    return base64.b64encode(np.array(values, "<f4").tobytes()).decode()
+
+
+def _unpack(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), "<f4").astype(np.float64)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    check = parser.parse_args().check
+    fresh = compute()
+    if not check:
+        FILE.write_text(json.dumps(fresh, indent=1) + "\n", encoding="utf-8")
+        return 0
+    differs = False
+    for source in SOURCES:
+        values, committed = _unpack(fresh["rates"][source]), read_rates(source)
+        deviation = np.max(np.abs(values / committed - 1))
+        print(f"{source}: {len(values)} settings, largest relative difference {deviation:.1e}")
+        differs |= bool(deviation > TOLERANCE)
+    for name in OPTIMIZERS:
+        deviation = np.max(np.abs(np.array(fresh["weights"][name]) - read_weights(name)))
+        print(f"weights under {name}: largest difference {deviation:.1e}")
+        differs |= bool(deviation > TOLERANCE)
+    return int(differs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
