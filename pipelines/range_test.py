@@ -9,12 +9,18 @@ def main(run: stage.Run) -> None:
     cells = plan.sweep_cells(run.config, data_digest=data["digest"])
     settings = config.plain(run.config.range_test)
     sweep = lr_range.Sweep(**{key: settings[key] for key in lr_range.Sweep.__annotations__})
-    curves = lr_range.sweep_seeds(
-        cells, sweep, data=run.input("data"), workers=run.config.train.workers
+    found = lr_range.measure(
+        cells,
+        sweep,
+        data=run.input("data"),
+        workers=run.config.train.workers,
+        widen=run.config.range_test.widen,
     )
-    table = lr_range.as_table(curves)
+    table = found.curves.table
     batch_size = cells[0].batch_size
-    summary = lr_range.summary(curves, sweep, batch_size=batch_size, subject=run.subject())
+    summary = lr_range.summary(found, sweep, batch_size=batch_size, subject=run.subject())
+    for note in found.curves.notes:
+        print(note)
     results.write_table(run.out / "curves.parquet", table)
     results.write_json(run.out / "range_test.json", summary)
     results.write_figure(run.out / "range_test.png", plots.range_curves(table))

@@ -120,7 +120,7 @@ BAD = {
     ),
     "a constant with an end": (
         "+arms.baseline.baseline.max_lr=0.1",
-        r"a constant schedule takes base_lr only",
+        r"schedule constant takes no max_lr",
     ),
     "held-out images": (
         "range_test.heldout_images=5001",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from lrcycles.errors import InputError
-from lrcycles.schedules import cycle_step_size
+from lrcycles.schedules import cycle_step_size, taken_by
 from lrcycles.schema import BOUNDS, GROUPS, SOURCES, Arm, Config, TrainingSet
 
 SEEDS = 2**32  # what NumPy and the backends take: 0 to this - 1
@@ -144,6 +144,8 @@ def _check_data(config: Config) -> None:
 
 def _check_range_test(config: Config) -> None:
     sweep = config.range_test
+    if sweep.widen < 0:
+        raise InputError(f"need range_test.widen >= 0, got {sweep.widen}: 0 never widens")
     if sweep.steps < 2:
         raise InputError(f"need range_test.steps >= 2, got {sweep.steps}: a ramp has two ends")
     _check_rates("range_test", sweep.min_lr, sweep.max_lr, names=("min_lr", "max_lr"))
@@ -227,17 +229,25 @@ def _check_schedule(config: Config, where: str, group: str, arm: Arm) -> None:
             f"{where} asks for bounds, but group baseline trains before there are any: "
             f"move the arm to clr or controls"
         )
-    constant = arm.schedule == "constant"
-    if constant and (arm.max_lr, arm.cycles, arm.step_size) != (None, None, None):
-        raise InputError(f"{where}: a constant schedule takes base_lr only, remove the rest")
-    _check_rates(where, arm.base_lr, arm.base_lr if constant else arm.max_lr, equal=constant)
-    if not constant and arm.step_size is None:
+    takes = taken_by(arm.schedule.value)
+    of_cycles = "step_size" in takes
+    given = {"max_lr": arm.max_lr, "cycles": arm.cycles, "step_size": arm.step_size}
+    wanted = {"max_lr": "max_lr" in takes, "cycles": of_cycles, "step_size": of_cycles}
+    if extra := [key for key, value in given.items() if value is not None and not wanted[key]]:
+        raise InputError(
+            f"{where}: schedule {arm.schedule.value} takes no {', '.join(extra)}: leave that out"
+        )
+    one_rate = "max_lr" not in takes
+    _check_rates(where, arm.base_lr, arm.base_lr if one_rate else arm.max_lr, equal=one_rate)
+    if not of_cycles:
+        return
+    if arm.step_size is None:
         epochs, batch_size, images = arm_length(config, arm)
         try:
             cycle_step_size(epochs * (images // batch_size), arm.cycles or config.train.cycles)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-    elif arm.step_size is not None and (arm.step_size < 1 or arm.cycles is not None):
+    elif arm.step_size < 1 or arm.cycles is not None:
         raise InputError(
             f"{where}: need either cycles or step_size >= 1, got cycles={arm.cycles}, "
             f"step_size={arm.step_size}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class SeedCurve:
     metric: Array  # likewise; rises when the model gets better
     initial_loss: float | None = None  # on the held-out batch, before the first step
     initial_metric: float | None = None
+    momentum: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Curves:
         initial_metric: likewise, the metric.
         steps_per_epoch: mini-batches in an epoch; None where that is unknown.
         ramp: linear or exponential.
+        momentum: of the optimizer's velocity (SGD's, RMSprop's); 0 without one. Adam's beta_1 is
+            none: its average forgets what it takes in, so the size of a step stays.
         seconds: what the sweeps took, compilation apart.
         notes: what a reader must know, such as a range that was widened or a sweep that diverged.
     """
@@ -59,6 +62,7 @@ class Curves:
     initial_metric: Mapping[int, float] = field(default_factory=dict)
     steps_per_epoch: int | None = None
     ramp: str = "exponential"
+    momentum: float = 0.0
     seconds: float | None = None
     notes: Sequence[str] = ()
 
@@ -70,6 +74,26 @@ class Curves:
             )
         if self.table.empty:
             raise InputError("range-test curves are empty: run the range test again")
+
+    @classmethod
+    def from_summary(
+        cls, table: pd.DataFrame, summary: Mapping[str, Any], *, steps_per_epoch: int | None
+    ) -> Curves:
+        """Curves from the files of stage `range_test`: curves.parquet and range_test.json."""
+
+        def by_seed(name: str) -> dict[int, float]:
+            return {int(seed): value for seed, value in summary[name].items()}  # JSON's are text
+
+        return cls(
+            table,
+            initial_loss=by_seed("initial_loss"),
+            initial_metric=by_seed("initial_accuracy"),
+            steps_per_epoch=steps_per_epoch,
+            ramp=summary["ramp"],
+            momentum=summary["optimizer"]["arguments"].get("momentum", 0.0),
+            seconds=summary["train_seconds"],
+            notes=summary["notes"],
+        )
 
     @property
     def seeds(self) -> list[int]:
@@ -96,4 +120,5 @@ class Curves:
                 metric=sign * column(self.metric),
                 initial_loss=self.initial_loss.get(seed),
                 initial_metric=None if initial is None else sign * initial,
+                momentum=self.momentum,
             )

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lrcycles import sweeping, widening
 from lrcycles.cells import Cell
-from lrcycles.schedules import ramp_table
+from lrcycles.curves import Curves, SeedCurve
 from lrcycles.training import pool
 
 
@@ -31,21 +32,19 @@ class Sweep:
     heldout_images: int
     stop_factor: float
 
+    @property
+    def range(self) -> sweeping.Range:
+        """The rates alone."""
+        return sweeping.Range(self.ramp, self.min_lr, self.max_lr, self.steps)
+
 
 @dataclass(frozen=True)
-class Curve:
-    """One seed's sweep: what was measured at each step, and what it cost."""
+class TimedCurve:
+    """One seed's sweep, and what it cost; evaluation is part of a range test's price."""
 
-    seed: int
-    initial_loss: float  # on the held-out images, as heldout_loss is
-    initial_accuracy: float
-    lr: np.ndarray
-    loss: np.ndarray  # raw mini-batch loss before the update
-    heldout_loss: np.ndarray  # on the held-out images after the update; NaN where not measured
-    accuracy: np.ndarray  # likewise
-    stopped_at: int | None  # step at which it diverged
+    curve: SeedCurve
     train_seconds: float
-    evaluate_seconds: float  # on the held-out images: part of the test's price as well
+    evaluate_seconds: float
     compile_seconds: float
 
 
@@ -55,7 +54,7 @@ def sweep_seeds(
     *,
     data: Path,
     workers: Any,
-) -> list[Curve]:
+) -> list[TimedCurve]:
     """Run one sweep per cell (they differ by seed), over processes; curves in the cells' order."""
     runtime = cells[0].runtime
     count = pool.worker_count(
@@ -64,12 +63,12 @@ def sweep_seeds(
     with pool.workers(count, runtime=runtime) as run:
         curves = list(run(partial(sweep_one, sweep=sweep, data=data), cells))
     seeds = [cell.seed for cell in cells]
-    return sorted(curves, key=lambda curve: seeds.index(curve.seed))
+    return sorted(curves, key=lambda timed: seeds.index(timed.curve.seed))
 
 
 def sweep_one(
     cell: Cell, _notify: Callable[[str, str], None], *, sweep: Sweep, data: Path
-) -> Curve:
+) -> TimedCurve:
     """Raise the rate after every mini-batch until the ramp ends or the loss diverges."""
     from lrcycles.training import chain
 
@@ -78,53 +77,39 @@ def sweep_one(
     order = _order(cell.seed, len(train[0]), cell.batch_size, sweep.steps)
     engine, compile_seconds = chain.compiled(cell, train, order, heldout)
     engine.reset(cell.seed)
-    rates = ramp_table(sweep.ramp, min_lr=sweep.min_lr, max_lr=sweep.max_lr, steps=sweep.steps)
-    losses: list[np.ndarray] = []
-    heldout_loss, accuracy = np.full((2, sweep.steps), np.nan)
-    stopped_at = None
-    train_seconds = 0.0
+    compile_seconds += engine.compile(train, order, heldout)  # as train_cell does, and says why
+    rates = sweep.range.rates()
     started = time.perf_counter()
-    initial_loss, initial_accuracy = _score(engine, heldout)
-    for begin in range(0, sweep.steps, sweep.evaluate_every_steps):
-        end = min(begin + sweep.evaluate_every_steps, sweep.steps)
-        resumed = time.perf_counter()
-        losses.append(engine.run(train, order, rates, start=begin, stop=end))
-        train_seconds += time.perf_counter() - resumed
-        heldout_loss[end - 1], accuracy[end - 1] = _score(engine, heldout)
-        if diverged(np.concatenate(losses), sweep.stop_factor):
-            stopped_at = end
-            break
-    loss = np.concatenate(losses)
-    return Curve(
-        seed=cell.seed,
-        initial_loss=initial_loss,
-        initial_accuracy=initial_accuracy,
-        lr=rates[: len(loss)],
-        loss=loss,
-        heldout_loss=heldout_loss[: len(loss)],
-        accuracy=accuracy[: len(loss)],
-        stopped_at=stopped_at,
-        train_seconds=train_seconds,
-        evaluate_seconds=time.perf_counter() - started - train_seconds,
+    done = 0
+    evaluate_seconds = 0.0
+
+    def advance(part: np.ndarray) -> np.ndarray:
+        nonlocal done
+        losses: np.ndarray = engine.run(train, order, rates, start=done, stop=done + len(part))
+        done += len(part)
+        return losses
+
+    def evaluate() -> tuple[float, float]:
+        nonlocal evaluate_seconds
+        begun = time.perf_counter()
+        loss, error_percent = engine.evaluate(heldout)
+        evaluate_seconds += time.perf_counter() - begun
+        return loss, 1 - error_percent / 100
+
+    curve = sweeping.sweep(
+        cell.seed,
+        rates,
+        advance=advance,
+        evaluate=evaluate,
+        evaluate_every_steps=sweep.evaluate_every_steps,
+        stop_factor=sweep.stop_factor,
+    )
+    return TimedCurve(
+        curve,
+        train_seconds=time.perf_counter() - started - evaluate_seconds,
+        evaluate_seconds=evaluate_seconds,
         compile_seconds=compile_seconds,
     )
-
-
-def diverged(loss: np.ndarray, stop_factor: float, window: int = 10) -> bool:
-    """Whether the loss is not finite, or its recent mean exceeds the first by `stop_factor`.
-
-    Compared with the loss at the start and not with the best: near zero loss, one bad batch is
-    many times the best without being divergence.
-    """
-    if not np.isfinite(loss).all():
-        return True
-    return bool(loss[-window:].mean() > stop_factor * loss[:window].mean())
-
-
-def _score(engine: Any, heldout: Any) -> tuple[float, float]:
-    """Loss and accuracy on the held-out images."""
-    loss, error_percent = engine.evaluate(heldout)
-    return loss, 1 - error_percent / 100
 
 
 def _order(seed: int, images: int, batch_size: int, steps: int) -> np.ndarray:
@@ -135,50 +120,74 @@ def _order(seed: int, images: int, batch_size: int, steps: int) -> np.ndarray:
     return np.concatenate(parts)[:steps]
 
 
-def as_table(curves: Sequence[Curve]) -> Any:
-    """Curves as one table: seed, step (from 1), lr, loss, heldout_loss, accuracy."""
-    import pandas as pd
+@dataclass(frozen=True)
+class Measured:
+    """What a range test found: `sweep` is the one that its curves are of, widened or not."""
 
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "seed": curve.seed,
-                    "step": np.arange(1, len(curve.lr) + 1),
-                    "lr": curve.lr,
-                    "loss": curve.loss,
-                    "heldout_loss": curve.heldout_loss,
-                    "accuracy": curve.accuracy,
-                }
-            )
-            for curve in curves
-        ],
-        ignore_index=True,
+    curves: Curves
+    sweep: Sweep
+    compile_seconds: float
+
+
+def measure(
+    cells: Sequence[Cell], sweep: Sweep, *, data: Path, workers: Any, widen: int
+) -> Measured:
+    """Sweep every seed, over a wider range where the curves show no start or no end.
+
+    Args:
+        widen: how often the range may be widened; what that costs counts.
+    """
+    spent: list[TimedCurve] = []
+
+    def sweeps(over: sweeping.Range) -> list[SeedCurve]:
+        timed = sweep_seeds(cells, replace(sweep, **asdict(over)), data=data, workers=workers)
+        spent.extend(timed)
+        return [one.curve for one in timed]
+
+    span, curves, notes = widening.sweep_and_widen(
+        sweep.range, sweeps, extensions=widen, stop_factor=sweep.stop_factor
     )
+    joined = sweeping.as_curves(
+        curves,
+        span,
+        metric="accuracy",
+        metric_rises=True,
+        stop_factor=sweep.stop_factor,
+        steps_per_epoch=None,
+        seconds=sum(one.train_seconds + one.evaluate_seconds for one in spent),
+        notes=notes,
+    )
+    compile_seconds = sum(one.compile_seconds for one in spent)
+    return Measured(joined, replace(sweep, **asdict(span)), compile_seconds)
 
 
 def summary(
-    curves: Sequence[Curve], sweep: Sweep, *, batch_size: int, subject: Mapping[str, Any]
+    found: Measured, asked: Sweep, *, batch_size: int, subject: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """What range_test.json says beside the curves.
 
     Args:
+        asked: the sweep that was configured; the one that was run may be wider.
         subject: model and optimizer, as configured.
     """
+    curves = found.curves
+    lengths = curves.table.groupby("seed").size()
     return {
         "schema": 1,
-        "ramp": sweep.ramp,
-        "min_lr": sweep.min_lr,
-        "max_lr": sweep.max_lr,
-        "steps": sweep.steps,
-        "seeds": [curve.seed for curve in curves],
+        **asdict(found.sweep.range),
+        "asked": asdict(asked.range),
+        "seeds": curves.seeds,
         **subject,
         "batch_size": batch_size,
-        "evaluate_every_steps": sweep.evaluate_every_steps,
-        "heldout_images": sweep.heldout_images,
-        "initial_loss": {str(curve.seed): curve.initial_loss for curve in curves},
-        "initial_accuracy": {str(curve.seed): curve.initial_accuracy for curve in curves},
-        "train_seconds": sum(curve.train_seconds + curve.evaluate_seconds for curve in curves),
-        "compile_seconds": sum(curve.compile_seconds for curve in curves),
-        "stopped_at": {str(curve.seed): curve.stopped_at for curve in curves},
+        "evaluate_every_steps": asked.evaluate_every_steps,
+        "heldout_images": asked.heldout_images,
+        "initial_loss": {str(seed): loss for seed, loss in curves.initial_loss.items()},
+        "initial_accuracy": {str(seed): value for seed, value in curves.initial_metric.items()},
+        "train_seconds": curves.seconds,
+        "compile_seconds": found.compile_seconds,
+        "stopped_at": {
+            str(seed): int(steps) if steps < found.sweep.steps else None
+            for seed, steps in lengths.items()
+        },
+        "notes": list(curves.notes),
     }

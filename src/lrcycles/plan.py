@@ -13,6 +13,7 @@ from typing import Any
 from lrcycles.cells import Cell, Runtime, code_digest, link, source_files
 from lrcycles.config import arm_length, plain, seed_list
 from lrcycles.errors import InputError
+from lrcycles.schedules import taken_by
 from lrcycles.schema import BOUNDS, Arm, Config
 
 
@@ -116,12 +117,15 @@ def _schedule(arm: Arm, cycles: int, bounds: Mapping[str, Any] | None) -> dict[s
         return bounds[key]
 
     name = str(plain(arm.schedule))
-    if name == "constant":
-        return {"name": name, "base_lr": value("base_lr")}
-    length = (
-        {"cycles": arm.cycles or cycles} if arm.step_size is None else {"step_size": arm.step_size}
-    )
-    return {"name": name, "base_lr": value("base_lr"), "max_lr": value("max_lr"), **length}
+    takes = taken_by(name)
+    found = {"name": name, "base_lr": value("base_lr")}
+    if "max_lr" in takes:
+        found["max_lr"] = value("max_lr")
+    if "step_size" in takes and arm.step_size is None:
+        found["cycles"] = arm.cycles or cycles
+    elif "step_size" in takes:
+        found["step_size"] = arm.step_size
+    return found
 
 
 def _device(setting: str, backend: str) -> str:

@@ -15,6 +15,13 @@ SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 class Schedule(StrEnum):
     constant = "constant"
     triangular = "triangular"
+    triangular2 = "triangular2"
+    exp_range = "exp_range"
+    exp_range_bounds = "exp_range_bounds"
+    welch = "welch"
+    hann = "hann"
+    linear_decay = "linear_decay"
+    cosine = "cosine"
 
 
 class OptimizerName(StrEnum):
@@ -33,7 +40,19 @@ class Ramp(StrEnum):
 
 
 class Rule(StrEnum):
+    calibrated = "calibrated"
     smith = "smith"
+    thirds = "thirds"
+    valley = "valley"
+    slide = "slide"
+    steep = "steep"
+    minimum = "minimum"
+    lightning = "lightning"
+    torch_lr_finder = "torch_lr_finder"
+    ignite = "ignite"
+    ktrain = "ktrain"
+    ktrain_minimum = "ktrain_minimum"
+    ktrain_valley = "ktrain_valley"
 
 
 class TrainingSet(StrEnum):
@@ -106,6 +125,7 @@ class RangeTest:
     evaluate_every_steps: int
     heldout_images: int
     stop_factor: float
+    widen: int
 
 
 @dataclass

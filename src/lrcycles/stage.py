@@ -58,8 +58,8 @@ class Run:
         """What stage `range_test` says of its curves."""
         found = results.read_json(self.input("range_test") / "range_test.json")
         asked = config.plain(self.config.range_test)
-        wanted = {key: asked[key] for key in ("ramp", "min_lr", "max_lr", "steps")}
-        self._need_same("range_test", found, wanted | self.subject())
+        wanted = {key: asked[key] for key in found["asked"]}
+        self._need_same("range_test", found | found["asked"], wanted | self.subject())
         return dict(found)
 
     def bounds(self) -> dict[str, Any]:
