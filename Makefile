@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow check ui clean
+.PHONY: help setup reproduce test test-slow bench study-bounds ui clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,17 @@ test: setup ## lint, types and the test suite
 
 test-slow: setup ## the longer checks as well
 	$(BIN)/pytest -m ''
+
+study-bounds: setup ## the study of bound rules, to docs/study-bounds (about half an hour)
+	$(BIN)/dvc repro data
+	$(BIN)/dvc repro studies/bounds/dvc.yaml
+
+bench: setup ## compare with the real torch, optax and range-test tools, in .venv-bench
+	test -e .venv-bench/ready || { $(PYTHON) -m venv .venv-bench && \
+	  .venv-bench/bin/pip install --quiet -r benchmarks/requirements.txt && \
+	  .venv-bench/bin/pip install --quiet --no-deps ktrain && touch .venv-bench/ready; }
+	.venv-bench/bin/python benchmarks/schedule_references.py --check
+	PYTHONPATH=src .venv-bench/bin/python -m benchmarks.peer_rules_check --check
 
 ui: setup ## MLflow on http://127.0.0.1:5000 over this project's runs
 	@echo "runs: http://127.0.0.1:$${PORT:-5000}/#/experiments/1/runs?workflowType=machine_learning"

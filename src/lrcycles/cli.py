@@ -3,25 +3,138 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from lrcycles import __version__
 from lrcycles.errors import InputError
+
+if TYPE_CHECKING:
+    from lrcycles.second_opinion import Opinions
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; 0 on success, 1 with one line on a user's mistake."""
-    parser = argparse.ArgumentParser(prog="lrcycles", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("sync", help="mirror results in files to the MLflow store that lacks them")
-    parser.parse_args(arguments)
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if getattr(chosen, "epochs", None) and not chosen.steps_per_epoch:
+        parser.error("--epochs needs --steps-per-epoch, or their steps are not known")
     try:
-        sync(Path.cwd())
+        chosen.run(chosen)
+        sys.stdout.flush()
     except InputError as error:
         print(f"lrcycles: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lrcycles", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"lrcycles {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    found = commands.add_parser("suggest", help="bounds from a range test, beside what tools say")
+    _about_a_range_test(found)
+    found.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    found.set_defaults(run=suggest)
+
+    drawn = commands.add_parser("plot", help="draw a range test with every rule's answer, as PNG")
+    _about_a_range_test(drawn)
+    drawn.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT.png",
+        help="FILE's name with .png, here, if left out",
+    )
+    drawn.set_defaults(run=plot)
+
+    mirrored = commands.add_parser(
+        "sync", help="mirror results in files to the MLflow store that lacks them"
+    )
+    mirrored.set_defaults(run=lambda _: sync(Path.cwd()))
+    return parser
+
+
+def _about_a_range_test(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "FILE holds learning rates and losses: CSV, JSON or parquet, as fastai, Lightning, "
+        "torch-lr-finder, ignite, ktrain, Keras or lrcycles leave them."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--rule", help="for the bounds: ours if left out, smith, thirds, valley ..."
+    )
+    parser.add_argument("--cycles", type=_count, default=3, metavar="N", help="default: 3")
+    parser.add_argument("--steps-per-epoch", type=_count, metavar="N", help="gives step_size")
+    parser.add_argument("--epochs", type=_count, metavar="N", help="of the training to come")
+    parser.add_argument(
+        "--smoothed-by",
+        choices=("nobody", "fastai", "ktrain", "lightning", "torch-lr-finder", "ignite"),
+        help="whose moving average the losses are, where that is recognised wrongly",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"need a whole number from 1 on, got {text}")
+    return int(text)
+
+
+def suggest(chosen: argparse.Namespace) -> None:
+    """Print every rule's answer to the range test in a file, and our bounds.
+
+    Raises:
+        InputError: the file holds no range test.
+    """
+    from lrcycles import second_opinion
+
+    opinions = _ask(chosen)
+    if chosen.json:
+        print(json.dumps({"file": str(chosen.file), **opinions.to_dict()}, indent=2))
+    else:
+        print(second_opinion.as_text(opinions))
+
+
+def plot(chosen: argparse.Namespace) -> None:
+    """Draw the range test in a file with every rule's answer, and say where.
+
+    Raises:
+        InputError: the file holds no range test, or the picture would replace something else.
+    """
+    out = chosen.output or Path(f"{chosen.file.stem}.png")
+    if out.suffix.lower() != ".png":
+        raise InputError(f"need a name that ends in .png, got {out}: the picture is a PNG")
+    if out.is_dir() or (out.exists() and not _is_png(out)):
+        raise InputError(f"{out} is there and no PNG: name another file with -o")
+    opinions = _ask(chosen)
+    from lrcycles import range_plots, results
+
+    try:
+        results.write_figure(out, range_plots.answers_on_curve(opinions))
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}): name another") from error
+    print(f"{opinions.history}: drawn in {out}")
+
+
+def _is_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+def _ask(chosen: argparse.Namespace) -> Opinions:
+    from lrcycles.histories import read_history
+    from lrcycles.second_opinion import ask_every_rule
+
+    history = read_history(
+        chosen.file, smoothed_by=chosen.smoothed_by, steps_per_epoch=chosen.steps_per_epoch
+    )
+    return ask_every_rule(history, rule=chosen.rule, cycles=chosen.cycles, epochs=chosen.epochs)
 
 
 def sync(root: Path) -> None:

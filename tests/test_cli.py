@@ -1,0 +1,220 @@
+"""Does `lrcycles` say what a user needs, and only that?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lrcycles import __version__, cli, range_plots
+from lrcycles.histories import read_history
+from lrcycles.peer_rules import PEER_RULES
+from lrcycles.second_opinion import ask_every_rule
+
+RATES = np.geomspace(1e-6, 10.0, 141)  # twenty points a decade
+HEAVY = ("pandas", "scipy", "numpy", "keras", "tensorflow", "mlflow", "matplotlib", "hydra")
+
+
+def sweep(seed=0, *, shift=0.0):
+    """Loss from 2.3 to .3 around 1e-2, diverging from 1 on; accuracy from .1 to .9 meanwhile."""
+    exponent = np.log10(RATES) - shift
+    learnt = 1 / (1 + np.exp(-(exponent + 2) / 0.3))
+    random = np.random.default_rng(seed)
+    diverged = 10 ** np.minimum(3 * exponent - 0.5, 4)
+    return pd.DataFrame(
+        {
+            "seed": seed,
+            "step": np.arange(1, len(RATES) + 1),
+            "lr": RATES,
+            "loss": 2.3 - 2 * learnt + diverged + 0.05 * random.normal(size=len(RATES)),
+            "accuracy": np.where(diverged > 2, 0.1, 0.1 + 0.8 * learnt)
+            + 0.003 * random.normal(size=len(RATES)),
+        }
+    )
+
+
+@pytest.fixture
+def curves(tmp_path, monkeypatch):
+    """A range test of three seeds, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    pd.concat([sweep(seed) for seed in range(3)]).to_csv("curves.csv", index=False)
+    return "curves.csv"
+
+
+def run(capsys, *arguments):
+    status = cli.main(list(arguments))
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert status == 0
+    return printed.out
+
+
+def refused(capsys, *arguments):
+    assert cli.main(list(arguments)) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("lrcycles: ")
+    return line
+
+
+def test_every_rule_has_a_line_and_none_is_wider_than_a_terminal(curves, capsys):
+    lines = run(capsys, "suggest", curves, "--rule", "smith").splitlines()
+    assert lines[0].startswith("lrcycles range test, 3 seeds, 423 points, raw losses")
+    assert {*PEER_RULES, "thirds"} <= {line.split(" ")[0] for line in lines}
+    assert max(map(len, lines)) <= 80
+    assert not any("\x1b" in line for line in lines)
+
+
+def test_the_columns_stand_below_each_other(curves, capsys):
+    lines = run(capsys, "suggest", curves).splitlines()
+    (head,) = [line for line in lines if line.startswith("rule")]
+    (valley,) = [line for line in lines if line.startswith("valley")]
+    for word in ("rate", "over the seeds", "what it marks"):
+        at = head.index(word)
+        assert valley[at - 1] == " "
+        assert valley[at] != " "
+
+
+def test_the_bounds_and_the_step_size_of_the_training_are_given(curves, capsys):
+    text = run(
+        capsys,
+        *("suggest", curves, "--rule", "smith", "--steps-per-epoch", "300", "--epochs", "20"),
+    )
+    assert "3 cycles, step_size 1000 (rule smith)" in text  # 6,000 steps in six halves
+
+
+def test_json_holds_what_the_table_says(curves, capsys):
+    told = json.loads(run(capsys, "suggest", curves, "--json", "--rule", "thirds"))
+    rates = [rule["lr"] for name, rule in told["rules"].items() if name != "thirds"]
+    assert told["disagreement_decades"] == pytest.approx(np.log10(max(rates) / min(rates)))
+    assert told["bounds"]["rule"] == "thirds"
+    assert told["bounds"]["max_lr"] == pytest.approx(told["rules"]["thirds"]["lr"], rel=0.01)
+    assert told["no_bounds"] is None
+    assert (told["file"], told["seeds"]) == (curves, 3)
+
+
+def test_without_bounds_the_reason_stands_in_their_place(tmp_path, capsys):
+    flat = sweep().assign(loss=2.3 + 0.05 * np.random.default_rng(0).normal(size=len(RATES)))
+    flat.assign(accuracy=0.1).to_csv(tmp_path / "flat.csv", index=False)
+    text = " ".join(run(capsys, "suggest", str(tmp_path / "flat.csv"), "--rule", "smith").split())
+    assert "thirds none the loss never falls" in text
+    assert "Bounds: none. no start" in text
+
+
+def test_a_rate_that_half_of_the_seeds_lack_is_not_given(tmp_path, capsys):
+    for rising, rate in (([1], "none"), ([], "1")):
+        seeds = [
+            sweep(seed).assign(loss=lambda t, up=seed in rising: t["step"] if up else t["loss"])
+            for seed in range(2)
+        ]
+        pd.concat(seeds).to_csv(tmp_path / "two.csv", index=False)
+        told = json.loads(run(capsys, "suggest", str(tmp_path / "two.csv"), "--json"))
+        assert (told["rules"]["thirds"]["lr"] is None) == (rate == "none")
+
+
+def test_a_history_gives_the_answers_of_the_raw_losses_that_were_smoothed(tmp_path, capsys):
+    raw = sweep()
+    seen = PEER_RULES["torch_lr_finder"].tool.records(raw["loss"].to_numpy())
+    raw = raw[: len(seen)]
+    raw.to_csv(tmp_path / "raw.csv", index=False)
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps({"lr": raw["lr"].tolist(), "loss": seen.tolist()}))
+    told = [
+        json.loads(run(capsys, "suggest", str(file), "--json"))["rules"]
+        for file in (tmp_path / "raw.csv", path)
+    ]
+    assert told[0] == told[1]
+
+
+def test_a_picture_is_drawn_where_it_is_said(curves, capsys, tmp_path):
+    assert "drawn in curves.png" in run(capsys, "plot", curves)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    run(capsys, "plot", curves, "-o", "new/other.png", "--rule", "smith")
+    assert (tmp_path / "new" / "other.png").stat().st_size > 10_000
+    assert "drawn in curves.png" in run(capsys, "plot", curves)  # a PNG may be replaced
+
+
+def test_nothing_but_a_picture_is_ever_replaced(curves, capsys, tmp_path):
+    (tmp_path / "notes.png").write_text("not a picture")
+    assert "no PNG" in refused(capsys, "plot", curves, "-o", "notes.png")
+    assert (tmp_path / "notes.png").read_text() == "not a picture"
+    assert "ends in .png, got curves.csv" in refused(capsys, "plot", curves, "-o", "curves.csv")
+
+
+@pytest.mark.parametrize("rule", ["smith", "valley"])
+def test_every_answer_is_drawn_at_its_rate_and_no_label_covers_another(curves, rule):
+    opinions = ask_every_rule(read_history(Path(curves)), rule=rule)
+    figure = range_plots.answers_on_curve(opinions)
+    below = figure.axes[1]
+    dots = sorted(float(line.get_xdata()[0]) for line in below.lines if line.get_marker() == "o")
+    assert dots == sorted(a.lr for a in opinions.answers if a.lr is not None)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in (*below.texts, *below.get_yticklabels())]
+    assert not [(i, j) for i, box in enumerate(boxes) for j in range(i) if box.overlaps(boxes[j])]
+    assert all(box.x1 <= figure.bbox.x1 and box.x0 >= 0 for box in boxes)
+
+
+def test_a_sweep_without_any_answer_is_drawn(tmp_path):
+    lost = sweep().assign(loss=lambda t: np.where(t["step"] < 5, t["loss"], np.nan))
+    lost.to_csv(tmp_path / "lost.csv", index=False)
+    figure = range_plots.answers_on_curve(ask_every_rule(read_history(tmp_path / "lost.csv")))
+    assert "no rate" in {text.get_text() for text in figure.axes[1].texts}
+
+
+def test_a_users_mistake_is_told_in_one_line(curves, capsys):
+    assert "No such file" in refused(capsys, "suggest", "nothing.csv")
+    assert "got 'guess': one of" in refused(capsys, "suggest", curves, "--rule", "guess")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["guess"],
+        ["suggest"],
+        ["suggest", "f", "--cycles", "0"],
+        ["suggest", "f", "--epochs", "3"],
+        ["suggest", "f", "--epochs", "three", "--steps-per-epoch", "3"],
+        ["suggest", "f", "--smoothed-by", "me"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_ends_with_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "usage: lrcycles" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"lrcycles {__version__}\n"
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys; from lrcycles import cli\n"
+        "try: cli.main(['--help'])\n"
+        f"except SystemExit: print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("suggest", "plot", "sync"):
+        assert f"\n    {command} " in done.stdout
+
+
+def test_a_reader_who_has_seen_enough_is_no_mistake(curves):
+    piped = f"{sys.executable} -m lrcycles.cli suggest {curves} --json | head -1"
+    done = subprocess.run(piped, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
