@@ -10,12 +10,23 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lrcycles.bound_rules import select_bounds
+from lrcycles import bound_rules
+from lrcycles.bound_rules import RULES, Bounds
+from lrcycles.curves import Curves
 from lrcycles.errors import InputError
+from lrcycles.schema import Rule
 
 HALF_WINDOW = 0.25  # decades: a window is ten of a hundred measurements over five decades
 TRAINING = {"cycles": 3, "total_steps": 3600, "steps_per_epoch": 300}
 BEFORE = dict.fromkeys(range(5), 0.1)
+
+
+def select_bounds(
+    table, *, rule="smith", initial_accuracy=None, steps_per_epoch=None, **training
+) -> Bounds:
+    curves = Curves(table, initial_metric=initial_accuracy or {}, steps_per_epoch=steps_per_epoch)
+    return bound_rules.select_bounds(curves, rule=rule, **training)
+
 
 # log10 of the rate, accuracy: flat, rise, plateau, fall.
 HILL = ([-5, -4, -2, -1, 0], [0.1, 0.1, 0.9, 0.9, 0.1])
@@ -62,7 +73,7 @@ def test_the_file_has_the_agreed_keys_and_plain_values():
     found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING).to_dict()
     assert set(json.loads(json.dumps(found, allow_nan=False))) == {
         *("schema", "base_lr", "max_lr", "cycles", "step_size", "rule", "status"),
-        *("reasons", "warnings", "interval"),
+        *("reasons", "warnings", "interval", "steps_per_epoch"),
     }
     assert set(found["interval"]) == {"base_lr", "max_lr", "per_seed"}
     assert [set(entry) for entry in found["interval"]["per_seed"]] == [
@@ -136,37 +147,39 @@ def test_a_curve_that_still_rises_has_no_end_and_says_what_to_change():
     rising = curves(([-5, -4, -1], [0.1, 0.1, 0.9]))
     with pytest.raises(
         InputError,
-        match=r"no end .* 5 of 5 seeds over rates 1e-05 to 0\.1.*raise range_test\.max_lr",
+        match=r"no end .* 5 of 5 seeds .* over rates 1e-05 to 0\.1.*raise its max_lr",
     ):
         select_bounds(rising, initial_accuracy=BEFORE, **TRAINING)
 
 
 def test_a_curve_that_rises_from_the_first_has_no_start_and_says_what_to_change():
     late = curves(([-3, -2, -1, 0], [0.5, 0.9, 0.9, 0.1]))
-    with pytest.raises(InputError, match=r"no start .*had begun.*lower range_test\.min_lr"):
+    with pytest.raises(InputError, match=r"no start .*had begun.*lower its min_lr"):
         select_bounds(late, initial_accuracy=BEFORE, **TRAINING)
-    with pytest.raises(InputError, match=r"no start .*had begun.*lower range_test\.min_lr"):
+    with pytest.raises(InputError, match=r"no start .*had begun.*lower its min_lr"):
         select_bounds(late, **TRAINING)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 def test_a_network_that_never_learns_has_no_start(noise):
     flat = curves(([-5, 0], [0.1, 0.1]), noise=noise)
-    with pytest.raises(InputError, match=r"never rose beyond its noise.*change range_test\.min_lr"):
+    with pytest.raises(InputError, match=r"never rose beyond its noise.*change its min_lr"):
         select_bounds(flat, initial_accuracy=BEFORE, **TRAINING)
 
 
 def test_a_sweep_that_diverges_at_once_has_no_start():
     table = curves(HILL)
     table = table[table["step"] <= 4].assign(loss=math.nan, accuracy=math.nan)
-    with pytest.raises(InputError, match="only 0 accuracies were measured"):
+    with pytest.raises(InputError, match="only 0 held-out accuracies were measured"):
         select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
 
 
 def test_empty_or_incomplete_curves_are_refused():
     with pytest.raises(InputError, match="curves are empty"):
         select_bounds(curves(HILL)[:0], **TRAINING)
-    with pytest.raises(InputError, match="missing accuracy"):
+    with pytest.raises(InputError, match="missing loss"):
+        select_bounds(curves(HILL).drop(columns="loss"), **TRAINING)
+    with pytest.raises(InputError, match="only 0 held-out accuracies were measured"):
         select_bounds(curves(HILL).drop(columns="accuracy"), **TRAINING)
 
 
@@ -198,9 +211,11 @@ def test_one_seed_has_no_spread():
 
 def test_the_reasons_name_each_seed_and_both_bounds():
     found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
-    assert f"base_lr {found.base_lr:g}" in found.reasons[0]
-    assert f"max_lr {found.max_lr:g}" in found.reasons[1]
-    assert [reason.split(":")[0] for reason in found.reasons[2:]] == [f"seed {i}" for i in range(5)]
+    assert f"base_lr {found.base_lr:g}, max_lr {found.max_lr:g}" in found.reasons[0]
+    assert [reason.split(":")[0] for reason in found.reasons[1:]] == [
+        *(f"seed {i}" for i in range(5)),
+        "step_size 600",
+    ]
 
 
 def test_a_calm_choice_has_no_warnings():
@@ -218,11 +233,11 @@ def test_short_half_cycles_few_cycles_and_wide_spread_are_warned_of():
     assert [warning.split(" ")[0] for warning in found.warnings] == [
         "base_lr",
         "max_lr",
-        "2",
-        "half",
+        "cycles",
+        "step_size",
     ]
     assert found.interval["base_lr"]["spread_decades"] == pytest.approx(0.5, abs=0.05)
-    assert "half a cycle is 1.7 epochs: Smith advises 2 to 10" in found.warnings[-1]
+    assert "step_size in epochs: 1.67, 2 to 10 are advised" in found.warnings[-1]
 
 
 def test_a_training_too_short_for_its_cycles_is_refused():
@@ -230,11 +245,34 @@ def test_a_training_too_short_for_its_cycles_is_refused():
         select_bounds(curves(HILL), cycles=3, total_steps=5, steps_per_epoch=5)
 
 
-def test_without_a_length_there_is_no_step_size():
-    found = select_bounds(curves(HILL), cycles=3, total_steps=None, steps_per_epoch=None)
-    assert found.step_size is None
+def test_the_step_size_follows_from_what_is_known_of_the_length():
+    table = curves(HILL)
+    assert select_bounds(table, epochs=12, steps_per_epoch=300).step_size == 600
+    assert select_bounds(table, steps_per_epoch=300).step_size == 2 * 300
+    assert select_bounds(table, total_steps=600).step_size == 100
+    unknown = select_bounds(table, epochs=12)
+    assert unknown.step_size is None
+    assert "step_size is not known" in unknown.reasons[-1]
+
+
+def test_bounds_print_as_sentences():
+    lines = str(select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)).splitlines()
+    assert lines[0].endswith("3 cycles, step_size 600 steps (rule: smith)")
+    assert lines[2].startswith("max_lr over the seeds: ")
 
 
 def test_an_unknown_rule_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"unknown bounds\.rule 'guess': need one of smith"):
+    with pytest.raises(InputError, match=r"unknown rule 'guess' for bounds: need one of .*smith"):
         select_bounds(curves(HILL), rule="guess", **TRAINING)
+
+
+def test_every_rule_can_be_configured_and_no_other():
+    assert [rule.value for rule in Rule] == list(RULES)
+
+
+@pytest.mark.parametrize("rule", sorted(set(RULES) - {"smith"}))
+def test_every_rule_finds_rates_on_the_slope_of_a_plain_curve(rule):
+    # Falls from 1e-4 to 1e-2, rises from 1e-1 on: no rule has a reason to leave that stretch.
+    found = select_bounds(curves(HILL, noise=0.0), rule=rule, **TRAINING)
+    assert 10**-4.5 < found.max_lr < 1
+    assert found.base_lr < found.max_lr

@@ -16,16 +16,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Array = NDArray[np.float64]
+from lrcycles.curves import Array, SeedCurve
 
 START, TOP = 0.1, 0.9  # of the climb
 SHORTEST_WINDOW = 5  # measurements
@@ -43,14 +38,14 @@ class Reading:
     end: str
 
 
-def smith(seed: int, curve: pd.DataFrame, initial_accuracy: float | None) -> Reading:
+def smith(curve: SeedCurve) -> Reading:
     """Read one seed's curve by Smith's rule, as the head of this file spells it out."""
-    measured = curve[np.isfinite(curve["accuracy"])]
-    lr = measured["lr"].to_numpy(float)
-    accuracy = measured["accuracy"].to_numpy(float)
+    seed, initial_accuracy = curve.seed, curve.initial_metric
+    measured = np.isfinite(curve.metric)
+    lr, accuracy = curve.lr[measured], curve.metric[measured]
     m = max(SHORTEST_WINDOW, round(len(lr) / 10))
     if len(lr) < m + 2:
-        few = f"only {len(lr)} accuracies were measured before the sweep ended"
+        few = f"only {len(lr)} held-out accuracies were measured before the sweep ended"
         return Reading(seed, None, None, few, few)
     before = float(accuracy[0] if initial_accuracy is None else initial_accuracy)
     means = sliding_window_view(accuracy, m).mean(axis=1)
@@ -75,7 +70,7 @@ def smith(seed: int, curve: pd.DataFrame, initial_accuracy: float | None) -> Rea
     # A floor: hand-made or saturated curves have no noise at all.
     climbing = _Climb(accuracy, residuals, means, m, start, top, floor=climb / 1000)
     signs = [_stops_rising(climbing), _becomes_ragged(climbing), _falls(climbing)]
-    signs.append(_blows_up(climbing, curve["loss"].to_numpy(float)))
+    signs.append(_blows_up(climbing, curve.loss))
     ends = sorted((index, words) for index, words in filter(None, signs) if index > start)
     if not ends:
         return Reading(seed, float(lr[start]), None, began, f"accuracy has no end at {lr[-1]:.3g}")

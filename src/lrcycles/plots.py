@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from lrcycles.bound_rules import Bounds
+    from lrcycles.curves import Curves
+
 WIDTH = 6.4  # inches: 768 pixels as results.write_figure saves them
 GREY = "#6b6b6b"
 _LOSS, _ACCURACY, _BASE, _MAX = "#0173b2", "#029e73", "#cc78bc", "#d55e00"
@@ -133,50 +136,76 @@ def _is_linear(rates: NDArray[np.float64]) -> bool:
     return bool(len(steps) < 2 or np.allclose(steps, steps.mean(), rtol=1e-3))
 
 
-def range_curves(curves: pd.DataFrame) -> Figure:
+def range_curves(curves: pd.DataFrame, *, metric: str = "accuracy") -> Figure:
     """Loss and held-out accuracy against the rate: each seed thin, the median bold, phases shaded.
 
     Args:
         curves: columns seed, step, lr, loss, accuracy, as stage `range_test` writes them.
+        metric: another column in accuracy's place; where it is missing or empty, the loss alone.
     """
-    figure, (above, below) = panels(2, height=5.6, sharex=True)
+    measured = metric in curves and bool(np.isfinite(curves[metric]).any())
+    figure, axes = panels(1 + measured, height=5.6 if measured else 3.4, sharex=True)
+    above = axes[0]
     for _, curve in curves.groupby("seed"):
         loss = curve[np.isfinite(curve["loss"])]
         above.plot(loss["lr"], loss["loss"], color=_LOSS, linewidth=0.5, alpha=0.25)
-        accuracy = curve[np.isfinite(curve["accuracy"])]
-        below.plot(accuracy["lr"], 100 * accuracy["accuracy"], color=_ACCURACY, lw=0.6, alpha=0.4)
     median = _smooth(_by_rate(curves, "loss"))
-    accuracy = 100 * _by_rate(curves, "accuracy")
     above.plot(median.index, median, color=_LOSS, linewidth=2)
-    below.plot(accuracy.index, accuracy, color=_ACCURACY, linewidth=2)
+    above.set_ylabel("mini-batch loss")
+    if measured:
+        _draw_metric(axes[1], curves, metric)
     for (name, colour), (low, high) in zip(_PHASES.items(), _phases(median), strict=False):
-        for ax in (above, below) if low < high else ():
+        for ax in axes if low < high else ():
             ax.axvspan(low, high, color=colour, zorder=0, label=name if ax is above else None)
     rates = np.sort(curves["lr"].unique())
-    below.set_xscale("linear" if _is_linear(rates) else "log")
+    axes[-1].set_xscale("linear" if _is_linear(rates) else "log")
     if rates[0] < rates[-1]:
-        below.set_xlim(rates[0], rates[-1])
+        axes[-1].set_xlim(rates[0], rates[-1])
+    axes[-1].set_xlabel("learning rate")
     if median.empty:
         above.text(0.5, 0.5, "no finite loss", transform=above.transAxes, ha="center")
     else:
         start = float(median.iloc[: max(len(median) // 20, 1)].median())
-        above.set_ylim(0, 1.6 * start)
-    below.set_ylim(0, 100)
-    above.set_ylabel("mini-batch loss")
-    below.set_ylabel("held-out accuracy (%)")
-    below.set_xlabel("learning rate")
+        above.set_ylim(min(0.0, float(median.min())), max(1.6 * start, float(median.min()) + 1e-9))
     if above.get_legend_handles_labels()[0]:
         figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
-def bounds_on_curve(curves: pd.DataFrame, bounds: Mapping[str, Any]) -> Figure:
+def _draw_metric(ax: Axes, curves: pd.DataFrame, metric: str) -> None:
+    """Every seed's held-out metric and their median; an accuracy in percent."""
+    scale = 100 if metric == "accuracy" else 1
+    for _, curve in curves.groupby("seed"):
+        points = curve[np.isfinite(curve[metric])]
+        ax.plot(points["lr"], scale * points[metric], color=_ACCURACY, lw=0.6, alpha=0.4)
+    median = scale * _by_rate(curves, metric)
+    ax.plot(median.index, median, color=_ACCURACY, linewidth=2)
+    ax.set_ylabel("held-out accuracy (%)" if metric == "accuracy" else f"held-out {metric}")
+    if metric == "accuracy":
+        ax.set_ylim(0, 100)
+
+
+def plot_bounds(curves: Curves, bounds: Bounds) -> Figure:
+    """The curves of a range test with the chosen bounds drawn in; a notebook shows the figure.
+
+    Args:
+        curves: of `range_test` or `read_history`.
+        bounds: what `select_bounds` made of them.
+    """
+    return bounds_on_curve(curves.table, bounds.to_dict(), metric=curves.metric)
+
+
+def bounds_on_curve(
+    curves: pd.DataFrame, bounds: Mapping[str, Any], *, metric: str = "accuracy"
+) -> Figure:
     """The range-test curves with base_lr and max_lr drawn in, and their intervals over the seeds.
 
     Args:
         bounds: the content of bounds.json.
     """
-    figure = range_curves(curves)
+    figure = range_curves(curves, metric=metric)
+    lowest = min(float(curves["lr"].min()), 0.8 * bounds["interval"]["base_lr"]["low"])
+    figure.axes[-1].set_xlim(left=lowest)  # a base_lr may lie below the rates that were tried
     for place, ax in enumerate(figure.axes):
         for key, colour in (("base_lr", _BASE), ("max_lr", _MAX)):
             label = f"{key} = {bounds[key]:.3g}" if place == 0 else None

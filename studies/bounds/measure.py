@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lrcycles import datasets, results
+from lrcycles import bound_rules, calibrated_rule, datasets, results
+from lrcycles.curves import Curves
+from lrcycles.errors import InputError
 from studies.bounds import tasks
 from studies.bounds.tasks import OUT
+
+OWN_BOUNDS = ("calibrated", "smith", "thirds")  # rules that name both bounds
 
 
 def data() -> None:
@@ -57,6 +63,76 @@ def grid(half: str) -> None:
     results.write_text(path, pd.concat(parts).to_csv(index=False))
 
 
+def rules(half: str) -> None:
+    """Stage `rules@HALF`: ask every rule after every range test, and train with what it says.
+
+    The k-th range test's answer trains with seed 5 + k, as the oracle did. A rule of another tool
+    knows one rate; it is used twice: as a constant rate, and as max_lr of our own cycle.
+    """
+    folder = OUT / "curves" / half
+    curves = results.read_table(folder / "curves.parquet")
+    costs = pd.read_csv(folder / "costs.csv")
+    parts = []
+    for task in tasks.read_tasks(half):
+        for test in range(tasks.RANGE_TESTS):
+            measured = tasks.range_test(curves, costs, task, test)
+            answers = [
+                {"rule": rule, "test": test, **answer}
+                for rule in bound_rules.RULES
+                for answer in ask(rule, measured)
+            ]
+            given = [answer for answer in answers if answer["max_lr"] is not None]
+            trained = tasks.train(task, [as_schedule(a) for a in given], [5 + test])
+            outcome = trained.drop(columns=["schedule", "base_lr", "max_lr"])
+            parts.append(pd.concat([pd.DataFrame(given), outcome], axis=1))
+            parts.append(
+                pd.DataFrame([a for a in answers if a["max_lr"] is None]).assign(task=task.name)
+            )
+        print(task.name, flush=True)
+    path = OUT / "rules" / half / "rules.csv"
+    results.write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False))
+    singles = pd.DataFrame(
+        {"task": task.name, "rule": rule, **entry}
+        for task in tasks.read_tasks(half)
+        for rule in bound_rules.RULES
+        for entry in answers_by_seed(rule, curves, costs, task)
+    )
+    results.write_text(OUT / "rules" / half / "by_seed.csv", singles.to_csv(index=False))
+
+
+def ask(rule: str, measured: Curves) -> list[dict[str, Any]]:
+    """How a rule's answer is used: rows of use, base_lr and max_lr; None where it has no answer."""
+    uses = ["cycle"] if rule in OWN_BOUNDS else ["constant", "cycle"]
+    try:
+        found = bound_rules.select_bounds(measured, rule=rule, cycles=tasks.CYCLES)
+    except InputError as error:
+        nothing = {"base_lr": None, "max_lr": None, "reason": str(error)}
+        return [{"use": use, **nothing} for use in uses]
+    rows = []
+    for use in uses:
+        base_lr = found.base_lr
+        if rule not in OWN_BOUNDS:
+            base_lr = found.max_lr / (1 if use == "constant" else calibrated_rule.RATIO)
+        rows.append({"use": use, "base_lr": base_lr, "max_lr": found.max_lr, "reason": ""})
+    return rows
+
+
+def as_schedule(answer: dict[str, Any]) -> dict[str, Any]:
+    if answer["use"] == "constant":
+        return tasks.constant(answer["max_lr"])
+    return tasks.cyclical(answer["base_lr"], answer["max_lr"])
+
+
+def answers_by_seed(
+    rule: str, curves: pd.DataFrame, costs: pd.DataFrame, task: tasks.Task
+) -> Iterator[dict[str, Any]]:
+    """What a rule makes of each single curve."""
+    for test in range(tasks.RANGE_TESTS):
+        for curve in tasks.range_test(curves, costs, task, test).by_seed():
+            reading = bound_rules.RULES[rule](curve)
+            yield {"seed": reading.seed, "base_lr": reading.base_lr, "max_lr": reading.max_lr}
+
+
 def oracle(table: pd.DataFrame) -> dict[str, float]:
     """The schedule of the least mean held-out loss on seeds 0-4; a diverged one never is."""
     five = table[table["seed"] < 5].assign(loss=table["test_loss"].fillna(np.inf))
@@ -68,4 +144,5 @@ def oracle(table: pd.DataFrame) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    {"data": data, "curves": curves, "grid": grid}[sys.argv[1]](*sys.argv[2:])
+    stages = {"data": data, "curves": curves, "grid": grid, "rules": rules}
+    stages[sys.argv[1]](*sys.argv[2:])
