@@ -1,0 +1,89 @@
+"""Does what the README shows for notebooks run as it stands there?"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lrcycles
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def notebook(digits) -> dict:
+    """The names that the README's lines take for granted."""
+    import keras
+
+    from lrcycles.arrays import read_arrays
+
+    data = read_arrays(digits, training_set="split")
+    layers = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+    model = keras.Sequential([keras.Input((8, 8)), *layers])
+    return {"model": model, "x": data.x_train, "y": data.y_train}
+
+
+@pytest.mark.filterwarnings("ignore:.*are advised:lrcycles.keras_schedules.CycleWarning")
+def test_the_lines_of_the_readme_run_twice_in_one_process(notebook, capsys):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    for _ in range(2):
+        exec(block, notebook)
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"base_lr {notebook['bounds'].base_lr:g}, max_lr")
+    schedule = notebook["model"].optimizer._learning_rate
+    assert schedule.get_config()["max_lr"] == notebook["bounds"].max_lr
+    notebook["model"].fit(notebook["x"], notebook["y"], batch_size=200, epochs=1, verbose=0)
+
+
+def test_a_plot_of_the_bounds_shows_both_on_loss_and_metric(notebook):
+    model, x, y = notebook["model"], notebook["x"], notebook["y"]
+    model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    curves = lrcycles.range_test(model, x, y, batch_size=100, seeds=2)
+    bounds = lrcycles.select_bounds(curves)
+    figure = lrcycles.plot_bounds(curves, bounds)
+    assert len(figure.axes) == 2
+    assert "accuracy" in figure.axes[1].get_ylabel()
+    labels = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert f"max_lr = {bounds.max_lr:.3g}" in labels
+
+
+def test_curves_without_a_metric_are_drawn_as_a_loss_alone():
+    import pandas as pd
+
+    rates = np.logspace(-4, 0, 60)
+    table = pd.DataFrame({"seed": 0, "step": np.arange(1, 61), "lr": rates, "loss": 2 - rates})
+    from lrcycles import plots
+
+    assert len(plots.range_curves(table).axes) == 1
+
+
+def test_every_public_name_is_there_typed_and_told():
+    tree = ast.parse((ROOT / "src/lrcycles/__init__.py").read_text(encoding="utf-8"))
+    imported = {
+        alias.name: node.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(imported) == lrcycles.__all__
+    for name, module in imported.items():
+        found = getattr(lrcycles, name)
+        assert found.__doc__, name
+        assert found is getattr(sys.modules[module], name)
+        assert not (ROOT / "src/lrcycles" / f"{name}.py").exists(), "a module would hide it"
+
+
+def test_importing_lrcycles_loads_nothing_heavy():
+    heavy = "{'numpy', 'scipy', 'pandas', 'keras', 'tensorflow', 'mlflow', 'matplotlib'}"
+    code = f"import sys, lrcycles; print(sorted({heavy} & set(sys.modules)))"
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT / "src", text=True)
+    assert printed.strip() == "[]"
