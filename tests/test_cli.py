@@ -89,6 +89,16 @@ def test_the_bounds_and_the_step_size_of_the_training_are_given(curves, capsys):
     assert "3 cycles, step_size 1000 (rule smith)" in text  # 6,000 steps in six halves
 
 
+def test_momentum_that_no_file_tells_lowers_our_bounds(curves, capsys):
+    def max_lr(*options):
+        return json.loads(run(capsys, "suggest", curves, "--json", *options))["bounds"]["max_lr"]
+
+    assert max_lr("--momentum", "0.9") == pytest.approx(0.251 * max_lr(), rel=0.02)
+    assert "need 0 <= momentum < 1, got 1.0" in refused(
+        capsys, "suggest", curves, "--momentum", "1"
+    )
+
+
 def test_json_holds_what_the_table_says(curves, capsys):
     told = json.loads(run(capsys, "suggest", curves, "--json", "--rule", "thirds"))
     rates = [rule["lr"] for name, rule in told["rules"].items() if name != "thirds"]

@@ -151,11 +151,19 @@ def test_what_our_stage_measured_before_the_first_step_is_read_beside_its_curves
     summary = {"initial_loss": {"0": 2.5}, "initial_accuracy": {"0": 0.125}}
     as_json(
         tmp_path,
-        {**summary, "ramp": "exponential", "train_seconds": 1.0},
+        {
+            **summary,
+            "ramp": "exponential",
+            "train_seconds": 1.0,
+            "optimizer": {"name": "sgd", "arguments": {"momentum": 0.9}},
+            "notes": ["the range was widened"],
+        },
         name="range_test.json",
     )
-    curve = one_curve(read_history(tmp_path / "curves.parquet"))
-    assert (curve.initial_loss, curve.initial_metric) == (2.5, 0.125)
+    history = read_history(tmp_path / "curves.parquet")
+    curve = one_curve(history)
+    assert (curve.initial_loss, curve.initial_metric, curve.momentum) == (2.5, 0.125, 0.9)
+    assert history.curves.notes[0] == "the range was widened"
 
 
 def test_several_sweeps_in_one_json_are_seeds(tmp_path):

@@ -74,6 +74,9 @@ def _about_a_range_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps-per-epoch", type=_count, metavar="N", help="gives step_size")
     parser.add_argument("--epochs", type=_count, metavar="N", help="of the training to come")
     parser.add_argument(
+        "--momentum", type=float, metavar="M", help="SGD's or RMSprop's, which our rule needs"
+    )
+    parser.add_argument(
         "--smoothed-by",
         choices=("nobody", "fastai", "ktrain", "lightning", "torch-lr-finder", "ignite"),
         help="whose moving average the losses are, where that is recognised wrongly",
@@ -132,7 +135,10 @@ def _ask(chosen: argparse.Namespace) -> Opinions:
     from lrcycles.second_opinion import ask_every_rule
 
     history = read_history(
-        chosen.file, smoothed_by=chosen.smoothed_by, steps_per_epoch=chosen.steps_per_epoch
+        chosen.file,
+        smoothed_by=chosen.smoothed_by,
+        steps_per_epoch=chosen.steps_per_epoch,
+        momentum=chosen.momentum,
     )
     return ask_every_rule(history, rule=chosen.rule, cycles=chosen.cycles, epochs=chosen.epochs)
 

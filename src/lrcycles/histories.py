@@ -50,7 +50,11 @@ class History:
 
 
 def read_history(
-    path: Path, *, smoothed_by: str | None = None, steps_per_epoch: int | None = None
+    path: Path,
+    *,
+    smoothed_by: str | None = None,
+    steps_per_epoch: int | None = None,
+    momentum: float | None = None,
 ) -> History:
     """Read the range test in `path`.
 
@@ -58,6 +62,7 @@ def read_history(
         smoothed_by: fastai, ktrain, lightning, torch-lr-finder, ignite or nobody, where that is
             recognised wrongly.
         steps_per_epoch: mini-batches in an epoch, which no file says.
+        momentum: of SGD or RMSprop, which only our own stage's files say; 0 unless given.
 
     Raises:
         InputError: there is no such file, or it holds no range test.
@@ -79,6 +84,13 @@ def read_history(
         )
     else:
         known = Curves(numbers, steps_per_epoch=steps_per_epoch, ramp=_ramp(numbers))
+    if momentum is not None:
+        if not 0 <= momentum < 1:
+            raise InputError(
+                f"need 0 <= momentum < 1, got {momentum}: 0 means the optimizer has none"
+            )
+        known = replace(known, momentum=momentum)
+    notes = [*known.notes, *notes]
     return History(replace(known, notes=notes), source, average is not None)
 
 
