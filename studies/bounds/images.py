@@ -15,11 +15,17 @@ MNIST = Path("artifacts/data")  # what stage `data` of the pipeline left
 
 def mnist14() -> Four:
     """MNIST at half its resolution: the mean of 2 x 2 pixels."""
+    x_train, y_train, x_test, y_test = mnist28()
+    return _halved(x_train), y_train, _halved(x_test), y_test
+
+
+def mnist28() -> Four:
+    """MNIST as it is."""
     x_train, y_train, x_test, y_test = (
         np.load(MNIST / f"{part}.npy")
         for part in ("train_images", "train_labels", "test_images", "test_labels")
     )
-    return _halved(x_train), y_train, _halved(x_test), y_test
+    return x_train, y_train, x_test, y_test
 
 
 def digits() -> Four:
@@ -54,9 +60,17 @@ def spirals() -> Four:
     return _parted(x[:, None], labels, test=3000)
 
 
+def mixture() -> Four:
+    """Eight classes of three Gaussian clouds each, in 16 dimensions, that overlap."""
+    rng = np.random.default_rng(3)
+    cloud = rng.integers(0, 24, 44_000)
+    x = rng.standard_normal((24, 16))[cloud] + 0.6 * rng.standard_normal((44_000, 16))
+    return _parted(x.reshape(-1, 4, 4), cloud % 8, test=3000)
+
+
 def _halved(images: np.ndarray) -> np.ndarray:
     blocks = images.reshape(len(images), 14, 2, 14, 2)
-    return blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+    return np.asarray(blocks.mean(axis=(2, 4)).round().astype(np.uint8))
 
 
 def _shifted(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,9 @@ def grid(half: str) -> None:
     parts = []
     for task in tasks.read_tasks(half):
         started = time.perf_counter()
-        table = tasks.train(task, tasks.grid(task), range(5))
+        table = tasks.train(task, [(s, seed) for seed in range(5) for s in tasks.grid(task)])
         best = oracle(table)
-        parts += [table, tasks.train(task, [best], range(5, 10))]
+        parts += [table, tasks.train(task, [(best, seed) for seed in range(5, 10)])]
         print(f"{task.name}: {time.perf_counter() - started:.0f} s, oracle {best}", flush=True)
     path = OUT / "grid" / half / "grid.csv"
     results.write_text(path, pd.concat(parts).to_csv(index=False))
@@ -74,20 +74,17 @@ def rules(half: str) -> None:
     costs = pd.read_csv(folder / "costs.csv")
     parts = []
     for task in tasks.read_tasks(half):
-        for test in range(tasks.RANGE_TESTS):
-            measured = tasks.range_test(curves, costs, task, test)
-            answers = [
-                {"rule": rule, "test": test, **answer}
-                for rule in bound_rules.RULES
-                for answer in ask(rule, measured)
-            ]
-            given = [answer for answer in answers if answer["max_lr"] is not None]
-            trained = tasks.train(task, [as_schedule(a) for a in given], [5 + test])
-            outcome = trained.drop(columns=["schedule", "base_lr", "max_lr"])
-            parts.append(pd.concat([pd.DataFrame(given), outcome], axis=1))
-            parts.append(
-                pd.DataFrame([a for a in answers if a["max_lr"] is None]).assign(task=task.name)
-            )
+        answers = [
+            {"task": task.name, "rule": rule, "test": test, **answer}
+            for test in range(tasks.RANGE_TESTS)
+            for rule in bound_rules.RULES
+            for answer in ask(rule, tasks.range_test(curves, costs, task, test))
+        ]
+        given = [answer for answer in answers if answer["max_lr"] is not None]
+        trained = tasks.train(task, [(as_schedule(a), 5 + a["test"]) for a in given])
+        outcome = trained[["seed", "status", "test_loss", "test_error_percent", "seconds", "steps"]]
+        parts.append(pd.concat([pd.DataFrame(given), outcome], axis=1))
+        parts.append(pd.DataFrame([a for a in answers if a["max_lr"] is None]))
         print(task.name, flush=True)
     path = OUT / "rules" / half / "rules.csv"
     results.write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False))
@@ -144,5 +141,10 @@ def oracle(table: pd.DataFrame) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    stages = {"data": data, "curves": curves, "grid": grid, "rules": rules}
+    stages: dict[str, Callable[..., None]] = {
+        "data": data,
+        "curves": curves,
+        "grid": grid,
+        "rules": rules,
+    }
     stages[sys.argv[1]](*sys.argv[2:])

@@ -19,10 +19,24 @@ from lrcycles.training.run import train_all
 FILE = Path(__file__).with_name("tasks.yaml")
 OUT = Path("artifacts/studies/bounds")
 STORE = Store(Path(".lrcycles/cells"))
-CLASSES = {"mnist14": 10, "digits": 10, "teacher": 10, "spirals": 3}
-SHAPES = {"mnist14": [14, 14], "digits": [8, 8], "teacher": [4, 5], "spirals": [1, 2]}
-TRAIN_IMAGES = {"mnist14": 40_000, "digits": 5000, "teacher": 40_000, "spirals": 20_000}
-VALIDATION_IMAGES, TEST_IMAGES = 900, {"mnist14": 2000}
+CLASSES = {"mnist14": 10, "mnist28": 10, "digits": 10, "teacher": 10, "spirals": 3, "mixture": 8}
+SHAPES = {
+    "mnist14": [14, 14],
+    "mnist28": [28, 28],
+    "digits": [8, 8],
+    "teacher": [4, 5],
+    "spirals": [1, 2],
+    "mixture": [4, 4],
+}
+TRAIN_IMAGES = {
+    "mnist14": 40_000,
+    "mnist28": 40_000,
+    "digits": 5000,
+    "teacher": 40_000,
+    "spirals": 20_000,
+    "mixture": 40_000,
+}
+VALIDATION_IMAGES, TEST_IMAGES = 900, {"mnist14": 2000, "mnist28": 2000}
 CYCLES = 3
 
 SWEEP_STEPS, SWEEP_SEEDS, RANGE_TESTS = 320, 1, 5  # steps a seed, seeds a test, tests a task
@@ -127,13 +141,13 @@ def grid(task: Task) -> list[dict[str, Any]]:
     return [*map(constant, rates), *pairs]
 
 
-def train(task: Task, schedules: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> pd.DataFrame:
-    """Train every schedule with every seed, over processes; one row a training.
+def train(task: Task, pairs: Sequence[tuple[Mapping[str, Any], int]]) -> pd.DataFrame:
+    """Train each schedule with its seed, over processes; one row a training, in their order.
 
     Columns task, schedule, base_lr, max_lr (equal for a constant rate), seed, status, test_loss,
     test_error_percent, seconds, steps.
     """
-    cells = [task.cell(seed, schedule) for seed in seeds for schedule in schedules]
+    cells = [task.cell(seed, schedule) for schedule, seed in pairs]
     distinct = list({cell.key: cell for cell in cells}.values())
     if missing := [cell for cell in distinct if not STORE.has(cell, model=False)]:
         train_all(
