@@ -250,9 +250,27 @@ def test_the_step_size_follows_from_what_is_known_of_the_length():
     assert select_bounds(table, epochs=12, steps_per_epoch=300).step_size == 600
     assert select_bounds(table, steps_per_epoch=300).step_size == 2 * 300
     assert select_bounds(table, total_steps=600).step_size == 100
-    unknown = select_bounds(table, epochs=12)
+    unknown = select_bounds(table)
     assert unknown.step_size is None
     assert "step_size is not known" in unknown.reasons[-1]
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"epochs": -5}, r"need epochs to be a whole number >= 1, got epochs=-5"),
+        ({"epochs": 2.5, "steps_per_epoch": 9}, r"got epochs=2\.5"),
+        ({"total_steps": 0}, r"got total_steps=0"),
+        ({"cycles": 0}, r"need cycles to be a whole number >= 1, got cycles=0"),
+        ({"steps_per_epoch": 0}, r"got steps_per_epoch=0"),
+        ({"epochs": 12, "total_steps": 600}, r"epochs=12, total_steps=600: leave one out"),
+        ({"epochs": 12}, r"steps_per_epoch to turn epochs=12 .* give total_steps instead"),
+    ],
+    ids=str,
+)
+def test_a_length_that_breaks_its_rule_is_refused(training, message):
+    with pytest.raises(InputError, match=message):
+        select_bounds(curves(HILL), **training)
 
 
 def test_bounds_print_as_sentences():
@@ -264,6 +282,23 @@ def test_bounds_print_as_sentences():
 def test_an_unknown_rule_lists_the_known_ones():
     with pytest.raises(InputError, match=r"unknown rule 'guess' for bounds: need one of .*smith"):
         select_bounds(curves(HILL), rule="guess", **TRAINING)
+
+
+def test_a_rule_of_one_rate_that_has_none_says_so_without_a_start_or_an_end():
+    falling = curves(([-5, -4, -1], [0.1, 0.1, 0.9]))
+    with pytest.raises(InputError, match=r"^rule thirds has no answer in 5 of 5 seeds ") as refused:
+        select_bounds(falling, rule="thirds", **TRAINING)
+    assert "the loss still converges at the last rate, 0.1" in str(refused.value)
+    assert "start" not in str(refused.value)
+
+
+def test_a_seed_without_an_answer_gives_its_one_reason_once():
+    falling = one_curve(([-5, -4, -1], [0.1, 0.1, 0.9]), seed=7)
+    table = pd.concat([curves(HILL, seeds=[0, 1]), falling])
+    found = select_bounds(table, rule="thirds", **TRAINING)
+    (reason,) = [reason for reason in found.reasons if reason.startswith("seed 7")]
+    assert reason == "seed 7: the loss still converges at the last rate, 0.1: sweep further up"
+    assert "seeds 7" in found.warnings[0]
 
 
 def test_every_rule_can_be_configured_and_no_other():

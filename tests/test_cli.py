@@ -93,7 +93,7 @@ def test_momentum_that_no_file_tells_lowers_our_bounds(curves, capsys):
     def max_lr(*options):
         return json.loads(run(capsys, "suggest", curves, "--json", *options))["bounds"]["max_lr"]
 
-    assert max_lr("--momentum", "0.9") == pytest.approx(0.251 * max_lr(), rel=0.02)
+    assert max_lr("--momentum", "0.9") == pytest.approx(0.631 * max_lr(), rel=0.02)
     assert "need 0 <= momentum < 1, got 1.0" in refused(
         capsys, "suggest", curves, "--momentum", "1"
     )
@@ -107,6 +107,15 @@ def test_json_holds_what_the_table_says(curves, capsys):
     assert told["bounds"]["max_lr"] == pytest.approx(told["rules"]["thirds"]["lr"], rel=0.01)
     assert told["no_bounds"] is None
     assert (told["file"], told["seeds"]) == (curves, 3)
+
+
+def test_json_holds_the_notes_that_stand_above_the_table(tmp_path, capsys):
+    log = sweep().drop(columns=["seed", "step"]).rename_axis("epoch")
+    log.to_csv(tmp_path / "log.csv")
+    (note,) = json.loads(run(capsys, "suggest", str(tmp_path / "log.csv"), "--json"))["notes"]
+    assert note.startswith("Keras reports the mean loss of the epoch")
+    text = run(capsys, "suggest", str(tmp_path / "log.csv"))
+    assert f"note: {note}" in " ".join(text.split())
 
 
 def test_without_bounds_the_reason_stands_in_their_place(tmp_path, capsys):
@@ -180,6 +189,9 @@ def test_a_sweep_without_any_answer_is_drawn(tmp_path):
 def test_a_users_mistake_is_told_in_one_line(curves, capsys):
     assert "No such file" in refused(capsys, "suggest", "nothing.csv")
     assert "got 'guess': one of" in refused(capsys, "suggest", curves, "--rule", "guess")
+    assert "one of fastai, ktrain, lightning" in refused(
+        capsys, "suggest", curves, "--smoothed-by", "me"
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +203,6 @@ def test_a_users_mistake_is_told_in_one_line(curves, capsys):
         ["suggest", "f", "--cycles", "0"],
         ["suggest", "f", "--epochs", "3"],
         ["suggest", "f", "--epochs", "three", "--steps-per-epoch", "3"],
-        ["suggest", "f", "--smoothed-by", "me"],
     ],
     ids=" ".join,
 )

@@ -246,11 +246,12 @@ def test_differences_name_branches_that_one_side_lacks_once():
 
 
 def warned(*overrides: str, more: int = 0) -> str:
-    """The warnings of a configuration with `more` arms on the split."""
+    """The warnings, but those of cycles, of a configuration with `more` arms on the split."""
     values = config.compose(CONF, list(overrides))
     baseline = values["arms"]["baseline"]["baseline"]
     values["arms"]["controls"] |= {f"other_{i}": baseline for i in range(more)}
-    return "\n".join(config.warnings(config.check(values)))
+    told = config.warnings(config.check(values))
+    return "\n".join(sentence for sentence in told if "seeds" in sentence)
 
 
 def test_many_comparisons_with_few_seeds_are_warned_of():
@@ -280,6 +281,32 @@ def test_fewer_than_six_seeds_decide_nothing():
     assert warned("train.seeds=2").endswith("undecided, got 2: raise train.seeds to 7")
     alone = ["~arms.clr.clr", "~arms.controls.published", "train.seeds=2"]
     assert warned(*alone) == ""
+
+
+def test_unwise_cycles_are_warned_of_by_arm_but_not_those_of_the_replay():
+    # Tutorial: 55,000 images in batches of 200 are 275 steps; 2,750 // 6 = 458 are 1.67 epochs.
+    assert config.warnings(composed()) == [
+        "clr: step_size in epochs: 1.67, 2 to 10 are advised: set it between 550 and 2750 steps"
+    ]
+    assert config.warnings(composed("train.epochs=12")) == []
+    long = config.warnings(composed("+arms.clr.clr.step_size=3000"))
+    assert long == [
+        "clr: the rate never turns: step_size=3000 is longer than the run of 2750 steps: "
+        "lower step_size to 458"
+    ]
+    few = config.warnings(composed("+arms.clr.clr.cycles=2"))
+    assert few == ["clr: cycles in the run: 2, three or more are advised: raise cycles to 3"]
+
+
+def test_the_gamma_of_exp_range_follows_from_the_run_and_is_not_warned_of():
+    short = ["arms.clr.clr.schedule=exp_range", "train.epochs=2"]
+    assert [told for told in config.warnings(composed(*short)) if "amplitude" in told] == []
+
+
+def test_an_arm_whose_cycles_are_gone_within_an_epoch_is_refused():
+    gone = composed("arms.clr.clr.schedule=triangular2", "+arms.clr.clr.step_size=5")
+    with pytest.raises(InputError, match=r"arms\.clr\.clr: need triangular2 to keep 0\.1%"):
+        config.warnings(gone)
 
 
 def test_params_written_by_somebody_else_than_the_pipeline_are_noticed(tmp_path):

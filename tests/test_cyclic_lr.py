@@ -11,7 +11,10 @@ from benchmarks import schedule_references as references
 from lrcycles import rates
 from lrcycles.cyclic_lr import CyclicLR
 from lrcycles.errors import InputError
-from lrcycles.keras_schedules import Triangular
+from lrcycles.keras_schedules import CycleWarning, Triangular
+
+# Runs of a few batches hold no cycles that Smith would advise.
+pytestmark = pytest.mark.filterwarnings("ignore::lrcycles.keras_schedules.CycleWarning")
 
 
 def one_weight(learning_rate=1.0, **compile):
@@ -44,7 +47,8 @@ def test_the_lines_of_the_tutorial_run():
         optimizer=keras.optimizers.Adam(0.1),
         metrics=["accuracy"],
     )
-    model.fit(x, y, validation_data=(x, y), epochs=2, batch_size=16, verbose=0, callbacks=[clr])
+    with pytest.warns(CycleWarning, match="never turns: step_size=2000 is longer than .* 8 steps"):
+        model.fit(x, y, validation_data=(x, y), epochs=2, batch_size=16, verbose=0, callbacks=[clr])
     assert clr.history["iterations"] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert clr.history.keys() == {"lr", "iterations", "loss", "accuracy"}
     assert_allclose(clr.history["lr"], 0.001 + 0.0000025 * np.arange(8), rtol=1e-6)
@@ -82,6 +86,47 @@ def test_a_scale_function_of_cycles_or_of_iterations_takes_the_place_of_the_mode
     assert_allclose(train(by_cycle, batches=9), [1, 2, 3, 2, 1, 1.5, 2, 1.5, 1])
     by_batch = CyclicLR(**settings, scale_fn=lambda n: n / 2, scale_mode="iterations")
     assert_allclose(train(by_batch, batches=5), [1, 1.5, 3, 2.5, 1])
+
+
+def fit(clr, *, epochs, steps=4):
+    ones = np.ones((steps, 1), "float32")
+    one_weight().fit(ones, ones, batch_size=1, epochs=epochs, verbose=0, callbacks=[clr])
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs", "told"),
+    [
+        ({"step_size": 12.0}, 6, "cycles in the run: 1, three or more are advised"),
+        ({"step_size": 8}, 14, "the run ends 50% into a cycle.* multiple of 16 steps"),
+        ({"step_size": 4}, 6, "step_size in epochs: 1, 2 to 10 are advised"),
+        ({"step_size": 8, "mode": "exp_range", "gamma": 0.7}, 12, "exp_range keeps 24%"),
+    ],
+)
+def test_cycles_that_make_no_sense_are_warned_of_when_training_begins(settings, epochs, told):
+    with pytest.warns(CycleWarning, match=told):
+        fit(CyclicLR(**settings), epochs=epochs)
+
+
+def test_triangular2_that_is_gone_within_an_epoch_is_refused_when_training_begins():
+    with pytest.raises(InputError, match=r"need triangular2 to keep 0\.1%.*raise step_size to 40"):
+        fit(CyclicLR(step_size=0.9, mode="triangular2"), epochs=1, steps=20)
+
+
+@pytest.mark.filterwarnings("error::lrcycles.keras_schedules.CycleWarning")
+def test_three_whole_cycles_pass_without_a_word_however_many_fits_they_take():
+    clr = CyclicLR(step_size=8.0, mode="triangular2")
+    fit(clr, epochs=12)
+    fit(clr, epochs=4)  # the fourth cycle
+
+
+@pytest.mark.filterwarnings("error::lrcycles.keras_schedules.CycleWarning")
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_a_loop_of_ones_own_and_data_of_unknown_length_are_not_judged():
+    clr, model = CyclicLR(), one_weight()
+    keras.callbacks.CallbackList([clr], model=model).on_train_begin()
+    batches = ((np.ones((1, 1)), np.ones((1, 1))) for _ in range(3))
+    model.fit(batches, shuffle=False, verbose=0, callbacks=[clr])
+    assert clr.clr_iterations == 3
 
 
 def test_a_second_fit_goes_on_where_the_first_one_stopped_and_reset_begins_anew():

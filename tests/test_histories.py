@@ -200,6 +200,46 @@ def test_kerass_running_mean_is_named(tmp_path, columns, source):
     assert one_curve(history).heldout_loss[0] == 1.5
 
 
+def lightning_log(*, every=1):
+    """What CSVLogger writes: a call of LearningRateMonitor's, then one of the module's own."""
+    rows = ["epoch,lr-Adam,step,train_loss,val_loss"]
+    for step, (rate, loss) in enumerate(zip(RATES, raw_losses(), strict=True)):
+        rows += [f",{rate},{step * every},,", f"0,,{step * every},{loss},"]
+    return [*rows, f"0,,{step * every + 7},,1.5"]
+
+
+def test_the_rows_of_lightnings_logger_are_joined_by_their_step(tmp_path):
+    (tmp_path / "metrics.csv").write_text("\n".join(lightning_log(every=50)))
+    history = read_history(tmp_path / "metrics.csv")
+    assert str(history) == "Lightning log, 100 points, raw losses"
+    assert_allclose(one_curve(history).lr, RATES)
+    assert_allclose(one_curve(history).loss, raw_losses())
+    assert list(history.curves.notes) == []
+
+
+def test_a_validation_within_the_last_step_keeps_its_loss(tmp_path):
+    log = lightning_log()[:-1]
+    (tmp_path / "metrics.csv").write_text("\n".join([*log, f"0,,{POINTS - 1},,1.5"]))
+    heldout = one_curve(read_history(tmp_path / "metrics.csv")).heldout_loss
+    assert heldout[-1] == 1.5
+    assert np.isnan(heldout[:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda log: [*log[:4], *log[5:]], "need a loss at every rate, got none at point 2"),
+        (lambda log: [*log[:3], *log[4:]], "need finite rates above 0, got nan at point 2"),
+        (lambda log: [*log, *log[1:]], "got nan at point 2"),
+    ],
+    ids=["a loss", "a rate", "two runs"],
+)
+def test_a_log_in_which_a_step_lacks_something_is_refused(tmp_path, change, message):
+    (tmp_path / "metrics.csv").write_text("\n".join(change(lightning_log())))
+    with pytest.raises(InputError, match=message):
+        read_history(tmp_path / "metrics.csv")
+
+
 def test_a_tail_of_nan_is_a_sweep_that_diverged(tmp_path):
     raw = raw_losses()
     raw[80:] = np.nan

@@ -460,6 +460,13 @@ def test_held_out_samples_are_never_trained_on_whatever_the_data(kind):
         assert model.seen == set(range(8, 64))
 
 
+def test_an_epoch_has_as_many_steps_as_fit_makes_of_the_same_arrays(blobs):
+    model = compiled()
+    curves = range_test(model, *blobs, **{**FEW, "batch_size": 12})
+    model.fit(*blobs, batch_size=12, verbose=0)
+    assert curves.steps_per_epoch == model.optimizer.iterations == 6  # 5 of 12 and one of 4
+
+
 def test_inputs_may_be_several_by_name_and_data_frames_of_their_own():
     import pandas as pd
 
@@ -553,6 +560,7 @@ NAN = np.full((SAMPLES, FEATURES), np.nan, "float32")
         ({"x": iter([]), "y": None}, r"a list_iterator gives whole batches.*batch_size as well"),
         ({"x": iter([]), "y": None, "batch_size": None}, r"more batches than the data gave"),
         ({"metric": "f1"}, r"got 'f1': there are accuracy, loss"),
+        ({"metric": "loss", "metric_rises": True}, r"metric_rises=True, got the held-out loss"),
         ({"heldout": NAN}, r"need heldout to be \(x, y\)"),
         ({"heldout": (NAN, NAN[:, 0]), "heldout_samples": 3}, r"either heldout or heldout_samples"),
         ({"seeds": 0}, r"got seeds=0"),

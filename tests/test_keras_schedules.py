@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import doctest
+import logging
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -179,6 +184,51 @@ def test_a_run_saved_and_loaded_in_mid_cycle_goes_on_bit_for_bit(tmp_path):
     assert resumed.optimizer.learning_rate == straight.optimizer.learning_rate
 
 
+RESUME = """
+import sys
+import lrcycles.keras_optimizers
+import keras, numpy as np
+folder = sys.argv[1]
+model = keras.saving.load_model(f"{folder}/half.keras")
+batch = np.load(f"{folder}/batch.npz")
+model.train_on_batch(batch["x"], batch["y"])
+np.savez(f"{folder}/resumed.npz", *model.get_weights())
+"""
+
+
+def test_a_saved_run_goes_on_bit_for_bit_in_another_process(tmp_path):
+    x, y = images()
+    model = small_model(keras.optimizers.Adam(Triangular(**BOUNDS)))
+    model.fit(x, y, batch_size=32, epochs=1, shuffle=False, verbose=0)
+    model.save(tmp_path / "half.keras")
+    np.savez(tmp_path / "batch.npz", x=x, y=y)
+    source = str(Path(keras_schedules.__file__).parents[1])
+    command = [sys.executable, "-c", RESUME, str(tmp_path)]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": source})
+    model.train_on_batch(x, y)
+    with np.load(tmp_path / "resumed.npz") as resumed:
+        for ours, theirs in zip(model.get_weights(), resumed.values(), strict=True):
+            assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("schedule", [EACH[2], Constant(base_lr=0.5, steps_per_update=2)])
+def test_a_graph_of_the_users_own_takes_a_schedule_without_a_warning(schedule):
+    said = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = said.append
+
+    @tf.function
+    def rate(step):
+        return schedule(step)
+
+    logging.getLogger("tensorflow").addHandler(handler)
+    try:
+        rate(tf.constant(3))
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert [record.getMessage() for record in said] == []
+
+
 def test_gradient_accumulation_holds_a_rate_for_all_micro_steps_of_an_update():
     schedule = Triangular(**BOUNDS, steps_per_update=4)
     assert_array_equal(schedule(np.arange(32)), Triangular(**BOUNDS)(np.arange(32) // 4))
@@ -205,6 +255,55 @@ def test_from_bounds_takes_the_step_size_of_bounds_if_the_run_has_no_length():
     assert Triangular.from_bounds(bounds(step_size=250)).step_size == 250
 
 
+def test_from_bounds_fills_the_same_run_with_as_many_cycles_as_it_is_asked_for():
+    schedule = Triangular.from_bounds(bounds(), total_steps=2400, cycles=6)
+    assert (schedule.step_size, schedule.cycles) == (200, 6)
+    troughs, peaks = np.arange(0, 2401, 400), np.arange(200, 2400, 400)
+    assert_allclose(schedule(troughs), [0.001] * 7, rtol=1e-6)
+    assert_allclose(schedule(peaks), [0.006] * 6, rtol=1e-6)
+
+
+def test_from_bounds_takes_a_fall_of_another_length_out_of_the_cycles():
+    schedule = Triangular.from_bounds(bounds(), total_steps=1200, fall_size=300)
+    drawn = schedule([0, 100, 400, 500, 900, 1199, 5000])
+    expected = [0.001, 0.006, 0.001, 0.006, 0.006, 0.001 + 0.005 / 300, 0.001]
+    assert_allclose(drawn, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("known", "length"),
+    [({}, {"epochs": 48}), ({}, {"total_steps": 4800}), ({"step_size": 800}, {})],
+)
+def test_from_bounds_counts_a_run_with_accumulated_gradients_in_updates(known, length):
+    # 100 steps an epoch, four of them an update: 48 epochs are 1,200 updates, three cycles of 400.
+    schedule = ExpRange.from_bounds(bounds(**known), **length, steps_per_update=4, gamma=1.0)
+    assert schedule.step_size == 200
+    peaks = 4 * np.array([200, 600, 1000])
+    assert_allclose(schedule(peaks), [0.006] * 3, rtol=1e-6)
+    default = ExpRange.from_bounds(bounds(**known), **length, steps_per_update=4)
+    assert default.gamma == schedules.default_gamma(1200)
+
+
+def test_from_bounds_warns_of_epochs_that_are_counted_in_updates_too():
+    # 6 epochs of 100 steps: three cycles, each half of one epoch, whatever makes an update.
+    with pytest.warns(CycleWarning, match="step_size in epochs: 1, .* between 50 and 250 steps"):
+        Triangular.from_bounds(bounds(), epochs=6, steps_per_update=4)
+
+
+def test_one_cycle_from_bounds_counts_a_run_with_accumulated_gradients_in_updates():
+    schedule = OneCycle.from_bounds(bounds(), epochs=40, steps_per_update=4)
+    steps = 4 * np.array([0, 450, 900, 999])
+    assert_allclose(schedule(steps), [0.001, 0.006, 0.001, 1e-7], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["base_lr", "max_lr", "rise_steps", "fall_steps", "annihilation_steps"]
+)
+def test_one_cycle_from_bounds_refuses_what_it_works_out(name):
+    with pytest.raises(InputError, match=f"works out {name} itself, got {name}=9: leave it out"):
+        OneCycle.from_bounds(bounds(), epochs=10, **{name: 9})
+
+
 def test_from_bounds_gives_exp_range_the_gamma_of_the_rate_table():
     schedule = ExpRange.from_bounds(bounds(), epochs=13)
     assert schedule.gamma == schedules.default_gamma(1300)
@@ -219,6 +318,28 @@ def test_from_bounds_gives_exp_range_the_gamma_of_the_rate_table():
         ({}, {"epochs": 3, "total_steps": 300}, "got epochs=3, total_steps=300: give one"),
         ({}, {"epochs": 0}, "need epochs to be a whole number >= 1"),
         ({}, {"total_steps": 5}, "need total_steps >= 2"),
+        (
+            {"step_size": 200},
+            {"cycles": 6},
+            r"cycles=6 and bounds\.step_size=200: give total_steps",
+        ),
+        (
+            {},
+            {"total_steps": 1200, "fall_size": 400},
+            "fall_size < 400, .*of 3 .*, got fall_size=400",
+        ),
+        (
+            {},
+            {"total_steps": 1200, "max_lr": 1.0},
+            r"works out max_lr itself, got max_lr=1\.0: leave",
+        ),
+        ({}, {"total_steps": 1200, "step_size": 9}, "works out step_size itself, got step_size=9"),
+        (
+            {},
+            {"total_steps": 1200, "cycles": 0},
+            "need cycles to be a whole number >= 1, got cycles=0",
+        ),
+        ({}, {"total_steps": 1200, "steps_per_update": 0}, "got steps_per_update=0"),
     ],
 )
 def test_from_bounds_says_what_it_does_not_know(known, length, message):

@@ -62,7 +62,9 @@ def test_lightning_takes_the_noise_of_the_smallest_rates_for_the_steepest_fall()
         rule(lr, PEER_RULES["valley"].tool.average.smooth(loss), smoothed=True).lr
         for lr, loss in map(noisy_curve, range(200))
     ]
-    assert np.median(smooth_already) == pytest.approx(6e-7, rel=1)
+    rates, times = np.unique(smooth_already, return_counts=True)
+    assert rates[times.argmax()] == pytest.approx(6e-7, rel=0.1)  # as published
+    assert abs(np.log10(np.median(smooth_already) / 6e-7)) < 0.2
 
 
 def bowl(bottom=60, *, points=121):
@@ -96,10 +98,11 @@ def test_ktrain_answers_32_points_too_early():
 
 def test_a_sweep_ends_where_the_tool_stops_it():
     loss = np.where(np.arange(121) < 90, bowl(), 50.0)
-    whole, cut = (PEER_RULES["slide"](RATES[:n], loss[:n], smoothed=True) for n in (121, 91))
-    assert whole.lr is not None
-    assert PEER_RULES["valley"].tool.records(loss, smoothed=True).tolist() == loss[:91].tolist()
-    assert cut.lr is not None
+    unseen = np.where(np.arange(121) > 90, 0.1, loss)  # by far the least
+    for rule in PEER_RULES.values():
+        assert rule.tool.records(unseen, smoothed=True).tolist() == loss[:91].tolist()
+        assert rule(RATES, unseen, smoothed=True).lr == rule(RATES, loss, smoothed=True).lr
+    assert PEER_RULES["minimum"](RATES, unseen, smoothed=True).lr == pytest.approx(1e-4)
 
 
 def test_a_history_that_its_tool_has_stopped_stays_whole():
@@ -171,7 +174,7 @@ def test_a_loss_that_becomes_nan_has_stopped_to_converge():
     ("loss", "reason"),
     [
         (planted(rise_at=10.0), "still converges at the last rate, 1"),
-        (planted(0.1, rise_at=10.0) * 0 + 2.3, "never falls"),
+        (np.full(121, 2.3), "never falls"),
         (np.full(121, np.nan), "not finite at the first rates"),
         (np.linspace(1.0, 9.0, 121), "never falls"),
     ],

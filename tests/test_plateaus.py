@@ -36,6 +36,14 @@ def rates_of_keras(rule, history):
     return rates
 
 
+def falling(rule, history):
+    state, rates = PlateauState(lr=1.0), []
+    for value in history:
+        state = plateau(state, value, rule)
+        rates.append(state.lr)
+    return rates
+
+
 def test_the_examples_in_the_docstrings_hold():
     assert doctest.testmod(plateaus) == (0, 3)
 
@@ -53,14 +61,25 @@ def test_two_hundred_random_histories_give_the_rates_of_keras():
             mode=rng.choice(["min", "max"]),
         )
         history = rng.normal(size=30).cumsum() * 0.1 + rng.normal(size=30)
-        history[rng.random(30) < 0.03] = np.nan
-        state, rates = PlateauState(lr=1.0), []
-        for value in history:
-            state = plateau(state, value, rule)
-            rates.append(state.lr)
+        history[1:][rng.random(29) < 0.03] = np.nan
+        rates = falling(rule, history)
         assert rates == pytest.approx(rates_of_keras(rule, history), rel=1e-12)
         falls += len(set(rates)) - 1
     assert falls > 300
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_first_value_of_nan_is_never_the_best_as_it_is_for_keras(mode):
+    rule = PlateauRule(factor=0.5, patience=2, mode=mode)
+    better = np.arange(6.0) * (-1 if mode == "min" else 1)
+    history = [np.nan, *better]
+    assert falling(rule, history) == [1.0] * 7
+    assert rates_of_keras(rule, history)[-1] < 0.2
+
+
+def test_nothing_but_nan_is_a_plateau():
+    rule = PlateauRule(factor=0.5, patience=2)
+    assert falling(rule, [np.nan] * 4) == [1.0, 0.5, 0.5, 0.25]
 
 
 def test_a_run_goes_on_from_its_state_as_if_it_had_never_stopped():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,8 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from lrcycles import arm_plots, plots, results
+from lrcycles.bound_rules import select_bounds
+from lrcycles.curves import Curves
 
 
 def _lines(figure: Figure, panel: int) -> list[np.ndarray]:
@@ -121,6 +126,52 @@ def test_bounds_stand_on_the_curves_with_their_values_in_the_legend():
     at = [line[0, 0] for line in _lines(figure, 0)[-2:]]
     assert at == [bounds["base_lr"], bounds["max_lr"]]
     assert {"base_lr = 0.00032", "max_lr = 0.0064"} <= set(_legend(figure))
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    """A notebook's shell, of IPython only what plots use; `shown` is what its cells show."""
+    published = []
+    shell = SimpleNamespace(
+        execution_count=1, display_pub=SimpleNamespace(publish=published.append), shown=published
+    )
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    return shell
+
+
+def _plotted_bounds() -> Figure:
+    curves = Curves(report_inputs.range_curves())
+    return plots.plot_bounds(curves, select_bounds(curves, rule="smith"))
+
+
+def test_a_notebook_shows_the_bounds_wherever_in_a_cell_they_are_plotted(shell):
+    _plotted_bounds()
+    (shown,) = shell.shown
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+
+
+def test_a_figure_that_ends_a_cell_is_not_shown_twice_but_again_in_a_later_one(shell):
+    figure = _plotted_bounds()
+    figure._ipython_display_()  # what IPython calls for the value of a cell
+    assert len(shell.shown) == 1
+    for count in (2, 3):
+        shell.execution_count = count
+        figure._ipython_display_()
+        figure._ipython_display_()
+        assert len(shell.shown) == count
+
+
+def test_a_script_that_has_loaded_ipython_shows_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    assert not hasattr(_plotted_bounds(), "_ipython_display_")
+
+
+def test_a_plot_of_bounds_leaves_no_open_figure():
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    _plotted_bounds()
+    assert pyplot.get_fignums() == before
 
 
 def test_one_sees_that_the_published_rate_never_turns():

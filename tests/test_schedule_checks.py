@@ -30,6 +30,11 @@ def test_fewer_than_three_cycles_are_said_with_the_step_size_that_would_do():
     )
 
 
+def test_fewer_than_three_cycles_that_the_schedule_counts_itself_are_told_to_be_more():
+    (said,) = check_cycles("triangular", **WISE, cycles=2)
+    assert said == "cycles in the run: 2, three or more are advised: raise cycles to 3"
+
+
 def test_a_run_that_ends_in_mid_cycle_says_where_it_should_end():
     (said,) = check_cycles("triangular", **WISE | {"total_steps": 21 * EPOCH})
     assert "50% into a cycle" in said

@@ -15,7 +15,12 @@ from lrcycles.curves import Array, Curves, SeedCurve
 from lrcycles.errors import InputError
 from lrcycles.peer_rules import PEER_RULES, Suggestion
 from lrcycles.rule_of_thumb import thirds
-from lrcycles.schedule_checks import STEP_SIZE_EPOCHS, check_cycles
+from lrcycles.schedule_checks import (
+    STEP_SIZE_EPOCHS,
+    check_cycles,
+    check_settings,
+    need_count,
+)
 from lrcycles.schedules import cycle_step_size
 
 DEFAULT = "calibrated"
@@ -36,14 +41,13 @@ def _from_one_rate(suggest: Callable[[Array, Array], Suggestion], divisor: float
 
 
 Rule = Callable[[SeedCurve], Reading]
+# Smith 2017, sec. 3.3: base_lr is a third or a fourth of max_lr. The peers name no base_lr.
+_OF_ONE_RATE: Mapping[str, Rule] = {
+    "thirds": _from_one_rate(thirds, 3),
+    **{name: _from_one_rate(rule, 4) for name, rule in PEER_RULES.items()},
+}
 RULES: Mapping[str, Rule] = MappingProxyType(
-    {
-        "calibrated": calibrated,
-        "smith": smith,
-        # Smith 2017, sec. 3.3: base_lr is a third or a fourth of max_lr. The peers name no base_lr.
-        "thirds": _from_one_rate(thirds, 3),
-        **{name: _from_one_rate(rule, 4) for name, rule in PEER_RULES.items()},
-    }
+    {"calibrated": calibrated, "smith": smith, **_OF_ONE_RATE}
 )
 
 
@@ -103,20 +107,23 @@ def select_bounds(
     Args:
         rule: one of `RULES`: calibrated is ours, smith reads held-out accuracy, the others are
             those of other tools.
-        epochs: of the training to come; with `curves.steps_per_epoch` it gives step_size.
-        total_steps: of the training to come, where its epochs are not of the curves' length.
-            Without either, step_size is the shortest half-cycle that Smith advises, two epochs.
+        epochs: of the training to come, if `curves` know the steps of an epoch.
+        total_steps: instead of `epochs`. Without either, step_size is the shortest half-cycle that
+            Smith advises, two epochs.
 
     Raises:
-        InputError: an unknown rule, half of the seeds or more show no bounds, or the training is
-            too short for its cycles.
+        InputError: an unknown rule, a length that breaks its rule, half of the seeds or more show
+            no bounds, or the training is too short for its cycles.
     """
+    per_epoch = curves.steps_per_epoch
+    need_count("cycles", cycles)
+    total_steps = _run_length(epochs, total_steps, per_epoch)
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r} for bounds: need one of {', '.join(RULES)}")
     readings = [RULES[rule](curve) for curve in curves.by_seed()]
     whole = [r for r in readings if r.base_lr is not None and r.max_lr is not None]
     if 2 * len(whole) <= len(readings):
-        raise InputError(_what_is_missing(readings, curves.table["lr"]))
+        raise InputError(_what_is_missing(rule, readings, curves.table["lr"]))
     low, high = (np.array([getattr(r, name) for r in whole]) for name in ("base_lr", "max_lr"))
     base_lr, max_lr = _median(low), _median(high)
     if base_lr >= max_lr:
@@ -124,9 +131,6 @@ def select_bounds(
             f"need base_lr < max_lr, got base_lr={base_lr}, max_lr={max_lr} from the range test: "
             "give it more steps, so that start and end of the rise lie apart"
         )
-    per_epoch = curves.steps_per_epoch
-    if total_steps is None and epochs is not None and per_epoch is not None:
-        total_steps = epochs * per_epoch
     step_size, why = _step_size(total_steps, cycles, per_epoch)
     interval = {"base_lr": _interval(low), "max_lr": _interval(high)}
     warnings = [
@@ -145,6 +149,26 @@ def select_bounds(
         interval={**interval, "per_seed": [_as_entry(r) for r in readings]},
         steps_per_epoch=per_epoch,
     )
+
+
+def _run_length(
+    epochs: int | None, total_steps: int | None, steps_per_epoch: int | None
+) -> int | None:
+    """Give the steps of the training to come; None if neither way to say it is used."""
+    check_settings(epochs=epochs, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    if epochs is None:
+        return total_steps
+    if total_steps is not None:
+        raise InputError(
+            f"need epochs or total_steps, got epochs={epochs}, total_steps={total_steps}: "
+            "leave one out"
+        )
+    if steps_per_epoch is None:
+        raise InputError(
+            f"need the curves' steps_per_epoch to turn epochs={epochs} into steps, got None: "
+            "give total_steps instead"
+        )
+    return epochs * steps_per_epoch
 
 
 def _step_size(
@@ -167,10 +191,16 @@ def _step_size(
     )
 
 
-def _what_is_missing(readings: Sequence[Reading], lr: Any) -> str:
+def _what_is_missing(rule: str, readings: Sequence[Reading], lr: Any) -> str:
     """Say which bound does not show, over which rates, and what to change."""
     of, rates = len(readings), f"rates {lr.min():.3g} to {lr.max():.3g}"
     no_start = [r for r in readings if r.base_lr is None]
+    if rule in _OF_ONE_RATE:
+        return (
+            f"rule {rule} has no answer in {len(no_start)} of {of} seeds of the range test over "
+            f"{rates}: {no_start[0].end} (seed {no_start[0].seed}); change its min_lr and max_lr, "
+            "raise its steps, or take another rule"
+        )
     if 2 * len(no_start) >= of:
         change = "lower its min_lr"
         if "begun" not in no_start[0].start:
@@ -196,7 +226,8 @@ def _reasons(
     of = f"median of {len(whole)} of {len(readings)} seeds, 3 significant digits"
     return [
         f"base_lr {base_lr:g}, max_lr {max_lr:g}: by rule {rule} ({of})",
-        *(f"seed {r.seed}: {r.start}; {r.end}" for r in readings),
+        # Without any answer both are one sentence.
+        *(f"seed {r.seed}: {'; '.join(dict.fromkeys((r.start, r.end)))}" for r in readings),
     ]
 
 
@@ -211,7 +242,7 @@ def _warnings(
     ]
     if missing:
         seeds = ", ".join(str(r.seed) for r in missing)
-        found.append(f"left out, since no start or no end shows: seeds {seeds}")
+        found.append(f"left out, since they do not show both bounds: seeds {seeds}")
     return found
 
 

@@ -78,8 +78,8 @@ def _about_a_range_test(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--smoothed-by",
-        choices=("nobody", "fastai", "ktrain", "lightning", "torch-lr-finder", "ignite"),
-        help="whose moving average the losses are, where that is recognised wrongly",
+        metavar="TOOL",
+        help="whose moving average the losses are, where that is recognised wrongly, or nobody",
     )
 
 

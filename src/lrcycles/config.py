@@ -19,6 +19,8 @@ from lrcycles.config_checks import check_function as check_function
 from lrcycles.config_checks import check_values
 from lrcycles.config_checks import seed_list as seed_list
 from lrcycles.errors import InputError
+from lrcycles.schedule_checks import check_cycles
+from lrcycles.schedules import cycle_step_size, taken_by
 from lrcycles.schema import GROUPS, Arm, Config, TrainingSet
 
 FEWEST_SEEDS = 6  # with 5 pairs the smallest two-sided sign-flip p is 2 / 32
@@ -111,28 +113,12 @@ def check(values: Mapping[str, Any]) -> Config:
 
 
 def warnings(config: Config) -> list[str]:
-    """What is allowed but unwise, in sentences."""
-    family = _comparisons(config)
-    seeds = len(seed_list(config.train.seeds, "train.seeds"))
-    enough = SEEDS_FOR_MANY if family > MANY_COMPARISONS else FEWEST_SEEDS
-    while not _can_be_decided(family, enough):
-        enough += 1
-    if family == 0 or seeds >= enough:
-        return []
-    if seeds < FEWEST_SEEDS:
-        return [
-            f"fewer than {FEWEST_SEEDS} seeds leave every comparison undecided, got {seeds}: "
-            f"raise train.seeds to {enough}"
-        ]
-    if not _can_be_decided(family, seeds):
-        return [
-            f"{family} comparisons of {seeds} seeds leave even the clearest difference undecided: "
-            f"raise train.seeds to {enough}"
-        ]
-    return [
-        f"{family} comparisons need {SEEDS_FOR_MANY} seeds or more to be decided, "
-        f"got {seeds}: raise train.seeds"
-    ]
+    """What is allowed but unwise, in sentences.
+
+    Raises:
+        InputError: an arm whose cycles are a constant rate after less than an epoch.
+    """
+    return [*_few_seeds(config), *_unwise_cycles(config)]
 
 
 def differences(values: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,6 +156,59 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     return value
+
+
+def _few_seeds(config: Config) -> list[str]:
+    family = _comparisons(config)
+    seeds = len(seed_list(config.train.seeds, "train.seeds"))
+    enough = SEEDS_FOR_MANY if family > MANY_COMPARISONS else FEWEST_SEEDS
+    while not _can_be_decided(family, enough):
+        enough += 1
+    if family == 0 or seeds >= enough:
+        return []
+    if seeds < FEWEST_SEEDS:
+        return [
+            f"fewer than {FEWEST_SEEDS} seeds leave every comparison undecided, got {seeds}: "
+            f"raise train.seeds to {enough}"
+        ]
+    if not _can_be_decided(family, seeds):
+        return [
+            f"{family} comparisons of {seeds} seeds leave even the clearest difference undecided: "
+            f"raise train.seeds to {enough}"
+        ]
+    return [
+        f"{family} comparisons need {SEEDS_FOR_MANY} seeds or more to be decided, "
+        f"got {seeds}: raise train.seeds"
+    ]
+
+
+def _unwise_cycles(config: Config) -> list[str]:
+    """What there is to say of each arm's cycles; a replay's are as they were published."""
+    told = []
+    for group in GROUPS:
+        for name, arm in getattr(config.arms, group).items():
+            cyclic = "step_size" in taken_by(arm.schedule.value)
+            if not cyclic or arm.training_set == TrainingSet.all:
+                continue
+            epochs, batch_size, images = arm_length(config, arm)
+            steps_per_epoch = images // batch_size
+            total_steps = epochs * steps_per_epoch
+            step_size, cycles = arm.step_size, None
+            if step_size is None:
+                cycles = arm.cycles or config.train.cycles
+                step_size = cycle_step_size(total_steps, cycles)
+            try:
+                said = check_cycles(
+                    arm.schedule.value,
+                    total_steps=total_steps,
+                    step_size=step_size,
+                    steps_per_epoch=steps_per_epoch,
+                    cycles=cycles,
+                )  # without gamma: that of a run leaves a tenth at its end, however long it is
+            except InputError as error:
+                raise InputError(f"arms.{group}.{name}: {error}") from error
+            told += [f"{name}: {sentence}" for sentence in said]
+    return told
 
 
 def _comparisons(config: Config) -> int:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lrcycles import curve_noise
 from lrcycles.curves import Array, SeedCurve
 
 START, TOP = 0.1, 0.9  # of the climb
@@ -49,15 +50,15 @@ def smith(curve: SeedCurve) -> Reading:
         return Reading(seed, None, None, few, few)
     before = float(accuracy[0] if initial_accuracy is None else initial_accuracy)
     means = sliding_window_view(accuracy, m).mean(axis=1)
-    residuals = _residuals(accuracy)
+    residuals = curve_noise.residuals(accuracy)
     climb = float(means.max()) - before
-    if climb <= 3 * _scaled_mad(residuals):
+    if climb <= 3 * curve_noise.scaled_mad(residuals):
         flat = (
             f"accuracy never rose beyond its noise ({before:.3g} before, {means.max():.3g} at best)"
         )
         return Reading(seed, None, None, flat, flat)
 
-    level = before + max(3 * _scaled_mad(residuals[:m]), START * climb)
+    level = before + max(3 * curve_noise.scaled_mad(residuals[:m]), START * climb)
     below = np.flatnonzero(accuracy[: means.argmax() + 1] <= level)
     # Without the accuracy before the first step, m measurements must show where it was.
     if len(below) < (m if initial_accuracy is None else 1):
@@ -158,14 +159,3 @@ def _blows_up(c: _Climb, loss: Array) -> Sign:
         f"accuracy was at its best, {c.means.max():.3g}, before the loss blew up "
         f"({first:.3g} at first, {last:.3g} in the end)"
     )
-
-
-def _residuals(accuracy: Array) -> Array:
-    """Distance of each point from the middle of its neighbours, on the scale of one point's sd."""
-    middle = (accuracy[:-2] + accuracy[2:]) / 2
-    return (accuracy[1:-1] - middle) / math.sqrt(1.5)
-
-
-def _scaled_mad(residuals: Array) -> float:
-    """Median absolute residual, scaled to the sd of a normal distribution."""
-    return 1.4826 * float(np.median(np.abs(residuals)))

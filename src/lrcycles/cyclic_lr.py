@@ -17,7 +17,8 @@ import keras
 
 from lrcycles import rates
 from lrcycles.errors import InputError
-from lrcycles.schedule_checks import check_settings, need_positive
+from lrcycles.keras_schedules import warn_of_cycles
+from lrcycles.schedule_checks import check_cycles, check_settings, need_positive
 
 Mode = Literal["triangular", "triangular2", "exp_range"]
 ScaleMode = Literal["cycle", "iterations"]
@@ -108,6 +109,7 @@ class CyclicLR(keras.callbacks.Callback):
                 "as lrcycles.Triangular"
             )
         self._set_rate()
+        warn_of_cycles(self._unwise_cycles())
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         self.trn_iterations += 1
@@ -117,6 +119,20 @@ class CyclicLR(keras.callbacks.Callback):
         for name, value in seen.items():
             self.history.setdefault(name, []).append(value)
         self._set_rate()
+
+    def _unwise_cycles(self) -> list[str]:
+        """What there is to say of the cycles up to the end of the fit that begins."""
+        params = self.params or {}  # none in a training loop of one's own
+        steps_per_epoch = params.get("steps")
+        if steps_per_epoch is None:  # nor with data that do not know their length
+            return []
+        return check_cycles(
+            "triangular" if self.scale_fn is not None else self.mode,
+            total_steps=self.clr_iterations + params["epochs"] * steps_per_epoch,
+            step_size=max(1, round(self.step_size)),
+            steps_per_epoch=steps_per_epoch,
+            gamma=self.gamma,
+        )
 
     def _set_rate(self) -> None:
         try:

@@ -217,9 +217,21 @@ def _numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"need a seed in every row of {path}, row {_first(table['seed'].isna())}")
     table["seed"] = table["seed"].astype(int)
     if "step" in table:
+        table = _merged(table)
         table = table.sort_values(["seed", "step"], kind="stable", ignore_index=True)
     table["step"] = table.groupby("seed").cumcount() + 1
     return table
+
+
+def _merged(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a step where rate and loss of a step stand in rows of their own, as Lightning logs.
+
+    Rows of steps at which neither was logged, such as a validation's, are left out.
+    """
+    steps = table.groupby(["seed", "step"], sort=False, dropna=False)
+    if table["lr"].notna().all() or (steps[["lr", "loss"]].count() > 1).any(axis=None):
+        return table
+    return steps.first().reset_index().dropna(subset=["lr", "loss"], how="all")
 
 
 def _first(wrong: pd.Series[bool]) -> int:

@@ -29,7 +29,8 @@ class Source:
         first: a mini-batch to build and compile with; the streams give it all the same.
         stream: endless mini-batches in an order that follows from the generator it is given.
         heldout: samples that no mini-batch holds, as one batch.
-        steps_per_epoch: mini-batches in one pass; None where that is unknown.
+        steps_per_epoch: mini-batches of an epoch of `fit` on all of the data, a last short one
+            included; None where that is unknown.
     """
 
     first: Batch
@@ -121,7 +122,7 @@ def _arrays(data: Batch, batch_size: int, heldout: Any, heldout_samples: int | N
                 yield _take(data, shuffled[begin : begin + batch_size])
 
     first = _take(data, train[:batch_size])
-    return Source(first, stream, apart, count // batch_size)
+    return Source(first, stream, apart, -(-count // batch_size))
 
 
 def _by_index(dataset: Any, heldout: Any, heldout_samples: int | None) -> Source:

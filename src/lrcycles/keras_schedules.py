@@ -55,11 +55,12 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def at(self, step: Any, **instead: float) -> Any:
         """The rate at `step` as float32, with other settings `instead` of its own."""
         settings = self.get_config() | instead
+        steps_per_update, cycles = settings.pop("steps_per_update"), settings.pop("cycles", None)
         updates = keras.ops.convert_to_tensor(step)
-        if (micro_steps := settings.pop("steps_per_update")) > 1:
-            updates = keras.ops.floor_divide(updates, micro_steps)
+        if steps_per_update > 1:
+            updates = keras.ops.floor_divide(updates, steps_per_update)
         # A whole cycle ends where the next begins: holding the step there holds the rate there.
-        if (cycles := settings.pop("cycles", None)) is not None:
+        if cycles is not None:
             fall = settings["fall_size"] or settings["step_size"]
             updates = keras.ops.minimum(updates, cycles * (settings["step_size"] + fall))
         return keras.ops.cast(type(self).rate(updates, **settings), "float32")
@@ -84,7 +85,7 @@ class Cyclic(_Schedule):
     """Cycles between two bounds.
 
     Args:
-        step_size: half a cycle in steps; with `fall_size`, the rising part alone.
+        step_size: half a cycle in updates; with `fall_size`, the rising part alone.
         cycles: so many whole cycles, then stay where the last one ended; None for no end.
     """
 
@@ -101,46 +102,65 @@ class Cyclic(_Schedule):
         *,
         epochs: int | None = None,
         total_steps: int | None = None,
+        cycles: int | None = None,
+        fall_size: int | None = None,
+        steps_per_update: int = 1,
         **others: Any,
     ) -> Self:
-        """Fill a run with the whole cycles that `bounds` holds; warn of those that make no sense.
+        """Fill a run with whole cycles between `bounds`; warn of those that make no sense.
 
         Args:
             bounds: what `select_bounds` gives: base_lr, max_lr, cycles, and step_size and
-                steps_per_epoch, which are None where unknown.
+                steps_per_epoch, which are None where unknown. Its steps and those of the run are
+                mini-batches; `steps_per_update` of them make an update.
             epochs: the length of the run, if `bounds` knows the steps of an epoch.
             total_steps: instead of `epochs`. Without either, `bounds` knows step_size.
+            cycles: instead of those of `bounds`.
+            fall_size: in so many updates of each cycle the rate falls; None for half of them.
             others: further settings of the schedule, such as gamma.
 
         Raises:
-            InputError: the length is unknown, or too short for the cycles.
+            InputError: the length is unknown, or too short for the cycles; one of `others` is
+                what this works out.
         """
+        _refuse_worked_out(others, "base_lr", "max_lr", "step_size")
+        check_settings(cycles=cycles, fall_size=fall_size, steps_per_update=steps_per_update)
         total = _run_length(bounds, epochs, total_steps)
-        step_size = bounds.step_size
-        if total is not None:
-            step_size = schedules.cycle_step_size(total, bounds.cycles)
-        if step_size is None:
+        if total is None and bounds.step_size and cycles in (None, bounds.cycles):
+            total = 2 * bounds.cycles * bounds.step_size
+        if total is None:
             raise InputError(
-                "need the length of the run, got neither epochs, total_steps nor bounds.step_size: "
-                "give total_steps"
+                f"need the length of the run, got neither epochs nor total_steps, cycles={cycles} "
+                f"and bounds.step_size={bounds.step_size}: give total_steps"
             )
-        total = total or 2 * bounds.cycles * step_size
-        settings: dict[str, Any] = {
-            "base_lr": bounds.base_lr,
-            "max_lr": bounds.max_lr,
-            "step_size": step_size,
-            "cycles": bounds.cycles,
-        }
+        cycles = cycles or bounds.cycles
+        updates = total // steps_per_update
+        half = schedules.cycle_step_size(updates, cycles)
+        step_size = half if fall_size is None else updates // cycles - fall_size
+        if step_size < 1:
+            raise InputError(
+                f"need fall_size < {updates // cycles}, the updates of each of {cycles} cycles, "
+                f"got fall_size={fall_size}: lower it or cycles"
+            )
         if "gamma" in {field.name for field in fields(cls)}:
-            settings["gamma"] = schedules.default_gamma(total)
-        schedule = cls(**settings | others)
-        _warn(
+            others = {"gamma": schedules.default_gamma(updates)} | others
+        schedule = cls(
+            base_lr=bounds.base_lr,
+            max_lr=bounds.max_lr,
+            step_size=step_size,
+            fall_size=fall_size,
+            cycles=cycles,
+            steps_per_update=steps_per_update,
+            **others,
+        )
+        steps_per_epoch = bounds.steps_per_epoch
+        warn_of_cycles(
             check_cycles(
                 cls.rate.__name__,
-                total_steps=total,
-                step_size=step_size,
-                steps_per_epoch=bounds.steps_per_epoch,
-                cycles=bounds.cycles,
+                total_steps=updates,
+                step_size=half,
+                steps_per_epoch=steps_per_epoch and max(1, steps_per_epoch // steps_per_update),
+                cycles=cycles,
                 gamma=getattr(schedule, "gamma", None),
             )
         )
@@ -259,19 +279,30 @@ class OneCycle(_Schedule):
         epochs: int | None = None,
         total_steps: int | None = None,
         annihilation: float = 0.1,
+        steps_per_update: int = 1,
         **others: Any,
     ) -> Self:
         """Fill a run with one cycle; its last part, the share `annihilation`, goes far below.
 
+        Args:
+            total_steps: mini-batches, as an epoch's; `steps_per_update` of them make an update.
+            others: further settings of the schedule: final_lr and shape.
+
         Raises:
-            InputError: the length is unknown, or too short for a cycle.
+            InputError: the length is unknown, or too short for a cycle; one of `others` is what
+                this works out.
         """
+        _refuse_worked_out(
+            others, "base_lr", "max_lr", "rise_steps", "fall_steps", "annihilation_steps"
+        )
+        check_settings(steps_per_update=steps_per_update)
         total = _run_length(bounds, epochs, total_steps)
         if total is None:
             raise InputError("need epochs or total_steps, got neither: give the length of the run")
         if not 0 <= annihilation < 1:
             raise InputError(f"need 0 <= annihilation < 1, got annihilation={annihilation}")
-        half = schedules.cycle_step_size(round(total * (1 - annihilation)), 1)
+        updates = total // steps_per_update
+        half = schedules.cycle_step_size(round(updates * (1 - annihilation)), 1)
         settings = {
             "base_lr": bounds.base_lr,
             "max_lr": bounds.max_lr,
@@ -279,7 +310,8 @@ class OneCycle(_Schedule):
             "rise_steps": half,
             "fall_steps": half,
             # The last update, not the one after it, is the one at final_lr.
-            "annihilation_steps": max(0, total - 1 - 2 * half) if annihilation else 0,
+            "annihilation_steps": max(0, updates - 1 - 2 * half) if annihilation else 0,
+            "steps_per_update": steps_per_update,
         }
         return cls(**settings | others)
 
@@ -324,6 +356,16 @@ def _run_length(bounds: Any, epochs: int | None, total_steps: int | None) -> int
     return length
 
 
-def _warn(sentences: list[str]) -> None:
+def _refuse_worked_out(others: dict[str, Any], *names: str) -> None:
+    for name in names:
+        if name in others:
+            raise InputError(
+                f"from_bounds works out {name} itself, got {name}={others[name]}: leave it out, "
+                "or make the schedule without from_bounds"
+            )
+
+
+def warn_of_cycles(sentences: list[str]) -> None:
+    """Give one CycleWarning of all `sentences`, if any, to the caller of the caller."""
     if sentences:
         warnings.warn("; ".join(sentences), CycleWarning, stacklevel=3)

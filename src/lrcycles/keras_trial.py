@@ -138,6 +138,11 @@ def _choose_metric(
     if name is None:
         name = next((key for key in names if "acc" in key), None)
     if name is None or name in ("loss", HELDOUT_LOSS):
+        if rises:
+            raise InputError(
+                "need a metric that rises with metric_rises=True, got the held-out loss: "
+                "name another in metric, or leave metric_rises out"
+            )
         fallback = "the metric is the held-out loss, since the model measures no accuracy"
         return HELDOUT_LOSS, False, [] if name else [fallback]
     if name not in names:

@@ -26,6 +26,7 @@ _SOURCES = {
     "lightning": "Lightning history",
     "torch-lr-finder": "torch-lr-finder or ignite history",
 }
+_LIGHTNING_LOG = {"epoch", "step"}  # its CSVLogger's; each row is of one call, losses are raw
 _KERAS = {"epoch", "iterations", "learningrate", "accuracy", "valloss", "valaccuracy"}
 
 
@@ -51,6 +52,8 @@ def recognise(
         return f"history smoothed by {smoothed_by}", AVERAGES.get(smoothed_by), []
     if {"seed", "step"} <= names:
         return "lrcycles range test", None, []
+    if names >= _LIGHTNING_LOG:
+        return "Lightning log", None, []
     if names & _KERAS:
         source = "CyclicLR callback history" if "iterations" in names else "Keras history"
         lag = "Keras reports the mean loss of the epoch so far, which lags behind the rates"

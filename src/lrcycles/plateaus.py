@@ -6,6 +6,7 @@ the checkpoint (`dataclasses.asdict`), give it back with `PlateauState(**saved)`
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -54,7 +55,10 @@ class PlateauState:
 
 
 def plateau(state: PlateauState, value: float, rule: PlateauRule) -> PlateauState:
-    """Give the state after an epoch that measured `value`.
+    """Give the state after an epoch that measured `value`; NaN is never an improvement.
+
+    As Keras's ReduceLROnPlateau does, but for a first value that is NaN: Keras takes it for the
+    best, which no later value improves on, and lets the rate fall to the end.
 
     >>> rule = PlateauRule(factor=0.5, patience=2)
     >>> state = PlateauState(lr=1.0)
@@ -68,7 +72,11 @@ def plateau(state: PlateauState, value: float, rule: PlateauRule) -> PlateauStat
     """
     cooldown = max(0, state.cooldown_epochs - 1)
     sign = 1 if rule.mode == "min" else -1
-    if state.best is None or sign * value + rule.min_delta < sign * state.best:
+    if state.best is None:
+        improved = not math.isnan(value)
+    else:
+        improved = sign * value + rule.min_delta < sign * state.best
+    if improved:
         return replace(state, best=value, wait_epochs=0, cooldown_epochs=cooldown)
     if cooldown > 0:
         return replace(state, cooldown_epochs=cooldown)

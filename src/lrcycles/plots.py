@@ -1,12 +1,17 @@
 """How do the data and the range test look?
 
-Every function returns a figure and writes nothing. Figures are narrow, so that their letters stay
-readable on a phone, and take their colours from a palette that colour-blind readers can tell apart.
+Every function returns a figure and writes nothing; in a notebook `plot_bounds` shows it as well.
+Figures are narrow, so that their letters stay readable on a phone, and take their colours from a
+palette that colour-blind readers can tell apart.
 """
 
 from __future__ import annotations
 
+import base64
+import io
+import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +197,27 @@ def plot_bounds(curves: Curves, bounds: Bounds) -> Figure:
         curves: of `range_test` or `read_history`.
         bounds: what `select_bounds` made of them.
     """
-    return bounds_on_curve(curves.table, bounds.to_dict(), metric=curves.metric)
+    figure = bounds_on_curve(curves.table, bounds.to_dict(), metric=curves.metric)
+    _show_in_notebook(figure)
+    return figure
+
+
+def _show_in_notebook(figure: Figure, shown_in: int | None = None) -> None:
+    """Show the figure in IPython wherever in a cell the call stands; elsewhere do nothing.
+
+    Not by pyplot: it would keep every figure of a script in memory.
+
+    Args:
+        shown_in: the cell that has shown the figure; there it is not shown again as the value.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None or shell.execution_count == shown_in:
+        return
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120)
+    shown = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": repr(figure)}
+    shell.display_pub.publish(shown)
+    vars(figure)["_ipython_display_"] = partial(_show_in_notebook, figure, shell.execution_count)
 
 
 def bounds_on_curve(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from lrcycles.curve_noise import lost_from, noise, running_median
 from lrcycles.curves import Array
 from lrcycles.peer_rules import Suggestion, checked_curve
 
@@ -33,28 +33,21 @@ def thirds(lr: Array, loss: Array) -> Suggestion:
         return _none(f"{len(lr)} points do not tell fall from noise, {SHORTEST} are needed")
     whole = np.where(np.isfinite(loss), loss, np.inf)
     half = max(1, len(lr) // 40)
-    # Whole windows only: with edge values repeated, the lone last loss would weigh half a window.
-    middle = np.median(sliding_window_view(whole, 2 * half + 1), axis=1)
+    middle = running_median(whole, half)
     if not np.isfinite(middle[0]):
         return _none("the loss is not finite at the first rates: sweep from smaller ones")
-    noise = _noise(whole[np.isfinite(whole)])
+    spread = noise(whole[np.isfinite(whole)])
     bottom = int(np.argmin(middle))
     fall = float(middle[0] - middle[bottom])
-    if fall <= 3 * noise:
-        return _none(f"the loss never falls beyond its noise (sd {noise:.2g})")
-    risen = np.flatnonzero(middle[bottom:] > middle[bottom] + max(fall / 10, 3 * noise))
+    if fall <= 3 * spread:
+        return _none(f"the loss never falls beyond its noise (sd {spread:.2g})")
+    risen = np.flatnonzero(middle[bottom:] > middle[bottom] + max(fall / 10, 3 * spread))
+    if not len(risen) and (lost := lost_from(loss)) < len(loss):  # too late for a median to tell
+        return Suggestion("thirds", float(lr[lost - 1]), "largest rate before the loss was lost")
     if not len(risen):
         return _none(f"the loss still converges at the last rate, {lr[-1]:.3g}: sweep further up")
     last = half + bottom + int(risen[0]) - 1
     return Suggestion("thirds", float(lr[last]), "largest rate that still converges")
-
-
-def _noise(loss: Array) -> float:
-    """One point's sd, from the distances of the points from the middle of their neighbours."""
-    if len(loss) < 3:
-        return 0.0
-    distance = np.abs(loss[1:-1] - (loss[:-2] + loss[2:]) / 2)
-    return 1.4826 * float(np.median(distance)) / float(np.sqrt(1.5))
 
 
 def _none(why: str) -> Suggestion:

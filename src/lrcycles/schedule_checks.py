@@ -92,7 +92,7 @@ def check_cycles(
             f"steps: lower step_size to {max(1, total_steps // (2 * FEWEST_CYCLES))}"
         ]
     count = min(total_steps / (2 * step_size), cycles or math.inf)
-    said = [_few(count, total_steps), _cut(count, cycles, step_size)]
+    said = [_few(count, cycles, total_steps), _cut(count, cycles, step_size)]
     if steps_per_epoch is not None:
         said += [_length(step_size, steps_per_epoch)]
         said += [_shrinkage(schedule, step_size, steps_per_epoch, gamma)]
@@ -118,10 +118,12 @@ def need_order(low_name: str, low: float, max_lr: float) -> None:
         raise InputError(f"need 0 < {low_name} < max_lr, got {low_name}={low}, max_lr={max_lr}")
 
 
-def _few(count: float, total_steps: int) -> str | None:
+def _few(count: float, cycles: int | None, total_steps: int) -> str | None:
     if count >= FEWEST_CYCLES:
         return None
     remedy = f"lower step_size to {max(1, total_steps // (2 * FEWEST_CYCLES))} or train longer"
+    if count == cycles:  # a longer run has no more of them
+        remedy = f"raise cycles to {FEWEST_CYCLES}"
     return f"cycles in the run: {count:.3g}, three or more are advised: {remedy}"
 
 
@@ -156,7 +158,9 @@ def _shrinkage(
     if factor is None:
         return None
     left = factor**steps_per_epoch
-    remedy = "raise gamma" if gamma else f"raise step_size to {2 * steps_per_epoch} or more"
+    remedy = "raise gamma"
+    if schedule == "triangular2":
+        remedy = f"raise step_size to {2 * steps_per_epoch} or more"
     if left < COLLAPSED:
         raise InputError(
             f"need {schedule} to keep {COLLAPSED:.1%} of its amplitude for an epoch, "

@@ -88,7 +88,7 @@ def cycle_step_size(total_steps: int, cycles: int) -> int:
     if total_steps < 2 * cycles:
         raise InputError(
             f"need total_steps >= 2 * cycles, got total_steps={total_steps}, cycles={cycles}: "
-            "raise train.epochs, or lower train.cycles or train.batch_size"
+            "train longer, or lower cycles or the batch size"
         )
     return total_steps // (2 * cycles)
 

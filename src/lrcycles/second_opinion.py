@@ -65,6 +65,7 @@ class Opinions:
             "seeds": len(curves.seeds),
             "points": len(curves.table),
             "smoothed": history.smoothed,
+            "notes": list(curves.notes),
             "rules": {
                 a.rule: {k: v for k, v in asdict(a).items() if k != "rule"} for a in self.answers
             },

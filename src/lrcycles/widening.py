@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lrcycles import curve_noise
 from lrcycles.curves import Array, SeedCurve
 from lrcycles.sweeping import RECENT_STEPS, Range, diverged
 
@@ -49,7 +50,7 @@ def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> Missing
     before = float(values[0] if curve.initial_metric is None else curve.initial_metric)
     width = max(3, round(len(values) / 10))
     means = sliding_window_view(values, width).mean(axis=1)
-    noise = _noise(values)
+    noise = curve_noise.noise(values)
     climb = float(means.max()) - before
     climbs = climb > max(3 * noise, 1e-9 * abs(before))  # a mean rounds, even of equal numbers
     if young and not climbs:
@@ -67,7 +68,8 @@ def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> Missing
     # Before learning begins a fixed batch answers almost alike: its noise there says nothing.
     below = np.flatnonzero(values[: int(means.argmax()) + 1] <= level)
     climbing = values[below[-1] if len(below) else 0 :]
-    noise = max(noise, _noise(climbing)) if len(climbing) >= FEWEST_MEASUREMENTS else noise
+    if len(climbing) >= FEWEST_MEASUREMENTS:
+        noise = max(noise, curve_noise.noise(climbing))
     fell = means[-1] < means.max() - max(3 * noise, RESTING * climb)
     rose = float(means[-1] - means[-1 - width])
     if not fell and rose > max(2 * noise * math.sqrt(2 / width), RESTING * climb):
@@ -84,7 +86,7 @@ def _blew_up(curve: SeedCurve, stop_factor: float) -> bool:
     if len(curve.loss) < 2 * RECENT_STEPS:
         return False
     first, last = curve.loss[:RECENT_STEPS].mean(), curve.loss[-RECENT_STEPS:].mean()
-    by_chance = 3 * _noise(curve.loss) * math.sqrt(2 / RECENT_STEPS)
+    by_chance = 3 * curve_noise.noise(curve.loss) * math.sqrt(2 / RECENT_STEPS)
     return bool(last > first + max(by_chance, 0.1 * abs(first)))
 
 
@@ -93,16 +95,10 @@ def _still_least(loss: Array) -> bool:
     half = max(2, round(0.03 * len(loss)))
     if len(loss) < 2 * RECENT_STEPS:
         return False
-    medians = np.median(sliding_window_view(loss, 2 * half + 1), axis=1)
+    medians = curve_noise.running_median(loss, half)
     lowest = int(np.argmin(medians))
     fall = float(np.median(loss[:RECENT_STEPS])) - medians[lowest]
     return bool(fall > 0 and (medians[lowest:] <= medians[lowest] + LEFT * fall).all())
-
-
-def _noise(values: Array) -> float:
-    """Standard deviation of one measurement, from its distance to the middle of its neighbours."""
-    distance = np.abs(values[1:-1] - (values[:-2] + values[2:]) / 2) / math.sqrt(1.5)
-    return 1.4826 * float(np.median(distance))
 
 
 def most_miss(curves: Sequence[SeedCurve], *, steps: int, stop_factor: float) -> Missing:
