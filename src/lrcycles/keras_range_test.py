@@ -33,11 +33,11 @@ def range_test(
     heldout_samples: int | None = None,
     min_lr: float = 1e-5,
     max_lr: float = 1.0,
-    steps: int = 100,
+    steps: int = 360,
     ramp: str = "exponential",
     seeds: int | Sequence[int] = 3,
     fresh_weights: bool = False,
-    evaluate_every_steps: int = 2,
+    evaluate_every_steps: int = 10,
     stop_factor: float = 4.0,
     widen: int = 3,
 ) -> Curves:
@@ -70,7 +70,8 @@ def range_test(
             data that are never trained on: of arrays drawn at random, else the first batches (a
             dataset that shuffles anew mixes them in again from its second pass on).
         heldout_samples: by default 1000, at most a fifth of the data.
-        steps: updates between `min_lr` and `max_lr`, before any widening.
+        steps: updates between `min_lr` and `max_lr`, before any widening. One slow sweep points
+            better than several fast ones.
         ramp: exponential or linear.
         seeds: a count (0, 1, ...) or the seeds themselves.
         fresh_weights: draw new initial weights for each seed, and start its optimizer anew.

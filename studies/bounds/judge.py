@@ -23,18 +23,21 @@ from lrcycles.training.compilation import cpu_name
 from studies.bounds import measure, tasks
 from studies.bounds.tasks import OUT
 
-HALVES = ("choose", "judge")
+PARTS = ("choose", "judge", "fresh")
+JUDGED_BY = "fresh"
 READS_HELDOUT = ("smith",)  # the others need no evaluation on the way
 OURS = ("calibrated", "cycle")
 DOCS = Path("docs/study-bounds")
+FIRST_VERSION = Path(__file__).with_name("first_version.csv")  # what our first rule reached
 
 
 def main() -> None:
     """Judge both halves and write tables, figures and the page."""
-    grids, rules, by_seed, costs = (_both(*name) for name in _FILES)
+    grids, rules, costs = (_all(*name) for name in _FILES)
     floors = pd.DataFrame(_task_row(task, grids, costs) for task in _tasks())
     regrets = pd.DataFrame(_regrets(rules, floors))
-    spreads = _spreads(rules, by_seed)
+    first = pd.DataFrame(_regrets(pd.read_csv(FIRST_VERSION), floors))
+    spreads = _spreads(rules)
     summary = _summary(regrets, spreads, floors)
     for name, table in {
         "grid": grids,
@@ -46,24 +49,23 @@ def main() -> None:
         results.write_text(DOCS / f"{name}.csv", table.to_csv(index=False, float_format="%.5g"))
     results.write_figure(DOCS / "regret.png", _regret_figure(regrets, summary))
     results.write_figure(DOCS / "basins.png", _basin_figure(grids, rules, floors))
-    results.write_text(DOCS / "README.md", _page(summary, floors, regrets))
+    results.write_text(DOCS / "README.md", _page(summary, floors, regrets, first))
 
 
 _FILES = [
     ("grid", "grid.csv"),
     ("rules", "rules.csv"),
-    ("rules", "by_seed.csv"),
     ("curves", "costs.csv"),
 ]
 
 
-def _both(stage: str, file: str) -> pd.DataFrame:
-    parts = [pd.read_csv(OUT / stage / half / file).assign(half=half) for half in HALVES]
+def _all(stage: str, file: str) -> pd.DataFrame:
+    parts = [pd.read_csv(OUT / stage / half / file).assign(half=half) for half in PARTS]
     return pd.concat(parts, ignore_index=True)
 
 
 def _tasks() -> list[tasks.Task]:
-    return [task for half in HALVES for task in tasks.read_tasks(half)]
+    return [task for half in PARTS for task in tasks.read_tasks(half)]
 
 
 def _task_row(task: tasks.Task, grids: pd.DataFrame, costs: pd.DataFrame) -> dict[str, Any]:
@@ -122,16 +124,12 @@ def _regrets(rules: pd.DataFrame, floors: pd.DataFrame) -> Iterator[dict[str, An
         }
 
 
-def _spreads(rules: pd.DataFrame, by_seed: pd.DataFrame) -> pd.DataFrame:
-    """Median over the tasks of the sd of log10 max_lr: between range tests, and single seeds."""
-
-    def sd(table: pd.DataFrame) -> pd.Series:
-        logs = table.assign(log=np.log10(table["max_lr"].astype(float)))
-        of_task = logs.groupby(["half", "rule", "task"])["log"].std()
-        return of_task.groupby(["half", "rule"]).agg(["median", "max"])
-
-    tests = sd(rules[rules["use"] == "cycle"]).add_prefix("spread_tests_")
-    return tests.join(sd(by_seed).add_prefix("spread_seeds_"))
+def _spreads(rules: pd.DataFrame) -> pd.DataFrame:
+    """Sd of log10 max_lr over the seeds: median and maximum of the tasks."""
+    asked = rules[rules["use"] == "cycle"]
+    logs = asked.assign(log=np.log10(asked["max_lr"].astype(float)))
+    of_task = logs.groupby(["half", "rule", "task"])["log"].std()
+    return of_task.groupby(["half", "rule"]).agg(["median", "max"]).add_prefix("spread_")
 
 
 def _summary(regrets: pd.DataFrame, spreads: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
@@ -161,12 +159,12 @@ def _summary(regrets: pd.DataFrame, spreads: pd.DataFrame, floors: pd.DataFrame)
 
 
 def _regret_figure(regrets: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """Every task of the judging half, by rule, the best rule on top."""
+    """Every task that judges, by rule, the best rule on top."""
     figure, ax = plt.subplots(figsize=(6.4, 6.4), layout="constrained")
-    order = summary[summary["half"] == "judge"]
+    order = summary[summary["half"] == JUDGED_BY]
     for place, row in enumerate(order.itertuples()):
         mine = regrets[
-            (regrets["half"] == "judge")
+            (regrets["half"] == JUDGED_BY)
             & (regrets["rule"] == row.rule)
             & (regrets["use"] == row.use)
             & (regrets["answers"] > 0)
@@ -188,8 +186,8 @@ def _regret_figure(regrets: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 
 def _basin_figure(grids: pd.DataFrame, rules: pd.DataFrame, floors: pd.DataFrame) -> Figure:
     """Held-out loss over the rates of the grid, with what our rule chose after each range test."""
-    figure, axes = plt.subplots(7, 2, figsize=(6.4, 14), layout="constrained")
-    for column, half in enumerate(HALVES):
+    figure, axes = plt.subplots(7, len(PARTS), figsize=(9.6, 14), layout="constrained")
+    for column, half in enumerate(PARTS):
         for ax, task in zip(axes[:, column], tasks.read_tasks(half), strict=True):
             grid = grids[(grids["task"] == task.name) & (grids["seed"] < 5)]
             ratio = (grid["max_lr"] / grid["base_lr"]).round()
@@ -216,11 +214,13 @@ def _basin_figure(grids: pd.DataFrame, rules: pd.DataFrame, floors: pd.DataFrame
     return figure
 
 
-def _page(summary: pd.DataFrame, floors: pd.DataFrame, regrets: pd.DataFrame) -> str:
+def _page(
+    summary: pd.DataFrame, floors: pd.DataFrame, regrets: pd.DataFrame, first: pd.DataFrame
+) -> str:
     """The page in words and tables; the words stand in page.md.j2, the figures come from here."""
-    judged = summary[summary["half"] == "judge"]
+    judged = summary[summary["half"] == JUDGED_BY]
     ours = judged[(judged["rule"] == OURS[0]) & (judged["use"] == OURS[1])].iloc[0]
-    mine = regrets[(regrets["half"] == "judge") & (regrets["rule"] == OURS[0])]
+    mine = regrets[(regrets["half"] == JUDGED_BY) & (regrets["rule"] == OURS[0])]
     folder = Path(__file__).parent
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, autoescape=False
@@ -231,7 +231,9 @@ def _page(summary: pd.DataFrame, floors: pd.DataFrame, regrets: pd.DataFrame) ->
         worst_task=mine.loc[mine["beyond_floor_percent"].idxmax(), "task"],
         mine=mine.sort_values("beyond_floor_percent").to_dict("records"),
         peers=_best_peers(judged),
-        halves={half: summary[summary["half"] == half].to_dict("records") for half in HALVES},
+        parts={half: summary[summary["half"] == half].to_dict("records") for half in PARTS[::-1]},
+        first=first[first["half"] == "judge"]["beyond_floor_percent"],
+        second=regrets[(regrets["half"] != JUDGED_BY) & (regrets["rule"] == OURS[0])],
         floors=floors.to_dict("records"),
         tasks=tasks,
         date=f"{datetime.now(UTC):%Y-%m-%d}",

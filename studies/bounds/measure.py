@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -88,13 +88,6 @@ def rules(half: str) -> None:
         print(task.name, flush=True)
     path = OUT / "rules" / half / "rules.csv"
     results.write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False))
-    singles = pd.DataFrame(
-        {"task": task.name, "rule": rule, **entry}
-        for task in tasks.read_tasks(half)
-        for rule in bound_rules.RULES
-        for entry in answers_by_seed(rule, curves, costs, task)
-    )
-    results.write_text(OUT / "rules" / half / "by_seed.csv", singles.to_csv(index=False))
 
 
 def ask(rule: str, measured: Curves) -> list[dict[str, Any]]:
@@ -118,16 +111,6 @@ def as_schedule(answer: dict[str, Any]) -> dict[str, Any]:
     if answer["use"] == "constant":
         return tasks.constant(answer["max_lr"])
     return tasks.cyclical(answer["base_lr"], answer["max_lr"])
-
-
-def answers_by_seed(
-    rule: str, curves: pd.DataFrame, costs: pd.DataFrame, task: tasks.Task
-) -> Iterator[dict[str, Any]]:
-    """What a rule makes of each single curve."""
-    for test in range(tasks.RANGE_TESTS):
-        for curve in tasks.range_test(curves, costs, task, test).by_seed():
-            reading = bound_rules.RULES[rule](curve)
-            yield {"seed": reading.seed, "base_lr": reading.base_lr, "max_lr": reading.max_lr}
 
 
 def oracle(table: pd.DataFrame) -> dict[str, float]:
