@@ -88,7 +88,7 @@ BAD = {
     ),
     "too short for its cycles": (
         "train.batch_size=20000 train.epochs=2",
-        r"arms\.clr\.clr: need total_steps >= 2 \* cycles, got total_steps=4, cycles=3: raise",
+        r"arms\.clr\.clr: need total_steps >= 2 \* cycles, got total_steps=4, cycles=3: train",
     ),
     "unknown schedule": (
         "arms.clr.clr.schedule=zigzag",

@@ -11,10 +11,11 @@ from benchmarks import schedule_references as references
 from lrcycles import rates
 from lrcycles.cyclic_lr import CyclicLR
 from lrcycles.errors import InputError
-from lrcycles.keras_schedules import CycleWarning, Triangular
+from lrcycles.keras_cycles import CycleWarning
+from lrcycles.keras_schedules import Triangular
 
 # Runs of a few batches hold no cycles that Smith would advise.
-pytestmark = pytest.mark.filterwarnings("ignore::lrcycles.keras_schedules.CycleWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::lrcycles.keras_cycles.CycleWarning")
 
 
 def one_weight(learning_rate=1.0, **compile):
@@ -112,14 +113,14 @@ def test_triangular2_that_is_gone_within_an_epoch_is_refused_when_training_begin
         fit(CyclicLR(step_size=0.9, mode="triangular2"), epochs=1, steps=20)
 
 
-@pytest.mark.filterwarnings("error::lrcycles.keras_schedules.CycleWarning")
+@pytest.mark.filterwarnings("error::lrcycles.keras_cycles.CycleWarning")
 def test_three_whole_cycles_pass_without_a_word_however_many_fits_they_take():
     clr = CyclicLR(step_size=8.0, mode="triangular2")
     fit(clr, epochs=12)
     fit(clr, epochs=4)  # the fourth cycle
 
 
-@pytest.mark.filterwarnings("error::lrcycles.keras_schedules.CycleWarning")
+@pytest.mark.filterwarnings("error::lrcycles.keras_cycles.CycleWarning")
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_loop_of_ones_own_and_data_of_unknown_length_are_not_judged():
     clr, model = CyclicLR(), one_weight()

@@ -29,7 +29,7 @@ def notebook(digits) -> dict:
     return {"model": model, "x": data.x_train, "y": data.y_train}
 
 
-@pytest.mark.filterwarnings("ignore:.*are advised:lrcycles.keras_schedules.CycleWarning")
+@pytest.mark.filterwarnings("ignore:.*are advised:lrcycles.keras_cycles.CycleWarning")
 def test_the_lines_of_the_readme_run_twice_in_one_process(notebook, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [block] = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from lrcycles.cyclic_lr import CyclicLR as CyclicLR
     from lrcycles.errors import InputError as InputError
     from lrcycles.histories import read_history as read_history
+    from lrcycles.keras_cycles import CycleWarning as CycleWarning
     from lrcycles.keras_optimizers import CyclicMomentum as CyclicMomentum
     from lrcycles.keras_optimizers import controlled as controlled
     from lrcycles.keras_range_test import range_test as range_test
     from lrcycles.keras_schedules import SGDR as SGDR
     from lrcycles.keras_schedules import Constant as Constant
     from lrcycles.keras_schedules import Cosine as Cosine
-    from lrcycles.keras_schedules import CycleWarning as CycleWarning
     from lrcycles.keras_schedules import ExpRange as ExpRange
     from lrcycles.keras_schedules import ExpRangeBounds as ExpRangeBounds
     from lrcycles.keras_schedules import Hann as Hann
@@ -65,7 +65,8 @@ _PUBLIC = {
     "schedule_checks": "check_cycles",
     "plateaus": "PlateauRule PlateauState plateau",
     "keras_schedules": "Constant Triangular Triangular2 ExpRange ExpRangeBounds Welch Hann "
-    "LinearDecay Cosine SGDR OneCycle StepDecay InverseTime CycleWarning",
+    "LinearDecay Cosine SGDR OneCycle StepDecay InverseTime",
+    "keras_cycles": "CycleWarning",
     "keras_optimizers": "controlled CyclicMomentum",
     "cyclic_lr": "CyclicLR",
     "keras_range_test": "range_test",

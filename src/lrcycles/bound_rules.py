@@ -18,8 +18,8 @@ from lrcycles.rule_of_thumb import thirds
 from lrcycles.schedule_checks import (
     STEP_SIZE_EPOCHS,
     check_cycles,
-    check_settings,
     need_count,
+    run_length,
 )
 from lrcycles.schedules import cycle_step_size
 
@@ -117,7 +117,7 @@ def select_bounds(
     """
     per_epoch = curves.steps_per_epoch
     need_count("cycles", cycles)
-    total_steps = _run_length(epochs, total_steps, per_epoch)
+    total_steps = run_length(epochs, total_steps, per_epoch)
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r} for bounds: need one of {', '.join(RULES)}")
     readings = [RULES[rule](curve) for curve in curves.by_seed()]
@@ -149,26 +149,6 @@ def select_bounds(
         interval={**interval, "per_seed": [_as_entry(r) for r in readings]},
         steps_per_epoch=per_epoch,
     )
-
-
-def _run_length(
-    epochs: int | None, total_steps: int | None, steps_per_epoch: int | None
-) -> int | None:
-    """Give the steps of the training to come; None if neither way to say it is used."""
-    check_settings(epochs=epochs, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-    if epochs is None:
-        return total_steps
-    if total_steps is not None:
-        raise InputError(
-            f"need epochs or total_steps, got epochs={epochs}, total_steps={total_steps}: "
-            "leave one out"
-        )
-    if steps_per_epoch is None:
-        raise InputError(
-            f"need the curves' steps_per_epoch to turn epochs={epochs} into steps, got None: "
-            "give total_steps instead"
-        )
-    return epochs * steps_per_epoch
 
 
 def _step_size(

@@ -17,7 +17,7 @@ import keras
 
 from lrcycles import rates
 from lrcycles.errors import InputError
-from lrcycles.keras_schedules import warn_of_cycles
+from lrcycles.keras_cycles import warn_of_cycles
 from lrcycles.schedule_checks import check_cycles, check_settings, need_positive
 
 Mode = Literal["triangular", "triangular2", "exp_range"]

@@ -20,7 +20,8 @@ import keras
 from keras import ops, optimizers
 
 from lrcycles.errors import InputError
-from lrcycles.keras_schedules import Cyclic, ExpRangeBounds, OneCycle, registered
+from lrcycles.keras_cycles import Cyclic, registered
+from lrcycles.keras_schedules import ExpRangeBounds, OneCycle
 
 
 def controlled(

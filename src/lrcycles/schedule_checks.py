@@ -99,6 +99,30 @@ def check_cycles(
     return [sentence for sentence in said if sentence]
 
 
+def run_length(
+    epochs: int | None, total_steps: int | None, steps_per_epoch: int | None
+) -> int | None:
+    """Give the steps of a run, however its length is told; None if it is not.
+
+    Raises:
+        InputError: both ways to tell it are used, or epochs whose steps nobody knows.
+    """
+    check_settings(epochs=epochs, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    if epochs is None:
+        return total_steps
+    if total_steps is not None:
+        raise InputError(
+            f"need epochs or total_steps, got epochs={epochs}, total_steps={total_steps}: "
+            "leave one out"
+        )
+    if steps_per_epoch is None:
+        raise InputError(
+            f"need steps_per_epoch to turn epochs={epochs} into steps, got None: "
+            "give total_steps instead"
+        )
+    return epochs * steps_per_epoch
+
+
 def need_count(name: str, value: Any, *, least: int = 1) -> None:
     """Refuse what is no whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:

@@ -9,64 +9,27 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcycles import rates
 from lrcycles.errors import InputError
-from lrcycles.rates import (
-    Rates,
-    constant,
-    cosine,
-    exp_range,
-    exp_range_bounds,
-    exponential_ramp,
-    hann,
-    linear_decay,
-    linear_ramp,
-    triangular,
-    triangular2,
-    welch,
-)
-from lrcycles.schedule_checks import (
-    check_settings,
-    need_count,
-    need_order,
-    need_positive,
-)
-
-__all__ = [
-    "RAMPS",
-    "SCHEDULES",
-    "constant",
-    "cosine",
-    "cycle_step_size",
-    "default_gamma",
-    "exp_range",
-    "exp_range_bounds",
-    "exponential_ramp",
-    "hann",
-    "linear_decay",
-    "linear_ramp",
-    "ramp_table",
-    "rate_table",
-    "triangular",
-    "triangular2",
-    "welch",
-]
+from lrcycles.rates import Rates
+from lrcycles.schedule_checks import check_settings, need_count, need_order, need_positive
 
 # What can be said with base_lr, max_lr and the length of the run or of half a cycle.
 SCHEDULES: Mapping[str, Callable[..., Rates]] = MappingProxyType(
     {
-        "constant": constant,
-        "triangular": triangular,
-        "triangular2": triangular2,
-        "exp_range": exp_range,
-        "exp_range_bounds": exp_range_bounds,
-        "welch": welch,
-        "hann": hann,
-        "linear_decay": linear_decay,
-        "cosine": cosine,
+        "constant": rates.constant,
+        "triangular": rates.triangular,
+        "triangular2": rates.triangular2,
+        "exp_range": rates.exp_range,
+        "exp_range_bounds": rates.exp_range_bounds,
+        "welch": rates.welch,
+        "hann": rates.hann,
+        "linear_decay": rates.linear_decay,
+        "cosine": rates.cosine,
     }
 )
 RAMPS: Mapping[str, Callable[..., Rates]] = MappingProxyType(
-    {"linear": linear_ramp, "exponential": exponential_ramp}
+    {"linear": rates.linear_ramp, "exponential": rates.exponential_ramp}
 )
 
 
@@ -166,8 +129,8 @@ def ramp_table(name: str, *, min_lr: float, max_lr: float, steps: int) -> NDArra
     need_positive("min_lr", min_lr)
     need_order("min_lr", min_lr, max_lr)
     need_count("steps", steps, least=2)
-    rates = RAMPS[name](np.arange(steps), min_lr=min_lr, max_lr=max_lr, steps=steps)
-    return np.asarray(rates, dtype=np.float32)
+    risen = RAMPS[name](np.arange(steps), min_lr=min_lr, max_lr=max_lr, steps=steps)
+    return np.asarray(risen, dtype=np.float32)
 
 
 def _need_what_it_takes(name: str, takes: Collection[str], **given: float | None) -> None:
