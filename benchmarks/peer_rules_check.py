@@ -4,10 +4,8 @@ The tools run their own range tests, loops, smoothing and stops included, on a m
 handed to it; only the rate's point on the sweep is compared. Their answers go to
 tests/data/peer_rules.json, so that the default tests compare without installing them:
 
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install fastai lightning torch-lr-finder \
-        pytorch-ignite && /tmp/peers/bin/pip install --no-deps ktrain
-    PYTHONPATH=src /tmp/peers/bin/python -m benchmarks.peer_rules_check            # writes the file
-    PYTHONPATH=src /tmp/peers/bin/python -m benchmarks.peer_rules_check --check    # compares only
+    make bench                                                       # compares only
+    PYTHONPATH=src .venv-bench/bin/python -m benchmarks.peer_rules_check   # writes the file
 
 ktrain needs a Keras of old: its own LRFinder runs here with that Keras left out.
 """
