@@ -16,6 +16,17 @@ def composed(*overrides: str) -> config.Config:
     return config.check(config.compose(CONF, list(overrides)))
 
 
+def test_a_decay_may_end_at_zero_and_cycles_may_not_begin_there():
+    arm = "arms.clr.clr.{}"
+    ends = (arm.format("base_lr=0.0"), arm.format("max_lr=0.01"))
+    decay = composed("arms.clr.clr.schedule=linear_decay", *ends)
+    assert decay.arms.clr["clr"].base_lr == 0
+    with pytest.raises(InputError, match=r"base_lr to be a rate > 0 or `bounds`, got 0\.0"):
+        composed(*ends)
+    with pytest.raises(InputError, match=r"max_lr to be a rate > 0 or `bounds`, got -1"):
+        composed("arms.clr.clr.schedule=linear_decay", ends[0], arm.format("max_lr=-1"))
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes_and_is_right(experiment):
     assert composed(f"experiment={experiment}").experiment == experiment

@@ -238,7 +238,10 @@ def _check_schedule(config: Config, where: str, group: str, arm: Arm) -> None:
             f"{where}: schedule {arm.schedule.value} takes no {', '.join(extra)}: leave that out"
         )
     one_rate = "max_lr" not in takes
-    _check_rates(where, arm.base_lr, arm.base_lr if one_rate else arm.max_lr, equal=one_rate)
+    if "total_steps" in takes and arm.base_lr == 0:  # a decay may end there; cycles rise from it
+        _check_rates(where, arm.max_lr, arm.max_lr, names=("max_lr", "max_lr"), equal=True)
+    else:
+        _check_rates(where, arm.base_lr, arm.base_lr if one_rate else arm.max_lr, equal=one_rate)
     if not of_cycles:
         return
     if arm.step_size is None:

@@ -147,7 +147,7 @@ def _summary(regrets: pd.DataFrame, spreads: pd.DataFrame, floors: pd.DataFrame)
                 "median_error_points": whole["error_regret_points"].median(),
                 "worst_error_points": whole["error_regret_points"].max(),
                 "diverged_percent": 100 * whole["diverged"].sum() / whole["answers"].sum(),
-                "answered_percent": 100 * group["answers"].sum() / (5 * len(group)),
+                "answered_percent": 100 * group["answers"].sum() / (tasks.RANGE_TESTS * len(group)),
                 **spreads.loc[(half, rule)].to_dict(),
                 "worst_cost": floors.loc[floors["half"] == half, part].max(),
             }
