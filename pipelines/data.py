@@ -6,8 +6,9 @@ from lrcycles import arrays, datasets, plots, results, stage
 def main(run: stage.Run) -> None:
     settings = run.config.data
     data = datasets.prepare(**vars(settings), root=run.shared, out=run.out)
-    split = arrays.read_arrays(run.out, training_set="split")
-    digits = plots.sample_digits(split.x_train, split.y_train, settings.classes)
+    train = arrays.read_sets(run.out, training_set="split").train
+    shown = train.first_of_each_class(10)
+    digits = plots.sample_digits(train.read(shown), train.labels[shown], settings.classes)
     results.write_figure(run.out / "digits.png", digits)
     balance = plots.class_balance(data["class_counts"], settings.classes)
     results.write_figure(run.out / "classes.png", balance)

@@ -6,7 +6,7 @@ from lrcycles.training.pool import warm_up
 
 def main(run: stage.Run) -> None:
     data = run.data()
-    cells = plan.sweep_cells(run.config, data_digest=data["digest"])
+    cells = plan.sweep_cells(run.config, data=data)
     settings = config.plain(run.config.range_test)
     sweep = lr_range.Sweep(**{key: settings[key] for key in lr_range.Sweep.__annotations__})
     found = lr_range.measure(

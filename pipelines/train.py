@@ -10,7 +10,7 @@ def main(run: stage.Run) -> None:
     assert run.group is not None
     folder, data = run.input("data"), run.data()
     bounds = None if run.group == "baseline" else run.bounds()
-    cells = plan.group_cells(run.config, run.group, data_digest=data["digest"], bounds=bounds)
+    cells = plan.group_cells(run.config, run.group, data=data, bounds=bounds)
     settings = run.config.train
     groups.write_plan(cells, settings, data=folder, out=run.out)
     store = Store(run.shared / ".lrcycles" / "cells")

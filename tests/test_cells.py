@@ -19,6 +19,7 @@ RUNTIME = Runtime(
     backend="tensorflow",
     device="cpu",
     precision="float32",
+    side_by_side=1,
     threads=1,
     versions={"keras": "3"},
     sources="abc",

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from lrcycles import datasets, image_files
-from lrcycles.arrays import read_arrays
+from lrcycles.arrays import read_sets
 from lrcycles.errors import InputError
 from tests.toy_images import (
     toy,
@@ -171,30 +171,30 @@ def test_the_offline_digits_are_split_three_ways_without_losing_any(tmp_path: Pa
 def test_training_reads_the_split_as_numbers_from_0_to_1(tmp_path: Path) -> None:
     write_idx(tmp_path / "toy", toy())
     prepare(tmp_path)
-    found = read_arrays(tmp_path / "out", training_set="split")
+    found = read_sets(tmp_path / "out", training_set="split")
     with np.load(tmp_path / "out/split.npz") as split:
         train, validation = split["train"], split["validation"]
-    assert_array_equal(found.x_train, (toy()[0][train] / np.float32(255)).astype(np.float32))
-    assert_array_equal(found.y_validation, toy()[1][validation])
-    assert_array_equal(found.x_test * 255, toy()[2])
-    assert found.x_validation.shape == (6, 4, 5)
-    assert found.x_train.dtype == np.float32
-    assert found.y_train.dtype == np.int32
+    assert_allclose(found.train.scaled(), toy()[0][train] / 255, rtol=1e-6)
+    assert_array_equal(found.validation.labels, toy()[1][validation])
+    assert_array_equal(found.test.read(slice(2, 5)), toy()[2][2:5])
+    assert found.validation.scaled().shape == (6, 4, 5)
+    assert found.train.scaled().dtype == np.float32
+    assert found.train.labels.dtype == np.int32
 
 
 def test_the_replay_trains_on_the_whole_pool_and_validates_on_the_test_set(tmp_path: Path) -> None:
     write_idx(tmp_path / "toy", toy())
     prepare(tmp_path)
-    found = read_arrays(tmp_path / "out", training_set="all")
-    assert_array_equal(found.y_train, toy()[1])
-    assert_array_equal(np.rint(found.x_train * 255), toy()[0])
-    assert_array_equal(found.x_validation, found.x_test)
-    assert_array_equal(found.y_validation, toy()[3])
+    found = read_sets(tmp_path / "out", training_set="all")
+    assert_array_equal(found.train.labels, toy()[1])
+    assert_array_equal(found.train.read(slice(None)), toy()[0])
+    assert_array_equal(found.validation.scaled(), found.test.scaled())
+    assert_array_equal(found.validation.labels, toy()[3])
 
 
 def test_an_empty_folder_asks_for_the_data_stage(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train_images\.npy is missing; run stage data"):
-        read_arrays(tmp_path, training_set="split")
+        read_sets(tmp_path, training_set="split")
 
 
 def test_reading_arrays_imports_numpy_only(tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_reading_arrays_imports_numpy_only(tmp_path: Path) -> None:
     prepare(tmp_path)
     heavy = {"keras", "tensorflow", "sklearn", "scipy", "pandas", "lrcycles.sources"}
     code = (
-        "import sys; from pathlib import Path; from lrcycles.arrays import read_arrays; "
-        f"read_arrays(Path({str(tmp_path / 'out')!r}), training_set='split'); "
+        "import sys; from pathlib import Path; from lrcycles.arrays import read_sets; "
+        f"read_sets(Path({str(tmp_path / 'out')!r}), training_set='split'); "
         f"print(sorted({heavy} & set(sys.modules)))"
     )
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT / "src", text=True)

@@ -21,12 +21,12 @@ def notebook(digits) -> dict:
     """The names that the README's lines take for granted."""
     import keras
 
-    from lrcycles.arrays import read_arrays
+    from lrcycles.arrays import read_sets
 
-    data = read_arrays(digits, training_set="split")
+    train = read_sets(digits, training_set="split").train
     layers = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
     model = keras.Sequential([keras.Input((8, 8)), *layers])
-    return {"model": model, "x": data.x_train, "y": data.y_train}
+    return {"model": model, "x": train.scaled(), "y": train.labels}
 
 
 @pytest.mark.filterwarnings("ignore:.*are advised:lrcycles.keras_cycles.CycleWarning")

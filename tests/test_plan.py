@@ -6,13 +6,14 @@ from lrcycles import config, plan
 from lrcycles.errors import InputError
 
 CONF = Path(__file__).parents[1] / "conf"
+DATA = {"digest": "d", "class_counts": {"train": [300, 100], "validation": [100, 0]}}
 BOUNDS = {"base_lr": 0.0002, "max_lr": 0.004}
 
 
 def cells(group: str, *overrides: str):
     checked = config.check(config.compose(CONF, list(overrides)))
     bounds = None if group == "baseline" else BOUNDS
-    return plan.group_cells(checked, group, data_digest="digest", bounds=bounds)
+    return plan.group_cells(checked, group, data=DATA, bounds=bounds)
 
 
 def test_the_selected_bounds_are_filled_in():
@@ -56,4 +57,4 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
 
 def test_one_range_test_per_seed():
     checked = config.check(config.compose(CONF, ["range_test.seeds=[3,1]"]))
-    assert [cell.seed for cell in plan.sweep_cells(checked, data_digest="d")] == [3, 1]
+    assert [cell.seed for cell in plan.sweep_cells(checked, data=DATA)] == [3, 1]

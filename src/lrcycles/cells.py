@@ -28,6 +28,7 @@ class Runtime:
     device: str  # cpu or gpu
     precision: str
     threads: int
+    side_by_side: int  # cells that one program trains
     versions: Mapping[str, str]
     sources: str  # digest of the code that trains
 
@@ -49,6 +50,9 @@ class Cell:
     compile: str
     data: str  # digest
     runtime: Runtime
+    momentum: Mapping[str, float] | None = None  # base_momentum, max_momentum of cycled momentum
+    class_weights: Sequence[float] | None = None  # multiply the training loss, by class
+    streamed: bool = False  # read by windows, which are shuffled one by one
     uses_bounds: bool = False  # a rate is one that stage `bounds` chose: that has its price
     continues: str | None = None
     parent: str | None = None  # key of the cell whose weights this one starts from
@@ -60,6 +64,15 @@ class Cell:
         for name in ("group", "arm", "continues", "uses_bounds"):
             del content[name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What is compiled for: cells of equal shape share one program."""
+        momentum = self.momentum is not None
+        return (
+            *(self.model, self.optimizer, self.compile, self.runtime, self.classes),
+            *(self.batch_size, self.training_set, self.streamed, self.class_weights, momentum),
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Cell:
@@ -99,6 +112,17 @@ def chains(cells: Sequence[Cell]) -> list[list[Cell]]:
                 later.append(cell)
         pending = later
     return list(roots.values())
+
+
+def teams(chains: Iterable[Sequence[Cell]]) -> list[list[Sequence[Cell]]]:
+    """Group chains whose cells have equal shapes, so that one program trains them side by side."""
+    found: dict[str, list[list[Sequence[Cell]]]] = {}
+    for chain in chains:
+        alike = found.setdefault(repr([(cell.shape, cell.epochs) for cell in chain]), [[]])
+        if len(alike[-1]) == chain[0].runtime.side_by_side:
+            alike.append([])
+        alike[-1].append(chain)
+    return [team for alike in found.values() for team in alike]
 
 
 @dataclass(frozen=True)

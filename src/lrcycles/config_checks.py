@@ -11,6 +11,7 @@ from typing import Any, cast
 from lrcycles.errors import InputError
 from lrcycles.schedules import cycle_step_size, taken_by
 from lrcycles.schema import BOUNDS, GROUPS, SOURCES, Arm, Config, TrainingSet
+from lrcycles.training_checks import check_momentum, check_training
 
 SEEDS = 2**32  # what NumPy and the backends take: 0 to this - 1
 MOST_SEEDS = 10_000  # a count beyond is a seed typed in its place
@@ -39,6 +40,7 @@ NOT_FOR_THE_USER = {
 def check_values(config: Config) -> None:
     """Raise InputError on the first value, or combination of values, that makes no sense."""
     _check_counts(config)
+    check_training(config)
     _check_data(config)
     _check_range_test(config)
     _check_report(config)
@@ -108,12 +110,6 @@ def _check_counts(config: Config) -> None:
     }.items():
         if value < 1:
             raise InputError(f"need {name} >= 1, got {value}")
-    for name, value in {
-        "train.workers": train.workers,
-        "train.threads_per_cell": train.threads_per_cell,
-    }.items():
-        if value != "auto" and not (_is_int(value) and value >= 1):
-            raise InputError(f"need {name} to be auto or a count >= 1, got {value!r}")
     seed_list(train.seeds, "train.seeds")
     seed_list(sweep.seeds, "range_test.seeds")
 
@@ -196,6 +192,7 @@ def _check_arms(config: Config) -> None:
             )
         _check_arm(config, f"arms.{group}.{name}", group, arm)
         _check_schedule(config, f"arms.{group}.{name}", group, arm)
+        check_momentum(config, f"arms.{group}.{name}", arm)
     for group, name, _ in _all_arms(config):
         _check_chain(getattr(config.arms, group), name, group)
 

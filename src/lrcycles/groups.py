@@ -46,6 +46,9 @@ _SETTINGS = [
     "precision",
     "compile",
     "threads",
+    "side_by_side",
+    "streamed",
+    "class_weights",
     "backend",
     "device",
 ]
@@ -131,11 +134,12 @@ def mirror(folder: Path, *, store: Store, run: StageRun, data: dict[str, Any], r
         run_id = known.get(uri) or run.find_cell(result["key"])
     if not run_id or not run.has_run(run_id):
         parameters = {name: result[name] for name in _SETTINGS}
-        for section in ("schedule", "optimizer", "model"):
-            parameters |= {f"{section}.{name}": value for name, value in result[section].items()}
+        for section in ("schedule", "momentum", "optimizer", "model"):
+            found = result[section] or {}
+            parameters |= {f"{section}.{name}": value for name, value in found.items()}
         run_id = run.log_cell(
             folder,
-            params={name: value for name, value in parameters.items() if value is not None},
+            params={name: value for name, value in parameters.items() if value not in (None, {})},
             data=data,
             model=(folder / "model.keras").exists() and result["status"] == "finished",
         )

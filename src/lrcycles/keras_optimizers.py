@@ -66,6 +66,16 @@ def controlled(
     )
 
 
+@dataclass
+class GivenMomentum:
+    """A momentum that whoever makes the steps sets before each: `now`."""
+
+    now: Any
+
+    def __call__(self, _step: Any) -> Any:
+        return self.now
+
+
 @registered
 @dataclass(frozen=True, kw_only=True)
 class CyclicMomentum(keras.optimizers.schedules.LearningRateSchedule):

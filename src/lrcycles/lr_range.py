@@ -72,12 +72,16 @@ def sweep_one(
     """Raise the rate after every mini-batch until the ramp ends or the loss diverges."""
     from lrcycles.training import chain
 
-    train, (x_validation, y_validation), _ = chain.resident(cell.runtime.backend, data, "split")
-    heldout = x_validation[: sweep.heldout_images], y_validation[: sweep.heldout_images]
-    order = _order(cell.seed, len(train[0]), cell.batch_size, sweep.steps)
-    engine, compile_seconds = chain.compiled(cell, train, order, heldout)
-    engine.reset(cell.seed)
-    compile_seconds += engine.compile(train, order, heldout)  # as train_cell does, and says why
+    train, validation, _ = chain.laid_out(cell, data)
+    heldout = validation.first(sweep.heldout_images)
+    epochs = -(-sweep.steps // (len(train) // cell.batch_size))
+    parts = [chain.orders([cell], epoch, train) for epoch in range(epochs)]
+    order = np.concatenate(parts, axis=1)[:, : sweep.steps]
+    chunk = sweep.evaluate_every_steps
+    engine, compile_seconds = chain.compiled(cell, train, order, heldout, chunk=chunk)
+    engine.reset([cell.seed])
+    # As train_cells does, and says why.
+    compile_seconds += engine.compile(train, order, heldout, chunk=chunk)
     rates = sweep.range.rates()
     started = time.perf_counter()
     done = 0
@@ -85,14 +89,15 @@ def sweep_one(
 
     def advance(part: np.ndarray) -> np.ndarray:
         nonlocal done
-        losses: np.ndarray = engine.run(train, order, rates, start=done, stop=done + len(part))
-        done += len(part)
+        stop = done + len(part)
+        losses: np.ndarray = engine.run(train, order, rates[None], start=done, stop=stop)[0]
+        done = stop
         return losses
 
     def evaluate() -> tuple[float, float]:
         nonlocal evaluate_seconds
         begun = time.perf_counter()
-        loss, error_percent = engine.evaluate(heldout)
+        loss, error_percent = engine.evaluate(heldout)[0]
         evaluate_seconds += time.perf_counter() - begun
         return loss, 1 - error_percent / 100
 
@@ -110,14 +115,6 @@ def sweep_one(
         evaluate_seconds=evaluate_seconds,
         compile_seconds=compile_seconds,
     )
-
-
-def _order(seed: int, images: int, batch_size: int, steps: int) -> np.ndarray:
-    from lrcycles.training.chain import epoch_order
-
-    epochs = -(-steps // (images // batch_size))
-    parts = [epoch_order(seed, epoch, images, batch_size) for epoch in range(epochs)]
-    return np.concatenate(parts)[:steps]
 
 
 @dataclass(frozen=True)

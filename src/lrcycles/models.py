@@ -139,17 +139,29 @@ def check_probabilities(model: keras.Model, *, input_shape: Sequence[int]) -> No
         )
 
 
-def build_optimizer(optimizer: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    optimizer: Mapping[str, Any], *, momentum: Any = None
+) -> keras.optimizers.Optimizer:
     """The Keras optimizer of that name, with its arguments.
 
+    Args:
+        optimizer: name, arguments and, if layers have rates of their own, layer_rates.
+        momentum: gives the momentum of each step, if that is no constant.
+
     Raises:
-        InputError: Keras refuses an argument.
+        InputError: Keras refuses an argument, or the optimizer has no momentum.
     """
     import keras
 
     name, arguments = optimizer["name"], dict(optimizer["arguments"])
+    layer_rates = optimizer.get("layer_rates")
     try:
-        return keras.optimizers.get({"class_name": name, "config": arguments})
+        built = keras.optimizers.get({"class_name": name, "config": arguments})
+        if layer_rates or momentum:
+            from lrcycles.keras_optimizers import controlled
+
+            built = controlled(built, layer_rates=layer_rates, momentum=momentum)
+        return built
     except (TypeError, ValueError) as error:
         raise InputError(
             f"Keras refuses optimizer {name} with optimizer.arguments={arguments}: {error}"

@@ -62,6 +62,7 @@ class TrainingSet(StrEnum):
 
 class Backend(StrEnum):
     tensorflow = "tensorflow"
+    jax = "jax"
 
 
 class Device(StrEnum):
@@ -80,6 +81,12 @@ class Compile(StrEnum):
     auto = "auto"
     xla = "xla"
     graph = "graph"
+
+
+class Feeding(StrEnum):
+    auto = "auto"
+    resident = "resident"
+    streamed = "streamed"
 
 
 class SaveModels(StrEnum):
@@ -113,6 +120,7 @@ class Model:
 class Optimizer:
     name: OptimizerName
     arguments: dict[str, Any]
+    layer_rates: dict[str, Any]  # pattern of a layer's name -> what its rate is multiplied by
 
 
 @dataclass
@@ -143,8 +151,11 @@ class Train:
     device: Device
     precision: Precision
     compile: Compile
+    feeding: Feeding
+    class_weights: Any  # none, balanced or a number per class
     workers: Any  # auto or a count
     threads_per_cell: Any  # auto or a count
+    side_by_side: Any  # auto or a count
     reuse: bool
     save_models: SaveModels
 
@@ -158,6 +169,8 @@ class Arm:
     max_lr: Any = None
     cycles: int | None = None
     step_size: int | None = None
+    base_momentum: float | None = None
+    max_momentum: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
     training_set: TrainingSet = TrainingSet.split

@@ -159,8 +159,10 @@ def _execute(
     if name == "config" or overrides:
         for warning in config.warnings(checked):
             print(f"warning: {warning}", file=sys.stderr)
-    warm_up(checked)
     shared = Path(os.environ.get("DVC_ROOT", root))
+    # What JAX compiled once it finds again, in whichever process; TensorFlow has no such store.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / ".lrcycles" / "compiled"))
+    warm_up(checked)
     # Not inside artifacts/STAGE, which DVC would take for results if this process were killed.
     top = root / target.relative_to(root).parts[0]
     beside = top / f".{name}.{group}.{os.getpid()}"

@@ -37,7 +37,7 @@ def test_a_stage_has_one_name_in_dvc_pipelines_mlproject_and_artifacts():
 def test_dvc_depends_on_exactly_the_files_that_a_stage_imports(stage):
     modules = [f"pipelines.{stage}", "lrcycles"]
     if stage in TRAINS:  # the backend's engine is imported by name
-        modules.append("lrcycles.training.tensorflow_engine")
+        modules += ["lrcycles.training.tensorflow_engine", "lrcycles.training.jax_engine"]
     files = {path.relative_to(ROOT).as_posix() for path in source_files(modules, ROOTS)}
     listed = {dep for dep in body(stage)["deps"] if dep.endswith(".py")}
     assert listed == files

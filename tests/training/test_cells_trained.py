@@ -13,13 +13,19 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lrcycles.arrays import read_arrays
+from lrcycles.arrays import read_sets
 from lrcycles.cells import Cell, Runtime, Store, chains, link
 from lrcycles.training.run import train_all
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = Runtime(
-    backend="tensorflow", device="cpu", precision="float32", threads=1, versions={}, sources=""
+    backend="tensorflow",
+    device="cpu",
+    precision="float32",
+    threads=1,
+    side_by_side=1,
+    versions={},
+    sources="",
 )
 CELL = Cell(
     group="clr",
@@ -88,7 +94,8 @@ def trained(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_losses_are_those_of_plain_keras_on_the_same_batches(trained, digits):
     import keras
 
-    arrays = read_arrays(digits, training_set="split")
+    sets = read_sets(digits, training_set="split")
+    x, y = sets.train.scaled(), sets.train.labels
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -103,15 +110,15 @@ def test_the_losses_are_those_of_plain_keras_on_the_same_batches(trained, digits
     for epoch in range(2):
         order = np.random.default_rng([0, epoch]).permutation(1200)
         for batch in order.reshape(24, 50):
-            expected.append(model.train_on_batch(arrays.x_train[batch], arrays.y_train[batch]))
+            expected.append(model.train_on_batch(x[batch], y[batch]))
             model.reset_metrics()
     steps = np.load(trained / CONSTANT.key / "steps.npy")
     assert_allclose(steps["loss"], expected, rtol=2e-4)
     result = json.loads((trained / CONSTANT.key / "result.json").read_text())
-    predicted = model.predict(arrays.x_test, verbose=0).argmax(axis=1)
-    assert_allclose(result["test_error_percent"], 100 * np.mean(predicted != arrays.y_test))
-    predicted = model.predict(arrays.x_validation, verbose=0).argmax(axis=1)
-    error = 100 * np.mean(predicted != arrays.y_validation)
+    predicted = model.predict(sets.test.scaled(), verbose=0).argmax(axis=1)
+    assert_allclose(result["test_error_percent"], 100 * np.mean(predicted != sets.test.labels))
+    predicted = model.predict(sets.validation.scaled(), verbose=0).argmax(axis=1)
+    error = 100 * np.mean(predicted != sets.validation.labels)
     assert_allclose(result["validation_error_percent"], error)
     assert_allclose(result["history"][-1]["validation_error_percent"], error)
 
@@ -137,10 +144,10 @@ def test_a_continuing_cell_starts_from_its_parents_weights_at_its_own_first_step
 
     child = link([CONSTANT, CONTINUED])[1]
     model = keras.models.load_model(trained / CONSTANT.key / "model.keras")
-    arrays = read_arrays(digits, training_set="split")
+    train_set = read_sets(digits, training_set="split").train
     batch = np.random.default_rng([0, 0]).permutation(1200)[:100]
-    predicted = model.predict(arrays.x_train[batch], verbose=0)
-    expected = -np.log(predicted[np.arange(100), arrays.y_train[batch]]).mean()
+    predicted = model.predict(train_set.scaled()[batch], verbose=0)
+    expected = -np.log(predicted[np.arange(100), train_set.labels[batch]]).mean()
     steps = np.load(trained / child.key / "steps.npy")
     assert_allclose(steps["loss"][0], expected, rtol=1e-5)
     assert len(steps) == 24

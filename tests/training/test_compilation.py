@@ -1,7 +1,20 @@
 import keras
 import pytest
 
+from lrcycles.cells import Runtime
 from lrcycles.training.compilation import use_xla
+
+
+def runtime(device: str = "cpu", backend: str = "tensorflow") -> Runtime:
+    return Runtime(
+        backend=backend,
+        device=device,
+        precision="float32",
+        threads=1,
+        side_by_side=1,
+        versions={},
+        sources="",
+    )
 
 
 def dense() -> keras.Model:
@@ -22,15 +35,19 @@ def convolutional() -> keras.Model:
     ],
 )
 def test_auto_is_the_table_measured_on_two_cores(model, batch_size, device, expected):
-    chosen = use_xla("auto", model=model(), batch_size=batch_size, device=device)
+    chosen = use_xla("auto", model=model(), batch_size=batch_size, runtime=runtime(device))
     assert chosen is expected
 
 
 def test_a_nested_network_is_not_taken_for_dense_layers():
     nested = keras.Sequential([keras.Input((8, 8, 1)), convolutional()])
-    assert not use_xla("auto", model=nested, batch_size=200, device="cpu")
+    assert not use_xla("auto", model=nested, batch_size=200, runtime=runtime())
 
 
 def test_a_setting_overrules_the_table():
-    assert use_xla("xla", model=convolutional(), batch_size=8, device="cpu")
-    assert not use_xla("graph", model=dense(), batch_size=8, device="cpu")
+    assert use_xla("xla", model=convolutional(), batch_size=8, runtime=runtime())
+    assert not use_xla("graph", model=dense(), batch_size=8, runtime=runtime())
+
+
+def test_jax_has_no_other_way_than_xla():
+    assert use_xla("auto", model=convolutional(), batch_size=8, runtime=runtime(backend="jax"))

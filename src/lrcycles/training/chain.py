@@ -1,11 +1,10 @@
-"""How does one cell become its files, and a chain of cells continue one another's weights?"""
+"""How do cells become their files, and chains of cells continue one another's weights?"""
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -13,18 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.arrays import read_arrays
+from lrcycles.arrays import read_sets
 from lrcycles.cells import Cell, Store
 from lrcycles.results import write_json
 from lrcycles.schedules import cycle_step_size, rate_table
+from lrcycles.training.engine import Engine, backend_module
+from lrcycles.training.feeding import Resident, Streamed
+from lrcycles.training.orders import Windows, epoch_order
 
 SCHEMA = 1
 SCHEDULE_KEYS = ("name", "base_lr", "max_lr", "step_size", "cycles")
 Notify = Callable[[str, str], None]  # (event, cell's key); events: epoch, cell
 
 
-def train_chain(
-    cells: Sequence[Cell],
+def train_team(
+    team: Sequence[Sequence[Cell]],
     *,
     data: Path,
     store: Store,
@@ -32,137 +34,214 @@ def train_chain(
     models: Sequence[str],
     notify: Notify,
 ) -> None:
-    """Train cells that continue one another, each into its folder of the store.
+    """Train chains of equal shapes side by side, each cell into its folder of the store.
 
     Args:
-        cells: a parent before what continues it.
+        team: chains of cells that continue one another, a parent before what continues it.
         data: the folder that stage `data` wrote.
         reuse: take cells the store already has.
         models: keys of the cells whose trained network is kept as model.keras.
         notify: called after every epoch and every finished cell.
     """
     weights: dict[str, list[np.ndarray]] = {}
-    parents = {cell.parent for cell in cells}
-    for cell in cells:
-        keep = cell.key in models or cell.key in parents
-        if reuse and store.has(cell, model=keep):
-            notify("cell", cell.key)
-            continue
-        initial = None
-        if cell.parent is not None:
-            initial = weights.get(cell.parent) or saved_weights(store, cell.parent)
-        weights[cell.key] = train_cell(
-            cell, data=data, store=store, initial=initial, keep_model=keep, notify=notify
-        )
-        notify("cell", cell.key)
+    parents = {cell.parent for chain in team for cell in chain}
+    for cells in zip(*team, strict=True):
+        keep = {cell.key for cell in cells if cell.key in models or cell.key in parents}
+        missing = []
+        for cell in cells:
+            if reuse and store.has(cell, model=cell.key in keep):
+                notify("cell", cell.key)
+            else:
+                missing.append(cell)
+                if cell.parent is not None and cell.parent not in weights:
+                    weights[cell.parent] = saved_weights(store, cell.parent)
+        if missing:
+            weights |= train_cells(
+                missing, data=data, store=store, parents=weights, models=keep, notify=notify
+            )
 
 
-def train_cell(
-    cell: Cell,
+def train_cells(
+    cells: Sequence[Cell],
     *,
     data: Path,
     store: Store,
-    initial: list[np.ndarray] | None,
-    keep_model: bool,
+    parents: Mapping[str, list[np.ndarray]],
+    models: Collection[str],
     notify: Notify,
-) -> list[np.ndarray]:
-    """Train one cell into the store; give its final weights."""
-    train, validation, test = resident(cell.runtime.backend, data, cell.training_set)
-    images = len(train[0])
-    steps_per_epoch = images // cell.batch_size
-    rates = rate_table(total_steps=cell.epochs * steps_per_epoch, **cell.schedule)
-    first_order = epoch_order(cell.seed, 0, images, cell.batch_size)
-    engine, compile_seconds = compiled(cell, train, first_order, validation, test)
-    engine.reset(cell.seed, initial)
+) -> dict[str, list[np.ndarray]]:
+    """Train cells of one shape side by side into the store; give their final weights by key."""
+    first = cells[0]
+    train, validation, test = laid_out(first, data)
+    steps_per_epoch = len(train) // first.batch_size
+    # A program always trains equally many cells, lest their number show in the bits.
+    lanes = [*cells, *[first] * (first.runtime.side_by_side - len(cells))]
+    rates, momenta = step_settings(lanes, first.epochs * steps_per_epoch)
+    order = orders(lanes, 0, train)
+    engine, compile_seconds = compiled(first, train, order, validation, test)
+    engine.reset([cell.seed for cell in lanes], [parents.get(cell.parent or "") for cell in lanes])
     # Seeding TensorFlow makes it set up its compiled functions anew: that is no training time.
-    compile_seconds += engine.compile(train, first_order, validation)
+    compile_seconds += engine.compile(train, order, validation)
 
     losses: list[np.ndarray] = []
-    history: list[dict[str, Any]] = []
+    histories: list[list[dict[str, Any]]] = [[] for _ in cells]
     train_seconds = evaluate_seconds = 0.0
-    for epoch in range(cell.epochs):
-        order = epoch_order(cell.seed, epoch, images, cell.batch_size)
+    for epoch in range(first.epochs):
+        order = order if epoch == 0 else orders(lanes, epoch, train)
+        steps = slice(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)
         started = time.perf_counter()
-        losses.append(engine.run(train, order, rates[epoch * steps_per_epoch :][: len(order)]))
+        momentum = None if momenta is None else momenta[:, steps]
+        losses.append(engine.run(train, order, rates[:, steps], momentum))
         trained = time.perf_counter()
-        if not np.isfinite(losses[-1]).all():
+        finite = np.isfinite(losses[-1]).all(axis=1)
+        alive = [k for k in range(len(cells)) if finite[k] and len(histories[k]) == epoch]
+        if not alive:
             break
-        loss, error = engine.evaluate(validation)
+        scores = engine.evaluate(validation)
         evaluate_seconds += time.perf_counter() - trained
         train_seconds += trained - started
-        history.append(
-            {
-                "epoch": epoch + 1,
-                "step": (epoch + 1) * steps_per_epoch,
-                "validation_loss": loss,
-                "validation_error_percent": error,
-            }
+        for k in alive:
+            loss, error = scores[k]
+            histories[k].append(
+                {
+                    "epoch": epoch + 1,
+                    "step": (epoch + 1) * steps_per_epoch,
+                    "validation_loss": loss,
+                    "validation_error_percent": error,
+                }
+            )
+            notify("epoch", cells[k].key)
+    tested = engine.evaluate(test)
+    loss_of_step = np.concatenate(losses, axis=1)
+    weights = {}
+    for k, cell in enumerate(cells):
+        # A cell that diverged is known to have made the steps of that epoch, and no more.
+        made = min(len(histories[k]) + 1, first.epochs) * steps_per_epoch
+        network = engine.trained(k)
+        weights[cell.key] = network.get_weights()
+        table = step_table(
+            loss_of_step[k, :made],
+            rates[k],
+            steps_per_epoch,
+            momentum=None if momenta is None else momenta[k],
         )
-        notify("epoch", cell.key)
+        record = cell_record(
+            cell,
+            table,
+            histories[k],
+            test=tested[k],
+            images=len(train),
+            seconds={
+                "train_seconds": train_seconds / len(cells),
+                "compile_seconds": compile_seconds / len(cells),
+                "evaluate_seconds": evaluate_seconds / len(cells),
+            },
+            xla=engine.xla,
+        )
+        with store.adding(cell.key) as folder:
+            write_json(folder / "result.json", record)
+            np.save(folder / "steps.npy", table)
+            if cell.key in models:
+                network.save(folder / "model.keras")
+        notify("cell", cell.key)
+    return weights
+
+
+def cell_record(
+    cell: Cell,
+    table: Any,
+    history: Sequence[Mapping[str, Any]],
+    *,
+    test: tuple[float, float],
+    images: int,
+    seconds: Mapping[str, float],
+    xla: bool,
+) -> dict[str, Any]:
+    """What result.json says of a trained cell.
+
+    Args:
+        table: as `step_table` gives it.
+        history: an entry for each epoch that ended with finite losses.
+        test: loss and error on the test set, of whatever the training ended with.
+        seconds: of a cell trained side by side with others, its share.
+    """
     finished = len(history) == cell.epochs and math.isfinite(history[-1]["validation_loss"])
-    test_loss, test_error = engine.evaluate(test) if finished else (None, None)
     last = history[-1] if finished else {}
-    loss_of_step = np.concatenate(losses)
-    steps = len(loss_of_step)
-    wild = np.flatnonzero(~np.isfinite(loss_of_step))
-    record = {
-        "schema": SCHEMA,
-        "key": cell.key,
-        "status": "finished" if finished else "diverged",
-        "diverged_at_step": int(wild[0]) + 1 if len(wild) else None,
-        "test_error_percent": test_error,
-        "test_loss": test_loss,
-        "validation_error_percent": last.get("validation_error_percent"),
-        "validation_loss": last.get("validation_loss"),
-        "train_seconds": train_seconds,
-        "compile_seconds": compile_seconds,
-        "evaluate_seconds": evaluate_seconds,
-        "steps": steps,
-        "steps_per_second": len(history) * steps_per_epoch / train_seconds if history else None,
-        "images": images,
-        "device": cell.runtime.device,
-        "device_name": backend_module(cell.runtime.backend).device_name(cell.runtime.device),
-        "threads": cell.runtime.threads,
-        "backend": cell.runtime.backend,
-        "precision": cell.runtime.precision,
-        "versions": dict(cell.runtime.versions),
-        "history": [entry for entry in history if math.isfinite(entry["validation_loss"])],
-    }
+    wild = np.flatnonzero(~np.isfinite(table["loss"]))
     settings = asdict(cell)
     del settings["runtime"]
     settings["schedule"] = dict.fromkeys(SCHEDULE_KEYS) | dict(cell.schedule)
     if cell.schedule.get("cycles"):
-        settings["schedule"]["step_size"] = cycle_step_size(len(rates), cell.schedule["cycles"])
-    with store.adding(cell.key) as folder:
-        write_json(
-            folder / "result.json",
-            settings | record | {"compile": "xla" if engine.xla else "graph"},
-        )
-        np.save(folder / "steps.npy", step_table(loss_of_step, rates, steps_per_epoch))
-        if keep_model:
-            engine.model.save(folder / "model.keras")
-    weights: list[np.ndarray] = engine.model.get_weights()
-    return weights
+        total_steps = cell.epochs * (images // cell.batch_size)
+        step_size = cycle_step_size(total_steps, cell.schedule["cycles"])
+        settings["schedule"]["step_size"] = step_size
+    steps, runtime = len(history) * (images // cell.batch_size), cell.runtime
+    return settings | {
+        "schema": SCHEMA,
+        "key": cell.key,
+        "status": "finished" if finished else "diverged",
+        "diverged_at_step": int(wild[0]) + 1 if len(wild) else None,
+        "test_error_percent": test[1] if finished else None,
+        "test_loss": test[0] if finished else None,
+        "validation_error_percent": last.get("validation_error_percent"),
+        "validation_loss": last.get("validation_loss"),
+        **seconds,
+        "steps": len(table),
+        "steps_per_second": steps / seconds["train_seconds"] if history else None,
+        "images": images,
+        "device": runtime.device,
+        "device_name": backend_module(runtime.backend).device_name(runtime.device),
+        "threads": runtime.threads,
+        "side_by_side": runtime.side_by_side,
+        "backend": runtime.backend,
+        "precision": runtime.precision,
+        "compile": "xla" if xla else "graph",
+        "versions": dict(runtime.versions),
+        "history": [entry for entry in history if math.isfinite(entry["validation_loss"])],
+    }
 
 
-def epoch_order(seed: int, epoch: int, images: int, batch_size: int) -> np.ndarray:
-    """The images' order in one epoch, int32 (steps, batch_size); equal for all arms of a seed.
+def orders(cells: Sequence[Cell], epoch: int, train: Resident | Streamed) -> np.ndarray:
+    """The order of an epoch for each cell, int32 (cells, steps, batch_size)."""
+    return np.stack(
+        [
+            epoch_order(cell.seed, epoch, len(train), cell.batch_size, train.windows)
+            for cell in cells
+        ]
+    )
 
-    The last short batch is dropped.
+
+def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rate of every step, and the momentum where that cycles: float32 (cells, total_steps).
+
+    The momentum moves against the rate: Smith 2018, sec. 4.3.
     """
-    steps = images // batch_size
-    order = np.random.default_rng([seed, epoch]).permutation(images)
-    return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+    rates = [rate_table(total_steps=total_steps, **cell.schedule) for cell in cells]
+    momenta = []
+    for cell in cells:
+        if cell.momentum is not None:
+            low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
+            mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
+            momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
+    return np.stack(rates), np.stack(momenta) if momenta else None
 
 
-def step_table(loss: np.ndarray, rates: np.ndarray, steps_per_epoch: int) -> Any:
-    """Rows step, epoch (both from 1), lr, loss, as a structured array."""
+def step_table(
+    loss: np.ndarray,
+    rates: np.ndarray,
+    steps_per_epoch: int,
+    *,
+    momentum: np.ndarray | None = None,
+) -> Any:
+    """Rows step, epoch (both from 1), lr, loss and any momentum, as a structured array."""
     step = np.arange(1, len(loss) + 1)
     epoch = (step - 1) // steps_per_epoch + 1
-    return np.rec.fromarrays(
-        [step, epoch, rates[: len(loss)], loss],
-        dtype=[("step", "<i4"), ("epoch", "<i4"), ("lr", "<f4"), ("loss", "<f4")],
-    )
+    columns = [step, epoch, rates[: len(loss)], loss]
+    types = [("step", "<i4"), ("epoch", "<i4"), ("lr", "<f4"), ("loss", "<f4")]
+    if momentum is not None:
+        columns.append(momentum[: len(loss)])
+        types.append(("momentum", "<f4"))
+    return np.rec.fromarrays(columns, dtype=types)
 
 
 def saved_weights(store: Store, key: str) -> list[np.ndarray]:
@@ -175,41 +254,36 @@ def saved_weights(store: Store, key: str) -> list[np.ndarray]:
     return weights
 
 
-def backend_module(backend: str) -> Any:
-    return importlib.import_module(f"lrcycles.training.{backend}_engine")
+_engines: dict[str, Engine] = {}
 
 
-_engines: dict[str, Any] = {}
-
-
-def compiled(cell: Cell, train: Any, order: np.ndarray, *evaluate: Any) -> tuple[Any, float]:
+def compiled(
+    cell: Cell, train: Any, order: np.ndarray, *evaluate: Any, chunk: int = 0
+) -> tuple[Engine, float]:
     """This process's engine for cells of this shape, and the seconds compiling it took just now."""
-    sizes = [len(data[0]) for data in (train, *evaluate)]
-    shape = (cell.model, cell.optimizer, cell.compile, cell.runtime, order.shape, sizes)
-    name = repr(shape)
+    name = repr((cell.shape, order.shape, [len(data) for data in (train, *evaluate)], chunk))
     if name in _engines:
         return _engines[name], 0.0
-    engine = backend_module(cell.runtime.backend).Engine(
-        model=cell.model,
-        optimizer=cell.optimizer,
-        input_shape=tuple(train[0].shape[1:]),
-        classes=cell.classes,
-        batch_size=cell.batch_size,
-        precision=cell.runtime.precision,
-        compile=cell.compile,
-        device=cell.runtime.device,
-    )
+    engine = Engine(cell, input_shape=train.images.shape)
     _engines[name] = engine
-    return engine, engine.compile(train, order, *evaluate)
+    return engine, engine.compile(train, order, *evaluate, chunk=chunk)
+
+
+def laid_out(cell: Cell, data: Path) -> Sequence[Resident | Streamed]:
+    """Training, validation and test set, on the device or to be streamed; once per process."""
+    batch_size = cell.batch_size if cell.streamed else 0
+    return _laid_out(cell.runtime.backend, data, cell.training_set, batch_size)
 
 
 @cache
-def resident(backend: str, data: Path, training_set: str) -> tuple[Any, Any, Any]:
-    """Training, validation and test set on the device, once per process."""
-    arrays = read_arrays(data, training_set=training_set)
+def _laid_out(
+    backend: str, data: Path, training_set: str, streamed_batch_size: int
+) -> Sequence[Resident | Streamed]:
     put = backend_module(backend).put
-    return (
-        put(arrays.x_train, arrays.y_train),
-        put(arrays.x_validation, arrays.y_validation),
-        put(arrays.x_test, arrays.y_test),
-    )
+    sets = read_sets(data, training_set=training_set)
+    parts = (sets.train, sets.validation, sets.test)
+    if not streamed_batch_size:
+        return [Resident(images, put) for images in parts]
+    image_bytes = sets.train.image_bytes
+    windows = Windows.of(batch_size=streamed_batch_size, image_bytes=image_bytes)
+    return [Streamed(images, put, windows=windows) for images in parts]

@@ -108,7 +108,7 @@ def _start(events: Any, runtime: Runtime) -> None:
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     _notify = lambda *event: events.put(event)  # noqa: E731
-    from lrcycles.training.chain import backend_module
+    from lrcycles.training.engine import backend_module
 
     try:
         backend_module(runtime.backend).prepare_device(

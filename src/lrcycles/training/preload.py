@@ -5,6 +5,10 @@ it prints later, and every error, still comes through.
 """
 
 import os
+import warnings
+
+# JAX warns of forks, for the sake of threads that it has only once it computes: not here.
+warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
 
 _stderr = os.dup(2)
 _nowhere = os.open(os.devnull, os.O_WRONLY)

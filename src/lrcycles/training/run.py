@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.cells import Cell, Store
+from lrcycles.cells import Cell, Store, teams
 from lrcycles.training import pool
 
 
 @dataclass(frozen=True)
 class Job:
-    """A chain of cells with what its worker must know."""
+    """Chains that train side by side, with what their worker must know."""
 
-    cells: Sequence[Cell]
+    team: Sequence[Sequence[Cell]]
     data: Path
     store: Store
     reuse: bool
@@ -42,10 +42,10 @@ def train_all(
         workers: auto or a count of processes; changes no result.
     """
     runtime = chains[0][0].runtime
+    jobs = [Job(team, data, store, reuse, models) for team in teams(chains)]
     count = pool.worker_count(
-        workers, jobs=len(chains), device=runtime.device, threads=runtime.threads
+        workers, jobs=len(jobs), device=runtime.device, threads=runtime.threads
     )
-    jobs = [Job(cells, data, store, reuse, models) for cells in chains]
     with pool.workers(count, runtime=runtime) as run:
         for _ in run(_train, jobs, on_event):
             pass
@@ -58,17 +58,17 @@ def measure_fit(cells: Sequence[Cell], *, data: Path) -> list[dict[str, Any]]:
     epochs each.
     """
     threads = os.cpu_count() or 1
-    runtime = replace(cells[0].runtime, threads=threads)
+    runtime = replace(cells[0].runtime, threads=threads, side_by_side=1)
     by_batch = {cell.batch_size: replace(cell, runtime=runtime) for cell in cells}
     with pool.workers(1, runtime=runtime) as run:
         return list(run(partial(_measure_fit, data=data), list(by_batch.values())))
 
 
 def _train(job: Job, notify: Callable[[str, str], None]) -> None:
-    from lrcycles.training.chain import train_chain
+    from lrcycles.training.chain import train_team
 
-    train_chain(
-        job.cells,
+    train_team(
+        job.team,
         data=job.data,
         store=job.store,
         reuse=job.reuse,
@@ -83,11 +83,11 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
     import keras
 
     from lrcycles import models
-    from lrcycles.arrays import read_arrays
+    from lrcycles.arrays import read_sets
     from lrcycles.training import chain
 
-    arrays = read_arrays(data, training_set=cell.training_set)
-    x, y = np.asarray(arrays.x_train), np.asarray(arrays.y_train)
+    sets = read_sets(data, training_set=cell.training_set)
+    x, y = sets.train.scaled(), sets.train.labels
     keras.config.set_dtype_policy(cell.runtime.precision)
     plain = models.build(cell.model, input_shape=x.shape[1:], classes=cell.classes)
     plain.compile(
@@ -95,13 +95,13 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    order = chain.epoch_order(cell.seed, 0, len(x), cell.batch_size)
-    train, validation, _ = chain.resident(cell.runtime.backend, data, cell.training_set)
+    train, validation, _ = chain.laid_out(cell, data)
+    order = chain.orders([cell], 0, train)
     engine, _ = chain.compiled(cell, train, order, validation)
-    rates = np.full(len(order), 1e-3, np.float32)
+    rates = np.full(order.shape[:2], 1e-3, np.float32)
     settings = {
         "batch_size": cell.batch_size,
-        "validation_data": (np.asarray(arrays.x_validation), np.asarray(arrays.y_validation)),
+        "validation_data": (sets.validation.scaled(), sets.validation.labels),
         "verbose": 0,
     }
     plain.fit(x[: cell.batch_size], y[: cell.batch_size], **settings)

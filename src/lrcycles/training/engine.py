@@ -1,0 +1,150 @@
+"""How do cells of one shape train, whatever the backend?"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from lrcycles import models
+from lrcycles.cells import Cell
+from lrcycles.keras_optimizers import GivenMomentum
+from lrcycles.training.compilation import use_xla
+
+
+def backend_module(backend: str) -> Any:
+    """What is the backend's own: `Program`, `put`, and what it knows of the device."""
+    return importlib.import_module(f"lrcycles.training.{backend}_engine")
+
+
+class Engine:
+    """A network with its optimizer, compiled once and reset for all cells of its shape.
+
+    The data lies on the device, batches are gathered by index, and the rate of every step enters
+    as data, so that neither a new seed nor a new schedule compiles anything. As many cells as
+    `cell.runtime.side_by_side` train in one program, each as if it were alone; the first axis of
+    orders, rates and losses counts them.
+    """
+
+    def __init__(self, cell: Cell, *, input_shape: Sequence[int]) -> None:
+        """
+        Args:
+            cell: any of the shape: its seed, schedule and length do not matter.
+            input_shape: of one image.
+
+        Raises:
+            InputError: the network or the optimizer can't be built.
+        """
+        runtime = cell.runtime
+        keras.config.set_dtype_policy(runtime.precision)
+        self._build: Callable[[], Any] = lambda: models.build(
+            cell.model, input_shape=input_shape, classes=cell.classes
+        )
+        self.model = self._build()
+        models.check_probabilities(self.model, input_shape=input_shape)
+        momentum = GivenMomentum(cell.momentum["max_momentum"]) if cell.momentum else None
+        optimizer = models.build_optimizer(cell.optimizer, momentum=momentum)
+        if runtime.precision == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(self.model.trainable_variables)
+        self.xla = use_xla(
+            cell.compile, model=self.model, batch_size=cell.batch_size, runtime=runtime
+        )
+        self._cells = runtime.side_by_side
+        self._program = backend_module(runtime.backend).Program(
+            self.model,
+            optimizer,
+            momentum,
+            class_weights=cell.class_weights,
+            cells=self._cells,
+            xla=self.xla,
+        )
+        for cell_index in range(self._cells):  # something to compile for
+            self._program.begin(cell_index)
+
+    def reset(
+        self, seeds: Sequence[int], weights: Sequence[list[np.ndarray] | None] | None = None
+    ) -> None:
+        """Start over: each cell's initial weights (or `weights`), empty slots, step 0."""
+        for cell, seed in enumerate(seeds):
+            keras.utils.set_random_seed(seed)
+            for variable, fresh in zip(self.model.variables, self._build().variables, strict=True):
+                variable.assign(fresh)
+            given = weights[cell] if weights else None
+            if given is not None:
+                self.model.set_weights(given)
+            self._program.begin(cell)
+
+    def compile(self, train: Any, order: np.ndarray, *evaluate: Any, chunk: int = 0) -> float:
+        """Compile for these shapes without training a step; the seconds it took.
+
+        Args:
+            chunk: how many steps a call of `run` will make, if not all of them.
+        """
+        start = time.perf_counter()
+        length = order.shape[1]
+        rates = np.zeros((self._cells, length), np.float32)
+        sizes = {chunk, length % chunk} - {0} if chunk else train.sizes(length)
+        parts = train.parts(order, 0, 1)
+        part = next(parts)
+        parts.close()
+        self._program.compile(part, _cut(rates, part), sizes)
+        for data in evaluate:
+            self.evaluate(data)
+        return time.perf_counter() - start
+
+    def run(
+        self,
+        train: Any,
+        order: np.ndarray,
+        rates: np.ndarray,
+        momenta: np.ndarray | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> np.ndarray:
+        """Train on the batches `order[:, start:stop]`, step i at `rates[:, i]`.
+
+        Args:
+            train: `feeding.Resident` or `Streamed`.
+            order: indices of the images, int32, shape (cells, steps, batch_size).
+            rates: float32, shape (cells, steps).
+            momenta: the same, for cells that cycle their momentum.
+
+        Returns:
+            The raw mini-batch loss before each update, float32, shape (cells, stop - start).
+        """
+        momenta = rates if momenta is None else momenta  # not read then
+        parts = train.parts(order, start, order.shape[1] if stop is None else stop)
+        losses = [
+            self._program.steps(part, _cut(rates, part), _cut(momenta, part)) for part in parts
+        ]
+        return np.concatenate(losses, axis=1)
+
+    def evaluate(self, data: Any) -> list[tuple[float, float]]:
+        """Mean cross-entropy and error in percent over a data set, for each cell."""
+        loss, wrong = np.zeros(self._cells), np.zeros(self._cells, int)
+        for pixels, labels in data.batches():
+            part_loss, part_wrong = self._program.score(pixels, labels)
+            loss += part_loss
+            wrong += part_wrong
+        return [
+            (float(one) / len(data), 100 * int(other) / len(data))
+            for one, other in zip(loss, wrong, strict=True)
+        ]
+
+    def trained(self, cell: int) -> keras.Model:
+        """The network with the weights of a cell."""
+        self._program.finish(cell)
+        return self.model
+
+
+def _cut(table: np.ndarray, part: Any) -> np.ndarray:
+    """The columns of the steps in `part.order`, filled up to as many as it has."""
+    wanted = table[:, part.first : part.first + part.order.shape[1]]
+    missing = part.order.shape[1] - wanted.shape[1]
+    return np.pad(wanted, ((0, 0), (0, missing))) if missing else wanted

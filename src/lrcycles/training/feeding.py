@@ -1,0 +1,132 @@
+"""How do images reach the device: all at once, or a window at a time?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lrcycles.arrays import Images
+from lrcycles.training.orders import Windows
+
+EVALUATION_IMAGES = 5000  # scored at a time
+EVALUATION_BYTES = 16 << 20  # of uint8 pixels; as float32 with a network's first layer, much more
+
+Put = Callable[[np.ndarray, np.ndarray], Any]  # uint8 pixels and int32 labels onto the device
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some steps of an epoch, with the images they need.
+
+    Args:
+        data: what `put` gave.
+        order: where a step's images lie in `data`, int32 (cells, steps, batch_size).
+        first: the step of the epoch that `order` begins with.
+        start, stop: which of the order's steps to make.
+    """
+
+    data: Any
+    order: np.ndarray
+    first: int
+    start: int
+    stop: int
+
+
+class Resident:
+    """Images that lie on the device for as long as the process lives."""
+
+    def __init__(self, images: Images, put: Put, *, windows: Windows | None = None) -> None:
+        self.images = images
+        self.windows = windows
+        self._data = put(images.read(slice(None)), images.labels)
+        self._put = put
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def first(self, count: int) -> Resident:
+        """The first `count` images as a set of their own."""
+        return Resident(self.images.first(count), self._put)
+
+    def sizes(self, steps: int) -> set[int]:
+        """How many steps the parts of an epoch have."""
+        return {steps}
+
+    def parts(self, order: np.ndarray, start: int, stop: int) -> Iterator[Part]:
+        """The steps `start` to `stop` of an epoch, in one part."""
+        yield Part(self._data, order, 0, start, stop)
+
+    def batches(self) -> Iterator[Any]:
+        """All images in their own order, so many at a time as are scored at once."""
+        pixels, labels = self._data
+        count = _scored_at_once(self.images)
+        for begin in range(0, len(self), count):
+            yield pixels[begin : begin + count], labels[begin : begin + count]
+
+
+class Streamed:
+    """Images that stay in their file; while a window of them trains, the next one is read."""
+
+    def __init__(self, images: Images, put: Put, *, windows: Windows) -> None:
+        self.images = images
+        self.windows = windows
+        self._put = put
+        self._steps = windows.steps
+        self._held: tuple[np.ndarray, Part] | None = None  # for who comes back to a window
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def first(self, count: int) -> Streamed:
+        """The first `count` images as a set of their own."""
+        return Streamed(self.images.first(count), self._put, windows=self.windows)
+
+    def sizes(self, steps: int) -> set[int]:
+        """How many steps the parts of an epoch have."""
+        return {min(self._steps, steps), steps % self._steps} - {0}
+
+    def parts(self, order: np.ndarray, start: int, stop: int) -> Iterator[Part]:
+        """The steps `start` to `stop` of an epoch, window by window.
+
+        All windows have one shape, the last one too: what is compiled for one serves all.
+        """
+        firsts = range(start - start % self._steps, stop, self._steps)
+        with ThreadPoolExecutor(1) as reader:
+            coming = None
+            for index, first in enumerate(firsts):
+                if self._held is None or self._held[0] is not order or self._held[1].first != first:
+                    self._held = None  # frees its memory before the next one is there
+                    self._held = order, coming.result() if coming else self._window(order, first)
+                window = self._held[1]
+                later = firsts[index + 1 : index + 2]
+                coming = reader.submit(self._window, order, later[0]) if later else None
+                begin, end = max(start - first, 0), min(stop - first, window.stop)
+                yield replace(window, start=begin, stop=end)
+
+    def batches(self) -> Iterator[Any]:
+        """All images in their own order, so many at a time as are scored at once."""
+        count = _scored_at_once(self.images)
+        for begin in range(0, len(self), count):
+            rows = slice(begin, begin + count)
+            yield self._put(self.images.read(rows), self.images.labels[rows])
+
+    def _window(self, order: np.ndarray, first: int) -> Part:
+        wanted = order[:, first : first + self._steps]
+        rows = np.unique(wanted)
+        # Rows that no step asks for fill the last window, and those that cells have in common.
+        size = order.shape[0] * self._steps * order.shape[2]
+        pixels = np.zeros((size, *self.images.shape), np.uint8)
+        pixels[: len(rows)] = self.images.read(rows)
+        labels = np.zeros(size, np.int32)
+        labels[: len(rows)] = self.images.labels[rows]
+        place = np.zeros((order.shape[0], self._steps, order.shape[2]), np.int32)
+        place[:, : wanted.shape[1]] = np.searchsorted(rows, wanted)
+        return Part(self._put(pixels, labels), place, first, 0, wanted.shape[1])
+
+
+def _scored_at_once(images: Images) -> int:
+    return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // images.image_bytes))

@@ -1,0 +1,140 @@
+"""Cells trained by JAX, each in a process of its own: Keras knows one backend per process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lrcycles.cells import Cell, link
+from tests.training.test_cells_trained import CELL, CONSTANT, CONTINUED, RUNTIME, WILD
+
+ROOT = Path(__file__).parents[2]
+JAX = replace(RUNTIME, backend="jax")
+TOGETHER = replace(JAX, side_by_side=3)
+NETWORK = {"function": "tests.training.networks:everything", "arguments": {}}
+
+
+def on_jax(code: str, *arguments: str) -> str:
+    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    return subprocess.check_output(
+        [sys.executable, "-c", code, *arguments], env=environment, text=True
+    )
+
+
+def train(cells: Sequence[Cell], data: Path, out: Path) -> list[Path]:
+    """Train with `python -m lrcycles.training`; the cells' folders."""
+    cells = link(cells)
+    plan = {
+        "data": str(data),
+        "cells": [asdict(cell) for cell in cells],
+        "models": [cell.key for cell in cells],
+    }
+    (out.parent / "cells.json").write_text(json.dumps(plan))
+    on_jax(
+        "import runpy, sys; runpy.run_module('lrcycles.training', run_name='__main__')",
+        str(out.parent / "cells.json"),
+        str(out),
+    )
+    return [out / cell.key for cell in cells]
+
+
+def losses(folder: Path) -> np.ndarray:
+    table: np.ndarray = np.load(folder / "steps.npy")
+    return table["loss"]
+
+
+def result(folder: Path) -> dict:
+    return json.loads((folder / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Cells of one seed, trained one after another."""
+    cells = [replace(cell, runtime=JAX) for cell in (CELL, CONSTANT, CONTINUED, WILD)]
+    folders = train(cells, digits, tmp_path_factory.mktemp("jax") / "store")
+    return {cell.arm: folder for cell, folder in zip(cells, folders, strict=True)}
+
+
+def test_the_losses_are_those_of_plain_keras_on_jax(alone, digits):
+    code = """
+import sys, keras, numpy as np
+from pathlib import Path
+from lrcycles.arrays import read_sets
+train = read_sets(Path(sys.argv[1]), training_set="split").train
+x, y = train.scaled(), train.labels
+keras.utils.set_random_seed(0)
+model = keras.Sequential([
+    keras.layers.Flatten(),
+    keras.layers.Dense(8, "relu", kernel_initializer="random_normal"),
+    keras.layers.Dense(10, "softmax", kernel_initializer="random_normal"),
+])
+model.build((None, 8, 8))
+model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy")
+for epoch in range(2):
+    for batch in np.random.default_rng([0, epoch]).permutation(1200).reshape(24, 50):
+        print(float(model.train_on_batch(x[batch], y[batch])))
+        model.reset_metrics()
+"""
+    expected = [float(line) for line in on_jax(code, str(digits)).split()]
+    assert_allclose(losses(alone["constant"]), expected, rtol=2e-4)
+    assert result(alone["constant"])["status"] == "finished"
+    assert result(alone["constant"])["backend"] == "jax"
+
+
+def test_a_cell_side_by_side_with_others_is_what_it_is_beside_any_others(digits, tmp_path):
+    """Its bits depend on how many train together, not on which, nor on whether all are wanted."""
+    arms = [replace(cell, runtime=TOGETHER) for cell in (CELL, CONSTANT, CONTINUED)]
+    seeds = [replace(arm, seed=seed) for seed in (0, 1) for arm in arms]
+    (tmp_path / "many").mkdir()
+    many = train(seeds, digits, tmp_path / "many" / "store")
+    (tmp_path / "few").mkdir()
+    few = train([arms[0], arms[1], arms[2]], digits, tmp_path / "few" / "store")
+    for folder in few:
+        twin = tmp_path / "many" / "store" / folder.name
+        assert twin in many
+        assert_array_equal(losses(folder), losses(twin))
+    kept = {"train_seconds", "compile_seconds", "evaluate_seconds", "steps_per_second"}
+    one, other = (
+        {name: value for name, value in result(folder).items() if name not in kept}
+        for folder in (few[0], tmp_path / "many" / "store" / few[0].name)
+    )
+    assert one == other
+
+
+def test_cells_side_by_side_learn_what_they_learn_alone(alone, digits, tmp_path):
+    cells = [replace(cell, runtime=TOGETHER) for cell in (CELL, CONSTANT, CONTINUED, WILD)]
+    folders = train(cells, digits, tmp_path / "store")
+    for cell, folder in zip(cells, folders, strict=True):
+        lone = alone[cell.arm]
+        assert result(folder)["status"] == result(lone)["status"]
+        if cell.arm != "wild":
+            assert_allclose(losses(folder), losses(lone), rtol=1e-3)
+    wild = result(folders[-1])
+    assert wild["status"] == "diverged"
+    assert wild["test_error_percent"] is None
+
+
+def test_dropout_draws_other_units_for_cells_side_by_side(digits, tmp_path):
+    cells = [
+        replace(CONSTANT, seed=seed, model=NETWORK, runtime=TOGETHER, arm=f"arm{seed}")
+        for seed in (0, 1)
+    ]
+    first, second = train(cells, digits, tmp_path / "store")
+    assert losses(first)[0] != losses(second)[0]
+    assert losses(first)[-1] < losses(first)[0]
+
+
+def test_half_precision_learns_on_jax(digits, tmp_path):
+    half = replace(CONSTANT, runtime=replace(JAX, precision="mixed_float16"), epochs=3)
+    (folder,) = train([half], digits, tmp_path / "store")
+    history = result(folder)["history"]
+    assert history[-1]["validation_loss"] < history[0]["validation_loss"]
