@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow bench study-bounds ui clean
+.PHONY: help setup reproduce test test-slow bench bench-gpu study-bounds ui clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,12 +39,33 @@ study-bounds: setup ## the study of bound rules, to docs/study-bounds (about hal
 	$(BIN)/dvc repro data
 	$(BIN)/dvc repro studies/bounds/dvc.yaml
 
-bench: setup ## compare with the real torch, optax and range-test tools, in .venv-bench
-	test -e .venv-bench/ready || { $(PYTHON) -m venv .venv-bench && \
-	  .venv-bench/bin/pip install --quiet -r benchmarks/requirements.txt && \
-	  .venv-bench/bin/pip install --quiet --no-deps ktrain && touch .venv-bench/ready; }
-	.venv-bench/bin/python benchmarks/schedule_references.py --check
-	PYTHONPATH=src .venv-bench/bin/python -m benchmarks.peer_rules_check --check
+BENCH := PYTHONPATH=src .venv-bench/bin/python -m benchmarks
+
+bench: setup .venv-bench/ready ## measure beside the peers, to docs/performance.md (about 40 minutes, alone)
+	$(BIN)/dvc repro data
+	PYTHONPATH=src .venv-bench/bin/python benchmarks/schedule_references.py --check
+	$(BENCH).peer_rules_check --check
+	mkdir -p docs/performance
+	$(BENCH).speed.measure --out docs/performance/speed.json
+	$(BENCH).range_test_speed.measure --data artifacts/data --out docs/performance/range_test.json
+	$(BIN)/python -m benchmarks.errors
+	$(BIN)/python -m benchmarks.scaling
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.gpu --device cpu --cells 8 --images 2000 --rounds 5
+	$(BIN)/python -m benchmarks.streaming --gigabytes $${GIGABYTES:-20} --folder outputs/streaming
+	rm -r outputs/streaming
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.page
+
+bench-gpu: ## the same of a CUDA machine; BACKEND=jax or tensorflow (untested)
+	PYTHONPATH=src KERAS_BACKEND=$${BACKEND:-jax} $(PYTHON) -m benchmarks.gpu
+
+.venv-bench/ready: benchmarks/requirements.txt requirements.lock
+	$(PYTHON) -m venv .venv-bench
+	sed -E 's/ *\\$$//; /^ *--hash/d' requirements.lock > .venv-bench/constraints.txt
+	.venv-bench/bin/pip install --quiet -c .venv-bench/constraints.txt \
+	  -r benchmarks/requirements.txt -e '.[jax]'
+	.venv-bench/bin/pip install --quiet --no-deps ktrain
+	touch $@
 
 ui: setup ## MLflow on http://127.0.0.1:5000 over this project's runs
 	@echo "runs: http://127.0.0.1:$${PORT:-5000}/#/experiments/1/runs?workflowType=machine_learning"

@@ -176,6 +176,36 @@ BAD = {
     ),
     "nothing to compare with": ("~arms.baseline.baseline", r"an arm or more in arms\.baseline"),
     "own model without a function": ("model=own", r"need a value for model\.function, got none"),
+    "side by side without jax": (
+        "train.side_by_side=4",
+        r"need train\.backend=jax for train\.side_by_side > 1, got 4",
+    ),
+    "graph on jax": ("train.backend=jax train.compile=graph", r"compile=auto or xla .*, got graph"),
+    "class weights that are a word": (
+        "train.class_weights=equal",
+        r"none, balanced or 10 numbers >= 0.*got 'equal'",
+    ),
+    "too few class weights": ("train.class_weights=[1,2]", r"10 numbers.*got \[1, 2\]"),
+    "class weights that are all zero": (
+        "experiment=smoke train.class_weights=[0,0,0,0,0,0,0,0,0,0]",
+        r"10 numbers >= 0",
+    ),
+    "a layer with a negative rate": (
+        "+optimizer.layer_rates.dense=-1",
+        r"layer_rates to be numbers >= 0, got -1 for 'dense'",
+    ),
+    "one momentum": (
+        "+arms.clr.clr.max_momentum=0.95",
+        r"0 < base_momentum < max_momentum < 1 in arms\.clr\.clr, got base_momentum=None",
+    ),
+    "momentum at a constant rate": (
+        "+arms.baseline.baseline.base_momentum=0.8 +arms.baseline.baseline.max_momentum=0.9",
+        r"momentum cycles against a rate that rises and falls .*, got schedule constant",
+    ),
+    "momentum without any": (
+        "optimizer.name=adagrad +arms.clr.clr.base_momentum=0.8 +arms.clr.clr.max_momentum=0.9",
+        r"cycles momentum, which optimizer adagrad has not",
+    ),
 }
 
 

@@ -1,12 +1,15 @@
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from lrcycles import config, plan
+from lrcycles.cells import chains, teams
 from lrcycles.errors import InputError
 
 CONF = Path(__file__).parents[1] / "conf"
 DATA = {"digest": "d", "class_counts": {"train": [300, 100], "validation": [100, 0]}}
+BALANCED = "train.class_weights=balanced"
 BOUNDS = {"base_lr": 0.0002, "max_lr": 0.004}
 
 
@@ -58,3 +61,36 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
 def test_one_range_test_per_seed():
     checked = config.check(config.compose(CONF, ["range_test.seeds=[3,1]"]))
     assert [cell.seed for cell in plan.sweep_cells(checked, data=DATA)] == [3, 1]
+
+
+def test_balanced_class_weights_give_every_class_the_same_part_of_the_loss():
+    split, pool = cells("clr", BALANCED)[0], cells("controls", BALANCED)[0]
+    for cell, counts in ((split, [300, 100]), (pool, [400, 100])):
+        parts = [weight * count for weight, count in zip(cell.class_weights, counts, strict=True)]
+        assert parts == [sum(counts) / 2] * 2
+    assert cells("clr")[0].class_weights is None
+
+
+def test_large_data_is_streamed_and_small_data_lies_in_memory():
+    large = ["data.train_images=2000000", "data.image_shape=[28,28]"]
+    assert cells("clr", *large)[0].streamed
+    assert not cells("clr", *large, "train.feeding=resident")[0].streamed
+    assert not cells("clr")[0].streamed
+    assert cells("clr", "train.feeding=streamed")[0].streamed
+
+
+def test_cells_of_equal_shape_share_a_program_and_no_more_than_are_asked_for():
+    jax = ["train.backend=jax", "train.side_by_side=3", "train.seeds=4"]
+    found = [[cell.seed for (cell,) in team] for team in teams(chains(cells("clr", *jax)))]
+    assert found == [[0, 1, 2], [3]]
+    by_tensorflow = teams(chains(cells("clr", "train.seeds=4")))
+    assert [len(team) for team in by_tensorflow] == [1, 1, 1, 1]
+
+
+def test_a_backend_that_is_not_installed_is_named_with_what_installs_it(monkeypatch):
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(plan, "version", missing)
+    with pytest.raises(InputError, match=r"backend=jax, but jax is not .*'lrcycles\[jax\]'"):
+        cells("clr", "train.backend=jax")

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lrcycles import keras_batches, keras_state, sweeping
+from lrcycles import keras_batches, keras_loop, keras_state, sweeping
 from lrcycles.errors import InputError
 
 HELDOUT_LOSS = "heldout_loss"
@@ -68,6 +68,9 @@ class Trial:
                 f"need a finite loss before the first update, got {loss}: look at the weights, "
                 "and whether loss and labels go together"
             )
+        together = self._accumulated == 1 and class_weight is None
+        self._loop = keras_loop.compiled_loop(model) if together else None
+        self._waiting: list[keras_batches.Batch] = []  # read, not yet trained on
         self.metric, self.metric_rises, self.notes = _choose_metric(model, logs, *metric)
 
     def reset(self, seed: int) -> None:
@@ -80,13 +83,13 @@ class Trial:
                 variable.assign(value)
         keras_state.seed_layers(self._model, seed)
         self._batches = self._source.stream(np.random.default_rng(seed))
+        self._waiting = []
 
     def advance(self, rates: sweeping.Rates) -> list[float]:
         """Make one update at each rate; the losses, to the first that is not finite."""
         losses: list[float] = []
-        for rate in rates:
-            self._optimizer.learning_rate = float(rate)
-            losses.append(float(np.mean([self._train() for _ in range(self._accumulated)])))
+        while len(losses) < len(rates):
+            losses += self._some(rates[len(losses) :])
             if not math.isfinite(losses[-1]):
                 break
         return losses
@@ -97,6 +100,22 @@ class Trial:
         loss = float(logs["loss"])
         value = loss if self.metric == HELDOUT_LOSS else float(logs[self.metric])
         return loss, value if self.metric_rises else -value
+
+    def _some(self, rates: sweeping.Rates) -> list[float]:
+        """Make as many updates as one call can, one at least; to the first that is not finite."""
+        if self._loop is None:
+            self._optimizer.learning_rate = float(rates[0])
+            return [float(np.mean([self._train() for _ in range(self._accumulated)]))]
+        while len(self._waiting) < len(rates):
+            self._waiting.append(next(self._batches))
+        count = keras_loop.stackable(self._waiting)
+        batches, self._waiting = self._waiting[:count], self._waiting[count:]
+        losses = [float(loss) for loss in self._loop(batches, rates[:count])]
+        wild = next((k for k, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if wild is None:
+            return losses
+        _need_clean(batches[wild], "a mini-batch")
+        return losses[: wild + 1]
 
     def _train(self) -> float:
         x, y, weight = batch = next(self._batches)
@@ -122,12 +141,17 @@ def _loss(logs: Mapping[str, Any], batch: keras_batches.Batch, step: str, where:
             "add it to what it returns"
         )
     loss = float(logs["loss"])
-    # Looked at only now: data are too large to search in advance.
-    if not math.isfinite(loss) and keras_batches.not_finite(batch):
+    if not math.isfinite(loss):
+        _need_clean(batch, where)
+    return loss
+
+
+def _need_clean(batch: keras_batches.Batch, where: str) -> None:
+    """Refuse data that are not finite, once a loss was not: they are too large to search before."""
+    if keras_batches.not_finite(batch):
         raise InputError(
             f"need finite numbers in the data, got NaN or infinity in {where}: clean x and y"
         )
-    return loss
 
 
 def _choose_metric(

@@ -147,12 +147,14 @@ class Program:
         labels: jax.Array,
     ) -> Any:
         trained, others, slots = state
-        images, expected = _scaled(pixels[batch]), labels[batch]
+        images, expected = (
+            jnp.take(data, batch, axis=0, mode="clip") for data in (pixels, labels)
+        )
         weights = None if self._class_weights is None else self._class_weights[expected]
 
         def total(trained: Any) -> Any:
             predicted, left, extra = self._model.stateless_call(
-                trained, others, images, training=True, return_losses=True
+                trained, others, _scaled(images), training=True, return_losses=True
             )
             loss = self._loss(expected, predicted, weights)
             with keras.StatelessScope(zip(self._optimizer.variables, slots, strict=True)):
