@@ -94,3 +94,13 @@ def test_a_backend_that_is_not_installed_is_named_with_what_installs_it(monkeypa
     monkeypatch.setattr(plan, "version", missing)
     with pytest.raises(InputError, match=r"backend=jax, but jax is not .*'lrcycles\[jax\]'"):
         cells("clr", "train.backend=jax")
+
+
+def test_an_arm_that_cycles_momentum_hands_both_ends_to_its_cells():
+    found = cells("clr", "+arm@arms.clr.cycled=clr_momentum", "train.seeds=1")
+    assert [cell.momentum for cell in found] == [
+        None,
+        {"base_momentum": 0.85, "max_momentum": 0.95},
+    ]
+    assert found[0].schedule == found[1].schedule
+    assert found[0].shape != found[1].shape

@@ -87,7 +87,8 @@ def _checked_pair(
 
 def digest_of(array: np.ndarray) -> str:
     """The SHA-256 of an array's bytes in C order."""
-    return hashlib.sha256(array.tobytes()).hexdigest()
+    contiguous = np.ascontiguousarray(array)  # copies no memory map
+    return hashlib.sha256(contiguous.data).hexdigest()
 
 
 def verify(images: Images, sha256: Mapping[str, str] | None, where: Sequence[object]) -> None:

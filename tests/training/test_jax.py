@@ -123,6 +123,7 @@ def test_cells_side_by_side_learn_what_they_learn_alone(alone, digits, tmp_path)
     assert wild["test_error_percent"] is None
 
 
+@pytest.mark.slow
 def test_dropout_draws_other_units_for_cells_side_by_side(digits, tmp_path):
     cells = [
         replace(CONSTANT, seed=seed, model=NETWORK, runtime=TOGETHER, arm=f"arm{seed}")
@@ -133,6 +134,7 @@ def test_dropout_draws_other_units_for_cells_side_by_side(digits, tmp_path):
     assert losses(first)[-1] < losses(first)[0]
 
 
+@pytest.mark.slow
 def test_half_precision_learns_on_jax(digits, tmp_path):
     half = replace(CONSTANT, runtime=replace(JAX, precision="mixed_float16"), epochs=3)
     (folder,) = train([half], digits, tmp_path / "store")

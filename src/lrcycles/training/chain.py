@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,12 @@ import numpy as np
 from lrcycles.arrays import read_sets
 from lrcycles.cells import Cell, Store
 from lrcycles.results import write_json
-from lrcycles.schedules import cycle_step_size, rate_table
+from lrcycles.schedules import rate_table
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order
+from lrcycles.training.records import Course, cell_record, step_table
 
-SCHEMA = 1
-SCHEDULE_KEYS = ("name", "base_lr", "max_lr", "step_size", "cycles")
 Notify = Callable[[str, str], None]  # (event, cell's key); events: epoch, cell
 
 
@@ -73,28 +70,72 @@ def train_cells(
     """Train cells of one shape side by side into the store; give their final weights by key."""
     first = cells[0]
     train, validation, test = laid_out(first, data)
-    steps_per_epoch = len(train) // first.batch_size
     # A program always trains equally many cells, lest their number show in the bits.
     lanes = [*cells, *[first] * (first.runtime.side_by_side - len(cells))]
-    rates, momenta = step_settings(lanes, first.epochs * steps_per_epoch)
     order = orders(lanes, 0, train)
     engine, compile_seconds = compiled(first, train, order, validation, test)
     engine.reset([cell.seed for cell in lanes], [parents.get(cell.parent or "") for cell in lanes])
     # Seeding TensorFlow makes it set up its compiled functions anew: that is no training time.
     compile_seconds += engine.compile(train, order, validation)
+    course = run_epochs(engine, lanes, order, train, validation, notify=notify, wanted=len(cells))
+    tested = engine.evaluate(test)
+    seconds = {
+        "train_seconds": course.train_seconds / len(cells),
+        "compile_seconds": compile_seconds / len(cells),
+        "evaluate_seconds": course.evaluate_seconds / len(cells),
+    }
+    weights = {}
+    for k, cell in enumerate(cells):
+        network = engine.trained(k)
+        weights[cell.key] = network.get_weights()
+        table = step_table(course, k, steps_per_epoch=order.shape[1], epochs=cell.epochs)
+        record = cell_record(
+            cell,
+            table,
+            course.histories[k],
+            test=tested[k],
+            images=len(train),
+            seconds=seconds,
+            xla=engine.xla,
+        )
+        with store.adding(cell.key) as folder:
+            write_json(folder / "result.json", record)
+            np.save(folder / "steps.npy", table)
+            if cell.key in models:
+                network.save(folder / "model.keras")
+        notify("cell", cell.key)
+    return weights
 
+
+def run_epochs(
+    engine: Engine,
+    lanes: Sequence[Cell],
+    order: np.ndarray,
+    train: Resident | Streamed,
+    validation: Resident | Streamed,
+    *,
+    notify: Notify,
+    wanted: int,
+) -> Course:
+    """Train epoch by epoch, until all of the first `wanted` cells are done or have diverged.
+
+    Args:
+        order: of the first epoch.
+    """
+    epochs, steps_per_epoch = lanes[0].epochs, order.shape[1]
+    rates, momenta = step_settings(lanes, epochs * steps_per_epoch)
     losses: list[np.ndarray] = []
-    histories: list[list[dict[str, Any]]] = [[] for _ in cells]
+    histories: list[list[dict[str, Any]]] = [[] for _ in range(wanted)]
     train_seconds = evaluate_seconds = 0.0
-    for epoch in range(first.epochs):
+    for epoch in range(epochs):
         order = order if epoch == 0 else orders(lanes, epoch, train)
         steps = slice(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)
-        started = time.perf_counter()
         momentum = None if momenta is None else momenta[:, steps]
+        started = time.perf_counter()
         losses.append(engine.run(train, order, rates[:, steps], momentum))
         trained = time.perf_counter()
         finite = np.isfinite(losses[-1]).all(axis=1)
-        alive = [k for k in range(len(cells)) if finite[k] and len(histories[k]) == epoch]
+        alive = [k for k in range(wanted) if finite[k] and len(histories[k]) == epoch]
         if not alive:
             break
         scores = engine.evaluate(validation)
@@ -110,95 +151,9 @@ def train_cells(
                     "validation_error_percent": error,
                 }
             )
-            notify("epoch", cells[k].key)
-    tested = engine.evaluate(test)
-    loss_of_step = np.concatenate(losses, axis=1)
-    weights = {}
-    for k, cell in enumerate(cells):
-        # A cell that diverged is known to have made the steps of that epoch, and no more.
-        made = min(len(histories[k]) + 1, first.epochs) * steps_per_epoch
-        network = engine.trained(k)
-        weights[cell.key] = network.get_weights()
-        table = step_table(
-            loss_of_step[k, :made],
-            rates[k],
-            steps_per_epoch,
-            momentum=None if momenta is None else momenta[k],
-        )
-        record = cell_record(
-            cell,
-            table,
-            histories[k],
-            test=tested[k],
-            images=len(train),
-            seconds={
-                "train_seconds": train_seconds / len(cells),
-                "compile_seconds": compile_seconds / len(cells),
-                "evaluate_seconds": evaluate_seconds / len(cells),
-            },
-            xla=engine.xla,
-        )
-        with store.adding(cell.key) as folder:
-            write_json(folder / "result.json", record)
-            np.save(folder / "steps.npy", table)
-            if cell.key in models:
-                network.save(folder / "model.keras")
-        notify("cell", cell.key)
-    return weights
-
-
-def cell_record(
-    cell: Cell,
-    table: Any,
-    history: Sequence[Mapping[str, Any]],
-    *,
-    test: tuple[float, float],
-    images: int,
-    seconds: Mapping[str, float],
-    xla: bool,
-) -> dict[str, Any]:
-    """What result.json says of a trained cell.
-
-    Args:
-        table: as `step_table` gives it.
-        history: an entry for each epoch that ended with finite losses.
-        test: loss and error on the test set, of whatever the training ended with.
-        seconds: of a cell trained side by side with others, its share.
-    """
-    finished = len(history) == cell.epochs and math.isfinite(history[-1]["validation_loss"])
-    last = history[-1] if finished else {}
-    wild = np.flatnonzero(~np.isfinite(table["loss"]))
-    settings = asdict(cell)
-    del settings["runtime"]
-    settings["schedule"] = dict.fromkeys(SCHEDULE_KEYS) | dict(cell.schedule)
-    if cell.schedule.get("cycles"):
-        total_steps = cell.epochs * (images // cell.batch_size)
-        step_size = cycle_step_size(total_steps, cell.schedule["cycles"])
-        settings["schedule"]["step_size"] = step_size
-    steps, runtime = len(history) * (images // cell.batch_size), cell.runtime
-    return settings | {
-        "schema": SCHEMA,
-        "key": cell.key,
-        "status": "finished" if finished else "diverged",
-        "diverged_at_step": int(wild[0]) + 1 if len(wild) else None,
-        "test_error_percent": test[1] if finished else None,
-        "test_loss": test[0] if finished else None,
-        "validation_error_percent": last.get("validation_error_percent"),
-        "validation_loss": last.get("validation_loss"),
-        **seconds,
-        "steps": len(table),
-        "steps_per_second": steps / seconds["train_seconds"] if history else None,
-        "images": images,
-        "device": runtime.device,
-        "device_name": backend_module(runtime.backend).device_name(runtime.device),
-        "threads": runtime.threads,
-        "side_by_side": runtime.side_by_side,
-        "backend": runtime.backend,
-        "precision": runtime.precision,
-        "compile": "xla" if xla else "graph",
-        "versions": dict(runtime.versions),
-        "history": [entry for entry in history if math.isfinite(entry["validation_loss"])],
-    }
+            notify("epoch", lanes[k].key)
+    joined = np.concatenate(losses, axis=1)
+    return Course(rates, momenta, joined, histories, train_seconds, evaluate_seconds)
 
 
 def orders(cells: Sequence[Cell], epoch: int, train: Resident | Streamed) -> np.ndarray:
@@ -224,24 +179,6 @@ def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, 
             mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
             momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
     return np.stack(rates), np.stack(momenta) if momenta else None
-
-
-def step_table(
-    loss: np.ndarray,
-    rates: np.ndarray,
-    steps_per_epoch: int,
-    *,
-    momentum: np.ndarray | None = None,
-) -> Any:
-    """Rows step, epoch (both from 1), lr, loss and any momentum, as a structured array."""
-    step = np.arange(1, len(loss) + 1)
-    epoch = (step - 1) // steps_per_epoch + 1
-    columns = [step, epoch, rates[: len(loss)], loss]
-    types = [("step", "<i4"), ("epoch", "<i4"), ("lr", "<f4"), ("loss", "<f4")]
-    if momentum is not None:
-        columns.append(momentum[: len(loss)])
-        types.append(("momentum", "<f4"))
-    return np.rec.fromarrays(columns, dtype=types)
 
 
 def saved_weights(store: Store, key: str) -> list[np.ndarray]:

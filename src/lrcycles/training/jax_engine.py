@@ -147,9 +147,7 @@ class Program:
         labels: jax.Array,
     ) -> Any:
         trained, others, slots = state
-        images, expected = (
-            jnp.take(data, batch, axis=0, mode="clip") for data in (pixels, labels)
-        )
+        images, expected = (jnp.take(data, batch, axis=0, mode="clip") for data in (pixels, labels))
         weights = None if self._class_weights is None else self._class_weights[expected]
 
         def total(trained: Any) -> Any:

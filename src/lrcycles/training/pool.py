@@ -20,7 +20,7 @@ from lrcycles.errors import InputError
 
 _notify: Callable[..., None] = print
 _failed: Exception | None = None
-WORKER_BYTES = 2 << 30  # what TensorFlow, MNIST as float32 and XLA's buffers took, rounded up
+WORKER_BYTES = 2 << 30  # what a backend, MNIST and its buffers took, rounded up
 
 
 def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:

@@ -1,0 +1,85 @@
+"""Do our trainings end at the test errors of plain Keras `fit`?
+
+    PYTHONPATH=src python -m benchmarks.errors
+
+The tutorial's first fit, five epochs, on one thread; each seed trains once by `fit`, once by ours,
+with batches and initial weights of their own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from benchmarks import shapes
+from lrcycles.arms import summarise
+from lrcycles.arrays import read_sets
+from lrcycles.cells import Cell, Store
+from lrcycles.results import read_json
+from lrcycles.training import pool
+from lrcycles.training.run import train_all
+
+DATA = Path("artifacts/data")
+SEEDS = 10
+EPOCHS = 5
+
+
+def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
+    """Test error in percent after plain `fit`."""
+    import keras
+
+    from lrcycles import models
+
+    sets = read_sets(DATA, training_set="all")
+    keras.utils.set_random_seed(1000 + cell.seed)
+    model = models.build(cell.model, input_shape=sets.train.shape, classes=10)
+    model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(
+        sets.train.scaled(),
+        sets.train.labels,
+        batch_size=cell.batch_size,
+        epochs=cell.epochs,
+        verbose=0,
+    )
+    right = model.evaluate(sets.test.scaled(), sets.test.labels, batch_size=1000, verbose=0)[1]
+    return cell.seed, 100 * (1 - right)
+
+
+def main() -> None:
+    cells = [shapes.cell(seed=seed, epochs=EPOCHS) for seed in range(SEEDS)]
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        train_all(
+            [[cell] for cell in cells],
+            data=DATA,
+            store=store,
+            workers=2,
+            reuse=False,
+            models=[],
+            on_event=lambda *_: None,
+        )
+        ours = [
+            read_json(store.folder(cell.key) / "result.json")["test_error_percent"]
+            for cell in cells
+        ]
+    with pool.workers(2, runtime=cells[0].runtime) as run:
+        fit = [error for _, error in sorted(run(by_fit, cells))]
+    welch = stats.ttest_ind(ours, fit, equal_var=False).confidence_interval()
+    shapes.write(
+        "errors",
+        {
+            "epochs": EPOCHS,
+            "ours_percent": ours,
+            "fit_percent": fit,
+            "ours": vars(summarise(ours)),
+            "fit": vars(summarise(fit)),
+            "difference_percent": [welch.low, welch.high],
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

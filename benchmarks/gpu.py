@@ -1,0 +1,111 @@
+"""How fast is a GPU, for one cell and for many side by side?
+
+    PYTHONPATH=src KERAS_BACKEND=jax python -m benchmarks.gpu
+
+Needs Keras and a backend that sees the GPU (jax; or tensorflow, untested there), but no DVC and no
+MLflow. Images are random where stage `data` has not run: nothing depends on what they show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import shapes
+from lrcycles.arrays import Images
+from lrcycles.cells import Cell
+
+IMAGES, SHAPE = 60_000, (28, 28)
+DATA = Path("artifacts/data")
+
+
+def images(folder: Path) -> Images:
+    """MNIST's training images, or random ones."""
+    path = DATA / "train_images.npy"
+    if path.exists():
+        labels = np.load(DATA / "train_labels.npy").astype(np.int32)
+    else:
+        random = np.random.default_rng(0)
+        path = folder / "train_images.npy"
+        np.save(path, random.integers(0, 256, (IMAGES, *SHAPE), np.uint8))
+        labels = random.integers(0, 10, IMAGES).astype(np.int32)
+    return Images(path, None, labels, SHAPE)
+
+
+def measure(cell: Cell, train: Any, *, rounds: int) -> dict[str, Any]:
+    """Seconds of an epoch of all cells of a program, compiled before."""
+    from lrcycles.training.engine import Engine
+
+    cells, steps = cell.runtime.side_by_side, len(train) // cell.batch_size
+    random = np.random.default_rng(0)
+    order = np.stack([random.permutation(len(train)) for _ in range(cells)])
+    order = order[:, : steps * cell.batch_size].astype(np.int32)
+    order = order.reshape(cells, steps, cell.batch_size)
+    rates = np.full((cells, steps), 1e-3, np.float32)
+    begun = time.perf_counter()
+    engine = Engine(cell, input_shape=SHAPE)
+    engine.reset(range(cells))
+    built = time.perf_counter() - begun
+    compiled = engine.compile(train, order)
+    engine.run(train, order, rates)
+    seconds = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        engine.run(train, order, rates)
+        seconds.append(time.perf_counter() - begun)
+    return {
+        "batch_size": cell.batch_size,
+        "cells": cells,
+        "epoch_seconds": median(seconds),
+        "us_per_step": 1e6 * median(seconds) / steps,
+        "build_seconds": built,
+        "compile_seconds": compiled,
+    }
+
+
+def plan(backend: str, most: int) -> Sequence[tuple[str, Any, int, int]]:
+    """Network, its settings, batch size, and cells side by side."""
+    counts = [1, 8, 64] if backend == "jax" else [1]
+    counts = [count for count in counts if count <= most]
+    return [
+        *(("MLP 784-784-10", shapes.MLP, 200, count) for count in counts),
+        ("MLP 784-784-10", shapes.MLP, 2000, 1),
+        *(("LeNet", shapes.LENET, 512, count) for count in counts[:2]),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--cells", type=int, default=64, help="side by side, at most")
+    parser.add_argument("--images", type=int, default=IMAGES, help="of an epoch, at most")
+    arguments = parser.parse_args()
+    from lrcycles.training.engine import backend_module
+    from lrcycles.training.feeding import Resident
+
+    backend = shapes.cell().runtime.backend
+    module = backend_module(backend)
+    module.prepare_device(device=arguments.device, threads=2)
+    with tempfile.TemporaryDirectory() as folder:
+        train = Resident(images(Path(folder)).first(arguments.images), module.put)
+    rows = []
+    for network, model, batch_size, cells in plan(backend, arguments.cells):
+        runtime = {"device": arguments.device, "side_by_side": cells}
+        cell = shapes.cell(model=model, batch_size=batch_size, runtime=runtime)
+        rows.append({"network": network, **measure(cell, train, rounds=arguments.rounds)})
+        print(rows[-1], flush=True)
+    name = "gpu" if arguments.device == "gpu" else "side_by_side"
+    device = module.device_name(arguments.device)
+    shapes.write(name, {"device": device, "backend": backend, "images": len(train), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

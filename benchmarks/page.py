@@ -1,0 +1,138 @@
+"""What do the measurements in docs/performance say? Writes docs/performance.md and its figure.
+
+PYTHONPATH=src python -m benchmarks.page
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from benchmarks import shapes
+
+TITLES = {
+    "mlp_200": "MLP 784-784-10, batch 200",
+    "mlp_2000": "MLP 784-784-10, batch 2000",
+    "lenet_512": "LeNet, batch 512",
+}
+MINE = ("ours_tensorflow", "ours_jax")
+FIT = ("tutorial_fit", "plain_fit", "tuned_fit")
+PEERS = ("tuned_fit", "plain_fit", "torch_eager", "torch_compile", "jax_scan")
+NAMES = {
+    "ours_tensorflow": "lrcycles, TensorFlow",
+    "ours_jax": "lrcycles, JAX",
+    "tutorial_fit": "the tutorial's fit",
+    "plain_fit": "the same without validation",
+    "tuned_fit": "fit, tuned tf.data",
+    "torch_eager": "PyTorch, eager",
+    "torch_compile": "torch.compile",
+    "jax_scan": "JAX, a scan by hand",
+    "floor_graph": "products only, TensorFlow",
+    "floor_xla": "products only, XLA",
+    "floor_jax": "products only, JAX",
+    "floor_torch": "products only, PyTorch",
+}
+
+
+def read(name: str) -> dict[str, Any] | None:
+    path = shapes.OUT / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def rows(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each contender that ran, the fastest first."""
+    ran = {name: result for name, result in results.items() if "error" not in result}
+    floor = min(r["median_seconds"] for name, r in ran.items() if name.startswith("floor_"))
+    found = []
+    for name in sorted(ran, key=lambda name: ran[name]["median_seconds"]):
+        result = ran[name]
+        seconds = result["median_seconds"]
+        found.append(
+            {
+                "name": NAMES.get(name, name),
+                "mine": name in MINE,
+                "seconds": seconds,
+                "best": min(result["seconds"]),
+                "us_per_image": 1e6 * seconds / result["images"],
+                "of_floor": floor / seconds,
+                "over_tutorial": ran["tutorial_fit"]["median_seconds"] / seconds,
+                "over_plain": ran["plain_fit"]["median_seconds"] / seconds,
+                "compile": result["compile_seconds"],
+                "import": result["import_seconds"],
+                "peak_mb": result["peak_mb"],
+                "accuracy": result["accuracy"],
+            }
+        )
+    return found
+
+
+def goals(task: str, results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, bool]]:
+    """The project's own goals for the TensorFlow backend, and whether this run meets them."""
+    seconds = {n: r["median_seconds"] for n, r in results.items() if "error" not in r}
+    mine = seconds["ours_tensorflow"]
+    floor = min(s for name, s in seconds.items() if name.startswith("floor_"))
+    factor = {"mlp_200": 2.5, "mlp_2000": 1.6, "lenet_512": 1.3}[task]
+    over = seconds["plain_fit"] / mine  # without the validation that the tutorial's fit also makes
+    found = [(f"{over:.2f} x fit without validation (goal {factor})", over >= factor)]
+    if task == "mlp_200":
+        found.append((f"{floor / mine:.2f} of the floor (goal .8)", floor / mine >= 0.8))
+    best = min((name for name in PEERS if name in seconds), key=lambda name: seconds[name])
+    ratio = mine / seconds[best]
+    text = f"{ratio:.2f} of the time of the fastest peer, {NAMES[best]} (goal: at most 1)"
+    return [*found, (text, ratio <= 1)]
+
+
+def draw(speed: Mapping[str, Any], path: Path) -> None:
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    sns.set_theme(style="whitegrid", context="paper")
+    tasks = speed["tasks"]
+    figure, axes = plt.subplots(1, len(tasks), figsize=(4.2 * len(tasks), 3.6), squeeze=False)
+    for ax, (task, results) in zip(axes[0], tasks.items(), strict=True):
+        table = rows(results)
+        colours = [
+            "C0" if row["mine"] else "0.8" if "products" in row["name"] else "0.55" for row in table
+        ]
+        ax.barh(
+            [row["name"] for row in table], [row["us_per_image"] for row in table], color=colours
+        )
+        ax.invert_yaxis()
+        ax.set_title(TITLES.get(task, task))
+        ax.set_xlabel("microseconds an image, median")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def measured() -> dict[str, Any]:
+    """What has been measured; None for what has not."""
+    names = ("speed", "range_test", "streaming", "scaling", "errors", "overhead", "gpu")
+    return {name: read(name) for name in (*names, "side_by_side")}
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """The text of docs/performance.md."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("page.md.j2")
+    text = template.render(**found, rows=rows, goals=goals, titles=TITLES, names=NAMES)
+    return text.rstrip() + "\n"
+
+
+def main() -> None:
+    found = measured()
+    Path("docs/performance.md").write_text(page(found), encoding="utf-8")
+    if found["speed"]:
+        draw(found["speed"], shapes.OUT / "speed.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""How long does the same range test take on the pipeline's compiled engine (stage range_test)?"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import lrcycles
+from benchmarks.range_test_speed.protocol import (
+    BATCH_SIZE,
+    CLASSES,
+    MAX_LR,
+    MIN_LR,
+    STEPS,
+    THREADS,
+    UNITS,
+    Found,
+    Test,
+)
+from lrcycles import lr_range, sweeping
+from lrcycles.cells import Cell, Runtime
+from lrcycles.training import chain, tensorflow_engine
+
+PACKAGES = ("keras", "tensorflow")
+_select_bounds = lrcycles.select_bounds  # imports it
+
+
+def prepare(folder: Path) -> Test:
+    tensorflow_engine.prepare_device(device="cpu", threads=THREADS)
+    runtime = Runtime(
+        backend="tensorflow",
+        device="cpu",
+        precision="float32",
+        threads=THREADS,
+        side_by_side=1,
+        versions={},
+        sources="",
+    )
+    cell = Cell(
+        group="",
+        arm="",
+        seed=0,
+        schedule={},
+        optimizer={"name": "adam", "arguments": {}},
+        model={"function": "lrcycles.models:mlp", "arguments": {"units": [UNITS]}},
+        classes=CLASSES,
+        epochs=1,
+        batch_size=BATCH_SIZE,
+        training_set="split",
+        compile="auto",
+        data="",
+        runtime=runtime,
+    )
+    sweep = lr_range.Sweep(
+        ramp="exponential",
+        min_lr=MIN_LR,
+        max_lr=MAX_LR,
+        steps=STEPS,
+        evaluate_every_steps=10,  # this and the next as `range_test` has them by default
+        heldout_images=1000,
+        stop_factor=math.inf,
+    )
+    chain.laid_out(cell, folder)  # reads the data, once a process
+
+    def test() -> Found:
+        timed = lr_range.sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
+        curves = sweeping.as_curves(
+            [timed.curve],
+            sweep.range,
+            metric="accuracy",
+            metric_rises=True,
+            stop_factor=sweep.stop_factor,
+            steps_per_epoch=None,
+            seconds=None,
+        )
+        bounds = _select_bounds(curves)
+        return Found(len(curves.table), f"{bounds.base_lr:.3g} to {bounds.max_lr:.3g}")
+
+    return test

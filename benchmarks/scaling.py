@@ -1,0 +1,148 @@
+"""How do cells side by side, threads, batch, layers and the way of compiling scale?
+
+PYTHONPATH=src python -m benchmarks.scaling
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import shapes
+from lrcycles.cells import Cell, Store
+from lrcycles.results import read_json
+from lrcycles.training import pool
+from lrcycles.training.run import train_all
+
+DATA = Path("artifacts/data")
+SPLITS = {
+    "1 worker x 1 thread": (1, 1),
+    "2 workers x 1 thread": (2, 1),
+    "1 worker x 2 threads": (1, 2),
+}
+DENSE = {
+    "mlp 784": shapes.MLP,
+    "mlp 784 x 3": {"function": "lrcycles.models:mlp", "arguments": {"units": [784] * 3}},
+    "mlp 2048": {"function": "lrcycles.models:mlp", "arguments": {"units": [2048]}},
+    "mlp 128": {"function": "lrcycles.models:mlp", "arguments": {"units": [128]}},
+    "mlp 784, batch norm": {
+        "function": "lrcycles.models:mlp",
+        "arguments": {"units": [784], "batch_norm": True},
+    },
+}
+
+
+def splits(rounds: int) -> dict[str, Any]:
+    """Images a second of each way to use two cores, four cells of two epochs a turn."""
+    found: dict[str, list[float]] = {name: [] for name in SPLITS}
+    for turn in range(rounds):
+        for name, (workers, threads) in SPLITS.items():
+            cells = [
+                shapes.cell(seed=4 * turn + k, epochs=2, runtime={"threads": threads})
+                for k in range(4)
+            ]
+            with tempfile.TemporaryDirectory() as folder:
+                store = Store(Path(folder))
+                train_all(
+                    [[cell] for cell in cells],
+                    data=DATA,
+                    store=store,
+                    workers=workers,
+                    reuse=False,
+                    models=[],
+                    on_event=lambda *_: None,
+                )
+                results = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+            seconds = median(result["train_seconds"] for result in results)
+            found[name].append(workers * 2 * results[0]["images"] / seconds)
+    return {name: {"images_per_second": median(values)} for name, values in found.items()}
+
+
+def ways_of_compiling(rounds: int) -> list[dict[str, Any]]:
+    """Milliseconds a step by XLA and by graph, for what `compile: auto` decides between."""
+    rows = [
+        *((name, model, batch) for batch in (32, 200, 2000) for name, model in DENSE.items()),
+        *(("lenet", shapes.LENET, batch) for batch in (64, 512)),
+    ]
+    runtime = shapes.cell().runtime
+    with pool.workers(1, runtime=runtime) as run:
+        jobs = [shapes.cell(model=model, batch_size=batch) for _, model, batch in rows]
+        found = {}
+        for key, timed in run(partial(_time, rounds=rounds), jobs):
+            found[key] = timed
+    return [
+        {"network": name, "batch_size": batch, **found[job.key]}
+        for (name, _, batch), job in zip(rows, jobs, strict=True)
+    ]
+
+
+def _time(cell: Cell, _notify: Any, *, rounds: int) -> tuple[str, dict[str, Any]]:
+    from lrcycles.training import chain
+
+    train, _, _ = chain.laid_out(cell, DATA)
+    steps = max(2, 20_000 // cell.batch_size)
+    if cell.model is not shapes.MLP and "lenet" in cell.model["function"]:
+        steps = 4  # XLA takes seconds a step
+    order = chain.orders([cell], 0, train)[:, :steps]
+    rates = np.full(order.shape[:2], 1e-3, np.float32)
+    engines = {}
+    for way in ("xla", "graph"):
+        engines[way], _ = chain.compiled(replace(cell, compile=way), train, order)
+        engines[way].reset([0])
+        engines[way].run(train, order, rates)
+    seconds: dict[str, list[float]] = {way: [] for way in engines}
+    for _ in range(rounds):
+        for way, engine in engines.items():
+            begun = time.perf_counter()
+            engine.run(train, order, rates)
+            seconds[way].append((time.perf_counter() - begun) / steps)
+    auto, _ = chain.compiled(cell, train, order)
+    milliseconds = {f"{way}_ms": 1e3 * median(values) for way, values in seconds.items()}
+    return cell.key, {**milliseconds, "auto": "xla" if auto.xla else "graph"}
+
+
+def sizes(rounds: int) -> Iterator[dict[str, Any]]:
+    """Microseconds an image and peak memory, by the number of images and of epochs."""
+    for epochs in (1, 4, 16):
+        cells = [shapes.cell(seed=k, epochs=epochs) for k in range(rounds)]
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder))
+            train_all(
+                [[cell] for cell in cells],
+                data=DATA,
+                store=store,
+                workers=1,
+                reuse=False,
+                models=[],
+                on_event=lambda *_: None,
+            )
+            results = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+        images = results[0]["images"] * epochs
+        yield {
+            "epochs": epochs,
+            "microseconds_per_image": median(1e6 * r["train_seconds"] / images for r in results),
+            "compile_seconds": results[0]["compile_seconds"],
+        }
+
+
+def main() -> None:
+    shapes.write(
+        "scaling",
+        {
+            "splits": splits(5),
+            "compiling": ways_of_compiling(5),
+            "epochs": list(sizes(3)),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""How fast does Keras's own `fit` train, as the tutorial calls it and at its best?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from benchmarks.speed.tasks import CLASSES, SHAPE, Data, Prepared, Task
+from lrcycles import models
+
+
+def _network(task: Task, shape: tuple[int, ...]) -> keras.Model:
+    if task.network == "mlp":
+        return models.mlp(shape, CLASSES, units=[784])
+    return models.lenet(shape, CLASSES)
+
+
+def tutorial_fit(task: Task, data: Data, threads: int) -> Prepared:
+    """The tutorial's code: flat images, one-hot labels, the test set scored every epoch."""
+    return _fit(task, data, threads, validate=True)
+
+
+def plain_fit(task: Task, data: Data, threads: int) -> Prepared:
+    """`tutorial_fit` without validation: like everybody else, it trains and nothing more."""
+    return _fit(task, data, threads, validate=False)
+
+
+def _fit(task: Task, data: Data, threads: int, *, validate: bool) -> Prepared:
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    keras.utils.set_random_seed(0)
+    shape = (784,) if task.network == "mlp" else SHAPE  # the tutorial has no LeNet
+    used = task.steps(len(data.y)) * task.batch_size
+    x, x_test = data.x[:used].reshape(-1, *shape), data.x_test.reshape(-1, *shape)
+    y, y_test = (keras.utils.to_categorical(labels) for labels in (data.y[:used], data.y_test))
+    network = _network(task, shape)
+    network.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    validation = {"validation_data": (x_test, y_test)} if validate else {}
+
+    def train_epoch() -> None:
+        network.fit(x, y, epochs=1, batch_size=task.batch_size, verbose=0, **validation)
+
+    return Prepared(
+        train_epoch, lambda: network.evaluate(x_test, y_test, batch_size=1000, verbose=0)[1]
+    )
+
+
+def tuned_fit(task: Task, data: Data, threads: int) -> Prepared:
+    """The best that `fit` can do here: an index pipeline, the whole epoch in one call of it.
+
+    Tried for the MLP at 200, s an epoch: this 1.96; under XLA 1.99; 30 steps a call 2.05; a
+    pipeline that caches and shuffles image by image 2.09; with tf.data's autotuning 2.56. Epochs
+    took 2.55 or 5.11 s then, sums of 10, 20, 40, .. ms, as if they waited for its thread to wake.
+    At 2000 and for LeNet only this was tried: there XLA loses in our own engine (compilation.py).
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    keras.utils.set_random_seed(0)
+    steps = task.steps(len(data.y))
+    network = _network(task, SHAPE)
+    network.compile(
+        loss="sparse_categorical_crossentropy",
+        optimizer="adam",
+        jit_compile=False,
+        steps_per_execution=steps,
+    )
+    x, y = tf.constant(data.x), tf.constant(data.y)
+
+    def orders(_: Any) -> tf.data.Dataset:
+        order = tf.random.shuffle(tf.range(len(data.y)))[: steps * task.batch_size]
+        return tf.data.Dataset.from_tensor_slices(tf.reshape(order, (steps, task.batch_size)))
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    batches = (
+        tf.data.Dataset.range(1)
+        .flat_map(orders)
+        .map(lambda order: (tf.gather(x, order), tf.gather(y, order)))
+        .apply(tf.data.experimental.assert_cardinality(steps))
+        .prefetch(2)
+        .with_options(options)
+    )
+
+    def train_epoch() -> None:
+        network.fit(batches, epochs=1, verbose=0)
+
+    def accuracy() -> float:
+        found = network.predict(data.x_test, batch_size=1000, verbose=0).argmax(axis=1)
+        return float((found == data.y_test).mean())
+
+    return Prepared(train_epoch, accuracy)

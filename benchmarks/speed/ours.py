@@ -1,0 +1,89 @@
+"""How fast does lrcycles train an epoch?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks.speed.tasks import CLASSES, SHAPE, Data, Prepared, Task
+from lrcycles.cells import Cell, Runtime
+from lrcycles.training.engine import Engine, backend_module
+from lrcycles.training.feeding import Part
+
+MODELS = {
+    "mlp": {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}},
+    "lenet": {"function": "lrcycles.models:lenet", "arguments": {}},
+}
+
+
+class _Images:
+    """Images that lie on the device: what `Resident` does, without a file to read them from."""
+
+    def __init__(self, backend: str, x: np.ndarray, y: np.ndarray) -> None:
+        self._data = backend_module(backend).put(np.rint(x * 255).astype(np.uint8), y)
+        self._length = len(y)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def parts(self, order: np.ndarray, start: int, stop: int) -> Iterator[Part]:
+        yield Part(self._data, order, 0, start, stop)
+
+    def batches(self) -> Iterator[Any]:
+        yield self._data
+
+
+def ours_tensorflow(task: Task, data: Data, threads: int) -> Prepared:
+    return _ours("tensorflow", task, data, threads)
+
+
+def ours_jax(task: Task, data: Data, threads: int) -> Prepared:
+    if task.network == "lenet":
+        raise ValueError("XLA's convolutions take forty times the graph's time on a CPU: left out")
+    return _ours("jax", task, data, threads)
+
+
+def _ours(backend: str, task: Task, data: Data, threads: int) -> Prepared:
+    backend_module(backend).prepare_device(device="cpu", threads=threads)
+    engine = Engine(_cell(backend, task, threads), input_shape=SHAPE)
+    engine.reset([0])
+    train, test = _Images(backend, data.x, data.y), _Images(backend, data.x_test, data.y_test)
+    random = np.random.default_rng(0)
+    steps = task.steps(len(data.y))
+    rates = np.full((1, steps), 1e-3, np.float32)
+
+    def train_epoch() -> None:
+        order = random.permutation(len(data.y))[: steps * task.batch_size].astype(np.int32)
+        engine.run(train, order.reshape(1, steps, task.batch_size), rates)
+
+    return Prepared(train_epoch, lambda: 1 - engine.evaluate(test)[0][1] / 100)
+
+
+def _cell(backend: str, task: Task, threads: int) -> Cell:
+    """A cell of the task's shape; what decides no speed is left empty."""
+    runtime = Runtime(
+        backend=backend,
+        device="cpu",
+        precision="float32",
+        threads=threads,
+        side_by_side=1,
+        versions={},
+        sources="",
+    )
+    return Cell(
+        group="",
+        arm="",
+        seed=0,
+        schedule={},
+        optimizer={"name": "adam", "arguments": {}},
+        model=MODELS[task.network],
+        classes=CLASSES,
+        epochs=1,
+        batch_size=task.batch_size,
+        training_set="all",
+        compile="auto",
+        data="",
+        runtime=runtime,
+    )
