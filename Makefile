@@ -58,6 +58,7 @@ bench: setup .venv-bench/ready ## measure beside the peers, to docs/performance.
 
 bench-gpu: ## the same of a CUDA machine; BACKEND=jax or tensorflow (untested)
 	PYTHONPATH=src KERAS_BACKEND=$${BACKEND:-jax} $(PYTHON) -m benchmarks.gpu
+	-PYTHONPATH=src $(PYTHON) -m benchmarks.page
 
 .venv-bench/ready: benchmarks/requirements.txt requirements.lock
 	$(PYTHON) -m venv .venv-bench

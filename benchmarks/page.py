@@ -76,8 +76,9 @@ def goals(task: str, results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str
     mine = seconds["ours_tensorflow"]
     floor = min(s for name, s in seconds.items() if name.startswith("floor_"))
     factor = {"mlp_200": 2.5, "mlp_2000": 1.6, "lenet_512": 1.3}[task]
-    over = seconds["plain_fit"] / mine  # without the validation that the tutorial's fit also makes
-    found = [(f"{over:.2f} x fit without validation (goal {factor})", over >= factor)]
+    # Validation costs the tutorial's fit time, but noise may cost the other more: the faster one.
+    over = min(seconds[name] for name in ("plain_fit", "tutorial_fit") if name in seconds) / mine
+    found = [(f"{over:.2f} x fit (goal {factor})", over >= factor)]
     if task == "mlp_200":
         found.append((f"{floor / mine:.2f} of the floor (goal .8)", floor / mine >= 0.8))
     best = min((name for name in PEERS if name in seconds), key=lambda name: seconds[name])

@@ -18,8 +18,8 @@ def curves(monkeypatch, model, *data, by_loop, **settings):
     used = []
     real = keras_loop.compiled_loop
 
-    def loop(model):
-        found = real(model) if by_loop else None
+    def loop(model, *, updates):
+        found = real(model, updates=1000 * updates) if by_loop else None
         used.append(found is not None)
         return found
 
@@ -56,14 +56,17 @@ def test_batches_of_other_shapes_are_trained_in_their_turn(monkeypatch, blobs): 
     assert_allclose(found[1], found[0], rtol=1e-5)
 
 
-def test_a_model_with_a_train_step_of_its_own_keeps_it():
+def test_a_loop_is_for_long_tests_of_models_without_a_train_step_of_their_own():
     class Own(keras.Sequential):
         def train_step(self, data):
             return super().train_step(data)
 
     model = compiled(model=Own(network().layers), run_eagerly=False)
-    assert keras_loop.compiled_loop(model) is None
-    assert keras_loop.compiled_loop(compiled(run_eagerly=True)) is None
+    plain = compiled(run_eagerly=False)
+    assert keras_loop.compiled_loop(plain, updates=1000) is not None
+    assert keras_loop.compiled_loop(plain, updates=100) is None
+    assert keras_loop.compiled_loop(model, updates=1000) is None
+    assert keras_loop.compiled_loop(compiled(run_eagerly=True), updates=1000) is None
 
 
 def test_as_many_batches_are_stacked_as_are_alike_and_fit(monkeypatch):

@@ -11,24 +11,29 @@ import numpy as np
 from lrcycles.keras_batches import Batch
 from lrcycles.sweeping import Rates
 
+LEAST_UPDATES = 300
 STACKED_BYTES = 64 << 20  # of mini-batches that lie in memory for one call
 
 # Mini-batches and their rates; the losses, float32.
 Loop = Callable[[Sequence[Batch], Rates], np.ndarray]
 
 
-def compiled_loop(model: Any) -> Loop | None:
-    """A function that makes as many updates as it is given batches; None where there is none.
+def compiled_loop(model: Any, *, updates: int) -> Loop | None:
+    """A function that makes as many updates as it is given batches; None where none would help.
 
     On TensorFlow the model's own train step, compiled as `fit` compiles it, runs in a loop inside
     one call: that saves what Keras does between steps, a third of the time of a small network's
     step. A model that overrides what `train_on_batch` calls is left to it.
+
+    Args:
+        updates: how many there will be in all; compiling the loop costs as much as it saves in some
+            300 of them.
     """
     own = (keras.Model.train_step, keras.Model.train_on_batch, keras.Model.make_train_function)
     plain = all(getattr(type(model), method.__name__) is method for method in own)
-    if keras.backend.backend() != "tensorflow" or model.run_eagerly or not plain:
+    if keras.backend.backend() != "tensorflow" or updates < LEAST_UPDATES or not plain:
         return None
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if model.run_eagerly or model.distribute_strategy.num_replicas_in_sync > 1:
         return None
     return _on_tensorflow(model)
 
@@ -53,11 +58,18 @@ def _on_tensorflow(model: Any) -> Loop:
         losses = tf.TensorArray(tf.float32, size=count, element_shape=())
         return tf.while_loop(lambda i, _: i < count, update, [0, losses])[1].stack()
 
-    compiled = tf.function(run, reduce_retracing=True)
+    function = tf.function(run)
+    compiled: dict[Any, Any] = {}
 
     def loop(batches: Sequence[Batch], rates: Rates) -> np.ndarray:
         data = _each(lambda *leaves: tf.stack(leaves), *batches)
-        return np.asarray(compiled(data, tf.constant(rates, tf.float32)))
+        # Compiled for any number of batches, else the last few would be compiled for again.
+        some = _each(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), data)
+        key = repr(some)
+        if key not in compiled:
+            rate = tf.TensorSpec((None,), tf.float32)
+            compiled[key] = function.get_concrete_function(some, rate)
+        return np.asarray(compiled[key](data, tf.constant(rates, tf.float32)))
 
     return loop
 

@@ -115,6 +115,7 @@ def range_test(
                 (metric, metric_rises),
                 class_weight=class_weight,
                 fresh=fresh_weights,
+                updates=steps * len(numbers),
             )
 
             def sweeps(over: sweeping.Range) -> Iterator[SeedCurve]:

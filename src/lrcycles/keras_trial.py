@@ -49,6 +49,7 @@ class Trial:
         *,
         class_weight: Mapping[int, float] | None,
         fresh: bool,
+        updates: int,
     ) -> None:
         self._model = model
         self._optimizer = model.optimizer
@@ -60,17 +61,17 @@ class Trial:
         self._class_weight = class_weight
         self._fresh = fresh
         self._start = keras_state.Snapshot([*model.variables, *model.optimizer.variables])
+        together = self._accumulated == 1 and class_weight is None
+        self._loop = keras_loop.compiled_loop(model, updates=updates) if together else None
+        self._waiting: list[keras_batches.Batch] = []  # read, not yet trained on
         # Compiles both functions, and shows which metrics there are and whether the model trains.
         logs = self._test()
-        loss = self._train()
+        loss = self._train() if self._loop is None else self._some(np.zeros(1, np.float32))[0]
         if not math.isfinite(loss):
             raise InputError(
                 f"need a finite loss before the first update, got {loss}: look at the weights, "
                 "and whether loss and labels go together"
             )
-        together = self._accumulated == 1 and class_weight is None
-        self._loop = keras_loop.compiled_loop(model) if together else None
-        self._waiting: list[keras_batches.Batch] = []  # read, not yet trained on
         self.metric, self.metric_rises, self.notes = _choose_metric(model, logs, *metric)
 
     def reset(self, seed: int) -> None:
