@@ -51,7 +51,7 @@ class Images:
         """Pixels as they are stored, uint8 (n, *shape); an ascending index is read in one go."""
         # Opened anew each time: pages of a map that is kept open count as this process's memory.
         pool = np.load(self.path, mmap_mode="r")
-        return np.array(pool[index] if self.rows is None else pool[self.rows[index]])
+        return np.asarray(pool[index] if self.rows is None else pool[self.rows[index]])
 
     def scaled(self) -> np.ndarray:
         """All of it in memory as networks take it: float32 in 0..1."""

@@ -119,10 +119,11 @@ class Streamed:
         rows = np.unique(wanted)
         # Rows that no step asks for fill the last window, and those that cells have in common.
         size = order.shape[0] * self._steps * order.shape[2]
-        pixels = np.zeros((size, *self.images.shape), np.uint8)
-        pixels[: len(rows)] = self.images.read(rows)
-        labels = np.zeros(size, np.int32)
-        labels[: len(rows)] = self.images.labels[rows]
+        pixels, labels = self.images.read(rows), self.images.labels[rows]
+        if missing := size - len(rows):
+            empty = np.zeros((missing, *self.images.shape), np.uint8)
+            pixels = np.concatenate([pixels, empty])
+            labels = np.concatenate([labels, np.zeros(missing, np.int32)])
         place = np.zeros((order.shape[0], self._steps, order.shape[2]), np.int32)
         place[:, : wanted.shape[1]] = np.searchsorted(rows, wanted)
         return Part(self._put(pixels, labels), place, first, 0, wanted.shape[1])

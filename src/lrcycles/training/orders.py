@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WINDOW_BYTES = 64 << 20  # shuffled, read and laid on the device at a time
+WINDOW_BYTES = 32 << 20  # shuffled, read and laid on the device at a time
 BLOCK_BYTES = 256 << 10  # neighbours in the file that stay in one window: read in one go
 
 
