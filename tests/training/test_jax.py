@@ -110,6 +110,7 @@ def test_a_cell_side_by_side_with_others_is_what_it_is_beside_any_others(digits,
     assert one == other
 
 
+@pytest.mark.slow
 def test_cells_side_by_side_learn_what_they_learn_alone(alone, digits, tmp_path):
     cells = [replace(cell, runtime=TOGETHER) for cell in (CELL, CONSTANT, CONTINUED, WILD)]
     folders = train(cells, digits, tmp_path / "store")
