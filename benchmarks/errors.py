@@ -8,8 +8,6 @@ with batches and initial weights of their own.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from scipy import stats
@@ -17,12 +15,9 @@ from scipy import stats
 from benchmarks import shapes
 from lrcycles.arms import summarise
 from lrcycles.arrays import read_sets
-from lrcycles.cells import Cell, Store
-from lrcycles.results import read_json
+from lrcycles.cells import Cell
 from lrcycles.training import pool
-from lrcycles.training.run import train_all
 
-DATA = Path("artifacts/data")
 SEEDS = 10
 EPOCHS = 5
 
@@ -33,7 +28,7 @@ def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
 
     from lrcycles import models
 
-    sets = read_sets(DATA, training_set="all")
+    sets = read_sets(shapes.DATA, training_set="all")
     keras.utils.set_random_seed(1000 + cell.seed)
     model = models.build(cell.model, input_shape=sets.train.shape, classes=10)
     model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -50,21 +45,8 @@ def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
 
 def main() -> None:
     cells = [shapes.cell(seed=seed, epochs=EPOCHS) for seed in range(SEEDS)]
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        train_all(
-            [[cell] for cell in cells],
-            data=DATA,
-            store=store,
-            workers=2,
-            reuse=False,
-            models=[],
-            on_event=lambda *_: None,
-        )
-        ours = [
-            read_json(store.folder(cell.key) / "result.json")["test_error_percent"]
-            for cell in cells
-        ]
+    results = shapes.train(cells, workers=2)
+    ours = [result["test_error_percent"] for result in results]
     with pool.workers(2, runtime=cells[0].runtime) as run:
         fit = [error for _, error in sorted(run(by_fit, cells))]
     welch = stats.ttest_ind(ours, fit, equal_var=False).confidence_interval()

@@ -5,24 +5,19 @@ PYTHONPATH=src python -m benchmarks.scaling
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from benchmarks import shapes
-from lrcycles.cells import Cell, Store
-from lrcycles.results import read_json
+from lrcycles.cells import Cell
 from lrcycles.training import pool
-from lrcycles.training.run import train_all
 
-DATA = Path("artifacts/data")
 SPLITS = {
     "1 worker x 1 thread": (1, 1),
     "2 workers x 1 thread": (2, 1),
@@ -47,18 +42,7 @@ def splits(rounds: int) -> dict[str, Any]:
                 shapes.cell(seed=4 * turn + k, epochs=2, runtime={"threads": threads})
                 for k in range(4)
             ]
-            with tempfile.TemporaryDirectory() as folder:
-                store = Store(Path(folder))
-                train_all(
-                    [[cell] for cell in cells],
-                    data=DATA,
-                    store=store,
-                    workers=workers,
-                    reuse=False,
-                    models=[],
-                    on_event=lambda *_: None,
-                )
-                results = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+            results = shapes.train(cells, workers=workers)
             seconds = median(result["train_seconds"] for result in results)
             found[name].append(workers * 2 * results[0]["images"] / seconds)
     return {name: {"images_per_second": median(values)} for name, values in found.items()}
@@ -85,7 +69,7 @@ def ways_of_compiling(rounds: int) -> list[dict[str, Any]]:
 def _time(cell: Cell, _notify: Any, *, rounds: int) -> tuple[str, dict[str, Any]]:
     from lrcycles.training import chain
 
-    train, _, _ = chain.laid_out(cell, DATA)
+    train, _, _ = chain.laid_out(cell, shapes.DATA)
     steps = max(2, 20_000 // cell.batch_size)
     if "lenet" in cell.model["function"]:
         steps, rounds = 2, 1  # XLA takes seconds a step
@@ -111,18 +95,7 @@ def sizes(rounds: int) -> Iterator[dict[str, Any]]:
     """Microseconds an image and peak memory, by the number of images and of epochs."""
     for epochs in (1, 4):
         cells = [shapes.cell(seed=k, epochs=epochs) for k in range(rounds)]
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(Path(folder))
-            train_all(
-                [[cell] for cell in cells],
-                data=DATA,
-                store=store,
-                workers=1,
-                reuse=False,
-                models=[],
-                on_event=lambda *_: None,
-            )
-            results = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+        results = shapes.train(cells, workers=1)
         images = results[0]["images"] * epochs
         yield {
             "epochs": epochs,

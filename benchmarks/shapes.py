@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lrcycles.cells import Cell, Runtime
+from lrcycles.cells import Cell, Runtime, Store
+from lrcycles.results import read_json
 from lrcycles.training.compilation import cpu_name
+from lrcycles.training.run import train_all
 
 MLP = {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}}
 LENET = {"function": "lrcycles.models:lenet", "arguments": {}}
+DATA = Path("artifacts/data")
 OUT = Path("docs/performance")  # one JSON file a measurement; benchmarks.page makes a page of them
 
 _RUNTIME = Runtime(
@@ -46,6 +50,22 @@ _CELL = Cell(
 def cell(*, runtime: Mapping[str, Any] | None = None, **settings: Any) -> Cell:
     """The tutorial's first fit for an epoch, on one thread, but for what is given."""
     return replace(_CELL, runtime=replace(_RUNTIME, **(runtime or {})), **settings)
+
+
+def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
+    """The result.json of each cell, trained on what stage `data` left."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        train_all(
+            [[cell] for cell in cells],
+            data=DATA,
+            store=store,
+            workers=workers,
+            reuse=False,
+            models=[],
+            on_event=lambda *_: None,
+        )
+        return [read_json(store.folder(cell.key) / "result.json") for cell in cells]
 
 
 def write(name: str, results: Mapping[str, Any]) -> None:

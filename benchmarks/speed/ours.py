@@ -7,15 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.tasks import CLASSES, SHAPE, Data, Prepared, Task
-from lrcycles.cells import Cell, Runtime
+from benchmarks import shapes
+from benchmarks.speed.tasks import SHAPE, Data, Prepared, Task
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Part
-
-MODELS = {
-    "mlp": {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}},
-    "lenet": {"function": "lrcycles.models:lenet", "arguments": {}},
-}
 
 
 class _Images:
@@ -47,7 +42,10 @@ def ours_jax(task: Task, data: Data, threads: int) -> Prepared:
 
 def _ours(backend: str, task: Task, data: Data, threads: int) -> Prepared:
     backend_module(backend).prepare_device(device="cpu", threads=threads)
-    engine = Engine(_cell(backend, task, threads), input_shape=SHAPE)
+    model = shapes.MLP if task.network == "mlp" else shapes.LENET
+    runtime = {"backend": backend, "threads": threads}
+    cell = shapes.cell(model=model, batch_size=task.batch_size, runtime=runtime)
+    engine = Engine(cell, input_shape=SHAPE)
     engine.reset([0])
     train, test = _Images(backend, data.x, data.y), _Images(backend, data.x_test, data.y_test)
     random = np.random.default_rng(0)
@@ -59,31 +57,3 @@ def _ours(backend: str, task: Task, data: Data, threads: int) -> Prepared:
         engine.run(train, order.reshape(1, steps, task.batch_size), rates)
 
     return Prepared(train_epoch, lambda: 1 - engine.evaluate(test)[0][1] / 100)
-
-
-def _cell(backend: str, task: Task, threads: int) -> Cell:
-    """A cell of the task's shape; what decides no speed is left empty."""
-    runtime = Runtime(
-        backend=backend,
-        device="cpu",
-        precision="float32",
-        threads=threads,
-        side_by_side=1,
-        versions={},
-        sources="",
-    )
-    return Cell(
-        group="",
-        arm="",
-        seed=0,
-        schedule={},
-        optimizer={"name": "adam", "arguments": {}},
-        model=MODELS[task.network],
-        classes=CLASSES,
-        epochs=1,
-        batch_size=task.batch_size,
-        training_set="all",
-        compile="auto",
-        data="",
-        runtime=runtime,
-    )

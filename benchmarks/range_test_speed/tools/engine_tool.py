@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 import lrcycles
+from benchmarks import shapes
 from benchmarks.range_test_speed.protocol import (
     BATCH_SIZE,
-    CLASSES,
     MAX_LR,
     MIN_LR,
     STEPS,
@@ -18,7 +18,6 @@ from benchmarks.range_test_speed.protocol import (
     Test,
 )
 from lrcycles import lr_range, sweeping
-from lrcycles.cells import Cell, Runtime
 from lrcycles.training import chain, tensorflow_engine
 
 PACKAGES = ("keras", "tensorflow")
@@ -27,29 +26,9 @@ _select_bounds = lrcycles.select_bounds  # imports it
 
 def prepare(folder: Path) -> Test:
     tensorflow_engine.prepare_device(device="cpu", threads=THREADS)
-    runtime = Runtime(
-        backend="tensorflow",
-        device="cpu",
-        precision="float32",
-        threads=THREADS,
-        side_by_side=1,
-        versions={},
-        sources="",
-    )
-    cell = Cell(
-        group="",
-        arm="",
-        seed=0,
-        schedule={},
-        optimizer={"name": "adam", "arguments": {}},
-        model={"function": "lrcycles.models:mlp", "arguments": {"units": [UNITS]}},
-        classes=CLASSES,
-        epochs=1,
-        batch_size=BATCH_SIZE,
-        training_set="split",
-        compile="auto",
-        data="",
-        runtime=runtime,
+    model = {**shapes.MLP, "arguments": {"units": [UNITS]}}
+    cell = shapes.cell(
+        model=model, batch_size=BATCH_SIZE, training_set="split", runtime={"threads": THREADS}
     )
     sweep = lr_range.Sweep(
         ramp="exponential",

@@ -99,7 +99,6 @@ class Streamed:
             coming = None
             for index, first in enumerate(firsts):
                 if self._held is None or self._held[0] is not order or self._held[1].first != first:
-                    self._held = None  # frees its memory before the next one is there
                     self._held = order, coming.result() if coming else self._window(order, first)
                 window = self._held[1]
                 later = firsts[index + 1 : index + 2]
