@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -55,7 +56,7 @@ def measure_fit(cells: Sequence[Cell], *, data: Path) -> list[dict[str, Any]]:
     """Seconds of one epoch of plain Keras `fit` and of ours, per batch size, in one process.
 
     Both use every core, evaluate the validation set, alternate, and are compiled first; three
-    epochs each.
+    epochs each. `compile_seconds` is what both needed before, networks and first calls.
     """
     threads = os.cpu_count() or 1
     runtime = replace(cells[0].runtime, threads=threads, side_by_side=1)
@@ -78,14 +79,13 @@ def _train(job: Job, notify: Callable[[str, str], None]) -> None:
 
 
 def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> dict[str, Any]:
-    import time
-
     import keras
 
     from lrcycles import models
     from lrcycles.arrays import read_sets
     from lrcycles.training import chain
 
+    begun = time.perf_counter()
     sets = read_sets(data, training_set=cell.training_set)
     x, y = sets.train.scaled(), sets.train.labels
     keras.config.set_dtype_policy(cell.runtime.precision)
@@ -105,6 +105,7 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
         "verbose": 0,
     }
     plain.fit(x[: cell.batch_size], y[: cell.batch_size], **settings)
+    compile_seconds = time.perf_counter() - begun
     seconds: dict[str, list[float]] = {"fit_seconds": [], "compiled_seconds": []}
     for _ in range(3):
         start = time.perf_counter()
@@ -114,4 +115,9 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
         engine.evaluate(validation)
         seconds["fit_seconds"].append(between - start)
         seconds["compiled_seconds"].append(time.perf_counter() - between)
-    return {"batch_size": cell.batch_size, "threads": cell.runtime.threads, **seconds}
+    return {
+        "batch_size": cell.batch_size,
+        "threads": cell.runtime.threads,
+        "compile_seconds": compile_seconds,
+        **seconds,
+    }
