@@ -19,7 +19,8 @@ warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=R
 _stderr = os.dup(2)
 _nowhere = os.open(os.devnull, os.O_WRONLY)
 os.dup2(_nowhere, 2)
-sys.modules |= dict.fromkeys(_hidden)  # None: importing it says that there is no such module
+# None: importing it says that there is no such module.
+sys.modules.update(dict.fromkeys(_hidden))  # type: ignore[arg-type]
 try:
     import keras  # noqa: F401
 finally:
