@@ -28,6 +28,18 @@ def build(function: str, **arguments):
     return models.build(model, input_shape=(4, 3), classes=5)
 
 
+def test_lenet_is_caffes_with_its_decay_in_the_gradient_of_every_variable():
+    settings = {"function": "lrcycles.models:lenet", "arguments": {"weight_decay": 5e-4}}
+    built = models.build(settings, input_shape=(28, 28), classes=10)
+    assert built.count_params() == 520 + 25_050 + 400_500 + 5_010
+    sums = sum(float((np.asarray(weight) ** 2).sum()) for weight in built.trainable_variables)
+    penalties = sum(float(penalty) for penalty in built.losses)
+    assert len(built.losses) == 8
+    assert penalties == pytest.approx(5e-4 / 2 * sums, rel=1e-5)
+    kernel = np.asarray(built.layers[-2].kernel)
+    assert abs(kernel).max() == pytest.approx((3 / 800) ** 0.5, rel=1e-3)  # Caffe's xavier
+
+
 def test_the_default_is_the_tutorials_network():
     built = models.build(
         {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}},

@@ -63,6 +63,25 @@ def test_one_range_test_per_seed():
     assert [cell.seed for cell in plan.sweep_cells(checked, data=DATA)] == [3, 1]
 
 
+def test_a_constant_rate_may_be_either_of_the_selected_bounds_or_lie_between_them():
+    overrides = [f"+arm@arms.clr.{name}=constant_{name}" for name in ("base", "mean", "max")]
+    found = {cell.arm: cell for cell in cells("clr", *overrides, "train.seeds=1")}
+    rates = [found[name].schedule["base_lr"] for name in ("base", "mean", "max")]
+    assert rates == pytest.approx([0.0002, (0.0002 * 0.004) ** 0.5, 0.004])
+    assert all(cell.uses_bounds for cell in found.values())
+
+
+def test_an_arm_may_have_an_optimizer_and_seeds_of_its_own():
+    own = ["+arm@arms.clr.other=rmsprop_clr", "+arm@arms.clr.rmsprop_fixed=rmsprop_fixed"]
+    found = cells("clr", *own, "+arms.clr.other.seeds=[1,9]", "train.seeds=2")
+    assert sorted((cell.arm, cell.seed) for cell in found) == [
+        *(("clr", 0), ("clr", 1), ("other", 1), ("other", 9)),
+        *(("rmsprop_fixed", 0), ("rmsprop_fixed", 1)),
+    ]
+    names = {cell.arm: cell.optimizer["name"] for cell in found}
+    assert names == {"clr": "adam", "other": "rmsprop", "rmsprop_fixed": "rmsprop"}
+
+
 def test_balanced_class_weights_give_every_class_the_same_part_of_the_loss():
     split, pool = cells("clr", BALANCED)[0], cells("controls", BALANCED)[0]
     for cell, counts in ((split, [300, 100]), (pool, [400, 100])):

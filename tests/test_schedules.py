@@ -142,6 +142,30 @@ def test_a_decay_table_starts_at_max_lr_and_would_reach_base_lr_after_the_last_s
     assert rate_table(name, total_steps=100, base_lr=0, max_lr=3)[-1] < 0.04
 
 
+def test_restarts_fill_the_run_with_whole_cycles_and_then_stay_low():
+    rates = rate_table("sgdr", total_steps=125, base_lr=1, max_lr=3, cycles=3)
+    assert np.flatnonzero(rates == 3).tolist() == [0, 40, 80]
+    assert np.all(np.diff(rates[80:120]) < 0)
+    assert_array_equal(rates[120:], np.full(5, rates[119]))
+    assert rates[119] < 1.01
+
+
+def test_one_cycle_leaves_a_tenth_of_the_run_to_end_far_below_its_start():
+    rates = rate_table("one_cycle", total_steps=201, base_lr=1, max_lr=3)
+    assert_allclose(rates[:91], np.linspace(1, 3, 91), rtol=1e-6)
+    assert_allclose(rates[90:181], np.linspace(3, 1, 91), rtol=1e-6)
+    assert_allclose(rates[180:], np.linspace(1, 0.001, 21), rtol=1e-4)
+    given = rate_table("one_cycle", total_steps=9, base_lr=1, max_lr=3, step_size=2, final_lr=0.5)
+    assert_allclose(given, [1, 2, 3, 2, 1, 0.875, 0.75, 0.625, 0.5])
+
+
+def test_what_a_schedule_needs_is_asked_for():
+    with pytest.raises(InputError, match="schedule inverse_time needs gamma, got none"):
+        rate_table("inverse_time", total_steps=9, base_lr=0.1)
+    with pytest.raises(InputError, match="one_cycle takes no cycles, got cycles=3"):
+        rate_table("one_cycle", total_steps=9, base_lr=0.1, max_lr=1, cycles=3)
+
+
 def test_a_decay_takes_no_cycles():
     with pytest.raises(InputError, match="schedule cosine takes no cycles, got cycles=3"):
         rate_table("cosine", total_steps=100, base_lr=0.1, max_lr=1, cycles=3)

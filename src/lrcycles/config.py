@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, cast
 
 # What the checks share with their users is public here.
-from lrcycles.config_checks import arm_length as arm_length
 from lrcycles.config_checks import check_function as check_function
 from lrcycles.config_checks import check_values
-from lrcycles.config_checks import seed_list as seed_list
 from lrcycles.errors import InputError
 from lrcycles.schedule_checks import check_cycles
-from lrcycles.schedules import cycle_step_size, taken_by
+from lrcycles.schedules import cycle_step_size, repeats
 from lrcycles.schema import GROUPS, Arm, Config, TrainingSet
+from lrcycles.settings import arm_length
+from lrcycles.settings import seed_list as seed_list
 
 FEWEST_SEEDS = 6  # with 5 pairs the smallest two-sided sign-flip p is 2 / 32
 MANY_COMPARISONS, SEEDS_FOR_MANY = 6, 12
@@ -187,8 +187,7 @@ def _unwise_cycles(config: Config) -> list[str]:
     told = []
     for group in GROUPS:
         for name, arm in getattr(config.arms, group).items():
-            cyclic = "step_size" in taken_by(arm.schedule.value)
-            if not cyclic or arm.training_set == TrainingSet.all:
+            if not repeats(arm.schedule.value) or arm.training_set == TrainingSet.all:
                 continue
             epochs, batch_size, images = arm_length(config, arm)
             steps_per_epoch = images // batch_size

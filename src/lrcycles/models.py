@@ -48,7 +48,7 @@ def mlp(
             keras.Input(tuple(input_shape)),
             layers.Reshape((math.prod(input_shape),)),
             *hidden,
-            _softmax(classes, kernel_initializer),
+            _softmax(classes, kernel_initializer=kernel_initializer),
         ]
     )
 
@@ -60,38 +60,51 @@ def lenet(
     filters: Sequence[int] = (20, 50),
     kernel_size: int = 5,
     units: int = 500,
+    kernel_initializer: str = "lecun_uniform",
+    weight_decay: float = 0.0,
 ) -> keras.Model:
     """Caffe's LeNet: convolution and 2 x 2 max pool twice, no ReLU there, then one ReLU layer.
 
     Takes batches of shape (n, height, width) or (n, height, width, channels), gives probabilities
     of shape (n, classes). Source: Smith 2018, sec. 4.2, after Caffe's lenet_train_test.prototxt.
+
+    Args:
+        kernel_initializer: Keras's lecun_uniform is what Caffe calls xavier.
+        weight_decay: as in Caffe part of the gradient, so that momentum carries it; of biases too.
     """
     import keras
 
     layers = keras.layers
+    penalty = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
+    shared = {
+        "kernel_initializer": kernel_initializer,
+        "kernel_regularizer": penalty,
+        "bias_regularizer": penalty,
+    }
     shape = tuple(input_shape) if len(input_shape) == 3 else (*input_shape, 1)
     convolutions: list[keras.Layer] = []
     for n in filters:
-        convolutions += [layers.Conv2D(n, kernel_size), layers.MaxPooling2D(2, padding="same")]
+        convolutions += [
+            layers.Conv2D(n, kernel_size, **shared),
+            layers.MaxPooling2D(2, padding="same"),
+        ]
     return keras.Sequential(
         [
             keras.Input(tuple(input_shape)),
             layers.Reshape(shape),
             *convolutions,
             layers.Flatten(),
-            layers.Dense(units, activation="relu"),
-            _softmax(classes, "glorot_uniform"),
+            layers.Dense(units, activation="relu", **shared),
+            _softmax(classes, **shared),
         ]
     )
 
 
-def _softmax(classes: int, kernel_initializer: str) -> keras.Layer:
+def _softmax(classes: int, **settings: Any) -> keras.Layer:
     """The last layer, in float32 whatever the policy: half precision loses small probabilities."""
     import keras
 
-    return keras.layers.Dense(
-        classes, activation="softmax", kernel_initializer=kernel_initializer, dtype="float32"
-    )
+    return keras.layers.Dense(classes, activation="softmax", dtype="float32", **settings)
 
 
 def build(model: Mapping[str, Any], *, input_shape: Sequence[int], classes: int) -> keras.Model:

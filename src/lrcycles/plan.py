@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.cells import Cell, Runtime, code_digest, link, source_files
-from lrcycles.config import arm_length, plain, seed_list
+from lrcycles.config import plain
 from lrcycles.errors import InputError
-from lrcycles.schedules import taken_by
-from lrcycles.schema import BOUNDS, Arm, Config, TrainingSet
+from lrcycles.schema import Arm, Config, Schedule, TrainingSet
+from lrcycles.settings import arm_length, arm_schedule, arm_seeds, asks_for_bounds, seed_list
 
 RESIDENT_BYTES = 1 << 30  # of uint8 pixels; beyond, feeding=auto streams them
 SIDE_BY_SIDE = 8  # cells of one program on a GPU: the default number of seeds
@@ -34,17 +34,19 @@ def group_cells(
     """
     runtime = find_runtime(config)
     arms: dict[str, Arm] = getattr(config.arms, group)
+    seeds = {name: arm_seeds(config, arm) for name, arm in arms.items()}
     return link(
         _cell(config, group, name, arm, seed, runtime, data, bounds)
-        for seed in seed_list(config.train.seeds, "train.seeds")
+        for seed in dict.fromkeys(seed for own in seeds.values() for seed in own)
         for name, arm in arms.items()
+        if seed in seeds[name]
     )
 
 
 def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
     """One cell per seed of the range test; its schedule is the sweep's own."""
     runtime = replace(find_runtime(config), side_by_side=1)  # each stops where it diverges
-    stand_in = Arm(schedule="constant", base_lr=config.range_test.min_lr)  # type: ignore[arg-type]
+    stand_in = Arm(Schedule.constant, base_lr=config.range_test.min_lr)
     return [
         _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None)
         for seed in seed_list(config.range_test.seeds, "range_test.seeds")
@@ -125,8 +127,8 @@ def _cell(
         group=group,
         arm=name,
         seed=seed,
-        schedule=_schedule(arm, config.train.cycles, bounds),
-        optimizer=plain(config.optimizer),
+        schedule=arm_schedule(arm, config.train.cycles, bounds),
+        optimizer=plain(arm.optimizer or config.optimizer),
         momentum=_momentum(arm),
         class_weights=_class_weights(config, arm, data["class_counts"]),
         streamed=feeding == "streamed" or (feeding == "auto" and large),
@@ -138,7 +140,7 @@ def _cell(
         compile=config.train.compile.value,
         data=data["digest"],
         runtime=runtime,
-        uses_bounds=BOUNDS in (arm.base_lr, arm.max_lr),
+        uses_bounds=asks_for_bounds(arm),
         continues=arm.continues,
     )
 
@@ -161,26 +163,6 @@ def _class_weights(
     parts = ["train"] if arm.training_set == TrainingSet.split else ["train", "validation"]
     images = [sum(of_class) for of_class in zip(*(counts[part] for part in parts), strict=True)]
     return [sum(images) / (len(images) * count) if count else 0.0 for count in images]
-
-
-def _schedule(arm: Arm, cycles: int, bounds: Mapping[str, Any] | None) -> dict[str, Any]:
-    def value(key: str) -> Any:
-        given = getattr(arm, key)
-        if given != BOUNDS:
-            return given
-        assert bounds is not None, "the configuration was not checked"
-        return bounds[key]
-
-    name = str(plain(arm.schedule))
-    takes = taken_by(name)
-    found = {"name": name, "base_lr": value("base_lr")}
-    if "max_lr" in takes:
-        found["max_lr"] = value("max_lr")
-    if "step_size" in takes and arm.step_size is None:
-        found["cycles"] = arm.cycles or cycles
-    elif "step_size" in takes:
-        found["step_size"] = arm.step_size
-    return found
 
 
 def _device(setting: str, backend: str) -> str:

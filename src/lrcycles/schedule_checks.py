@@ -18,6 +18,7 @@ COLLAPSED = 0.001  # an amplitude of which so little is left is a constant rate
 COUNTS = frozenset(
     {"total_steps", "step_size", "fall_size", "cycles", "epochs", "steps_per_epoch"}
     | {"first_cycle_steps", "cycle_factor", "every_steps", "steps_per_update"}
+    | {"patience_epochs"}
 )
 POSITIVE = frozenset({"rise_steps", "fall_steps", "power", "min_lr"})
 NOT_NEGATIVE = frozenset({"annihilation_steps", "final_lr"})

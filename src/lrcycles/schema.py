@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 GROUPS = ("baseline", "clr", "controls")
-BOUNDS = "bounds"  # the word that stands for "the value that stage `bounds` chose"
+SHAPES = ("final_lr", "gamma", "power", "factor", "patience_epochs")  # of an arm's schedule
+# What stands for a rate that stage `bounds` chose: base_lr for base_lr, max_lr for max_lr; or that.
+BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
 # Where images come from, by name; anything else is a "module:function".
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 
@@ -22,6 +24,10 @@ class Schedule(StrEnum):
     hann = "hann"
     linear_decay = "linear_decay"
     cosine = "cosine"
+    sgdr = "sgdr"
+    one_cycle = "one_cycle"
+    inverse_time = "inverse_time"
+    reduce_on_plateau = "reduce_on_plateau"
 
 
 class OptimizerName(StrEnum):
@@ -119,8 +125,9 @@ class Model:
 @dataclass
 class Optimizer:
     name: OptimizerName
-    arguments: dict[str, Any]
-    layer_rates: dict[str, Any]  # pattern of a layer's name -> what its rate is multiplied by
+    arguments: dict[str, Any] = field(default_factory=dict)
+    # Pattern of a layer's name -> what its rate is multiplied by.
+    layer_rates: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -169,12 +176,20 @@ class Arm:
     max_lr: Any = None
     cycles: int | None = None
     step_size: int | None = None
+    final_lr: float | None = None  # of one_cycle
+    gamma: float | None = None  # of exp_range and inverse_time
+    power: float | None = None  # of inverse_time
+    factor: float | None = None  # of reduce_on_plateau
+    patience_epochs: int | None = None
     base_momentum: float | None = None
     max_momentum: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
     training_set: TrainingSet = TrainingSet.split
+    optimizer: Optimizer | None = None  # another one than the rest
+    seeds: Any = None  # a count or a list
     continues: str | None = None
+    against: str | None = None  # the arm that the report compares it with; None: the baseline
 
 
 @dataclass
@@ -191,10 +206,22 @@ class Published:
 
 
 @dataclass
+class Reference:
+    """A row of a paper's table: mean and standard deviation of the test error over its runs."""
+
+    error_percent: float
+    sd_percent: float
+    runs: int
+
+
+@dataclass
 class Report:
     margin_percent: float
     published: dict[str, Published]
     published_source: str
+    reference: dict[str, Reference]
+    reference_source: str
+    waterfall: list[str]
 
 
 @dataclass

@@ -52,9 +52,10 @@ def check_momentum(config: Config, where: str, arm: Arm) -> None:
             f"{where}: momentum cycles against a rate that rises and falls between bounds that "
             f"stay, got schedule {schedule}: take triangular, or leave the momenta out"
         )
-    if config.optimizer.name in WITHOUT_MOMENTUM:
+    optimizer = arm.optimizer or config.optimizer
+    if optimizer.name in WITHOUT_MOMENTUM:
         raise InputError(
-            f"{where} cycles momentum, which optimizer {config.optimizer.name.value} has not: "
+            f"{where} cycles momentum, which optimizer {optimizer.name.value} has not: "
             "take sgd or adam, or leave the momenta out"
         )
 

@@ -44,6 +44,15 @@ CELL = Cell(
 )
 CONSTANT = replace(CELL, arm="constant", schedule={"name": "constant", "base_lr": 0.005})
 CONTINUED = replace(CELL, arm="continued", continues="constant", batch_size=100)
+REDUCED = replace(
+    CELL,
+    arm="reduced",
+    schedule={
+        **{"name": "reduce_on_plateau", "base_lr": 0.5},
+        **{"factor": 0.1, "patience_epochs": 1},
+    },
+    epochs=6,
+)
 WILD = replace(
     CELL,
     arm="wild",
@@ -225,3 +234,18 @@ def test_a_mixed_precision_network_learns_and_stays_finite(digits, tmp_path):
     train([half], digits, tmp_path)
     result = json.loads((tmp_path / half.key / "result.json").read_text())
     assert result["history"][-1]["validation_loss"] < result["history"][0]["validation_loss"]
+
+
+def test_a_rate_falls_after_the_epochs_whose_validation_loss_did_not(tmp_path, digits):
+    (cell,) = link([REDUCED])
+    train([cell], digits, tmp_path)
+    result = json.loads((tmp_path / cell.key / "result.json").read_text())
+    losses = [entry["validation_loss"] for entry in result["history"]]
+    expected, lr = [], 0.5
+    for epoch in range(6):
+        expected.append(lr)
+        if epoch and losses[epoch] >= min(losses[:epoch]) - 1e-4:
+            lr *= 0.1
+    table = np.load(tmp_path / cell.key / "steps.npy")
+    assert_allclose(table["lr"], np.repeat(expected, 24), rtol=1e-6)
+    assert len(set(expected)) > 1

@@ -12,8 +12,9 @@ import numpy as np
 
 from lrcycles.arrays import read_sets
 from lrcycles.cells import Cell, Store
+from lrcycles.on_plateau import lr_after
 from lrcycles.results import write_json
-from lrcycles.schedules import rate_table
+from lrcycles.schedules import rate_table, taken_by
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order
@@ -78,7 +79,9 @@ def train_cells(
     # Seeding TensorFlow makes it set up its compiled functions anew: that is no training time.
     compile_seconds += engine.compile(train, order, validation)
     course = run_epochs(engine, lanes, order, train, validation, notify=notify, wanted=len(cells))
+    started = time.perf_counter()
     tested = engine.evaluate(test)
+    course.evaluate_seconds += time.perf_counter() - started
     seconds = {
         "train_seconds": course.train_seconds / len(cells),
         "compile_seconds": compile_seconds / len(cells),
@@ -151,6 +154,7 @@ def run_epochs(
                     "validation_error_percent": error,
                 }
             )
+            _reduce(rates[k, steps.stop :], lanes[k], histories[k])
             notify("epoch", lanes[k].key)
     joined = np.concatenate(losses, axis=1)
     return Course(rates, momenta, joined, histories, train_seconds, evaluate_seconds)
@@ -177,8 +181,17 @@ def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, 
         if cell.momentum is not None:
             low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
             mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
+            if "final_lr" in taken_by(cell.schedule["name"]):
+                mirrored["final_lr"] = low  # momentum stays where the rate is annealed
             momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
     return np.stack(rates), np.stack(momenta) if momenta else None
+
+
+def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[Mapping[str, Any]]) -> None:
+    """Set the rates of the steps to come as validation decides, for the one schedule that asks."""
+    settings = dict(cell.schedule)
+    if settings.pop("name") == "reduce_on_plateau":
+        rates[:] = lr_after([entry["validation_loss"] for entry in history], **settings)
 
 
 def saved_weights(store: Store, key: str) -> list[np.ndarray]:
