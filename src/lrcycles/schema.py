@@ -221,7 +221,7 @@ class Report:
     published_source: str
     reference: dict[str, Reference]
     reference_source: str
-    waterfall: list[str]
+    waterfall: dict[str, str]  # arm -> what it has that the one before has not
 
 
 @dataclass
