@@ -3,17 +3,21 @@
 from datetime import UTC, datetime
 
 from lrcycles import config, reporting, stage
+from lrcycles.report_metrics import flat_metrics
+from lrcycles.schema import GROUPS
 
 
 def main(run: stage.Run) -> None:
+    arms = [getattr(run.config.arms, group) for group in GROUPS]
     metrics = reporting.build(
         artifacts=run.root / "artifacts",
         out=run.out,
         report_config=config.plain(run.config.report),
         experiment=run.config.experiment,
+        against={name: arm.against for group in arms for name, arm in group.items()},
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
-    run.mlflow.log_metrics(reporting.flat_metrics(metrics))
+    run.mlflow.log_metrics(flat_metrics(metrics))
     run.mlflow.log_artifacts(run.out)
     print((run.out / "report.md").read_text(encoding="utf-8").split("\n## ")[1])
 

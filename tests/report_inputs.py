@@ -20,6 +20,9 @@ REPORT = {
         "published": {"error_percent": 1.64, "seconds": 43.23},
     },
     "published_source": "a tutorial",
+    "reference": {},
+    "reference_source": "",
+    "waterfall": {},
 }
 BASELINE_ERRORS = [1.80, 1.92, 1.85, 1.77, 1.96, 1.83, 1.88, 1.79]
 SECONDS_PER_STEP = {200: 0.004, 2000: 0.04}
@@ -77,6 +80,37 @@ def tutorial_arms(
             "continues": "published_baseline",
         },
     }  # fmt: skip
+
+
+WATERFALL = {
+    "published_baseline": "first fit",
+    "longer": "ten more epochs",
+    "published": "batch and rise",
+    "clr": "whole cycles",
+}
+
+
+def attribution_arms() -> dict[str, dict[str, Any]]:
+    """The arms of `tutorial` and one between its published two, .1 points below the first."""
+    arms = tutorial_arms()
+    wobble = [0.01, -0.01] * 4
+    arms["longer"] = {
+        **arms["published_baseline"],
+        "errors": {s: e - 0.1 + wobble[s] for s, e in arms["baseline"]["errors"].items()},
+        "continues": "published_baseline",
+    }
+    return arms
+
+
+def schedule_arms() -> dict[str, dict[str, Any]]:
+    """Two more constant rates, a point worse in the end, of which one leads after one epoch."""
+    arms = tutorial_arms()
+    del arms["published"], arms["published_baseline"]
+    worse = {seed: error + 1 for seed, error in arms["baseline"]["errors"].items()}
+    arms["rate_01"] = {"errors": worse, "base_lr": 0.01, "reach": 1}
+    arms["rate_0001"] = {"errors": worse, "base_lr": 0.0001}
+    arms["welch"] = {**arms["clr"], "group": "controls"}
+    return arms
 
 
 def _write_data(folder: Path) -> None:

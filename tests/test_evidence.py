@@ -11,9 +11,10 @@ import report_inputs
 from numpy.testing import assert_allclose
 from report_inputs import BASELINE_ERRORS, tutorial_arms, write_artifacts
 
-from lrcycles import wording
+from lrcycles import answers, evidence_tables, wording
 from lrcycles.errors import InputError
-from lrcycles.evidence import Evidence, gather, metrics
+from lrcycles.evidence import Evidence, gather
+from lrcycles.report_metrics import metrics
 
 
 def _evidence(folder: Path, arms: Any) -> Evidence:
@@ -218,3 +219,110 @@ def test_a_group_that_was_not_trained_is_named_with_the_command_that_trains_it(t
     told = f"artifacts/train/{group} is missing: `dvc repro train@{group}` makes it"
     with pytest.raises(InputError, match=told):
         gather(artifacts, report_inputs.REPORT)
+
+
+def _attributed(folder: Path) -> Evidence:
+    config = {**report_inputs.REPORT, "waterfall": report_inputs.WATERFALL}
+    return gather(write_artifacts(folder, report_inputs.attribution_arms(), fit=True), config)
+
+
+def test_the_steps_of_a_waterfall_sum_to_the_whole_difference(tmp_path):
+    evidence = _attributed(tmp_path)
+    mean = {pair: evidence.comparisons[(*pair, "test_error_percent")].paired.mean
+            for pair in evidence.steps}  # fmt: skip
+    assert list(mean) == [
+        ("longer", "published_baseline"),
+        ("published", "longer"),
+        ("clr", "published"),
+    ]
+    whole = evidence.comparisons["published", "published_baseline", "test_error_percent"]
+    parts = mean["longer", "published_baseline"] + mean["published", "longer"]
+    assert parts == pytest.approx(whole.paired.mean)
+
+
+def test_each_ingredient_is_told_with_its_interval_and_its_share(tmp_path):
+    error, time = answers.ingredients(_attributed(tmp_path))
+    assert "Of the replayed change of \u22120.220 percentage points" in error
+    assert "ten more epochs \u22120.100 (" in error
+    assert "45% of it" in error
+    # 3,000 steps at batch 200, 300 at 2000: 12 s each, at the planted seconds of a step.
+    assert "ten more epochs 0.0 s; batch and rise 0.0 s" in time
+
+
+def test_the_first_table_sets_replay_and_controlled_pair_beside_the_published_figures(tmp_path):
+    evidence = _attributed(tmp_path)
+    table = evidence_tables.at_a_glance(evidence, report_inputs.REPORT["published"])
+    assert table is not None
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["test error (%), published, one run each"][:2] == ["1.91", "1.64"]
+    assert rows["test error (%), replayed here"][0].startswith(f"{np.mean(BASELINE_ERRORS):.2f} (")
+    assert rows["training time (s), published"] == ["86.4", "43.2", "\u221243.19 (0.50 times)"]
+    fit = rows["training time (s), replayed by plain Keras fit here"]
+    assert fit[:2] == ["25.0", "17.5"]
+
+
+def test_without_a_published_pair_there_is_no_such_table(tmp_path):
+    evidence = _evidence(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
+    assert evidence_tables.at_a_glance(evidence, report_inputs.REPORT["published"]) is None
+    assert answers.ingredients(evidence) == []
+
+
+def test_constant_rates_are_tuned_at_the_price_of_the_trials(tmp_path):
+    evidence = _evidence(tmp_path, report_inputs.schedule_arms())
+    assert evidence.tuned is not None
+    assert set(evidence.tuned.chosen.values()) == {"rate_01"}  # it led after its first epochs
+    per_step = evidence.seconds_per_step[200]
+    tried = 2 * evidence.tuned.epochs * report_inputs.STEPS_PER_EPOCH
+    assert evidence.extra_seconds["tuned"] == pytest.approx(tried * per_step)
+    assert metrics(evidence)["comparisons"]["tuned_vs_baseline"]["test_error_percent"][
+        "mean_difference"
+    ] == pytest.approx(1)
+    assert "0.01 (8 seeds)" in str(answers.tuning(evidence))
+
+
+def test_an_arm_is_compared_with_those_it_is_set_against(tmp_path):
+    artifacts = write_artifacts(tmp_path, report_inputs.schedule_arms())
+    against = {"welch": ["clr"], "clr": ["baseline", "tuned"]}
+    evidence = gather(artifacts, report_inputs.REPORT, against)
+    assert ("welch", "clr") in evidence.pairs
+    assert ("welch", "baseline") not in evidence.pairs
+    assert [pair for pair in evidence.pairs if pair[0] == "clr"] == [
+        ("clr", "baseline"),
+        ("clr", "tuned"),
+    ]
+    (window, *_) = answers.side_claims(evidence)
+    assert window.startswith("Window welch: equivalent to the triangle, 0.000 percentage points")
+
+
+def test_times_are_told_for_the_errors_of_a_quarter_half_and_all_of_the_baseline(tmp_path):
+    evidence = _evidence(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
+    history = evidence.arms["baseline"].cells[0]["history"]
+    assert evidence.targets[:2] == pytest.approx(
+        [history[epoch - 1]["validation_error_percent"] for epoch in (2, 5)]
+    )
+    assert evidence.targets[-1] == evidence.target_percent
+    first = evidence.reaching["baseline"][0]
+    assert (first.reached, first.median_steps) == (8, 2 * report_inputs.STEPS_PER_EPOCH)
+
+
+def test_a_papers_row_is_reproduced_within_two_combined_standard_deviations(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    mean, sd = np.mean(BASELINE_ERRORS), np.std(BASELINE_ERRORS, ddof=1)
+    for factor, verdict in ((1.9, "reproduced"), (2.1, "not reproduced")):
+        paper = {"error_percent": mean + factor * np.hypot(sd, 0.05), "sd_percent": 0.05, "runs": 4}
+        evidence = _evidence(tmp_path / verdict, arms)
+        rows = evidence_tables.reference(evidence, {"baseline": paper, "absent": paper}).rows
+        assert [row[-1] for row in rows] == [verdict, "\u2013"]
+        assert rows[1][2] == "not run"
+        told = answers.reproduced(rows, "a paper")
+        assert told.startswith(f"{int(verdict == 'reproduced')} of the 1 rows")
+
+
+def test_a_run_read_in_the_middle_of_a_cycle_is_marked(tmp_path):
+    arms = tutorial_arms()
+    arms["cut"] = {**arms["clr"], "group": "controls", "step_size": 1000}
+    evidence = _evidence(tmp_path, arms)
+    evidence.arms["cut"].settings["schedule"]["cycles"] = None
+    rows = evidence_tables.losses_and_errors(evidence, ["baseline", "clr", "cut"]).rows
+    assert [row[-1] for row in rows] == ["at its end", "at its end", "38% into a cycle"]
+    assert_allclose(evidence.arms["clr"].cycle_ends_epochs, np.array([1, 2, 3]) * 916 / 275)

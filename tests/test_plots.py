@@ -15,7 +15,7 @@ import report_inputs
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from lrcycles import arm_plots, plots, results
+from lrcycles import arm_plots, comparison_plots, plots, results
 from lrcycles.bound_rules import select_bounds
 from lrcycles.curves import Curves
 
@@ -237,7 +237,7 @@ def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
     for name in ("one", "two"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            figure = arm_plots.paired_differences(
+            figure = comparison_plots.forest(
                 {"clr vs baseline": {0: -0.1, 1: 0.2}},
                 intervals={"clr vs baseline": (0.05, -1.9, 2.0)},
                 margin=0.05,
@@ -245,3 +245,53 @@ def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
             assert _labelled(figure)
             results.write_figure(tmp_path / name, figure)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_forest_shows_every_seed_of_every_comparison():
+    differences = {f"arm{k} vs baseline": {0: -0.1 * k, 3: 0.2, 5: 0.3} for k in range(12)}
+    intervals = dict.fromkeys(differences, (0.1, -0.3, 0.5))
+    (ax,) = comparison_plots.forest(differences, intervals=intervals, margin=0.05).axes
+    shown = [row.get_offsets()[:, 0] for row in ax.collections if len(row.get_offsets())]
+    assert_allclose(shown, [list(by_seed.values()) for by_seed in differences.values()])
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(differences)
+
+
+def test_every_step_of_a_waterfall_begins_where_the_one_above_ends():
+    means = {"first": (2.0, 1.9, 2.1), "second": (1.7, None, None), "third": (1.9, 1.8, 2.0)}
+    changes = {"second": (-0.3, -0.4, -0.2), "third": (0.2, None, None)}
+    (ax,) = comparison_plots.waterfall(
+        means, changes, published={"first": 1.95}, quantity="error"
+    ).axes
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches[:2]]
+    assert_allclose(bars, [(2.0, 1.7), (1.7, 1.9)])
+    said = [text.get_text() for text in ax.texts]
+    assert said == ["\u22120.30  [\u22120.40, \u22120.20]", "+0.20"]
+
+
+def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():
+    history = [{"epoch": epoch, "validation_error_percent": 5.0 / epoch} for epoch in range(1, 5)]
+    arms = {name: {0: history, 1: history[:2]} for name in ("baseline", "clr", "other")}
+    figure = comparison_plots.anytime(arms, cycle_ends={"clr": [2.0, 4.0]}, target=1.5)
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title(loc="left") for ax in shown] == ["clr", "other"]
+    dotted = [
+        [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] for ax in shown
+    ]
+    assert dotted == [[2.0, 4.0], []]
+
+
+def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
+    (ax,) = comparison_plots.sensitivity(
+        {"high": {0: 3.0, 1: 5.0}, "low": {0: 2.0, 1: 2.2}},
+        rates={"high": 0.1, "low": 0.001},
+        bounds={"base_lr": (0.01, 0.005, 0.02)},
+        clr=(1.9, None, None),
+    ).axes
+    (line,) = [
+        line
+        for line in ax.lines
+        if line.get_linestyle() == "-"
+        and len(line.get_xdata()) == 2
+        and line.get_xdata()[0] == 0.001
+    ]
+    assert_allclose(line.get_ydata(), [2.1, 4.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_every_difference_from_conf_and_every_warning_of_bounds_is_listed(built)
 def test_the_page_loads_nothing_from_elsewhere(built):
     page = (built / "report.html").read_text()
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
-    assert not re.findall(r"url\(|@import|<script|<link[^>]+stylesheet", page)
+    assert not re.findall(r"url\(|@import|<script[^>]+src|<link[^>]+stylesheet", page)
     assert len(re.findall(r'src="data:image/png;base64,', page)) == page.count("<img")
 
 
@@ -170,9 +171,10 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     rows = [
         line.split(" | ")[0] for line in (out / "report.md").read_text().splitlines() if "|" in line
     ]
-    assert rows.count("| continued (after first)") == 2  # errors, times
+    assert rows.count("| continued (after first)") == 3  # errors, times, several errors
     assert rows.count("| continued (after first) vs baseline") == 2
-    assert rows.count("| first") == 3  # and its settings
+    assert rows.count("| continued vs baseline") == 1  # how often
+    assert rows.count("| first") == 4  # and its settings
 
 
 def test_a_baseline_that_watches_the_test_set_is_told(tmp_path):
@@ -236,10 +238,37 @@ def test_built_twice_the_bytes_differ_by_the_date_only(built, tmp_path):
         date="2031-12-30",
     )
     files = [path for path in built.rglob("*") if path.is_file()]
-    assert len(files) == 17
+    assert len(files) == 18
     for path in files:
         again = (tmp_path / path.relative_to(built)).read_bytes()
         assert again.replace(b"2031-12-30", b"2025-01-02") == path.read_bytes(), path.name
+
+
+def test_the_raw_data_inside_the_page_are_the_files_beside_it(built):
+    page = (built / "report.html").read_text()
+    inside = dict(re.findall(r'<a download="([^"]+)" href="data:text/plain;base64,([^"]+)"', page))
+    files = [built / "metrics.json", *(built / "plots").glob("*.csv")]
+    assert set(inside) == {path.name for path in files}
+    for path in files:
+        assert base64.b64decode(inside[path.name]) == path.read_bytes()
+    cells = pd.read_csv(built / "plots/cells.csv")
+    assert (cells.groupby("arm").size() == 8).all()
+
+
+@pytest.mark.browser
+def test_a_click_on_a_tables_head_sorts_its_rows_by_number(browser, built):
+    page = browser.new_page()
+    page.goto((built / "report.html").resolve().as_uri())
+    table = page.locator("table", has=page.locator("th", has_text="diverged")).first
+    orders = []
+    for _ in range(2):
+        table.locator("thead th", has_text="test error").click()
+        shown = table.locator("tbody td:nth-child(2)").all_inner_texts()
+        orders.append([float(text.split()[0]) for text in shown])
+    page.close()
+    assert orders[0] == sorted(orders[0])
+    assert orders[1] == orders[0][::-1]
+    assert len(orders[0]) > 1
 
 
 @pytest.mark.browser

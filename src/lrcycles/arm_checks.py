@@ -9,7 +9,7 @@ from typing import Any
 
 from lrcycles.errors import InputError
 from lrcycles.schedules import rate_table, repeats, taken_by
-from lrcycles.schema import BOUNDS, GROUPS, SHAPES, Arm, Config, Optimizer, TrainingSet
+from lrcycles.schema import BOUNDS, GROUPS, SHAPES, TUNED, Arm, Config, Optimizer, TrainingSet
 from lrcycles.settings import arm_length, arm_schedule, arm_seeds, arm_steps, asks_for_bounds
 from lrcycles.training_checks import check_momentum
 
@@ -24,6 +24,7 @@ RESERVED = frozenset(
         "comparisons",
         "report",
         "train",
+        TUNED,
         "target_validation_error_percent",
     }
 )
@@ -61,10 +62,11 @@ def check_arms(config: Config) -> None:
             check_optimizer(f"arms.{group}.{name}.optimizer", arm.optimizer)
     for group, name, arm in _all_arms(config):
         _check_chain(config, name, group)
-        if arm.against is not None and (arm.against not in groups or arm.against == name):
+        others = [other for other in (*groups, TUNED) if other != name]
+        if wrong := [other for other in arm.against if other not in others]:
             raise InputError(
-                f"arms.{group}.{name} is set against {arm.against!r}, which is no other arm: "
-                f"name one of {', '.join(other for other in groups if other != name)}"
+                f"arms.{group}.{name} is set against {wrong[0]!r}, which is no other arm: "
+                f"name one of {', '.join(others)}"
             )
 
 

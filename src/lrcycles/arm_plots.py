@@ -11,10 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
-from lrcycles.plots import GREY, palette, panels
+from lrcycles.plots import GREY, palette, panels, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+
+MANY = 8  # arms: beyond, what tells single ones apart only clutters
 
 
 def rates_over_steps(
@@ -26,7 +29,10 @@ def rates_over_steps(
         rates: for each arm the rate of each of its steps.
         step_sizes: for each cyclical arm its half-cycle in steps.
     """
-    figure, axes = panels(len(rates), height=0.4 + 1.6 * len(rates))
+    many = len(rates) > MANY
+    figure, axes = (
+        tiles(len(rates), height=1.5) if many else panels(len(rates), height=0.4 + 1.6 * len(rates))
+    )
     colours = palette(list(rates))
     for ax, (arm, values) in zip(axes, rates.items(), strict=True):
         lr = np.asarray(values, dtype=float)
@@ -37,6 +43,7 @@ def rates_over_steps(
             peak = lr[0] + (lr[-1] - lr[0]) * step_size / len(lr)
             ax.plot([len(lr), step_size], [lr[-1], peak], ":", color=GREY, linewidth=1.5)
             told = f"never turns: ends at {100 * len(lr) / step_size:.0f} % of one half-cycle"
+            told = told.split(":", 1)[0] if many else told
             ax.annotate(
                 told,
                 (len(lr), lr[-1]),
@@ -48,8 +55,8 @@ def rates_over_steps(
             )
         ax.set_ylim(0, 1.25 * max(ax.dataLim.ymax, 1e-12))
         ax.set_title(arm, loc="left", fontsize=10, fontweight="bold")
-        ax.set_ylabel("rate")
-    axes[-1].set_xlabel("step (mini-batch)")
+        ax.set_ylabel("" if many else "rate")
+    figure.supxlabel("step (mini-batch)", fontsize=10)
     return figure
 
 
@@ -118,10 +125,10 @@ def errors_by_arm(
         published: for each arm the published figure and its 95 % interval.
     """
     published = published or {}
-    figure, (ax,) = panels(1, height=1.3 + 0.75 * len(errors))
+    figure, (ax,) = panels(1, height=1.3 + (0.42 if len(errors) > MANY else 0.75) * len(errors))
     colours = palette(list(errors))
     arms = list(errors)
-    for row, (arm, below) in enumerate(pairwise(arms)):
+    for row, (arm, below) in enumerate(pairwise(arms) if len(arms) <= MANY else ()):
         for seed in sorted(errors[arm].keys() & errors[below].keys()):
             ax.plot(
                 [errors[arm][seed], errors[below][seed]], [row, row + 1], color="#c4c4c4", lw=0.7
@@ -147,40 +154,6 @@ def errors_by_arm(
     return figure
 
 
-def paired_differences(
-    differences: Mapping[str, Mapping[int, float]],
-    *,
-    intervals: Mapping[str, tuple[float, float | None, float | None]],
-    margin: float | None = None,
-    unit: str = "test error (percentage points)",
-) -> Figure:
-    """Each seed's difference, a row per comparison, with the mean, its interval and the margin.
-
-    Args:
-        differences: by comparison and seed; below zero the first arm of the comparison is better.
-        intervals: for each comparison the mean difference and the ends of its 95 % interval.
-        margin: half the width of the band within which two arms count as equivalent.
-    """
-    figure, (ax,) = panels(1, height=1.5 + 0.7 * len(differences))
-    colours = palette(list(differences))
-    if margin is not None:
-        ax.axvspan(-margin, margin, color="#e9e9e9", label=f"equivalent: within ±{margin:g}")
-    ax.axvline(0, color=GREY, linewidth=1)
-    for row, (name, by_seed) in enumerate(differences.items()):
-        values = list(by_seed.values())
-        ax.plot(values, [row - 0.12] * len(values), "o", color=colours[name], alpha=0.55, ms=6)
-        mean, low, high = intervals[name]
-        if low is not None and high is not None:
-            ax.plot([low, high], [row + 0.16] * 2, color=colours[name], linewidth=3)
-        ax.plot(mean, row + 0.16, "|", color=colours[name], markersize=16, markeredgewidth=3)
-    _rows(ax, [name.replace(" vs ", "\nvs ") for name in differences])
-    ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
-    ax.plot([], [], "-|", color=GREY, lw=3, ms=12, mew=3, label="mean, 95 % interval")
-    ax.set_xlabel(f"difference in {unit}\n← first arm better        first arm worse →")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    return figure
-
-
 def times_to_target(
     reached: Mapping[str, Mapping[int, tuple[float, bool]]], *, extra: Mapping[str, float]
 ) -> Figure:
@@ -190,7 +163,7 @@ def times_to_target(
         reached: by arm and seed the seconds, `extra` included, and whether they are censored.
         extra: seconds that an arm spends before training, drawn as a grey bar.
     """
-    figure, (ax,) = panels(1, height=1.3 + 0.7 * len(reached))
+    figure, (ax,) = panels(1, height=1.3 + (0.42 if len(reached) > MANY else 0.7) * len(reached))
     colours = palette(list(reached))
     for row, (arm, by_seed) in enumerate(reached.items()):
         if extra.get(arm):

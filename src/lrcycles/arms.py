@@ -14,6 +14,7 @@ from lrcycles import compare, results
 from lrcycles.errors import InputError
 
 GROUPS = ("baseline", "clr", "controls")  # as a reader meets them
+_CUT = 0.05  # of a cycle: nearer to its end than that, a run is read at its end
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,29 @@ class Arm:
         """The part of its first half-cycle that a cyclical arm completes; from 1 on it turns."""
         step_size = self.settings["schedule"]["step_size"]
         return None if not step_size or not self.rates else len(self.rates) / float(step_size)
+
+    @property
+    def cut_share(self) -> float | None:
+        """How far into a cycle the run ends and is read; None if that is its end, or it has none.
+
+        Of the first half-cycle `turned_share` tells.
+        """
+        schedule = self.settings["schedule"]
+        step_size = schedule["step_size"]
+        if not step_size or schedule["cycles"] or schedule["name"] == "one_cycle":
+            return None
+        share = len(self.rates) / (2 * float(step_size)) % 1
+        return share if _CUT < share < 1 - _CUT else None
+
+    @property
+    def cycle_ends_epochs(self) -> list[float]:
+        """Where its cycles end."""
+        schedule, epochs = self.settings["schedule"], int(self.settings["epochs"])
+        if not schedule["step_size"] or not self.rates:
+            return []
+        per_epoch = max(cell["steps"] or 0 for cell in self.cells.values()) / epochs
+        cycle = 2 * float(schedule["step_size"]) / per_epoch
+        return [cycle * k for k in range(1, int(epochs / cycle + 1e-9) + 1)]
 
     def values(self, key: str) -> dict[int, float]:
         """By seed, what the finished cells have under `key`."""

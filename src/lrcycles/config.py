@@ -19,7 +19,7 @@ from lrcycles.config_checks import check_values
 from lrcycles.errors import InputError
 from lrcycles.schedule_checks import check_cycles
 from lrcycles.schedules import cycle_step_size, repeats
-from lrcycles.schema import GROUPS, Arm, Config, TrainingSet
+from lrcycles.schema import GROUPS, Config, TrainingSet
 from lrcycles.settings import arm_length
 from lrcycles.settings import seed_list as seed_list
 
@@ -212,12 +212,13 @@ def _unwise_cycles(config: Config) -> list[str]:
 
 def _comparisons(config: Config) -> int:
     """How many verdicts the report will give: the family that it adjusts for."""
-    arms: list[Arm] = [arm for group in GROUPS for arm in getattr(config.arms, group).values()]
-    on_split = sum(arm.training_set == TrainingSet.split for arm in arms)
-    replayed = sum(
-        arm.training_set == TrainingSet.all and arm.continues is not None for arm in arms
-    )
-    return 2 * (on_split - 1) + replayed  # error and time against the baseline; error of a replay
+    arms = {name: arm for group in GROUPS for name, arm in getattr(config.arms, group).items()}
+    on_split = [arm for arm in arms.values() if arm.training_set == TrainingSet.split]
+    pairs = sum(max(len(arm.against), 1) for arm in on_split) - 1  # the baseline has none
+    replayed = len(arms.keys() & config.report.published.keys())
+    steps = len(arms.keys() & config.report.waterfall.keys())
+    # Error and time of the pairs; only the error of a replay and of what it consists of.
+    return 2 * pairs + max(replayed - 1, 0) + max(steps - 1, 0)
 
 
 def _can_be_decided(family: int, seeds: int) -> bool:

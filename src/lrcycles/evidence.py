@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrcycles import compare, results
-from lrcycles.arms import Arm, read_arms, seconds_per_step, summarise
+from lrcycles.arms import Arm, read_arms, seconds_per_step
+from lrcycles.chances import Chance, Reaching, chance_better, time_to_reach
+from lrcycles.schema import TUNED
+from lrcycles.tuned import Tuned, tune
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ERROR, TIME = "test_error_percent", "time_to_target_seconds"
-UNITS = {ERROR: "percentage points", TIME: "s"}
+ERROR, LOSS, TIME = "test_error_percent", "test_loss", "time_to_target_seconds"
+UNITS = {ERROR: "percentage points", LOSS: "", TIME: "s"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Comparison:
     @property
     def title(self) -> str:
         return f"{self.arm} vs {self.against}"
+
+    @property
+    def chance(self) -> Chance:
+        """How often the arm is the better one of a pair."""
+        return chance_better(list(self.differences.values()))
 
     @property
     def bca95(self) -> compare.Interval | None:
@@ -57,16 +64,27 @@ class Evidence:
     curves: pd.DataFrame
     bounds: dict[str, Any]
     arms: dict[str, Arm]
-    controlled: list[str]  # the baseline, then the arms compared with it
+    controlled: list[str]  # the baseline, then the arms that train as it does
+    pairs: list[tuple[str, str]]  # of the controlled arms, those that are compared
     replay: list[str]  # the arms that have a published figure
+    waterfall: dict[str, str]  # by arm, in order: what it has that the one before has not
+    tuned: Tuned | None  # what the arm of that name was made of
     fit_epochs: list[dict[str, Any]]
     margin_percent: float
     target_percent: float | None
+    targets: list[float]  # validation errors in percent, the last of them that one
     seconds_per_step: dict[int, float]  # by batch size
     reached: dict[str, dict[int, compare.TimeToTarget]]
     range_test_seconds: dict[str, float]  # charged to each arm: all of them, or none
-    extra_seconds: dict[str, float]  # those, and the training of the arms continued
+    extra_seconds: dict[str, float]  # those, what tuning cost, and the arms continued
+    reaching: dict[str, list[Reaching]]  # by arm, one for each of the targets
     comparisons: dict[tuple[str, str, str], Comparison] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """The waterfall's pairs: each arm, and the one that it adds something to."""
+        order = list(self.waterfall)
+        return list(zip(order[1:], order, strict=False))
 
     def of(self, quantity: str) -> list[Comparison]:
         return [found for found in self.comparisons.values() if found.quantity == quantity]
@@ -76,17 +94,33 @@ class Evidence:
         return self.controlled[0] if self.controlled else None
 
 
-def gather(artifacts: Path, report_config: Mapping[str, Any]) -> Evidence:
-    """Read what the stages left in `artifacts` and compare the arms."""
+def gather(
+    artifacts: Path,
+    report_config: Mapping[str, Any],
+    against: Mapping[str, Sequence[str]] | None = None,
+) -> Evidence:
+    """Read what the stages left in `artifacts` and compare the arms.
+
+    Args:
+        report_config: conf/report.
+        against: by arm, the arms it is compared with where that is not the baseline.
+    """
     arms = read_arms(artifacts / "train")
     controlled = _controlled(arms)
+    range_test = results.read_json(artifacts / "range_test/range_test.json")
+    tuned = None
+    if controlled:
+        budget = int(range_test["steps"]) * len(range_test["seeds"])
+        tuned = tune([arms[name] for name in controlled], budget_steps=budget)
+    if tuned:
+        arms[TUNED] = tuned.arm
+        controlled.append(TUNED)
     published = [name for name in report_config["published"] if name in arms]
     # The arm that another continues comes first: it is what the other is compared with.
     replay = sorted(published, key=lambda name: arms[name].settings["continues"] is not None)
-    range_test = results.read_json(artifacts / "range_test/range_test.json")
+    waterfall = {name: adds for name, adds in report_config["waterfall"].items() if name in arms}
     fit_epochs = artifacts / "train/controls/fit_epochs.json"
-    per_step = seconds_per_step(arms.values())
-    target = _target_percent(arms[controlled[0]]) if controlled else None
+    per_step = seconds_per_step(arm for arm in arms.values() if arm.name != TUNED)
     chains = {name: _chain(arms[name], arms) for name in controlled}
     charged = {
         name: float(range_test["train_seconds"]) if any(arm.uses_bounds for arm in chain) else 0.0
@@ -96,12 +130,23 @@ def gather(artifacts: Path, report_config: Mapping[str, Any]) -> Evidence:
         name: charged[name] + sum(_training_seconds(parent, per_step) for parent in chain[1:])
         for name, chain in chains.items()
     }
-    reached = (
-        {}
-        if target is None
-        else {name: _times(arms[name], target, per_step, extra[name]) for name in controlled}
-    )
+    if tuned:
+        extra[TUNED] += tuned.tried_steps * per_step[int(tuned.arm.settings["batch_size"])]
+    targets = _targets(arms[controlled[0]]) if controlled else []
+    reached = {
+        target: {name: _times(arms[name], target, per_step, extra[name]) for name in controlled}
+        for target in targets
+    }
+    final = reached[targets[-1]] if targets else {}
+    pairs = [
+        (name, other)
+        for name in controlled[1:]
+        for other in (against or {}).get(name) or controlled[:1]
+        if other in controlled
+    ]
     margin = float(report_config["margin_percent"])
+    steps = list(zip(list(waterfall)[1:], waterfall, strict=False))
+    untimed = [*((name, replay[0]) for name in replay[1:]), *steps]
     return Evidence(
         artifacts=artifacts,
         differences=results.read_json(artifacts / "config/differences.json"),
@@ -111,15 +156,23 @@ def gather(artifacts: Path, report_config: Mapping[str, Any]) -> Evidence:
         bounds=results.read_json(artifacts / "bounds/bounds.json"),
         arms=arms,
         controlled=controlled,
+        pairs=pairs,
         replay=replay,
+        waterfall=waterfall,
+        tuned=tuned,
         fit_epochs=results.read_json(fit_epochs) if fit_epochs.exists() else [],
         margin_percent=margin,
-        target_percent=target,
+        target_percent=targets[-1] if targets else None,
+        targets=targets,
         seconds_per_step=per_step,
-        reached=reached,
+        reached=final,
         range_test_seconds=charged,
         extra_seconds=extra,
-        comparisons=_comparisons(arms, controlled, replay, reached, margin),
+        reaching={
+            name: [_reaching(reached[target][name].values()) for target in targets]
+            for name in controlled
+        },
+        comparisons=_comparisons(arms, pairs, untimed, final, margin),
     )
 
 
@@ -130,9 +183,23 @@ def _controlled(arms: Mapping[str, Arm]) -> list[str]:
     return baselines[:1] + others if baselines else []
 
 
-def _target_percent(baseline: Arm) -> float | None:
-    finals = list(baseline.values("validation_error_percent").values())
-    return float(np.median(finals)) if finals else None
+def _targets(baseline: Arm) -> list[float]:
+    """The baseline's median validation errors after a quarter, half and all of its epochs."""
+    histories = [cell["history"] for cell in baseline.finished.values()]
+    if not histories:
+        return []
+    epochs = len(histories[0])
+    at = [max(1, round(epochs * share)) for share in (0.25, 0.5, 1.0)]
+    errors = [
+        float(np.median([history[epoch - 1]["validation_error_percent"] for history in histories]))
+        for epoch in dict.fromkeys(at)
+    ]
+    # A baseline that gets worse again has its last target reached first.
+    return [*(error for error in errors[:-1] if error > errors[-1]), errors[-1]]
+
+
+def _reaching(times: Collection[compare.TimeToTarget]) -> Reaching:
+    return time_to_reach([time.steps for time in times], [time.censored for time in times])
 
 
 def _chain(arm: Arm, arms: Mapping[str, Arm]) -> list[Arm]:
@@ -166,22 +233,17 @@ def _times(
 
 def _comparisons(
     arms: Mapping[str, Arm],
-    controlled: list[str],
-    replay: list[str],
+    pairs: Sequence[tuple[str, str]],
+    untimed: Sequence[tuple[str, str]],
     reached: Mapping[str, Mapping[int, compare.TimeToTarget]],
     margin: float,
 ) -> dict[tuple[str, str, str], Comparison]:
     """Every comparison that carries a verdict: one family for Holm's adjustment."""
-    pairs = [(name, controlled[0]) for name in controlled[1:]]
-    pairs += [(name, replay[0]) for name in replay[1:]]
     differences: dict[tuple[str, str, str], dict[int, float]] = {}
     left_open: dict[tuple[str, str, str], tuple[float, float]] = {}
-    for arm, against in pairs:
-        own, other = arms[arm].values(ERROR), arms[against].values(ERROR)
-        differences[arm, against, ERROR] = {
-            seed: own[seed] - other[seed] for seed in own.keys() & other.keys()
-        }
-        if arm in reached and against in reached:
+    for arm, against in [*pairs, *untimed]:
+        differences[arm, against, ERROR] = _seedwise(arms, arm, against, ERROR)
+        if (arm, against) in pairs and arm in reached and against in reached:
             key = (arm, against, TIME)
             least, most = _time_differences(reached[arm], reached[against])
             differences[key] = min(least, most, key=lambda found: abs(sum(found.values())))
@@ -201,6 +263,21 @@ def _comparisons(
         key: Comparison(*key, differences[key], result, verdicts[" ".join(key)], left_open.get(key))
         for key, result in paired.items()
     }
+
+
+def _seedwise(arms: Mapping[str, Arm], arm: str, against: str, key: str) -> dict[int, float]:
+    """Arm minus other, by each seed that both finished."""
+    own, other = arms[arm].values(key), arms[against].values(key)
+    return {seed: own[seed] - other[seed] for seed in own if seed in other}
+
+
+def loss_differences(evidence: Evidence) -> dict[tuple[str, str], compare.PairedComparison]:
+    """The test losses of every pair whose errors are compared; described, without a verdict."""
+    found = {}
+    for one in evidence.of(ERROR):
+        by_seed = _seedwise(evidence.arms, one.arm, one.against, LOSS)
+        found[one.arm, one.against] = compare.compare_pairs(list(by_seed.values()))
+    return found
 
 
 def _time_differences(
@@ -225,44 +302,3 @@ def _time_differences(
 
 def _mean(found: Mapping[int, float]) -> float:
     return sum(found.values()) / len(found)
-
-
-def metrics(evidence: Evidence) -> dict[str, Any]:
-    """The report's numbers, nested as `dvc metrics show` prints them; what is unknown is absent."""
-    found: dict[str, Any] = {}
-    for name, arm in evidence.arms.items():
-        entry: dict[str, Any] = {"diverged": len(arm.diverged)}
-        for key in (ERROR, "test_loss", "validation_error_percent", "train_seconds"):
-            entry[key] = _known(vars(summarise(arm.values(key).values())))
-        times = evidence.reached.get(name)
-        if times:
-            entry[TIME] = _known(vars(summarise(time.seconds for time in times.values())))
-            entry[TIME]["censored"] = sum(time.censored for time in times.values())
-        found[name] = entry
-    found["comparisons"] = {}
-    for comparison in evidence.comparisons.values():
-        pair = f"{comparison.arm}_vs_{comparison.against}"
-        found["comparisons"].setdefault(pair, {})[comparison.quantity] = _judged(comparison)
-    found["bounds"] = {key: evidence.bounds[key] for key in ("base_lr", "max_lr")}
-    if evidence.target_percent is not None:
-        found["target_validation_error_percent"] = evidence.target_percent
-    return found
-
-
-def _judged(comparison: Comparison) -> dict[str, Any]:
-    entry = {"n": comparison.paired.n, "verdict": comparison.verdict}
-    if comparison.left_open:
-        return {**entry, "at_least": comparison.left_open[0], "at_most": comparison.left_open[1]}
-    low, high = comparison.paired.interval95 or (None, None)
-    figures = {"mean_difference": comparison.paired.mean, "low": low, "high": high}
-    figures["bca_low"], figures["bca_high"] = comparison.paired.bca95 or (None, None)
-    return _known({**figures, "p": comparison.paired.p, "holm_p": comparison.judged.holm_p} | entry)
-
-
-def _known(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is null or not finite: JSON has no NaN, and a diff of null says nothing."""
-    return {
-        key: value
-        for key, value in entry.items()
-        if value is not None and (not isinstance(value, float) or math.isfinite(value))
-    }

@@ -48,6 +48,17 @@ def mean_sd(values: Mapping[int, float], digits: int = 2) -> str:
     return f"{number(found.mean, digits)}{spread} (n = {found.n})"
 
 
+def with_interval(values: Mapping[int, float], digits: int = 2) -> str:
+    """Mean, 95 % interval of the mean and n, or what is known of it."""
+    found = summarise(values.values())
+    if found.mean is None:
+        return "none finished"
+    between = ""
+    if found.low is not None:
+        between = f" ({number(found.low, digits)} to {number(found.high, digits)})"
+    return f"{number(found.mean, digits)}{between}, n = {found.n}"
+
+
 def every_seed(values: Mapping[int, float], digits: int = 2) -> str:
     return " ".join(number(value, digits) for _, value in sorted(values.items()))
 

@@ -43,6 +43,21 @@ def panels(count: int, *, height: float, sharex: bool = False) -> tuple[Figure, 
     return figure, axes
 
 
+def tiles(count: int, *, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` small panels, up to three beside each other, each `height` inches."""
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(WIDTH, 0.5 + height * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flatten())
+    for ax in axes[:count]:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(visible=True, color="#e3e3e3", linewidth=0.6)
+        ax.set_axisbelow(True)
+    for ax in axes[count:]:
+        ax.set_visible(False)
+    return figure, axes[:count]
+
+
 def palette(arms: Sequence[str]) -> dict[str, Any]:
     """A colour for each arm, in the order given."""
     import seaborn

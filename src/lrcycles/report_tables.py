@@ -77,15 +77,6 @@ def fit_seconds(evidence: Evidence, arm: Arm) -> float | None:
     return None
 
 
-def errors(evidence: Evidence, names: Iterable[str]) -> Table:
-    rows = []
-    for name in names:
-        arm = evidence.arms[name]
-        told = [mean_sd(arm.values(key), 3) for key in (ERROR, "validation_error_percent")]
-        rows.append([arm.label, *told, str(len(arm.diverged)) if arm.diverged else "none"])
-    return Table(["arm", "test error (%)", "validation error (%)", "diverged"], rows)
-
-
 def comparisons(evidence: Evidence, quantity: str, names: Iterable[str]) -> Table:
     """Every comparison between the named arms in one quantity, with its verdict."""
     wanted = set(names)

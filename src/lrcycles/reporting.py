@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lrcycles import arm_plots, formatting, plots, report_tables, results, wording
-from lrcycles.arms import summarise, wilson_percent
-from lrcycles.evidence import ERROR, TIME, Comparison, Evidence, gather, metrics
+from lrcycles import (
+    answers,
+    evidence_tables,
+    report_pictures,
+    report_tables,
+    results,
+    wording,
+)
+from lrcycles.evidence import ERROR, TIME, Evidence, gather
+from lrcycles.report_metrics import metrics, plot_tables
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
-
-_POINTS = 200  # of a learning rate in DVC plots: enough for the eye
 
 
 def build(
@@ -28,51 +29,49 @@ def build(
     report_config: Mapping[str, Any],
     experiment: str,
     date: str,
+    against: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Write the report of the stages' files in `artifacts` into `out`; return its metrics.
 
     Args:
-        report_config: margin_percent, published, published_source, as in conf/report.
+        report_config: conf/report.
         date: as it shall stand in the head; nothing else changes from one day to the next.
+        against: by arm, the arms it is compared with where that is not the baseline.
     """
-    evidence = gather(artifacts, report_config)
+    evidence = gather(artifacts, report_config, against)
     found = metrics(evidence)
     results.write_json(out / "metrics.json", found)
-    for name, table in _plot_tables(evidence).items():
-        results.write_text(out / f"plots/{name}.csv", table.to_csv(index=False))
-    pictures = _pictures(evidence, report_config["published"])
+    tables = {f"{name}.csv": t.to_csv(index=False) for name, t in plot_tables(evidence).items()}
+    for name, text in tables.items():
+        results.write_text(out / "plots" / name, text)
+    pictures = report_pictures.pictures(evidence, report_config["published"])
     for name, picture in pictures.items():
-        target = out / f"figures/{name}.png"
-        if isinstance(picture.drawn, Path):
-            with results.replacing(target) as beside:
-                beside.write_bytes(picture.drawn.read_bytes())
-        else:
-            results.write_figure(target, picture.drawn)
+        _write_picture(out / f"figures/{name}.png", picture.drawn)
     shown = {"experiment": experiment, "date": date, "source": report_config["published_source"]}
-    shown |= _content(evidence, report_config["published"])
-    alts = {name: picture.alt for name, picture in pictures.items()}
-    relative = {name: {"src": f"figures/{name}.png", "alt": alt} for name, alt in alts.items()}
-    inside = {
-        name: {"src": _embedded(out / f"figures/{name}.png"), "alt": alts[name]} for name in alts
-    }
-    results.write_text(out / "report.md", _render("report.md.j2", pictures=relative, **shown))
-    results.write_text(out / "report.html", _render("report.html.j2", pictures=inside, **shown))
+    shown |= _content(evidence, report_config)
+
+    def render(template: str, url: Callable[[Path], str]) -> str:
+        """Fill in a template whose files stand beside it, or lie inside it."""
+        raw = {path.name: url(path) for path in [out / "metrics.json", *out.glob("plots/*.csv")]}
+        drawn = {
+            name: {"src": url(out / f"figures/{name}.png"), "alt": picture.alt}
+            for name, picture in pictures.items()
+        }
+        return _render(template, pictures=drawn, downloads=dict(sorted(raw.items())), **shown)
+
+    results.write_text(
+        out / "report.md", render("report.md.j2", lambda path: path.relative_to(out).as_posix())
+    )
+    results.write_text(out / "report.html", render("report.html.j2", _data_url))
     return found
 
 
-def flat_metrics(found: Mapping[str, Any], above: str = "") -> dict[str, float]:
-    """The numbers of nested metrics under dotted names, for MLflow; words are left out.
-
-    >>> flat_metrics({"clr": {"mean": 1.5, "verdict": "better"}})
-    {'clr.mean': 1.5}
-    """
-    flat: dict[str, float] = {}
-    for key, value in found.items():
-        if isinstance(value, Mapping):
-            flat |= flat_metrics(value, f"{above}{key}.")
-        elif isinstance(value, int | float):
-            flat[f"{above}{key}"] = float(value)
-    return flat
+def _write_picture(target: Path, drawn: Figure | Path) -> None:
+    if isinstance(drawn, Path):
+        with results.replacing(target) as beside:
+            beside.write_bytes(drawn.read_bytes())
+    else:
+        results.write_figure(target, drawn)
 
 
 def _render(template: str, **shown: Any) -> str:
@@ -100,16 +99,30 @@ def _unbroken(shown: Any) -> Any:
     return shown
 
 
-def _embedded(picture: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
+def _data_url(path: Path) -> str:
+    kind = "image/png" if path.suffix == ".png" else "text/plain"
+    return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _content(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def _content(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str, Any]:
     """What both templates show, as text and tables of text."""
-    names, replay = evidence.controlled, evidence.replay
+    names, replay, published = evidence.controlled, evidence.replay, report_config["published"]
+    reference = None
+    if rows := report_config["reference"]:
+        reference = evidence_tables.reference(evidence, rows)
     return {
         "seeds": sorted({len(arm.cells) for arm in evidence.arms.values()}),
         "summary": wording.summary(evidence),
+        "glance": evidence_tables.at_a_glance(evidence, published),
+        "ingredients": answers.ingredients(evidence),
+        "waterfall": evidence_tables.waterfall(evidence) if evidence.steps else None,
+        "reference": reference,
+        "reproduced": reference
+        and answers.reproduced(reference.rows, report_config["reference_source"]),
+        "side_claims": answers.side_claims(evidence),
+        "tuning": answers.tuning(evidence),
+        "chances": evidence_tables.chances(evidence),
+        "reaching": evidence_tables.reaching(evidence),
         "headline": report_tables.headline(evidence),
         "warnings": wording.warnings(evidence),
         "replay": report_tables.replay(evidence, published) if replay else None,
@@ -117,7 +130,7 @@ def _content(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -
         "replay_seeds": report_tables.seeds(evidence, replay),
         "what_was_published": wording.what_was_published(evidence, published),
         "controlled": names,
-        "errors": report_tables.errors(evidence, names),
+        "errors": evidence_tables.losses_and_errors(evidence, names),
         "error_comparisons": report_tables.comparisons(evidence, ERROR, names),
         "controlled_seeds": report_tables.seeds(evidence, names),
         "times": report_tables.times(evidence),
@@ -131,146 +144,4 @@ def _content(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -
         "machine": report_tables.machine(evidence),
         "protocol": wording.protocol(evidence) if names else None,
         "rule": wording.rule(evidence),
-    }
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A figure, or the file of one that a stage has drawn, and what it shows in words."""
-
-    drawn: Figure | Path
-    alt: str
-
-
-def _pictures(
-    evidence: Evidence, published: Mapping[str, Mapping[str, float]]
-) -> dict[str, _Picture]:
-    found = {
-        "bounds": _Picture(
-            plots.bounds_on_curve(evidence.curves, evidence.bounds),
-            "Loss and held-out accuracy against the learning rate of the range test; "
-            + wording.chosen_bounds(evidence),
-        ),
-        "learning_rate": _Picture(
-            arm_plots.rates_over_steps(
-                {name: arm.rates for name, arm in evidence.arms.items()},
-                {n: arm.settings["schedule"]["step_size"] for n, arm in evidence.arms.items()},
-            ),
-            "The learning rate of each arm at every step",
-        ),
-        "digits": _Picture(evidence.artifacts / "data/digits.png", "Ten images of every class"),
-        "classes": _Picture(
-            evidence.artifacts / "data/classes.png", "The share of every class in each split"
-        ),
-    }
-    found |= _controlled_pictures(evidence)
-    return found | (_replay_pictures(evidence, published) if evidence.replay else {})
-
-
-def _controlled_pictures(evidence: Evidence) -> dict[str, _Picture]:
-    names = [name for name in evidence.controlled if evidence.arms[name].finished]
-    found = {}
-    if names:
-        found["errors"] = _errors_picture(evidence, names, {})
-        found["validation"] = _validation_picture(evidence, names, "validation")
-    controlled = [one for one in evidence.of(ERROR) if one.against == evidence.baseline]
-    if controlled:
-        found["differences"] = _Picture(
-            arm_plots.paired_differences(
-                {one.title: one.differences for one in controlled},
-                intervals={one.title: _interval(one) for one in controlled},
-                margin=evidence.margin_percent,
-            ),
-            "; ".join(f"{one.title}: {formatting.difference(one)}" for one in controlled),
-        )
-    reached = {name: times for name, times in evidence.reached.items() if times}
-    if reached:
-        found["times"] = _Picture(
-            arm_plots.times_to_target(
-                {
-                    name: {seed: (time.seconds, time.censored) for seed, time in times.items()}
-                    for name, times in reached.items()
-                },
-                extra=evidence.extra_seconds,
-            ),
-            "Time of every seed to the baseline's median final validation error",
-        )
-    return found
-
-
-def _replay_pictures(
-    evidence: Evidence, published: Mapping[str, Mapping[str, float]]
-) -> dict[str, _Picture]:
-    images = int(evidence.data["counts"]["test"])
-    names = [name for name in evidence.replay if evidence.arms[name].finished]
-    if not names:
-        return {}
-    figures = {name: published[name]["error_percent"] for name in names}
-    times: dict[str, dict[str, float]] = {}
-    for name in names:
-        arm = evidence.arms[name]
-        fit = report_tables.fit_seconds(evidence, arm)
-        times[name] = {"published": published[name]["seconds"]}
-        times[name] |= {} if fit is None else {"plain Keras fit, here": fit}
-        trained = summarise(arm.values("train_seconds").values()).mean
-        times[name] |= {} if trained is None else {"compiled, here": trained}
-    return {
-        "replay_errors": _errors_picture(
-            evidence, names, {name: (e, *wilson_percent(e, images)) for name, e in figures.items()}
-        ),
-        "replay_times": _Picture(arm_plots.run_times(times), "Training time of the replayed runs"),
-        "replay_validation": _validation_picture(evidence, names, "test (used as validation)"),
-    }
-
-
-def _errors_picture(
-    evidence: Evidence, names: Sequence[str], published: Mapping[str, tuple[float, float, float]]
-) -> _Picture:
-    errors = {name: evidence.arms[name].values(ERROR) for name in names}
-    summaries = {name: summarise(errors[name].values()) for name in names}
-    means = {n: (s.mean, s.low, s.high) for n, s in summaries.items() if s.mean is not None}
-    told = "; ".join(f"{name}: {formatting.mean_sd(errors[name])} %" for name in names)
-    figure = arm_plots.errors_by_arm(errors, means=means, published=published)
-    return _Picture(figure, f"Test error of every seed. {told}")
-
-
-def _validation_picture(evidence: Evidence, names: Sequence[str], held_out: str) -> _Picture:
-    histories = {
-        name: {seed: cell["history"] for seed, cell in evidence.arms[name].finished.items()}
-        for name in names
-    }
-    target = evidence.target_percent if list(names) != evidence.replay else None
-    return _Picture(
-        arm_plots.validation_curves(histories, target=target, held_out=held_out),
-        f"The {held_out} error after each epoch, every seed and the mean, by arm",
-    )
-
-
-def _interval(comparison: Comparison) -> tuple[float, float | None, float | None]:
-    return (comparison.paired.mean, *(comparison.paired.interval95 or (None, None)))
-
-
-def _plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
-    """What `dvc plots` draws: validation error, learning rate and test error, by arm."""
-    import pandas as pd
-
-    validation, rates, errors = [], [], []
-    for name, arm in evidence.arms.items():
-        by_epoch: dict[int, list[float]] = {}
-        for cell in arm.finished.values():
-            for entry in cell["history"]:
-                by_epoch.setdefault(entry["epoch"], []).append(entry["validation_error_percent"])
-        for epoch, values in by_epoch.items():
-            found = summarise(values)
-            validation.append((epoch, name, found.mean, found.sd, found.n))
-        count = len(arm.rates)
-        kept = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).round().astype(int))
-        rates += [(int(index) + 1, name, arm.rates[index]) for index in kept]
-        errors += [(name, seed, error) for seed, error in arm.values(ERROR).items()]
-    return {
-        "validation_error": pd.DataFrame(
-            validation, columns=["epoch", "arm", "validation_error_percent", "sd", "n"]
-        ),
-        "learning_rate": pd.DataFrame(rates, columns=["step", "arm", "lr"]),
-        "test_error": pd.DataFrame(errors, columns=["arm", "seed", ERROR]),
     }

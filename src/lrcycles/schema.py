@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 GROUPS = ("baseline", "clr", "controls")
+TUNED = "tuned"  # the arm that the report makes of the constant rates that were tried
 SHAPES = ("final_lr", "gamma", "power", "factor", "patience_epochs")  # of an arm's schedule
 # What stands for a rate that stage `bounds` chose: base_lr for base_lr, max_lr for max_lr; or that.
 BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
@@ -189,7 +190,7 @@ class Arm:
     optimizer: Optimizer | None = None  # another one than the rest
     seeds: Any = None  # a count or a list
     continues: str | None = None
-    against: str | None = None  # the arm that the report compares it with; None: the baseline
+    against: list[str] = field(default_factory=list)  # whom the report compares it with: baseline
 
 
 @dataclass

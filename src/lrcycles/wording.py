@@ -82,7 +82,11 @@ def _range_test_share(found: Comparison, evidence: Evidence) -> str:
 
 
 def _of_replay(evidence: Evidence) -> list[Comparison]:
-    return [found for found in evidence.of(ERROR) if found.against in evidence.replay[:1]]
+    return [
+        found
+        for found in evidence.of(ERROR)
+        if found.arm in evidence.replay and found.against in evidence.replay[:1]
+    ]
 
 
 def _replayed(found: Comparison, evidence: Evidence) -> str:

@@ -1,0 +1,154 @@
+"""What do the ingredients, the paper's rows and the tutorial's side claims come to, in words?"""
+
+from __future__ import annotations
+
+import math
+from statistics import mean
+
+from lrcycles import compare
+from lrcycles.arms import Arm
+from lrcycles.evidence import ERROR, Comparison, Evidence
+from lrcycles.formatting import interval, number, rate
+from lrcycles.schema import TUNED
+
+WINDOWS = ("welch", "hann")  # what the tutorial calls equivalent to the triangle
+
+
+def ingredients(evidence: Evidence) -> list[str]:
+    """How much of the replayed gain each ingredient between the two published runs explains."""
+    if len(evidence.replay) != 2:
+        return []
+    first, last = evidence.replay
+    whole = evidence.comparisons.get((last, first, ERROR))
+    order = list(evidence.waterfall)
+    if whole is None or first not in order or last not in order:
+        return []
+    told = []
+    between = evidence.steps[order.index(first) : order.index(last)]
+    for name, before in between:
+        found = evidence.comparisons.get((name, before, ERROR))
+        if found is None:
+            return []
+        share = found.paired.mean / whole.paired.mean if whole.paired.mean else float("nan")
+        told.append(
+            f"{evidence.waterfall[name]} {number(found.paired.mean, 3)} "
+            f"({interval(found)}; {share:.0%} of it)".replace("-", "\N{MINUS SIGN}")
+        )
+    said = [
+        f"Of the replayed change of {number(whole.paired.mean, 3)} percentage points: "
+        f"{'; '.join(told)}."
+    ]
+    return [*said, *_time_ingredients(evidence, between)]
+
+
+def _time_ingredients(evidence: Evidence, steps: list[tuple[str, str]]) -> list[str]:
+    """Which ingredient changes the time of the second run: that of its steps times their number."""
+
+    def seconds(name: str) -> float:
+        arm = evidence.arms[name]
+        return len(arm.rates) * evidence.seconds_per_step[int(arm.settings["batch_size"])]
+
+    try:
+        changes = {name: seconds(name) - seconds(before) for name, before in steps}
+        start, end = seconds(steps[0][1]), seconds(steps[-1][0])
+    except KeyError:  # no run of that batch size finished
+        return []
+    told = "; ".join(
+        f"{evidence.waterfall[name]} {number(change, 1)} s" for name, change in changes.items()
+    )
+    return [
+        f"Of the two training times, {number(start, 1)} s and {number(end, 1)} s here (compiled, "
+        f"one thread): {told}."
+    ]
+
+
+def side_claims(evidence: Evidence) -> list[str]:
+    """The tutorial's claims beside its figures: equivalent windows, no additional computation."""
+    told = []
+    windows = [
+        found
+        for found in evidence.of(ERROR)
+        if found.arm in WINDOWS and evidence.arms[found.against].group == "clr"
+    ]
+    told += [f"Window {found.arm}: {_against(found)}" for found in windows]
+    cost = _cost_of_a_schedule(evidence)
+    if cost:
+        told.append(cost)
+    return told
+
+
+def _against(found: Comparison) -> str:
+    return (
+        f"{found.verdict} to the triangle, {number(found.paired.mean, 3)} percentage points "
+        f"({interval(found)})."
+        if found.verdict == "equivalent"
+        else f"{found.verdict} beside the triangle, {number(found.paired.mean, 3)} percentage "
+        f"points ({interval(found)})."
+    )
+
+
+def _cost_of_a_schedule(evidence: Evidence) -> str | None:
+    """Seconds of a step at rates that change against those at constant ones, paired by seed.
+
+    Only arms of one group are compared, which train side by side: other stages run at other times.
+    """
+    kinds: dict[tuple[int, int], dict[bool, list[Arm]]] = {}
+    for arm in evidence.arms.values():
+        if arm.group == "controls" and arm.name != TUNED and arm.finished:
+            own = arm.settings
+            alike = kinds.setdefault((own["batch_size"], own["images"]), {True: [], False: []})
+            alike[own["schedule"]["name"] == "constant"].append(arm)
+    compared = [alike for alike in kinds.values() if alike[True] and alike[False]]
+    if not compared:
+        return None
+    constant, changing = (
+        _seconds_of_a_step(max(compared, key=lambda alike: len(alike[True]))[kind])
+        for kind in (True, False)
+    )
+    ratios = [changing[seed] / constant[seed] for seed in changing.keys() & constant.keys()]
+    if len(ratios) < 2:
+        return None
+    found = compare.compare_pairs([100 * math.log(ratio) for ratio in ratios])
+    low, high = found.interval95 or (found.mean, found.mean)
+    return (
+        f"Additional computation: a step at a rate that changes took {number(found.mean, 1)} % "
+        f"more time than one at a constant rate (95 % interval {number(low, 1)} to "
+        f"{number(high, 1)} %, {found.n} seeds, arms of one stage)."
+    )
+
+
+def _seconds_of_a_step(arms: list[Arm]) -> dict[int, float]:
+    """By seed, the mean over the arms."""
+    by_seed: dict[int, list[float]] = {}
+    for arm in arms:
+        for seed, cell in arm.finished.items():
+            by_seed.setdefault(seed, []).append(cell["train_seconds"] / cell["steps"])
+    return {seed: mean(values) for seed, values in by_seed.items() if len(values) == len(arms)}
+
+
+def tuning(evidence: Evidence) -> str | None:
+    """What the arm `tuned` is."""
+    tuned = evidence.tuned
+    if tuned is None:
+        return None
+    counts = {name: list(tuned.chosen.values()).count(name) for name in tuned.candidates}
+    shown = ", ".join(
+        f"{rate(evidence.arms[name].rates[0])} ({count} seeds)" for name, count in counts.items()
+    )
+    epochs = "epoch" if tuned.epochs == 1 else "epochs"
+    return (
+        f"tuned is made of the constant rates: for each seed the one with the lowest validation "
+        f"error after {tuned.epochs} {epochs}, as many steps in all as the range test took. The "
+        f"{tuned.tried_steps:,} steps of the rates that were dropped are charged to it. Chosen: "
+        f"{shown}."
+    )
+
+
+def reproduced(table_rows: list[list[str]], source: str) -> str:
+    """How many of a paper's rows came out as printed."""
+    run = [row for row in table_rows if row[-1] in ("reproduced", "not reproduced")]
+    good = sum(row[-1] == "reproduced" for row in run)
+    return (
+        f"{good} of the {len(run)} rows that were trained again reproduce within two combined "
+        f"standard deviations; {len(table_rows) - len(run)} were not run. Source: {source}."
+    )
