@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from lrcycles import config, reporting, stage
 from lrcycles.report_metrics import flat_metrics
+from lrcycles.run_tree import origin_tags
 from lrcycles.schema import GROUPS
 
 
@@ -14,6 +15,7 @@ def main(run: stage.Run) -> None:
         out=run.out,
         report_config=config.plain(run.config.report),
         experiment=run.config.experiment,
+        commit=origin_tags().get("mlflow.source.git.commit", "unknown"),
         against={name: arm.against for group in arms for name, arm in group.items()},
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )

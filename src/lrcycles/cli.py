@@ -54,6 +54,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     drawn.set_defaults(run=plot)
 
+    compared = commands.add_parser(
+        "compare", help="the report of two DVC experiments or MLflow runs, paired by seed"
+    )
+    compared.description = (
+        "A and B are DVC experiments, git revisions, MLflow runs, folders with train/ or "
+        "`workspace`; NAME:ARM is one arm of them. Negative differences: B is better."
+    )
+    compared.add_argument("first", metavar="A")
+    compared.add_argument("second", metavar="B")
+    compared.add_argument(
+        "-o", "--output", type=Path, metavar="FOLDER", help="outputs/compare/A_B if left out"
+    )
+    compared.add_argument(
+        "--margin", type=float, default=0.05, metavar="P", help="equivalence, percentage points"
+    )
+    compared.set_defaults(run=compare)
+
     mirrored = commands.add_parser(
         "sync", help="mirror results in files to the MLflow store that lacks them"
     )
@@ -141,6 +158,33 @@ def _ask(chosen: argparse.Namespace) -> Opinions:
         momentum=chosen.momentum,
     )
     return ask_every_rule(history, rule=chosen.rule, cycles=chosen.cycles, epochs=chosen.epochs)
+
+
+def compare(chosen: argparse.Namespace) -> None:
+    """Compare two experiments or runs: print the verdicts, write the report and say where.
+
+    Raises:
+        InputError: one of them is unknown, or no arms go together.
+    """
+    import re
+    from datetime import UTC, datetime
+
+    from lrcycles import reporting
+    from lrcycles.comparing import compare_two
+    from lrcycles.wording import judged_pairs
+
+    first, second = chosen.first, chosen.second
+    evidence = compare_two(first, second, root=Path.cwd(), margin_percent=chosen.margin)
+    named = re.sub(r"[^\w.-]+", "-", f"{first}_{second}")
+    out = chosen.output or Path("outputs") / "compare" / named
+    reporting.build_comparison(
+        evidence,
+        out=out,
+        title=f"Is {second} better than {first}?",
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+    )
+    print("\n".join(judged_pairs(evidence)))
+    print(f"the report is {out / 'report.html'}")
 
 
 def sync(root: Path) -> None:

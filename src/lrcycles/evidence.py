@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,30 +55,33 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the report shows, as numbers."""
+    """Everything that a report shows, as numbers; what compares two experiments has no stages."""
 
-    artifacts: Path
-    differences: dict[str, dict[str, Any]]  # from conf/
-    data: dict[str, Any]
-    range_test: dict[str, Any]
-    curves: pd.DataFrame
-    bounds: dict[str, Any]
     arms: dict[str, Arm]
     controlled: list[str]  # the baseline, then the arms that train as it does
     pairs: list[tuple[str, str]]  # of the controlled arms, those that are compared
+    margin_percent: float
+    targets: list[float]  # validation errors in percent: on the way, and the baseline's final one
+    seconds_per_step: dict[int, float]  # by batch size
+    reached: dict[str, dict[int, compare.TimeToTarget]]  # by arm and seed, the last target
+    reaching: dict[str, list[Reaching]]  # by arm, one for each of the targets
+    range_test_seconds: dict[str, float]  # charged to each arm: all of them, or none
+    extra_seconds: dict[str, float]  # those, what tuning cost, and the arms continued
+    comparisons: dict[tuple[str, str, str], Comparison]
     replay: list[str]  # the arms that have a published figure
     waterfall: dict[str, str]  # by arm, in order: what it has that the one before has not
     tuned: Tuned | None  # what the arm of that name was made of
-    fit_epochs: list[dict[str, Any]]
-    margin_percent: float
-    target_percent: float | None
-    targets: list[float]  # validation errors in percent, the last of them that one
-    seconds_per_step: dict[int, float]  # by batch size
-    reached: dict[str, dict[int, compare.TimeToTarget]]
-    range_test_seconds: dict[str, float]  # charged to each arm: all of them, or none
-    extra_seconds: dict[str, float]  # those, what tuning cost, and the arms continued
-    reaching: dict[str, list[Reaching]]  # by arm, one for each of the targets
-    comparisons: dict[tuple[str, str, str], Comparison] = field(default_factory=dict)
+    of_stages: Stages | None = None
+
+    @property
+    def stages(self) -> Stages:
+        """What the stages before training left; two experiments that are compared have none."""
+        assert self.of_stages is not None
+        return self.of_stages
+
+    @property
+    def target_percent(self) -> float | None:
+        return self.targets[-1] if self.targets else None
 
     @property
     def steps(self) -> list[tuple[str, str]]:
@@ -94,6 +97,19 @@ class Evidence:
         return self.controlled[0] if self.controlled else None
 
 
+@dataclass(frozen=True)
+class Stages:
+    """What the stages before training left."""
+
+    artifacts: Path
+    differences: dict[str, dict[str, Any]]  # from conf/
+    data: dict[str, Any]
+    range_test: dict[str, Any]
+    curves: pd.DataFrame
+    bounds: dict[str, Any]
+    fit_epochs: list[dict[str, Any]]
+
+
 def gather(
     artifacts: Path,
     report_config: Mapping[str, Any],
@@ -106,24 +122,61 @@ def gather(
         against: by arm, the arms it is compared with where that is not the baseline.
     """
     arms = read_arms(artifacts / "train")
+    fit_epochs = artifacts / "train/controls/fit_epochs.json"
+    stages = Stages(
+        artifacts=artifacts,
+        differences=results.read_json(artifacts / "config/differences.json"),
+        data=results.read_json(artifacts / "data/data.json"),
+        range_test=results.read_json(artifacts / "range_test/range_test.json"),
+        curves=results.read_table(artifacts / "range_test/curves.parquet"),
+        bounds=results.read_json(artifacts / "bounds/bounds.json"),
+        fit_epochs=results.read_json(fit_epochs) if fit_epochs.exists() else [],
+    )
     controlled = _controlled(arms)
-    range_test = results.read_json(artifacts / "range_test/range_test.json")
     tuned = None
     if controlled:
-        budget = int(range_test["steps"]) * len(range_test["seeds"])
+        budget = int(stages.range_test["steps"]) * len(stages.range_test["seeds"])
         tuned = tune([arms[name] for name in controlled], budget_steps=budget)
     if tuned:
         arms[TUNED] = tuned.arm
         controlled.append(TUNED)
     published = [name for name in report_config["published"] if name in arms]
-    # The arm that another continues comes first: it is what the other is compared with.
-    replay = sorted(published, key=lambda name: arms[name].settings["continues"] is not None)
-    waterfall = {name: adds for name, adds in report_config["waterfall"].items() if name in arms}
-    fit_epochs = artifacts / "train/controls/fit_epochs.json"
+    return weigh(
+        arms,
+        controlled,
+        pairs=[
+            (name, other)
+            for name in controlled[1:]
+            for other in (against or {}).get(name) or controlled[:1]
+            if other in controlled
+        ],
+        range_test_seconds=float(stages.range_test["train_seconds"]),
+        margin_percent=float(report_config["margin_percent"]),
+        # The arm that another continues comes first: it is what the other is compared with.
+        replay=sorted(published, key=lambda name: arms[name].settings["continues"] is not None),
+        waterfall={k: adds for k, adds in report_config["waterfall"].items() if k in arms},
+        tuned=tuned,
+        stages=stages,
+    )
+
+
+def weigh(
+    arms: dict[str, Arm],
+    controlled: list[str],
+    *,
+    pairs: list[tuple[str, str]],
+    range_test_seconds: float,
+    margin_percent: float,
+    replay: Sequence[str] = (),
+    waterfall: Mapping[str, str] | None = None,
+    tuned: Tuned | None = None,
+    stages: Stages | None = None,
+) -> Evidence:
+    """Compare arms in error, and those that train alike in time."""
     per_step = seconds_per_step(arm for arm in arms.values() if arm.name != TUNED)
     chains = {name: _chain(arms[name], arms) for name in controlled}
     charged = {
-        name: float(range_test["train_seconds"]) if any(arm.uses_bounds for arm in chain) else 0.0
+        name: range_test_seconds if any(arm.uses_bounds for arm in chain) else 0.0
         for name, chain in chains.items()
     }
     extra = {
@@ -133,46 +186,31 @@ def gather(
     if tuned:
         extra[TUNED] += tuned.tried_steps * per_step[int(tuned.arm.settings["batch_size"])]
     targets = _targets(arms[controlled[0]]) if controlled else []
-    reached = {
-        target: {name: _times(arms[name], target, per_step, extra[name]) for name in controlled}
+    reached = [
+        {name: _times(arms[name], target, per_step, extra[name]) for name in controlled}
         for target in targets
-    }
-    final = reached[targets[-1]] if targets else {}
-    pairs = [
-        (name, other)
-        for name in controlled[1:]
-        for other in (against or {}).get(name) or controlled[:1]
-        if other in controlled
     ]
-    margin = float(report_config["margin_percent"])
-    steps = list(zip(list(waterfall)[1:], waterfall, strict=False))
-    untimed = [*((name, replay[0]) for name in replay[1:]), *steps]
+    order = list(waterfall or {})
+    untimed = [*((name, replay[0]) for name in replay[1:]), *zip(order[1:], order, strict=False)]
+    final = reached[-1] if reached else {}
     return Evidence(
-        artifacts=artifacts,
-        differences=results.read_json(artifacts / "config/differences.json"),
-        data=results.read_json(artifacts / "data/data.json"),
-        range_test=range_test,
-        curves=results.read_table(artifacts / "range_test/curves.parquet"),
-        bounds=results.read_json(artifacts / "bounds/bounds.json"),
         arms=arms,
         controlled=controlled,
         pairs=pairs,
-        replay=replay,
-        waterfall=waterfall,
-        tuned=tuned,
-        fit_epochs=results.read_json(fit_epochs) if fit_epochs.exists() else [],
-        margin_percent=margin,
-        target_percent=targets[-1] if targets else None,
+        margin_percent=margin_percent,
         targets=targets,
         seconds_per_step=per_step,
         reached=final,
+        reaching={
+            name: [_reaching(by_arm[name].values()) for by_arm in reached] for name in controlled
+        },
         range_test_seconds=charged,
         extra_seconds=extra,
-        reaching={
-            name: [_reaching(reached[target][name].values()) for target in targets]
-            for name in controlled
-        },
-        comparisons=_comparisons(arms, pairs, untimed, final, margin),
+        comparisons=_comparisons(arms, pairs, untimed, final, margin_percent),
+        replay=list(replay),
+        waterfall=dict(waterfall or {}),
+        tuned=tuned,
+        of_stages=stages,
     )
 
 

@@ -35,7 +35,8 @@ def metrics(evidence: Evidence) -> dict[str, Any]:
     for comparison in evidence.comparisons.values():
         pair = f"{comparison.arm}_vs_{comparison.against}"
         found["comparisons"].setdefault(pair, {})[comparison.quantity] = _judged(comparison)
-    found["bounds"] = {key: evidence.bounds[key] for key in ("base_lr", "max_lr")}
+    if evidence.of_stages:
+        found["bounds"] = {key: evidence.stages.bounds[key] for key in ("base_lr", "max_lr")}
     if evidence.target_percent is not None:
         found["target_validation_error_percent"] = evidence.target_percent
     return found

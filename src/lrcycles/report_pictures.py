@@ -28,28 +28,34 @@ def pictures(
     evidence: Evidence, published: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Picture]:
     """Every picture of the report, by name."""
+    stages = evidence.stages
     found = {
         "bounds": Picture(
-            plots.bounds_on_curve(evidence.curves, evidence.bounds),
+            plots.bounds_on_curve(stages.curves, stages.bounds),
             "Loss and held-out accuracy against the learning rate of the range test; "
             + wording.chosen_bounds(evidence),
         ),
-        "learning_rate": Picture(
-            arm_plots.rates_over_steps(
-                {name: arm.rates for name, arm in evidence.arms.items()},
-                {n: arm.settings["schedule"]["step_size"] for n, arm in evidence.arms.items()},
-            ),
-            "The learning rate of each arm at every step",
-        ),
-        "digits": Picture(evidence.artifacts / "data/digits.png", "Ten images of every class"),
+        "digits": Picture(stages.artifacts / "data/digits.png", "Ten images of every class"),
         "classes": Picture(
-            evidence.artifacts / "data/classes.png", "The share of every class in each split"
+            stages.artifacts / "data/classes.png", "The share of every class in each split"
         ),
     }
-    found |= _controlled_pictures(evidence)
+    found |= of_arms(evidence)
+    if sensitivity := _sensitivity_picture(evidence):
+        found["sensitivity"] = sensitivity
     if waterfall := _waterfall_picture(evidence, published):
         found["waterfall"] = waterfall
     return found | (_replay_pictures(evidence, published) if evidence.replay else {})
+
+
+def of_arms(evidence: Evidence) -> dict[str, Picture]:
+    """The pictures that every report has: of rates, errors, differences and times."""
+    rates = arm_plots.rates_over_steps(
+        {name: arm.rates for name, arm in evidence.arms.items()},
+        {name: arm.settings["schedule"]["step_size"] for name, arm in evidence.arms.items()},
+    )
+    found = {"learning_rate": Picture(rates, "The learning rate of each arm at every step")}
+    return found | _controlled_pictures(evidence)
 
 
 def _controlled_pictures(evidence: Evidence) -> dict[str, Picture]:
@@ -68,8 +74,6 @@ def _controlled_pictures(evidence: Evidence) -> dict[str, Picture]:
             ),
             "; ".join(f"{one.title}: {formatting.difference(one)}" for one in controlled),
         )
-    if sensitivity := _sensitivity_picture(evidence):
-        found["sensitivity"] = sensitivity
     reached = {name: times for name, times in evidence.reached.items() if times}
     if reached:
         found["times"] = Picture(
@@ -108,12 +112,12 @@ def _sensitivity_picture(evidence: Evidence) -> Picture | None:
     if len(constant) < FEWEST:
         return None
     clr = [name for name, arm in evidence.arms.items() if arm.group == "clr" and arm.finished]
-    spread = evidence.bounds["interval"]
+    spread = evidence.stages.bounds["interval"]
     figure = comparison_plots.sensitivity(
         {name: arm.values(ERROR) for name, arm in constant.items()},
         rates={name: arm.rates[0] for name, arm in constant.items()},
         bounds={
-            key: (evidence.bounds[key], spread[key]["low"], spread[key]["high"])
+            key: (evidence.stages.bounds[key], spread[key]["low"], spread[key]["high"])
             for key in ("base_lr", "max_lr")
         },
         clr=_ends(summarise(evidence.arms[clr[0]].values(ERROR).values())) if clr else None,
@@ -162,7 +166,7 @@ def _ends(found: Summary) -> tuple[float, float | None, float | None]:
 def _replay_pictures(
     evidence: Evidence, published: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Picture]:
-    images = int(evidence.data["counts"]["test"])
+    images = int(evidence.stages.data["counts"]["test"])
     names = [name for name in evidence.replay if evidence.arms[name].finished]
     if not names:
         return {}

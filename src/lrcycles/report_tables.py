@@ -45,7 +45,7 @@ def _seconds(evidence: Evidence, name: str) -> dict[int, float]:
 
 def replay(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> Table:
     """The published figures beside what their replay measures on this machine."""
-    images = int(evidence.data["counts"]["test"])
+    images = int(evidence.stages.data["counts"]["test"])
     arms = [evidence.arms[name] for name in evidence.replay]
     rows = [["test error as published, one run (%)"], ["test error replayed (%)"]]
     rows += [["training time as published (s)"], ["plain Keras fit here, alone on all cores (s)"]]
@@ -71,7 +71,7 @@ def replay(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> 
 
 def fit_seconds(evidence: Evidence, arm: Arm) -> float | None:
     """What plain Keras fit would take for the whole run: a measured epoch times the epochs."""
-    for entry in evidence.fit_epochs:
+    for entry in evidence.stages.fit_epochs:
         if entry["batch_size"] == arm.settings["batch_size"]:
             return float(mean(entry["fit_seconds"])) * int(arm.settings["epochs"])
     return None
@@ -159,7 +159,7 @@ def _time_of(seconds: float, censored: bool) -> str:
 
 def bounds(evidence: Evidence) -> Table:
     """The chosen bounds and how they vary from seed to seed."""
-    chosen = evidence.bounds
+    chosen = evidence.stages.bounds
     rows = []
     for key in ("base_lr", "max_lr"):
         spread = chosen["interval"][key]
@@ -179,13 +179,14 @@ def bounds(evidence: Evidence) -> Table:
 
 
 def data(evidence: Evidence) -> Table:
-    counts, digests = evidence.data["counts"], evidence.data["sha256"]
-    rows = [[f"{part} images", f"{count:,}"] for part, count in counts.items()]
-    shape = " x ".join(map(str, evidence.data["image_shape"]))
-    rows += [["image shape", shape], ["split seed", str(evidence.data["split_seed"])]]
-    rows += [[f"SHA-256 {part.replace('_', ' ')}", digest] for part, digest in digests.items()]
-    rows.append(["digest of data and split", str(evidence.data["digest"])])
-    return Table(["", f"{evidence.data['name']}, from {evidence.data['source']}"], rows)
+    found = evidence.stages.data
+    rows = [[f"{part} images", f"{count:,}"] for part, count in found["counts"].items()]
+    shape = " x ".join(map(str, found["image_shape"]))
+    rows += [["image shape", shape], ["split seed", str(found["split_seed"])]]
+    for part, digest in found["sha256"].items():
+        rows.append([f"SHA-256 {part.replace('_', ' ')}", digest])
+    rows.append(["digest of data and split", str(found["digest"])])
+    return Table(["", f"{found['name']}, from {found['source']}"], rows)
 
 
 def settings(evidence: Evidence) -> Table:
@@ -230,16 +231,17 @@ def machine(evidence: Evidence) -> Table:
     ]
     for library in sorted({library for cell in cells for library in cell["versions"]}):
         rows.append([library, _distinct(cell["versions"].get(library) for cell in cells)])
-    test = evidence.range_test
-    rows.append(
-        [
-            "range test",
-            f"{test['ramp']} ramp from {rate(test['min_lr'])} to {rate(test['max_lr'])} in "
-            f"{test['steps']:,} steps of batch {test['batch_size']}, "
-            f"{len(test['seeds'])} seeds, {number(test['train_seconds'], 1)} s",
-        ]
-    )
+    if evidence.of_stages:
+        rows.append(["range test", _range_test(evidence.stages.range_test)])
     return Table(["", "of every run"], rows)
+
+
+def _range_test(test: Mapping[str, Any]) -> str:
+    return (
+        f"{test['ramp']} ramp from {rate(test['min_lr'])} to {rate(test['max_lr'])} in "
+        f"{test['steps']:,} steps of batch {test['batch_size']}, "
+        f"{len(test['seeds'])} seeds, {number(test['train_seconds'], 1)} s"
+    )
 
 
 def _distinct(values: Iterable[Any]) -> str:

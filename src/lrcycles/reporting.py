@@ -21,6 +21,13 @@ from lrcycles.report_metrics import metrics, plot_tables
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TITLE = "Does cycling the learning rate help here?"
+_ONLY_OF_STAGES = (
+    *("source", "warnings", "glance", "ingredients", "waterfall", "reference", "reproduced"),
+    *("side_claims", "tuning", "replay", "deviations", "bounds", "chosen", "reasons", "data"),
+    "protocol",
+)
+
 
 def build(
     *,
@@ -29,6 +36,7 @@ def build(
     report_config: Mapping[str, Any],
     experiment: str,
     date: str,
+    commit: str = "unknown",
     against: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Write the report of the stages' files in `artifacts` into `out`; return its metrics.
@@ -36,19 +44,37 @@ def build(
     Args:
         report_config: conf/report.
         date: as it shall stand in the head; nothing else changes from one day to the next.
+        commit: of the code that ran.
         against: by arm, the arms it is compared with where that is not the baseline.
     """
     evidence = gather(artifacts, report_config, against)
+    pictures = report_pictures.pictures(evidence, report_config["published"])
+    shown = {"title": TITLE, "experiment": experiment, "date": date, "commit": commit}
+    shown |= _of_arms(evidence) | _of_stages(evidence, report_config)
+    return _write(evidence, out, pictures, shown)
+
+
+def build_comparison(evidence: Evidence, *, out: Path, title: str, date: str) -> dict[str, Any]:
+    """Write the report of two experiments that `comparing.compare_two` has put side by side."""
+    pictures = report_pictures.of_arms(evidence)
+    shown: dict[str, Any] = {"title": title, "experiment": "", "date": date, "commit": ""}
+    shown |= dict.fromkeys(_ONLY_OF_STAGES) | _of_arms(evidence)
+    shown["summary"] = wording.judged_pairs(evidence)
+    return _write(evidence, out, pictures, shown)
+
+
+def _write(
+    evidence: Evidence,
+    out: Path,
+    pictures: Mapping[str, report_pictures.Picture],
+    shown: Mapping[str, Any],
+) -> dict[str, Any]:
     found = metrics(evidence)
     results.write_json(out / "metrics.json", found)
-    tables = {f"{name}.csv": t.to_csv(index=False) for name, t in plot_tables(evidence).items()}
-    for name, text in tables.items():
-        results.write_text(out / "plots" / name, text)
-    pictures = report_pictures.pictures(evidence, report_config["published"])
+    for name, table in plot_tables(evidence).items():
+        results.write_text(out / f"plots/{name}.csv", table.to_csv(index=False))
     for name, picture in pictures.items():
         _write_picture(out / f"figures/{name}.png", picture.drawn)
-    shown = {"experiment": experiment, "date": date, "source": report_config["published_source"]}
-    shown |= _content(evidence, report_config)
 
     def render(template: str, url: Callable[[Path], str]) -> str:
         """Fill in a template whose files stand beside it, or lie inside it."""
@@ -104,15 +130,37 @@ def _data_url(path: Path) -> str:
     return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _content(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str, Any]:
-    """What both templates show, as text and tables of text."""
-    names, replay, published = evidence.controlled, evidence.replay, report_config["published"]
+def _of_arms(evidence: Evidence) -> dict[str, Any]:
+    """What every report shows, as text and tables of text."""
+    names = evidence.controlled
+    return {
+        "seeds": sorted({len(arm.cells) for arm in evidence.arms.values()}),
+        "summary": wording.summary(evidence),
+        "headline": report_tables.headline(evidence),
+        "controlled": names,
+        "errors": evidence_tables.losses_and_errors(evidence, names),
+        "error_comparisons": report_tables.comparisons(evidence, ERROR, names),
+        "controlled_seeds": report_tables.seeds(evidence, names),
+        "chances": evidence_tables.chances(evidence),
+        "times": report_tables.times(evidence),
+        "time_comparisons": report_tables.comparisons(evidence, TIME, names),
+        "time_notes": wording.time_notes(evidence),
+        "reaching": evidence_tables.reaching(evidence),
+        "arms": report_tables.settings(evidence),
+        "machine": report_tables.machine(evidence),
+        "rule": wording.rule(evidence),
+    }
+
+
+def _of_stages(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str, Any]:
+    """What only the report of a whole pipeline shows."""
+    replay, published = evidence.replay, report_config["published"]
     reference = None
     if rows := report_config["reference"]:
         reference = evidence_tables.reference(evidence, rows)
     return {
-        "seeds": sorted({len(arm.cells) for arm in evidence.arms.values()}),
-        "summary": wording.summary(evidence),
+        "source": report_config["published_source"],
+        "warnings": wording.warnings(evidence),
         "glance": evidence_tables.at_a_glance(evidence, published),
         "ingredients": answers.ingredients(evidence),
         "waterfall": evidence_tables.waterfall(evidence) if evidence.steps else None,
@@ -121,27 +169,14 @@ def _content(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str, 
         and answers.reproduced(reference.rows, report_config["reference_source"]),
         "side_claims": answers.side_claims(evidence),
         "tuning": answers.tuning(evidence),
-        "chances": evidence_tables.chances(evidence),
-        "reaching": evidence_tables.reaching(evidence),
-        "headline": report_tables.headline(evidence),
-        "warnings": wording.warnings(evidence),
         "replay": report_tables.replay(evidence, published) if replay else None,
         "replay_comparisons": report_tables.comparisons(evidence, ERROR, replay),
         "replay_seeds": report_tables.seeds(evidence, replay),
         "what_was_published": wording.what_was_published(evidence, published),
-        "controlled": names,
-        "errors": evidence_tables.losses_and_errors(evidence, names),
-        "error_comparisons": report_tables.comparisons(evidence, ERROR, names),
-        "controlled_seeds": report_tables.seeds(evidence, names),
-        "times": report_tables.times(evidence),
-        "time_comparisons": report_tables.comparisons(evidence, TIME, names),
-        "time_notes": wording.time_notes(evidence),
+        "deviations": wording.DEVIATIONS if replay else None,
         "bounds": report_tables.bounds(evidence),
         "chosen": wording.chosen_bounds(evidence),
-        "reasons": evidence.bounds["reasons"],
+        "reasons": evidence.stages.bounds["reasons"],
         "data": report_tables.data(evidence),
-        "arms": report_tables.settings(evidence),
-        "machine": report_tables.machine(evidence),
-        "protocol": wording.protocol(evidence) if names else None,
-        "rule": wording.rule(evidence),
+        "protocol": wording.protocol(evidence) if evidence.controlled else None,
     }

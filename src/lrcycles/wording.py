@@ -10,6 +10,14 @@ from lrcycles.compare import BCA_FROM, EXACT_UP_TO, FEWEST_PAIRS, RESAMPLES
 from lrcycles.evidence import ERROR, TIME, Comparison, Evidence
 from lrcycles.formatting import difference, interval, number, rate
 
+DEVIATIONS = (
+    "Keras 3 instead of the Keras of 2018, on another backend and machine.",
+    "Labels are whole numbers instead of one-hot vectors, which is the same loss.",
+    "Adam(0.1) of the second fit is left out: its callback overruled it before the first step.",
+    "Initial weights and data order follow from the seed; the tutorial seeded neither.",
+    "The compiled loop makes the steps; plain Keras fit is measured beside it for the time.",
+)
+
 
 def summary(evidence: Evidence) -> list[str]:
     """Does cycling help here, in error and in time, how sure, and what would decide it?"""
@@ -33,6 +41,15 @@ def summary(evidence: Evidence) -> list[str]:
             "carry a verdict."
         )
     return sentences
+
+
+def judged_pairs(evidence: Evidence) -> list[str]:
+    """Every comparison of two experiments as a sentence."""
+    words = {ERROR: "Error", TIME: "Time"}
+    return [
+        f"{words[found.quantity]}: {_judged(found, evidence)}"
+        for found in evidence.comparisons.values()
+    ]
 
 
 def _judged(found: Comparison, evidence: Evidence) -> str:
@@ -125,7 +142,7 @@ def what_was_published(
         arm, first = evidence.arms[found.arm], evidence.arms[found.against]
         told += _published_settings(arm, first)
     if len(evidence.replay) > 1:
-        images = int(evidence.data["counts"]["test"])
+        images = int(evidence.stages.data["counts"]["test"])
         ends = [
             wilson_percent(published[name]["error_percent"], images) for name in evidence.replay
         ]
@@ -171,9 +188,9 @@ def warnings(evidence: Evidence) -> list[str]:
     """What a reader should know before believing a figure."""
     told = [
         f"{key} is {_shown(entry['used'])} here, {_shown(entry['conf'])} in conf/"
-        for key, entry in evidence.differences.items()
+        for key, entry in evidence.stages.differences.items()
     ]
-    told += list(evidence.bounds["warnings"])
+    told += list(evidence.stages.bounds["warnings"])
     for arm in evidence.arms.values():
         if arm.diverged:
             seeds = ", ".join(map(str, arm.diverged))
@@ -205,7 +222,7 @@ def _shown(value: Any) -> str:
 
 def chosen_bounds(evidence: Evidence) -> str:
     """The bounds in one sentence."""
-    chosen = evidence.bounds
+    chosen = evidence.stages.bounds
     return (
         f"base_lr = {rate(chosen['base_lr'])}, max_lr = {rate(chosen['max_lr'])}, "
         f"{chosen['cycles']} cycles of 2 x {chosen['step_size']:,} steps, by rule "

@@ -272,3 +272,15 @@ def test_mlflow_run_hangs_every_stage_below_its_own_run(project):
         assert {run.info.run_name for run in below} >= {"config", *TRAIN, "report"}
     finally:
         project.restore()
+
+
+def test_two_runs_are_compared_by_the_names_that_dvc_and_mlflow_give_them(project):
+    pipelines = [run for run in runs(project) if "mlflow.parentRunId" not in run.data.tags]
+    first = min(pipelines, key=lambda run: run.info.start_time).info.run_id
+    command = ["python", "-m", "lrcycles.cli", "compare"]
+    told = project.run(*command, f"{first}:baseline", "workspace:clr", "-o", "outputs/compared")
+    assert f"workspace:clr or {first}:baseline makes fewer errors" in told.stdout  # of two seeds
+    found = json.loads((project.root / "outputs/compared/metrics.json").read_text())
+    pair = found["comparisons"][f"workspace:clr_vs_{first}:baseline"]["test_error_percent"]
+    errors = [project.cells(arm)["test_error_percent"] for arm in ("clr", "baseline")]
+    assert pair["mean_difference"] == pytest.approx((errors[0] - errors[1]).mean())

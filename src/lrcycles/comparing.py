@@ -1,0 +1,202 @@
+"""Two experiments or runs that somebody names: which arms have they, seed by seed?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrcycles import results
+from lrcycles.arms import GROUPS, Arm, read_arms
+from lrcycles.errors import InputError
+from lrcycles.evidence import Evidence, weigh
+
+if TYPE_CHECKING:
+    from lrcycles.tracking_store import Store
+
+WORKSPACE = "workspace"  # as `dvc exp show` and `dvc metrics diff` call it
+_CELL_FILES = ("result.json", "steps.parquet")
+_HELP = (
+    "name a DVC experiment or a git revision with results, an MLflow run, a folder with train/, "
+    f"or {WORKSPACE}; one of its arms as NAME:ARM"
+)
+
+
+def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -> Evidence:
+    """Compare the arms of `second` with those of equal name of `first`, paired by seed.
+
+    Args:
+        first: a DVC experiment, git revision, MLflow run, folder or "workspace"; with `:ARM` one
+            arm only. Two single arms are compared whatever their names.
+
+    Raises:
+        InputError: one of the two is unknown or has no results, or no arms go together.
+    """
+    with _arms(first, root) as (one, seconds), _arms(second, root) as (other, more_seconds):
+        pairs = _pairs(one, other, first, second)
+    arms: dict[str, Arm] = {}
+    for own, theirs in pairs:
+        for side, arm in ((first, one[own]), (second, other[theirs])):
+            name = _name(side, arm)
+            arms[name] = _renamed(arm, name)
+    names = [(_name(second, other[theirs]), _name(first, one[own])) for own, theirs in pairs]
+    if any(arm == against for arm, against in names):
+        raise InputError(f"{first} and {second} are the same arm of the same results")
+    return weigh(
+        arms,
+        [names[0][1], *(name for name in arms if name != names[0][1])],
+        pairs=names,
+        range_test_seconds=max(seconds, more_seconds),
+        margin_percent=margin_percent,
+    )
+
+
+def _name(side: str, arm: Arm) -> str:
+    return f"{side.partition(':')[0]}:{arm.name}"
+
+
+def _renamed(arm: Arm, name: str) -> Arm:
+    """The arm under the name of its side; what it continued is not here to be charged."""
+    cells = {seed: {**cell, "continues": None} for seed, cell in arm.cells.items()}
+    return replace(arm, name=name, group="clr", cells=cells)
+
+
+def _pairs(
+    one: dict[str, Arm], other: dict[str, Arm], first: str, second: str
+) -> list[tuple[str, str]]:
+    alike = [(name, name) for name in one if name in other]
+    if len(one) == len(other) == 1:
+        alike = [(next(iter(one)), next(iter(other)))]
+    if not alike:
+        raise InputError(
+            f"no arm of {first} ({', '.join(one)}) has the name of one of {second} "
+            f"({', '.join(other)}): name one of each as {first}:{next(iter(one))}"
+        )
+    apart = [
+        names for names in alike if not one[names[0]].cells.keys() & other[names[1]].cells.keys()
+    ]
+    if len(apart) == len(alike):
+        raise InputError(f"{first} and {second} have no seed in common: pairs are made by seed")
+    return [names for names in alike if names not in apart]
+
+
+@contextmanager
+def _arms(side: str, root: Path) -> Iterator[tuple[dict[str, Arm], float]]:
+    """The arms of a side, and the seconds of the range test that some of them must pay."""
+    name, _, chosen = side.partition(":")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = _folder(name, root, Path(temporary))
+        arms = read_arms(folder / "train")
+        price = folder / "range_test" / "range_test.json"
+        seconds = float(results.read_json(price)["train_seconds"]) if price.exists() else 0.0
+    if chosen and chosen not in arms:
+        raise InputError(f"{name} has no arm {chosen!r}: name one of {', '.join(arms)}")
+    yield {chosen: arms[chosen]} if chosen else arms, seconds
+
+
+def _folder(name: str, root: Path, temporary: Path) -> Path:
+    """A folder with train/, fetched if need be."""
+    if name == WORKSPACE:
+        return root / "artifacts"
+    here = Path(name) if Path(name).is_absolute() else root / name
+    for folder in (here, here / "artifacts"):
+        if (folder / "train").is_dir():
+            return folder
+    ways: list[Callable[[str, Path, Path], bool]] = [_from_dvc, _from_mlflow]
+    if re.fullmatch(r"[0-9a-f]{32}", name):  # as MLflow names its runs
+        ways.reverse()
+    for way in ways:
+        if way(name, root, temporary):
+            return temporary
+    raise InputError(f"nothing here is called {name!r}: {_HELP}")
+
+
+def _from_dvc(name: str, root: Path, target: Path) -> bool:
+    """Fetch what a DVC experiment or git revision has in artifacts/; False if unknown."""
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc.scm import RevError, SCMError
+
+    if not (root / ".dvc").is_dir():
+        return False
+    try:
+        files = DVCFileSystem(str(root), rev=name)
+        if not files.isdir("artifacts/train"):
+            raise InputError(f"{name} has no artifacts/train: run `dvc exp run` there, or {_HELP}")
+        for path in files.find("artifacts/train"):
+            if path.endswith((*_CELL_FILES, "cells.csv")):
+                local = target / Path(path).relative_to("artifacts")
+                local.parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(path, str(local))
+        price = "artifacts/range_test/range_test.json"
+        if files.exists(price):
+            (target / "range_test").mkdir()
+            files.get_file(price, str(target / "range_test" / "range_test.json"))
+    except (RevError, SCMError):
+        return False
+    except (DvcException, OSError) as error:
+        raise InputError(
+            f"the results of {name} are not in DVC's cache ({error}): `dvc exp apply {name}` and "
+            "`dvc repro` make them again"
+        ) from error
+    return True
+
+
+def _from_mlflow(name: str, root: Path, target: Path) -> bool:
+    """Fetch the cells of an MLflow run, a cell's, a stage's or a pipeline's; False if unknown."""
+    from lrcycles.tracking_store import SETTINGS, environment, open_store, said_at_once
+    from lrcycles.tracking_writers import run_exists
+
+    store = open_store(root)
+    rows: dict[str, list[tuple[str, int]]] = {group: [] for group in GROUPS}
+    with environment(SETTINGS), said_at_once(store.uri):
+        if not run_exists(store.client, name):
+            return False
+        cells = _cell_runs(store, store.client.get_run(name))
+        if not cells:
+            raise InputError(
+                f"MLflow run {name} has no cells: name the run of a pipeline, of a stage train@ or "
+                "of a cell"
+            )
+        for run_id in dict.fromkeys(cells):
+            _add_cell(store, run_id, target, rows)
+    for group, found in rows.items():
+        lines = ["arm,seed", *(f"{arm},{seed}" for arm, seed in found)]
+        results.write_text(target / "train" / group / "cells.csv", "\n".join(lines) + "\n")
+    return True
+
+
+def _cell_runs(store: Store, run: Any) -> list[str]:
+    """The runs of the cells of a run: itself, or what the tables of its train stages name."""
+    import pandas as pd
+
+    if "lrcycles.key" in run.data.tags:
+        return [run.info.run_id]
+    below = store.client.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    )
+    found: list[str] = []
+    for stage in [run, *below]:
+        names = [file.path for file in store.client.list_artifacts(stage.info.run_id)]
+        if "cells.csv" in names:  # reused cells have their runs below other stages
+            with tempfile.TemporaryDirectory() as folder:
+                path = store.client.download_artifacts(stage.info.run_id, "cells.csv", folder)
+                found += pd.read_csv(path, dtype={"run_id": str})["run_id"].dropna().tolist()
+    return found
+
+
+def _add_cell(
+    store: Store, run_id: str, target: Path, rows: dict[str, list[tuple[str, int]]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in _CELL_FILES:
+            store.client.download_artifacts(run_id, name, folder)
+        result = results.read_json(Path(folder) / "result.json")
+        group = result["group"] if result["group"] in rows else "controls"
+        rows[group].append((result["arm"], int(result["seed"])))
+        shutil.copytree(folder, target / "train" / group / result["arm"] / str(result["seed"]))
