@@ -22,6 +22,7 @@ REPORT = {
     "published_source": "a tutorial",
     "reference": {},
     "reference_source": "",
+    "reference_notes": [],
     "waterfall": {},
 }
 BASELINE_ERRORS = [1.80, 1.92, 1.85, 1.77, 1.96, 1.83, 1.88, 1.79]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TITLE = "Does cycling the learning rate help here?"
 _ONLY_OF_STAGES = (
     *("source", "warnings", "glance", "ingredients", "waterfall", "reference", "reproduced"),
+    "reference_notes",
     *("side_claims", "tuning", "replay", "deviations", "bounds", "chosen", "reasons", "data"),
     "protocol",
 )
@@ -167,6 +168,7 @@ def _of_stages(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str
         "reference": reference,
         "reproduced": reference
         and answers.reproduced(reference.rows, report_config["reference_source"]),
+        "reference_notes": report_config["reference_notes"],
         "side_claims": answers.side_claims(evidence),
         "tuning": answers.tuning(evidence),
         "replay": report_tables.replay(evidence, published) if replay else None,

@@ -222,6 +222,7 @@ class Report:
     published_source: str
     reference: dict[str, Reference]
     reference_source: str
+    reference_notes: list[str]  # what differs from the paper's protocol
     waterfall: dict[str, str]  # arm -> what it has that the one before has not
 
 
