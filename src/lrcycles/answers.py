@@ -7,8 +7,9 @@ from statistics import mean
 
 from lrcycles import compare
 from lrcycles.arms import Arm
-from lrcycles.evidence import ERROR, Comparison, Evidence
+from lrcycles.evidence import Evidence
 from lrcycles.formatting import interval, number, rate
+from lrcycles.pairings import ERROR, Comparison
 from lrcycles.schema import TUNED
 
 WINDOWS = ("welch", "hann")  # what the tutorial calls equivalent to the triangle

@@ -11,46 +11,13 @@ import numpy as np
 
 from lrcycles import compare, results
 from lrcycles.arms import Arm, read_arms, seconds_per_step
-from lrcycles.chances import Chance, Reaching, chance_better, time_to_reach
+from lrcycles.chances import Reaching, time_to_reach
+from lrcycles.pairings import ERROR, LOSS, Comparison, compare_arms, seedwise
 from lrcycles.schema import TUNED
 from lrcycles.tuned import Tuned, tune
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ERROR, LOSS, TIME = "test_error_percent", "test_loss", "time_to_target_seconds"
-UNITS = {ERROR: "percentage points", LOSS: "", TIME: "s"}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One arm against another in one quantity; differences are arm minus other, by seed."""
-
-    arm: str
-    against: str
-    quantity: str
-    differences: dict[int, float]
-    paired: compare.PairedComparison
-    judged: compare.Verdict
-    left_open: tuple[float, float] | None = None  # the mean's range, if censoring hides its sign
-
-    @property
-    def title(self) -> str:
-        return f"{self.arm} vs {self.against}"
-
-    @property
-    def chance(self) -> Chance:
-        """How often the arm is the better one of a pair."""
-        return chance_better(list(self.differences.values()))
-
-    @property
-    def bca95(self) -> compare.Interval | None:
-        """Beside the t interval where there are pairs enough, unless censoring hides the sign."""
-        return None if self.left_open else self.paired.bca95
-
-    @property
-    def verdict(self) -> str:
-        return "undecided" if self.left_open else str(self.judged.verdict)
 
 
 @dataclass(frozen=True)
@@ -206,7 +173,7 @@ def weigh(
         },
         range_test_seconds=charged,
         extra_seconds=extra,
-        comparisons=_comparisons(arms, pairs, untimed, final, margin_percent),
+        comparisons=compare_arms(arms, pairs, untimed, final, margin_percent),
         replay=list(replay),
         waterfall=dict(waterfall or {}),
         tuned=tuned,
@@ -269,74 +236,10 @@ def _times(
     }
 
 
-def _comparisons(
-    arms: Mapping[str, Arm],
-    pairs: Sequence[tuple[str, str]],
-    untimed: Sequence[tuple[str, str]],
-    reached: Mapping[str, Mapping[int, compare.TimeToTarget]],
-    margin: float,
-) -> dict[tuple[str, str, str], Comparison]:
-    """Every comparison that carries a verdict: one family for Holm's adjustment."""
-    differences: dict[tuple[str, str, str], dict[int, float]] = {}
-    left_open: dict[tuple[str, str, str], tuple[float, float]] = {}
-    for arm, against in [*pairs, *untimed]:
-        differences[arm, against, ERROR] = _seedwise(arms, arm, against, ERROR)
-        if (arm, against) in pairs and arm in reached and against in reached:
-            key = (arm, against, TIME)
-            least, most = _time_differences(reached[arm], reached[against])
-            differences[key] = min(least, most, key=lambda found: abs(sum(found.values())))
-            if least and sum(least.values()) < 0 < sum(most.values()):
-                left_open[key] = (_mean(least), _mean(most))
-    paired = {
-        key: compare.compare_pairs(
-            [found[seed] for seed in sorted(found)],
-            margin=margin if key[2] == ERROR else None,
-            unit=UNITS[key[2]],
-        )
-        for key, found in differences.items()
-        if found
-    }
-    verdicts = compare.judge({" ".join(key): result for key, result in paired.items()})
-    return {
-        key: Comparison(*key, differences[key], result, verdicts[" ".join(key)], left_open.get(key))
-        for key, result in paired.items()
-    }
-
-
-def _seedwise(arms: Mapping[str, Arm], arm: str, against: str, key: str) -> dict[int, float]:
-    """Arm minus other, by each seed that both finished."""
-    own, other = arms[arm].values(key), arms[against].values(key)
-    return {seed: own[seed] - other[seed] for seed in own if seed in other}
-
-
 def loss_differences(evidence: Evidence) -> dict[tuple[str, str], compare.PairedComparison]:
     """The test losses of every pair whose errors are compared; described, without a verdict."""
     found = {}
     for one in evidence.of(ERROR):
-        by_seed = _seedwise(evidence.arms, one.arm, one.against, LOSS)
+        by_seed = seedwise(evidence.arms, one.arm, one.against, LOSS)
         found[one.arm, one.against] = compare.compare_pairs(list(by_seed.values()))
     return found
-
-
-def _time_differences(
-    own: Mapping[int, compare.TimeToTarget], other: Mapping[int, compare.TimeToTarget]
-) -> tuple[dict[int, float], dict[int, float]]:
-    """The least and the most that each pair can differ by, up to the longest run of both arms.
-
-    A run that never reached the target may have been about to, or may have gone on to that
-    horizon. Taking it at its full length only would call an arm slower whose rival often fails.
-    """
-    shared = sorted(own.keys() & other.keys())
-    times = [time for seed in shared for time in (own[seed], other[seed])]
-    horizon = max((time.seconds for time in times), default=0.0)
-
-    def latest(time: compare.TimeToTarget) -> float:
-        return horizon if time.censored else time.seconds
-
-    least = {seed: own[seed].seconds - latest(other[seed]) for seed in shared}
-    most = {seed: latest(own[seed]) - other[seed].seconds for seed in shared}
-    return least, most
-
-
-def _mean(found: Mapping[int, float]) -> float:
-    return sum(found.values()) / len(found)

@@ -8,8 +8,9 @@ from typing import Any
 from lrcycles import formatting
 from lrcycles.arms import Arm, summarise
 from lrcycles.chances import Chance, chance_better
-from lrcycles.evidence import ERROR, LOSS, Evidence, loss_differences
+from lrcycles.evidence import Evidence, loss_differences
 from lrcycles.formatting import UNKNOWN, number, with_interval
+from lrcycles.pairings import ERROR, LOSS
 from lrcycles.report_tables import Table, fit_seconds
 
 

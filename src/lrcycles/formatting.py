@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lrcycles.arms import summarise
 from lrcycles.compare import Interval
-from lrcycles.evidence import ERROR, UNITS, Comparison
+from lrcycles.pairings import ERROR, UNITS, Comparison
 
 UNKNOWN = "\u2013"
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrcycles.arms import summarise
-from lrcycles.evidence import ERROR, LOSS, TIME, Comparison, Evidence
+from lrcycles.evidence import Evidence
+from lrcycles.pairings import ERROR, LOSS, TIME, Comparison
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrcycles import arm_plots, comparison_plots, formatting, plots, report_tables, wording
 from lrcycles.arms import Summary, summarise, wilson_percent
-from lrcycles.evidence import ERROR, Comparison, Evidence
+from lrcycles.evidence import Evidence
+from lrcycles.pairings import ERROR, Comparison
 from lrcycles.tuned import FEWEST
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Any
 
 from lrcycles import formatting
 from lrcycles.arms import Arm, wilson_percent
-from lrcycles.evidence import ERROR, Comparison, Evidence
+from lrcycles.evidence import Evidence
 from lrcycles.formatting import UNKNOWN, every_seed, mean_sd, number, rate
+from lrcycles.pairings import ERROR, Comparison
 
 
 @dataclass(frozen=True)

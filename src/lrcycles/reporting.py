@@ -15,7 +15,8 @@ from lrcycles import (
     results,
     wording,
 )
-from lrcycles.evidence import ERROR, TIME, Evidence, gather
+from lrcycles.evidence import Evidence, gather
+from lrcycles.pairings import ERROR, TIME
 from lrcycles.report_metrics import metrics, plot_tables
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Any
 
 from lrcycles.arms import Arm, summarise, wilson_percent
 from lrcycles.compare import BCA_FROM, EXACT_UP_TO, FEWEST_PAIRS, RESAMPLES
-from lrcycles.evidence import ERROR, TIME, Comparison, Evidence
+from lrcycles.evidence import Evidence
 from lrcycles.formatting import difference, interval, number, rate
+from lrcycles.pairings import ERROR, TIME, Comparison
 
 DEVIATIONS = (
     "Keras 3 instead of the Keras of 2018, on another backend and machine.",
