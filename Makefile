@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow bench bench-gpu study-bounds ui clean
+.PHONY: help setup reproduce test test-slow bench bench-gpu study-bounds study-verdicts ui clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,14 @@ test-slow: setup ## the longer checks as well
 study-bounds: setup ## the study of bound rules, to docs/study-bounds (about half an hour)
 	$(BIN)/dvc repro data
 	$(BIN)/dvc repro studies/bounds/dvc.yaml
+
+REPORT_tutorial := -S train.seeds=30 -S train.save_models=first_seed
+report-%: setup ## one experiment's report to docs/reports: report-tutorial, -attribution, -schedules, -lenet
+	$(BIN)/dvc exp run -S experiment=$* $(REPORT_$*)
+	rm -rf docs/reports/$* && mkdir -p docs/reports && cp -r artifacts/report docs/reports/$*
+
+study-verdicts: setup ## the test bench of the verdicts, to docs/study-verdicts (some minutes)
+	PYTHONPATH=src $(BIN)/python -m studies.verdicts
 
 BENCH := PYTHONPATH=src .venv-bench/bin/python -m benchmarks
 

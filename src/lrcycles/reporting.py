@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
 TITLE = "Does cycling the learning rate help here?"
 _ONLY_OF_STAGES = (
-    *("source", "warnings", "glance", "ingredients", "waterfall", "reference", "reproduced"),
+    *(
+        "source",
+        "warnings",
+        "headline",
+        "glance",
+        "ingredients",
+        "waterfall",
+        "reference",
+        "reproduced",
+    ),
     "reference_notes",
     *("side_claims", "tuning", "replay", "deviations", "bounds", "chosen", "reasons", "data"),
     "protocol",
@@ -138,7 +147,6 @@ def _of_arms(evidence: Evidence) -> dict[str, Any]:
     return {
         "seeds": sorted({len(arm.cells) for arm in evidence.arms.values()}),
         "summary": wording.summary(evidence),
-        "headline": report_tables.headline(evidence),
         "controlled": names,
         "errors": evidence_tables.losses_and_errors(evidence, names),
         "error_comparisons": report_tables.comparisons(evidence, ERROR, names),
@@ -163,6 +171,7 @@ def _of_stages(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str
     return {
         "source": report_config["published_source"],
         "warnings": wording.warnings(evidence),
+        "headline": report_tables.headline(evidence),
         "glance": evidence_tables.at_a_glance(evidence, published),
         "ingredients": answers.ingredients(evidence),
         "waterfall": evidence_tables.waterfall(evidence) if evidence.steps else None,

@@ -1,0 +1,66 @@
+"""Run the test bench of the verdicts and write docs/study-verdicts.
+
+PYTHONPATH=src python -m studies.verdicts
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import json
+import tempfile
+from pathlib import Path
+
+from lrcycles import config, datasets, plan
+from lrcycles.cells import Store
+from lrcycles.results import read_json, write_json
+from lrcycles.training.compilation import cpu_name
+from lrcycles.training.run import train_all
+from studies.verdicts import page, simulate
+
+COMPARISONS, PAIRS = 100, 8
+OUT = Path("docs/study-verdicts")
+
+
+def smoke_errors(trainings: int) -> list[float]:
+    """Test errors, in percent, of the smoke experiment's baseline with so many seeds."""
+    asked = [f"train.seeds={trainings}", "experiment=smoke", "train.save_models=none"]
+    checked = config.check(config.compose(Path("conf"), asked))
+    with tempfile.TemporaryDirectory() as folder:
+        data, store = Path(folder) / "data", Store(Path(folder) / "cells")
+        data.mkdir()
+        described = datasets.prepare(**vars(checked.data), root=Path.cwd(), out=data)
+        cells = plan.group_cells(checked, "baseline", data=described, bounds=None)
+        train_all(
+            [[cell] for cell in cells],
+            data=data,
+            store=store,
+            workers="auto",
+            reuse=False,
+            models=[],
+            on_event=lambda *_: None,
+        )
+        found = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+    return [float(result["test_error_percent"]) for result in found]
+
+
+def main() -> None:
+    gc.freeze()  # statsmodels collects garbage at every adjustment: of these objects there is none
+    simulated = []
+    for case in simulate.cases():
+        simulated.append(simulate.run(case))
+        print(json.dumps(simulated[-1]), flush=True)
+    errors = smoke_errors(2 * PAIRS * COMPARISONS)
+    record = {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "cpu": cpu_name(),
+        "simulated": simulated,
+        "real": simulate.run_real(errors, pairs=PAIRS),
+    }
+    OUT.mkdir(parents=True, exist_ok=True)
+    write_json(OUT / "results.json", record)
+    page.write(OUT)
+
+
+if __name__ == "__main__":
+    main()
