@@ -22,7 +22,9 @@ def _evidence(folder: Path, arms: Any) -> Evidence:
 
 
 def _words(evidence: Evidence) -> str:
-    return "\n".join(wording.summary(evidence) + wording.warnings(evidence))
+    return "\n".join(
+        wording.summary(evidence) + wording.warnings(evidence) + wording.differences(evidence)
+    )
 
 
 def _comparison(evidence: Evidence, quantity: str = "test_error_percent") -> Any:

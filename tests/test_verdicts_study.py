@@ -20,8 +20,8 @@ def test_the_drawn_differences_have_the_mean_and_spread_that_the_truth_needs(sha
     assert drawn.std() == pytest.approx(1, abs=0.02)
 
 
-def test_an_effect_ten_times_its_spread_is_always_found_and_none_is_not():
-    strong = simulate.run(simulate.Case("normal", 8, 10 * simulate.SD, repeats=20))
+def test_an_effect_three_times_its_spread_is_always_found_and_none_is_not():
+    strong = simulate.run(simulate.Case("normal", 8, 3 * simulate.SD, repeats=20))
     assert strong["decided"]["percent"] == 100
     assert strong["wrong_way"]["percent"] == 0
     assert strong["predicted_power_percent"] == pytest.approx(100)

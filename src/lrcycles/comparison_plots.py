@@ -61,6 +61,10 @@ def waterfall(
     if published:
         ax.plot([], [], "D", color="black", mfc="none", label="published")
     _rows(ax, rows)
+    ends = [end for known in means.values() for end in known if end is not None]
+    ends += published.values()
+    room = 0.06 * (max(ends) - min(ends))
+    ax.set_xlim(min(ends) - room, max(ends) + room)
     ax.set_xlabel(f"{quantity}; right: change, paired by seed")
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figure

@@ -26,6 +26,7 @@ TITLE = "Does cycling the learning rate help here?"
 _ONLY_OF_STAGES = (
     *(
         "source",
+        "differences",
         "warnings",
         "headline",
         "glance",
@@ -146,7 +147,6 @@ def _of_arms(evidence: Evidence) -> dict[str, Any]:
     names = evidence.controlled
     return {
         "seeds": sorted({len(arm.cells) for arm in evidence.arms.values()}),
-        "summary": wording.summary(evidence),
         "controlled": names,
         "errors": evidence_tables.losses_and_errors(evidence, names),
         "error_comparisons": report_tables.comparisons(evidence, ERROR, names),
@@ -165,15 +165,17 @@ def _of_arms(evidence: Evidence) -> dict[str, Any]:
 def _of_stages(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str, Any]:
     """What only the report of a whole pipeline shows."""
     replay, published = evidence.replay, report_config["published"]
-    reference = None
+    reference, ingredients = None, answers.ingredients(evidence)
     if rows := report_config["reference"]:
         reference = evidence_tables.reference(evidence, rows)
     return {
         "source": report_config["published_source"],
+        "differences": wording.differences(evidence),
         "warnings": wording.warnings(evidence),
         "headline": report_tables.headline(evidence),
         "glance": evidence_tables.at_a_glance(evidence, published),
-        "ingredients": answers.ingredients(evidence),
+        "summary": wording.summary(evidence, ingredients),
+        "ingredients": ingredients,
         "waterfall": evidence_tables.waterfall(evidence) if evidence.steps else None,
         "reference": reference,
         "reproduced": reference

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrcycles.arms import Arm, summarise, wilson_percent
@@ -20,8 +20,12 @@ DEVIATIONS = (
 )
 
 
-def summary(evidence: Evidence) -> list[str]:
-    """Does cycling help here, in error and in time, how sure, and what would decide it?"""
+def summary(evidence: Evidence, ingredients: Sequence[str] = ()) -> list[str]:
+    """Does cycling help here, in error and in time, how sure, and what would decide it?
+
+    Args:
+        ingredients: what the published difference consists of, told after its replay.
+    """
     if not evidence.controlled:
         return ["No arm of group baseline was trained, so nothing can be compared."]
     sentences = []
@@ -30,11 +34,13 @@ def summary(evidence: Evidence) -> list[str]:
         sentences.append("No arm of group clr: cycles between the chosen bounds were not tried.")
     for quantity, word in ((ERROR, "Error"), (TIME, "Time")) if tried else ():
         for found in evidence.of(quantity):
-            if evidence.arms[found.arm].group == "clr":
+            asked = (found.arm, found.against) in evidence.pairs
+            if asked and evidence.arms[found.arm].group == "clr":
                 sentences.append(f"{word}: {_judged(found, evidence)}")
         if not any(s.startswith(word) for s in sentences):
             sentences.append(f"{word}: no comparison, because no seed finished in both arms.")
     sentences += [_replayed(found, evidence) for found in _of_replay(evidence)]
+    sentences += ingredients
     family = len(evidence.comparisons)
     if family > 1:
         sentences.append(
@@ -185,13 +191,17 @@ def _published_settings(arm: Arm, first: Arm) -> list[str]:
     return told
 
 
-def warnings(evidence: Evidence) -> list[str]:
-    """What a reader should know before believing a figure."""
-    told = [
+def differences(evidence: Evidence) -> list[str]:
+    """Every key in which this run differs from conf/ as it stands."""
+    return [
         f"{key} is {_shown(entry['used'])} here, {_shown(entry['conf'])} in conf/"
         for key, entry in evidence.stages.differences.items()
     ]
-    told += list(evidence.stages.bounds["warnings"])
+
+
+def warnings(evidence: Evidence) -> list[str]:
+    """What a reader should know before believing a figure."""
+    told = list(evidence.stages.bounds["warnings"])
     for arm in evidence.arms.values():
         if arm.diverged:
             seeds = ", ".join(map(str, arm.diverged))
