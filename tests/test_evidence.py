@@ -328,3 +328,9 @@ def test_a_run_read_in_the_middle_of_a_cycle_is_marked(tmp_path):
     rows = evidence_tables.losses_and_errors(evidence, ["baseline", "clr", "cut"]).rows
     assert [row[-1] for row in rows] == ["at its end", "at its end", "38% into a cycle"]
     assert_allclose(evidence.arms["clr"].cycle_ends_epochs, np.array([1, 2, 3]) * 916 / 275)
+
+
+def test_the_cost_of_a_schedule_is_that_of_epochs_that_alternate(tmp_path):
+    (cost,) = answers.side_claims(_attributed(tmp_path))
+    assert "took 2.0 % more time than one at a constant rate" in cost
+    assert "4 pairs of epochs" in cost

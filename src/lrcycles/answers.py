@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from statistics import mean
 
 from lrcycles import compare
-from lrcycles.arms import Arm
 from lrcycles.evidence import Evidence
 from lrcycles.formatting import interval, number, rate
 from lrcycles.pairings import ERROR, Comparison
-from lrcycles.schema import TUNED
 
 WINDOWS = ("welch", "hann")  # what the tutorial calls equivalent to the triangle
 
@@ -89,42 +86,26 @@ def _against(found: Comparison) -> str:
 
 
 def _cost_of_a_schedule(evidence: Evidence) -> str | None:
-    """Seconds of a step at rates that change against those at constant ones, paired by seed.
+    """Epochs of plain Keras fit with a cyclical schedule against those with a constant rate.
 
-    Only arms of one group are compared, which train side by side: other stages run at other times.
+    They alternate in one process: trainings of different moments would compare the moments.
     """
-    kinds: dict[tuple[int, int], dict[bool, list[Arm]]] = {}
-    for arm in evidence.arms.values():
-        if arm.group == "controls" and arm.name != TUNED and arm.finished:
-            own = arm.settings
-            alike = kinds.setdefault((own["batch_size"], own["images"]), {True: [], False: []})
-            alike[own["schedule"]["name"] == "constant"].append(arm)
-    compared = [alike for alike in kinds.values() if alike[True] and alike[False]]
-    if not compared:
-        return None
-    constant, changing = (
-        _seconds_of_a_step(max(compared, key=lambda alike: len(alike[True]))[kind])
-        for kind in (True, False)
-    )
-    ratios = [changing[seed] / constant[seed] for seed in changing.keys() & constant.keys()]
+    ratios = [
+        math.log(cyclical / constant)
+        for entry in evidence.stages.fit_epochs
+        for cyclical, constant in zip(
+            entry["scheduled_fit_seconds"], entry["fit_seconds"], strict=True
+        )
+    ]
     if len(ratios) < 2:
         return None
-    found = compare.compare_pairs([100 * math.log(ratio) for ratio in ratios])
+    found = compare.compare_pairs([100 * ratio for ratio in ratios])
     low, high = found.interval95 or (found.mean, found.mean)
     return (
-        f"Additional computation: a step at a rate that changes took {number(found.mean, 1)} % "
-        f"more time than one at a constant rate (95 % interval {number(low, 1)} to "
-        f"{number(high, 1)} %, {found.n} seeds, arms of one stage)."
+        f"Additional computation: an epoch of Keras fit with a triangular schedule took "
+        f"{number(found.mean, 1)} % more time than one at a constant rate (95 % interval "
+        f"{number(low, 1)} to {number(high, 1)} %, {found.n} pairs of epochs in one process)."
     )
-
-
-def _seconds_of_a_step(arms: list[Arm]) -> dict[int, float]:
-    """By seed, the mean over the arms."""
-    by_seed: dict[int, list[float]] = {}
-    for arm in arms:
-        for seed, cell in arm.finished.items():
-            by_seed.setdefault(seed, []).append(cell["train_seconds"] / cell["steps"])
-    return {seed: mean(values) for seed, values in by_seed.items() if len(values) == len(arms)}
 
 
 def tuning(evidence: Evidence) -> str | None:

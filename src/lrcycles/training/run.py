@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -53,10 +54,10 @@ def train_all(
 
 
 def measure_fit(cells: Sequence[Cell], *, data: Path) -> list[dict[str, Any]]:
-    """Seconds of one epoch of plain Keras `fit` and of ours, per batch size, in one process.
+    """Seconds of an epoch of plain Keras `fit`, constant and cyclical, and of ours, by batch size.
 
-    Both use every core, evaluate the validation set, alternate, and are compiled first; three
-    epochs each. `compile_seconds` is what both needed before, networks and first calls.
+    All use every core of one process, evaluate the validation set, alternate, and are compiled
+    first; three epochs each. `compile_seconds` is what they needed before: networks, first calls.
     """
     threads = os.cpu_count() or 1
     runtime = replace(cells[0].runtime, threads=threads, side_by_side=1)
@@ -81,43 +82,62 @@ def _train(job: Job, notify: Callable[[str, str], None]) -> None:
 def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> dict[str, Any]:
     import keras
 
-    from lrcycles import models
     from lrcycles.arrays import read_sets
     from lrcycles.training import chain
 
+    # It warns that Keras traces anew for every model, which is what is apart here.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     begun = time.perf_counter()
     sets = read_sets(data, training_set=cell.training_set)
     x, y = sets.train.scaled(), sets.train.labels
     keras.config.set_dtype_policy(cell.runtime.precision)
-    plain = models.build(cell.model, input_shape=x.shape[1:], classes=cell.classes)
-    plain.compile(
-        models.build_optimizer(cell.optimizer),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    plain, scheduled = (_compiled_model(cell, x.shape[1:], cyclical) for cyclical in (False, True))
     train, validation, _ = chain.laid_out(cell, data)
     order = chain.orders([cell], 0, train)
     engine, _ = chain.compiled(cell, train, order, validation)
     rates = np.full(order.shape[:2], 1e-3, np.float32)
-    settings = {
-        "batch_size": cell.batch_size,
-        "validation_data": (sets.validation.scaled(), sets.validation.labels),
-        "verbose": 0,
-    }
-    plain.fit(x[: cell.batch_size], y[: cell.batch_size], **settings)
-    compile_seconds = time.perf_counter() - begun
-    seconds: dict[str, list[float]] = {"fit_seconds": [], "compiled_seconds": []}
-    for _ in range(3):
-        start = time.perf_counter()
-        plain.fit(x, y, **settings)
-        between = time.perf_counter()
+    held_out = (sets.validation.scaled(), sets.validation.labels)
+    settings = {"batch_size": cell.batch_size, "validation_data": held_out, "verbose": 0}
+
+    def compiled_epoch() -> None:
         engine.run(train, order, rates)
         engine.evaluate(validation)
-        seconds["fit_seconds"].append(between - start)
-        seconds["compiled_seconds"].append(time.perf_counter() - between)
+
+    for model in (plain, scheduled):
+        model.fit(x[: cell.batch_size], y[: cell.batch_size], **settings)
+    compile_seconds = time.perf_counter() - begun
+    epochs: dict[str, Callable[[], Any]] = {
+        "fit_seconds": lambda: plain.fit(x, y, **settings),
+        "scheduled_fit_seconds": lambda: scheduled.fit(x, y, **settings),
+        "compiled_seconds": compiled_epoch,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in epochs}
+    for _ in range(3):
+        for name, epoch in epochs.items():
+            start = time.perf_counter()
+            epoch()
+            seconds[name].append(time.perf_counter() - start)
     return {
         "batch_size": cell.batch_size,
         "threads": cell.runtime.threads,
         "compile_seconds": compile_seconds,
         **seconds,
     }
+
+
+def _compiled_model(cell: Cell, input_shape: Sequence[int], cyclical: bool) -> Any:
+    """A model for Keras's own `fit`, at the optimizer's own rate or in cycles around it."""
+    from lrcycles import models
+    from lrcycles.keras_schedules import Triangular
+
+    model = models.build(cell.model, input_shape=input_shape, classes=cell.classes)
+    optimizer = dict(cell.optimizer)
+    if cyclical:
+        cycles = Triangular(base_lr=5e-4, max_lr=2e-3, step_size=100)
+        optimizer["arguments"] = {**optimizer["arguments"], "learning_rate": cycles}
+    model.compile(
+        models.build_optimizer(optimizer),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
