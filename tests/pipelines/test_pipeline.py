@@ -204,6 +204,7 @@ def test_a_killed_stage_goes_on_with_its_finished_cells_and_leaves_no_process(pr
     assert "KILLED" in {run.info.status for run in runs(project, stage="train@clr")}
 
 
+@pytest.mark.slow
 def test_a_folder_without_git_reproduces(tmp_path):
     plain = Project(tmp_path, git=False)
     plain.dvc("config", "--local", "core.no_scm", "true")

@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lrcycles.arrays import read_sets
 from lrcycles.cells import Cell, Runtime, Store, chains, link
-from lrcycles.training.run import train_all
+from lrcycles.training.run import measure_fit, train_all
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = Runtime(
@@ -249,3 +249,13 @@ def test_a_rate_falls_after_the_epochs_whose_validation_loss_did_not(tmp_path, d
     table = np.load(tmp_path / cell.key / "steps.npy")
     assert_allclose(table["lr"], np.repeat(expected, 24), rtol=1e-6)
     assert len(set(expected)) > 1
+
+
+def test_epochs_of_fit_and_of_ours_are_measured_for_every_batch_size(digits):
+    found = measure_fit([CELL, replace(CELL, seed=1), replace(CELL, batch_size=100)], data=digits)
+    assert [entry["batch_size"] for entry in found] == [50, 100]
+    for entry in found:
+        for name in ("fit_seconds", "scheduled_fit_seconds", "compiled_seconds"):
+            assert len(entry[name]) == 3
+            assert min(entry[name]) > 0
+        assert entry["compile_seconds"] > 0

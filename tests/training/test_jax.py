@@ -90,6 +90,7 @@ for epoch in range(2):
     assert result(alone["constant"])["backend"] == "jax"
 
 
+@pytest.mark.slow
 def test_a_cell_side_by_side_with_others_is_what_it_is_beside_any_others(digits, tmp_path):
     """Its bits depend on how many train together, not on which, nor on whether all are wanted."""
     arms = [replace(cell, runtime=TOGETHER) for cell in (CELL, CONSTANT, CONTINUED)]
