@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shutil
 import tempfile
 import time
@@ -21,6 +22,7 @@ _PARAM_LENGTH = 6000
 _PARAM_BATCH = 100
 _METRIC_BATCH = 1000
 _DIGEST_LENGTH = 36
+_NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")  # of a parameter: a layer's pattern may have a star
 
 
 def milliseconds(seconds: float) -> int:
@@ -30,7 +32,10 @@ def milliseconds(seconds: float) -> int:
 def write_params(client: Any, run_id: str, params: Mapping[str, Any]) -> None:
     from mlflow.entities import Param
 
-    entities = [Param(key, str(value)[:_PARAM_LENGTH]) for key, value in params.items()]
+    entities = [
+        Param(_NOT_IN_A_NAME.sub("_", key), str(value)[:_PARAM_LENGTH])
+        for key, value in params.items()
+    ]
     for first in range(0, len(entities), _PARAM_BATCH):
         client.log_batch(run_id, params=entities[first : first + _PARAM_BATCH], synchronous=True)
 
