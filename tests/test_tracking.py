@@ -181,6 +181,15 @@ def test_without_git_there_is_no_commit_and_no_complaint(tmp_path, monkeypatch, 
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_setting_named_by_a_pattern_is_logged_though_mlflow_knows_no_star(root):
+    settings = {"optimizer.layer_rates.*/bias": 2.0}
+    for stage in ("config", "data"):  # the second finds what the first has logged
+        with tracking.start(stage, root=root, config=settings, experiment="smoke") as run:
+            pass
+        logged = client_of(root).get_run(run.run_id).data.params
+        assert logged == {"optimizer.layer_rates._/bias": "2.0"}
+
+
 def test_a_cell_run_holds_every_loss_thin_curves_and_the_final_metrics(root, tmp_path):
     cell = made_cell(tmp_path / "cell", test_loss=None)
     os.utime(cell / "result.json", (1_700_000_010, 1_700_000_010))
