@@ -172,7 +172,7 @@ def reference(evidence: Evidence, rows_of_paper: Mapping[str, Mapping[str, Any]]
         allowed = 2 * float((sd**2 + row["sd_percent"] ** 2) ** 0.5)
         verdict = "reproduced" if abs(difference) <= allowed else "not reproduced"
         shown = formatting.mean_sd(arm.values(ERROR))
-        rows.append([name, theirs, shown, number(difference), number(allowed), verdict])
+        rows.append([name, theirs, shown, number(difference, 3), number(allowed, 3), verdict])
     return Table(head, rows)
 
 
