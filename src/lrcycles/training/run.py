@@ -57,7 +57,7 @@ def measure_fit(cells: Sequence[Cell], *, data: Path) -> list[dict[str, Any]]:
     """Seconds of an epoch of plain Keras `fit`, constant and cyclical, and of ours, by batch size.
 
     All use every core of one process, evaluate the validation set, alternate, and are compiled
-    first; three epochs each. `compile_seconds` is what they needed before: networks, first calls.
+    first; three epochs each. `compile_seconds` is what came before: networks and a first epoch.
     """
     threads = os.cpu_count() or 1
     runtime = replace(cells[0].runtime, threads=threads, side_by_side=1)
@@ -103,8 +103,8 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
         engine.run(train, order, rates)
         engine.evaluate(validation)
 
-    for model in (plain, scheduled):
-        model.fit(x[: cell.batch_size], y[: cell.batch_size], **settings)
+    for model in (plain, scheduled):  # a first whole epoch is slower even after a first batch
+        model.fit(x, y, **settings)
     compile_seconds = time.perf_counter() - begun
     epochs: dict[str, Callable[[], Any]] = {
         "fit_seconds": lambda: plain.fit(x, y, **settings),
