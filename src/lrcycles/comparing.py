@@ -163,40 +163,52 @@ def _from_mlflow(name: str, root: Path, target: Path) -> bool:
                 f"MLflow run {name} has no cells: name the run of a pipeline, of a stage train@ or "
                 "of a cell"
             )
-        for run_id in dict.fromkeys(cells):
-            _add_cell(store, run_id, target, rows)
+        for run_id, names in cells:
+            _add_cell(store, run_id, names, target, rows)
     for group, found in rows.items():
         lines = ["arm,seed", *(f"{arm},{seed}" for arm, seed in found)]
         results.write_text(target / "train" / group / "cells.csv", "\n".join(lines) + "\n")
     return True
 
 
-def _cell_runs(store: Store, run: Any) -> list[str]:
-    """The runs of the cells of a run: itself, or what the tables of its train stages name."""
+def _cell_runs(store: Store, run: Any) -> list[tuple[str, dict[str, str]]]:
+    """The runs of the cells of a run, itself or what its train stages' tables name, and names.
+
+    A cell that two arms share has one run, under the name of the arm that was trained first.
+    """
     import pandas as pd
 
     if "lrcycles.key" in run.data.tags:
-        return [run.info.run_id]
+        return [(run.info.run_id, {})]
     below = store.client.search_runs(
         [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
     )
-    found: list[str] = []
+    found: list[tuple[str, dict[str, str]]] = []
     for stage in [run, *below]:
         names = [file.path for file in store.client.list_artifacts(stage.info.run_id)]
         if "cells.csv" in names:  # reused cells have their runs below other stages
             with tempfile.TemporaryDirectory() as folder:
                 path = store.client.download_artifacts(stage.info.run_id, "cells.csv", folder)
-                found += pd.read_csv(path, dtype={"run_id": str})["run_id"].dropna().tolist()
+                table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            for row in table[table["run_id"] != ""].to_dict("records"):
+                found.append((row["run_id"], {"group": row["group"], "arm": row["arm"]}))
     return found
 
 
 def _add_cell(
-    store: Store, run_id: str, target: Path, rows: dict[str, list[tuple[str, int]]]
+    store: Store,
+    run_id: str,
+    names: dict[str, str],
+    target: Path,
+    rows: dict[str, list[tuple[str, int]]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in _CELL_FILES:
             store.client.download_artifacts(run_id, name, folder)
-        result = results.read_json(Path(folder) / "result.json")
+        result = {**results.read_json(Path(folder) / "result.json"), **names}
+        results.write_json(Path(folder) / "result.json", result)
         group = result["group"] if result["group"] in rows else "controls"
-        rows[group].append((result["arm"], int(result["seed"])))
-        shutil.copytree(folder, target / "train" / group / result["arm"] / str(result["seed"]))
+        place = (result["arm"], int(result["seed"]))
+        if place not in rows[group]:
+            rows[group].append(place)
+            shutil.copytree(folder, target / "train" / group / place[0] / str(place[1]))
