@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from report_inputs import read_metrics, tutorial_arms, write_artifacts
+from report_inputs import RANGE_TEST_SECONDS, read_metrics, tutorial_arms, write_artifacts
 
 from lrcycles import cli
 from lrcycles.comparing import compare_two
@@ -71,3 +72,32 @@ def test_results_without_common_arms_or_seeds_name_what_there_is(root):
         compare_two("old", "third", root=root, margin_percent=0.05)
     with pytest.raises(InputError, match="have no seed in common"):
         compare_two("old:clr", "third:apart", root=root, margin_percent=0.05)
+
+
+def test_an_arm_that_continues_another_is_compared_in_error_alone(root):
+    for name in ("third", "fourth"):
+        write_artifacts(root / name, tutorial_arms())
+    found = compare_two("third", "fourth", root=root, margin_percent=0.05)
+    pair = "fourth:published", "third:published"
+    assert (*pair, "test_error_percent") in found.comparisons
+    assert (*pair, "time_to_target_seconds") not in found.comparisons
+    assert found.arms[pair[0]].label == "fourth:published (after published_baseline)"
+    assert ("fourth:clr", "third:clr", "time_to_target_seconds") in found.comparisons
+
+
+def test_each_side_pays_for_its_own_range_test(root):
+    price = root / "new/range_test/range_test.json"
+    price.write_text(json.dumps({**json.loads(price.read_text()), "train_seconds": 60.0}))
+    found = compare_two("old", "new", root=root, margin_percent=0.05)
+    paid = {name: found.range_test_seconds[name] for name in ("old:clr", "new:clr", "new:baseline")}
+    assert paid == {"old:clr": RANGE_TEST_SECONDS, "new:clr": 60.0, "new:baseline": 0.0}
+
+
+def test_a_wrong_name_leaves_nothing_behind(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    before = sorted(root.iterdir())
+    assert cli.main(["compare", "old", "nowhere"]) == 1
+    (root / "file").write_text("mine")
+    assert cli.main(["compare", "old", "new", "-o", "file"]) == 1
+    assert "file is there and no folder" in capsys.readouterr().err
+    assert sorted(root.iterdir()) == sorted([*before, root / "file"])

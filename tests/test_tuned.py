@@ -18,7 +18,7 @@ def arm(name: str, errors: dict[int, list[float]], **more: Any) -> Arm:
         "optimizer": {"name": "adam"}, "model": {}, "batch_size": 200, "epochs": EPOCHS,
         "training_set": "split", "continues": None, "uses_bounds": False, "status": "finished",
         "schedule": {"name": "constant", "base_lr": 0.1, "max_lr": None, "step_size": None},
-        "steps": EPOCHS * STEPS_PER_EPOCH, **more,
+        "steps": EPOCHS * STEPS_PER_EPOCH, "images": 200 * STEPS_PER_EPOCH, **more,
     }  # fmt: skip
     cells = {}
     for seed, first in errors.items():

@@ -76,12 +76,10 @@ def side_claims(evidence: Evidence) -> list[str]:
 
 
 def _against(found: Comparison) -> str:
+    word = "to" if found.verdict == "equivalent" else "beside"
     return (
-        f"{found.verdict} to the triangle, {number(found.paired.mean, 3)} percentage points "
+        f"{found.verdict} {word} the triangle, {number(found.paired.mean, 3)} percentage points "
         f"({interval(found)})."
-        if found.verdict == "equivalent"
-        else f"{found.verdict} beside the triangle, {number(found.paired.mean, 3)} percentage "
-        f"points ({interval(found)})."
     )
 
 

@@ -7,11 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
-from lrcycles.plots import GREY, palette, panels, tiles
+from lrcycles.plots import GREY, log_percent, palette, panels, rows_of, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -86,10 +85,7 @@ def validation_curves(
         ax.plot(list(by_epoch), means, line, color=colour, linewidth=2.2, markersize=5, label=arm)
     if target is not None:
         ax.axhline(target, color=GREY, linestyle="--", lw=1.2, label=f"target {target:.3g} %")
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-    ax.yaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    log_percent(ax, ticks=6)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"{held_out} error (%)")
@@ -102,13 +98,6 @@ def _line_styles() -> Iterator[str]:
     marks = "osD^vPX*<>"
     while True:
         yield from (f"-{mark}" for mark in marks)
-
-
-def _rows(ax: Axes, names: Sequence[str]) -> None:
-    """A row per name from the top down, with room above and below."""
-    ax.set_yticks(range(len(names)), labels=list(names))
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.grid(visible=False, axis="y")
 
 
 def errors_by_arm(
@@ -144,7 +133,7 @@ def errors_by_arm(
             value, low, high = published[arm]
             ax.plot([low, high], [row - 0.22] * 2, color="black", linewidth=1.2)
             ax.plot(value, row - 0.22, "D", color="black", markersize=6)
-    _rows(ax, arms)
+    rows_of(ax, arms)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color=GREY, lw=3, ms=12, mew=3, label="mean, 95 % interval")
     if published:
@@ -175,7 +164,7 @@ def times_to_target(
             ax.plot(seconds, row + offset, "o", color=colours[arm], markerfacecolor=face, ms=6)
         mean = float(np.mean([seconds for seconds, _ in by_seed.values()]))
         ax.plot(mean, row, "|", color=colours[arm], markersize=26, markeredgewidth=3)
-    _rows(ax, list(reached))
+    rows_of(ax, list(reached))
     ax.plot([], [], "o", color=GREY, label="one seed")
     ax.plot([], [], "o", color=GREY, mfc="none", label="never reached: counts with its full length")
     ax.plot([], [], "|", color=GREY, ms=12, mew=3, label="mean")
@@ -207,7 +196,7 @@ def run_times(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
         at = [row + (place - (len(ways) - 1) / 2) * thickness for row in known]
         bars = ax.barh(at, list(known.values()), thickness * 0.9, color=colours[way], label=way)
         ax.bar_label(bars, fmt="%.3g", padding=3, fontsize=9)
-    _rows(ax, list(seconds))
+    rows_of(ax, list(seconds))
     ax.margins(x=0.12)
     ax.set_xlabel("training time (s)")
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)

@@ -12,8 +12,8 @@ import numpy as np
 
 from lrcycles import compare, results
 from lrcycles.errors import InputError
+from lrcycles.schema import GROUPS
 
-GROUPS = ("baseline", "clr", "controls")  # as a reader meets them
 _CUT = 0.05  # of a cycle: nearer to its end than that, a run is read at its end
 
 
@@ -60,6 +60,10 @@ class Arm:
         return None if not step_size or not self.rates else len(self.rates) / float(step_size)
 
     @property
+    def steps_per_epoch(self) -> int:
+        return int(self.settings["images"]) // int(self.settings["batch_size"])
+
+    @property
     def cut_share(self) -> float | None:
         """How far into a cycle the run ends and is read; None if that is its end, or it has none.
 
@@ -75,11 +79,10 @@ class Arm:
     @property
     def cycle_ends_epochs(self) -> list[float]:
         """Where its cycles end."""
-        schedule, epochs = self.settings["schedule"], int(self.settings["epochs"])
-        if not schedule["step_size"] or not self.rates:
+        step_size, epochs = self.settings["schedule"]["step_size"], int(self.settings["epochs"])
+        if not step_size:
             return []
-        per_epoch = max(cell["steps"] or 0 for cell in self.cells.values()) / epochs
-        cycle = 2 * float(schedule["step_size"]) / per_epoch
+        cycle = 2 * float(step_size) / self.steps_per_epoch
         return [cycle * k for k in range(1, int(epochs / cycle + 1e-9) + 1)]
 
     def values(self, key: str) -> dict[int, float]:

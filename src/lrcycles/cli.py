@@ -174,9 +174,11 @@ def compare(chosen: argparse.Namespace) -> None:
     from lrcycles.wording import judged_pairs
 
     first, second = chosen.first, chosen.second
-    evidence = compare_two(first, second, root=Path.cwd(), margin_percent=chosen.margin)
     named = re.sub(r"[^\w.-]+", "-", f"{first}_{second}")
     out = chosen.output or Path("outputs") / "compare" / named
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is there and no folder: name another with -o")
+    evidence = compare_two(first, second, root=Path.cwd(), margin_percent=chosen.margin)
     reporting.build_comparison(
         evidence,
         out=out,

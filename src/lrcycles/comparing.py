@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcycles import results
-from lrcycles.arms import GROUPS, Arm, read_arms
+from lrcycles.arms import Arm, read_arms
 from lrcycles.errors import InputError
 from lrcycles.evidence import Evidence, weigh
+from lrcycles.schema import GROUPS
 
 if TYPE_CHECKING:
     from lrcycles.tracking_store import Store
@@ -37,33 +38,35 @@ def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -
     Raises:
         InputError: one of the two is unknown or has no results, or no arms go together.
     """
-    with _arms(first, root) as (one, seconds), _arms(second, root) as (other, more_seconds):
-        pairs = _pairs(one, other, first, second)
+    one, price_of_one = _arms(first, root)
+    other, price_of_other = _arms(second, root)
     arms: dict[str, Arm] = {}
-    for own, theirs in pairs:
-        for side, arm in ((first, one[own]), (second, other[theirs])):
-            name = _name(side, arm)
-            arms[name] = _renamed(arm, name)
-    names = [(_name(second, other[theirs]), _name(first, one[own])) for own, theirs in pairs]
-    if any(arm == against for arm, against in names):
-        raise InputError(f"{first} and {second} are the same arm of the same results")
+    price: dict[str, float] = {}
+    pairs = []
+    for own, theirs in _pairs(one, other, first, second):
+        against, arm = _name(first, one[own]), _name(second, other[theirs])
+        if arm == against:
+            raise InputError(f"{first} and {second} are the same arm of the same results")
+        pairs.append((arm, against))
+        for side, found in ((against, one[own]), (arm, other[theirs])):
+            arms[side] = replace(found, name=side, group="clr")
+        price |= {against: price_of_one, arm: price_of_other}
+    # What an arm continued is not here to be charged, and the replay watches the test set.
+    timed = [
+        name for name, arm in arms.items() if arm.on_split and arm.settings["continues"] is None
+    ]
     return weigh(
         arms,
-        [names[0][1], *(name for name in arms if name != names[0][1])],
-        pairs=names,
-        range_test_seconds=max(seconds, more_seconds),
+        [*timed, *(name for name in arms if name not in timed)],
+        timed=timed,
+        pairs=pairs,
+        range_test_seconds=price,
         margin_percent=margin_percent,
     )
 
 
 def _name(side: str, arm: Arm) -> str:
     return f"{side.partition(':')[0]}:{arm.name}"
-
-
-def _renamed(arm: Arm, name: str) -> Arm:
-    """The arm under the name of its side; what it continued is not here to be charged."""
-    cells = {seed: {**cell, "continues": None} for seed, cell in arm.cells.items()}
-    return replace(arm, name=name, group="clr", cells=cells)
 
 
 def _pairs(
@@ -77,16 +80,13 @@ def _pairs(
             f"no arm of {first} ({', '.join(one)}) has the name of one of {second} "
             f"({', '.join(other)}): name one of each as {first}:{next(iter(one))}"
         )
-    apart = [
-        names for names in alike if not one[names[0]].cells.keys() & other[names[1]].cells.keys()
-    ]
-    if len(apart) == len(alike):
+    paired = [(a, b) for a, b in alike if one[a].cells.keys() & other[b].cells.keys()]
+    if not paired:
         raise InputError(f"{first} and {second} have no seed in common: pairs are made by seed")
-    return [names for names in alike if names not in apart]
+    return paired
 
 
-@contextmanager
-def _arms(side: str, root: Path) -> Iterator[tuple[dict[str, Arm], float]]:
+def _arms(side: str, root: Path) -> tuple[dict[str, Arm], float]:
     """The arms of a side, and the seconds of the range test that some of them must pay."""
     name, _, chosen = side.partition(":")
     with tempfile.TemporaryDirectory() as temporary:
@@ -96,7 +96,7 @@ def _arms(side: str, root: Path) -> Iterator[tuple[dict[str, Arm], float]]:
         seconds = float(results.read_json(price)["train_seconds"]) if price.exists() else 0.0
     if chosen and chosen not in arms:
         raise InputError(f"{name} has no arm {chosen!r}: name one of {', '.join(arms)}")
-    yield {chosen: arms[chosen]} if chosen else arms, seconds
+    return {chosen: arms[chosen]} if chosen else arms, seconds
 
 
 def _folder(name: str, root: Path, temporary: Path) -> Path:
@@ -152,6 +152,8 @@ def _from_mlflow(name: str, root: Path, target: Path) -> bool:
     from lrcycles.tracking_store import SETTINGS, environment, open_store, said_at_once
     from lrcycles.tracking_writers import run_exists
 
+    if not (os.environ.get("MLFLOW_TRACKING_URI") or (root / "mlflow.db").exists()):
+        return False  # opening the store would make one
     store = open_store(root)
     rows: dict[str, list[tuple[str, int]]] = {group: [] for group in GROUPS}
     with environment(SETTINGS), said_at_once(store.uri):

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
-from lrcycles.plots import GREY, palette, panels, tiles
+from lrcycles.plots import GREY, log_percent, palette, panels, rows_of, tiles
 
 Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
 _BETTER, _WORSE, _SINGLE_COLOUR_FROM = "#0173b2", "#d55e00", 8
@@ -60,7 +59,7 @@ def waterfall(
     ax.barh(0, 0, color=_WORSE, alpha=0.35, label="lost by the step")
     if published:
         ax.plot([], [], "D", color="black", mfc="none", label="published")
-    _rows(ax, rows)
+    rows_of(ax, rows)
     ends = [end for known in means.values() for end in known if end is not None]
     ends += published.values()
     room = 0.06 * (max(ends) - min(ends))
@@ -108,7 +107,7 @@ def forest(
         if low is not None and high is not None:
             ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
         ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
-    _rows(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
+    rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
     ax.set_ylabel("")
@@ -148,10 +147,7 @@ def anytime(
             ax.plot(epochs, mean, color=ink, linewidth=1.8)
         if target is not None:
             ax.axhline(target, color=GREY, linestyle="--", linewidth=0.9)
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-        ax.yaxis.set_major_formatter(ScalarFormatter())
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        log_percent(ax, ticks=4)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         ax.set_title(arm, loc="left", fontsize=9, fontweight="bold")
     figure.supxlabel("epoch", fontsize=9)
@@ -208,10 +204,3 @@ def sensitivity(
     ax.set_xlabel("constant learning rate")
     ax.set_ylabel("test error (%)")
     return figure
-
-
-def _rows(ax: Axes, names: Sequence[str]) -> None:
-    """A row per name from the top down, with room above and below."""
-    ax.set_yticks(range(len(names)), labels=list(names))
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.grid(visible=False, axis="y")

@@ -117,7 +117,7 @@ def gather(
             for other in (against or {}).get(name) or controlled[:1]
             if other in controlled
         ],
-        range_test_seconds=float(stages.range_test["train_seconds"]),
+        range_test_seconds=dict.fromkeys(controlled, float(stages.range_test["train_seconds"])),
         margin_percent=float(report_config["margin_percent"]),
         # The arm that another continues comes first: it is what the other is compared with.
         replay=sorted(published, key=lambda name: arms[name].settings["continues"] is not None),
@@ -132,18 +132,26 @@ def weigh(
     controlled: list[str],
     *,
     pairs: list[tuple[str, str]],
-    range_test_seconds: float,
+    range_test_seconds: Mapping[str, float],
     margin_percent: float,
+    timed: Sequence[str] | None = None,
     replay: Sequence[str] = (),
     waterfall: Mapping[str, str] | None = None,
     tuned: Tuned | None = None,
     stages: Stages | None = None,
 ) -> Evidence:
-    """Compare arms in error, and those that train alike in time."""
+    """Compare arms in error, and those that train alike in time.
+
+    Args:
+        controlled: the baseline first, whose errors are the targets.
+        range_test_seconds: by controlled arm, what it pays if a rate of it comes from that.
+        timed: the controlled arms whose time is known, all if left out; the baseline first.
+    """
+    timed = controlled if timed is None else timed
     per_step = seconds_per_step(arm for arm in arms.values() if arm.name != TUNED)
-    chains = {name: _chain(arms[name], arms) for name in controlled}
+    chains = {name: _chain(arms[name], arms) for name in timed}
     charged = {
-        name: range_test_seconds if any(arm.uses_bounds for arm in chain) else 0.0
+        name: range_test_seconds[name] if any(arm.uses_bounds for arm in chain) else 0.0
         for name, chain in chains.items()
     }
     extra = {
@@ -151,10 +159,11 @@ def weigh(
         for name, chain in chains.items()
     }
     if tuned:
-        extra[TUNED] += tuned.tried_steps * per_step[int(tuned.arm.settings["batch_size"])]
-    targets = _targets(arms[controlled[0]]) if controlled else []
+        batch_size = int(tuned.arm.settings["batch_size"])
+        extra[TUNED] += tuned.tried_steps * per_step.get(batch_size, 0.0)  # none if none finished
+    targets = _targets(arms[timed[0]]) if timed else []
     reached = [
-        {name: _times(arms[name], target, per_step, extra[name]) for name in controlled}
+        {name: _times(arms[name], target, per_step, extra[name]) for name in timed}
         for target in targets
     ]
     order = list(waterfall or {})
@@ -168,9 +177,7 @@ def weigh(
         targets=targets,
         seconds_per_step=per_step,
         reached=final,
-        reaching={
-            name: [_reaching(by_arm[name].values()) for by_arm in reached] for name in controlled
-        },
+        reaching={name: [_reaching(by_arm[name].values()) for by_arm in reached] for name in timed},
         range_test_seconds=charged,
         extra_seconds=extra,
         comparisons=compare_arms(arms, pairs, untimed, final, margin_percent),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,9 +38,7 @@ def panels(count: int, *, height: float, sharex: bool = False) -> tuple[Figure, 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = list(figure.subplots(count, 1, sharex=sharex, squeeze=False)[:, 0])
     for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(visible=True, color="#e3e3e3", linewidth=0.6)
-        ax.set_axisbelow(True)
+        _quieten(ax)
     return figure, axes
 
 
@@ -50,12 +49,31 @@ def tiles(count: int, *, height: float, sharey: bool = False) -> tuple[Figure, l
     figure = Figure(figsize=(WIDTH, 0.5 + height * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flatten())
     for ax in axes[:count]:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(visible=True, color="#e3e3e3", linewidth=0.6)
-        ax.set_axisbelow(True)
+        _quieten(ax)
     for ax in axes[count:]:
         ax.set_visible(False)
     return figure, axes[:count]
+
+
+def _quieten(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(visible=True, color="#e3e3e3", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def rows_of(ax: Axes, names: Sequence[str]) -> None:
+    """Give a panel a row per name from the top down, with room above and below."""
+    ax.set_yticks(range(len(names)), labels=list(names))
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid(visible=False, axis="y")
+
+
+def log_percent(ax: Axes, *, ticks: int) -> None:
+    """Give a panel a logarithmic axis of percentages, written as plain numbers."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def palette(arms: Sequence[str]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def times(evidence: Evidence) -> Table:
     head = ["arm", "time to target (s)", "never reached it", "spent before training (s)"]
     head += ["ms per step, pooled", "whole training, raw (s)", "compilation apart (s)"]
     rows = []
-    for name in evidence.controlled:
+    for name in evidence.reached:
         arm = evidence.arms[name]
         reached = evidence.reached.get(name, {})
         censored = sum(time.censored for time in reached.values())

@@ -49,8 +49,7 @@ def tune(controlled: Sequence[Arm], *, budget_steps: int) -> Tuned | None:
     ]
     if len(candidates) < FEWEST:
         return None
-    longest = max(cell["steps"] for cell in controlled[0].cells.values())
-    steps_per_epoch = longest // first["epochs"]
+    steps_per_epoch = controlled[0].steps_per_epoch
     epochs = math.ceil(budget_steps / (len(candidates) * steps_per_epoch))
     epochs = min(max(epochs, 1), int(first["epochs"]))
     chosen: dict[int, Arm] = {}
