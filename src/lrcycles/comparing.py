@@ -126,9 +126,13 @@ def _from_dvc(name: str, root: Path, target: Path) -> bool:
         return False
     try:
         files = DVCFileSystem(str(root), rev=name)
-        if not files.isdir("artifacts/train"):
-            raise InputError(f"{name} has no artifacts/train: run `dvc exp run` there, or {_HELP}")
-        for path in files.find("artifacts/train"):
+        paths = files.find("artifacts/train") if files.isdir("artifacts/train") else []
+        if not any(path.endswith("cells.csv") for path in paths):
+            raise InputError(
+                f"{name} has no results, for want of a dvc.lock with them: run `dvc exp run`, "
+                f"or {_HELP}"
+            )
+        for path in paths:
             if path.endswith((*_CELL_FILES, "cells.csv")):
                 local = target / Path(path).relative_to("artifacts")
                 local.parent.mkdir(parents=True, exist_ok=True)
