@@ -21,11 +21,11 @@ def test_the_drawn_differences_have_the_mean_and_spread_that_the_truth_needs(sha
 
 
 def test_an_effect_three_times_its_spread_is_always_found_and_none_is_not():
-    strong = simulate.run(simulate.Case("normal", 8, 3 * simulate.SD, repeats=20))
+    strong = simulate.run(simulate.Case("normal", 8, 3 * simulate.SD, repeats=5))
     assert strong["decided"]["percent"] == 100
     assert strong["wrong_way"]["percent"] == 0
     assert strong["predicted_power_percent"] == pytest.approx(100)
-    none = simulate.run(simulate.Case("normal", 8, 0.0, repeats=60))
+    none = simulate.run(simulate.Case("normal", 8, 0.0, repeats=25))
     assert none["decided"]["percent"] < 20
     assert none["covered"]["percent"] > 80
 
