@@ -59,6 +59,13 @@ def test_what_fewer_than_half_the_runs_reached_has_no_median():
     assert time_to_reach([900, 900], [True, True]).median_steps is None
 
 
+def test_where_most_runs_reach_in_the_same_step_the_interval_is_that_step():
+    # 8, 21 and 1 of 30: 22 of 30 are left before 1,925 (exact interval 54 to 88 %), 1 after it.
+    steps = [1650] * 8 + [1925] * 21 + [2750]
+    found = time_to_reach(steps, [False] * 30)
+    assert (found.low_steps, found.median_steps, found.high_steps) == (1925, 1925, 1925)
+
+
 def test_the_interval_of_the_median_covers_it_as_often_as_it_says():
     generator = np.random.default_rng(1)
     inside = []

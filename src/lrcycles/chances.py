@@ -60,7 +60,7 @@ def time_to_reach(steps: Sequence[int], censored: Sequence[bool]) -> Reaching:
     """Estimate the median number of steps to an error that some runs never reach.
 
     Kaplan-Meier, with the log-log interval at 95 %: an end of it that the runs were too short to
-    show is None.
+    show is None, and so are both where one time alone gives no variance.
 
     Args:
         steps: of each run until it reached the error, or its full length.
@@ -80,6 +80,8 @@ def time_to_reach(steps: Sequence[int], censored: Sequence[bool]) -> Reaching:
         return Reaching(len(censored), reached, median, None, None)
     with np.errstate(divide="ignore", invalid="ignore"):  # the log of a survival of 0
         low, high = survival.quantile_ci(0.5, method="cloglog")
+    if math.isnan(low):  # the curve falls past the whole interval of a half at its median
+        low = high = survival.quantile(0.5)
     return Reaching(len(censored), reached, median, _finite(low), _finite(high))
 
 
