@@ -91,7 +91,7 @@ def busy(clone: Path) -> dict[str, dict[str, float]]:
 def fit_seconds(clone: Path) -> float:
     """Seconds that stage train@controls trains and compiles to measure an epoch of plain `fit`."""
     rows = read_json(clone / "artifacts/train/controls/fit_epochs.json")
-    kinds = ("fit_seconds", "scheduled_fit_seconds", "compiled_seconds")
+    kinds = ("fit_seconds", "compiled_seconds", "step_seconds", "scheduled_step_seconds")
     return sum(row["compile_seconds"] + sum(sum(row[kind]) for kind in kinds) for row in rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
 from lrcycles import formatting
@@ -11,7 +12,7 @@ from lrcycles.chances import Chance, chance_better
 from lrcycles.evidence import Evidence, loss_differences
 from lrcycles.formatting import UNKNOWN, number, with_interval
 from lrcycles.pairings import ERROR, LOSS
-from lrcycles.report_tables import Table, fit_seconds
+from lrcycles.report_tables import Table, measured_alone
 
 
 def at_a_glance(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> Table | None:
@@ -21,7 +22,8 @@ def at_a_glance(evidence: Evidence, published: Mapping[str, Mapping[str, float]]
     if len(replay) != 2 or not evidence.baseline or not clr:
         return None
     controlled = [evidence.arms[evidence.baseline], evidence.arms[clr[0]]]
-    fits = [fit_seconds(evidence, arm) for arm in replay]
+    fits = [measured_alone(evidence, arm, "fit_seconds") for arm in replay]
+    means = [fmean(fit.values()) for fit in fits if fit]
     rows = [
         [
             "test error (%), published, one run each",
@@ -41,10 +43,10 @@ def at_a_glance(evidence: Evidence, published: Mapping[str, Mapping[str, float]]
         ],
         [
             "training time (s), replayed by plain Keras fit here",
-            *("not measured" if fit is None else number(fit, 1) for fit in fits),
+            *(with_interval(fit, 1) + " epochs" if fit else "not measured" for fit in fits),
             UNKNOWN
-            if fits[0] is None or fits[1] is None
-            else f"{number(fits[1] - fits[0], 1)} ({fits[1] / fits[0]:.2f} times)",
+            if len(means) < 2
+            else f"{number(means[1] - means[0], 1)} ({means[1] / means[0]:.2f} times)",
         ],
         _controlled_seconds(evidence, controlled),
     ]
@@ -137,12 +139,11 @@ def reaching(evidence: Evidence) -> Table:
         for one in found:
             told = f"{one.reached} of {one.runs}"
             if one.median_steps is not None:
-                low, high = (
-                    UNKNOWN if end is None else f"{end:,.0f}"
-                    for end in (one.low_steps, one.high_steps)
-                )
+                ends = (one.low_steps, one.high_steps)
+                low, high = (UNKNOWN if end is None else f"{end:,.0f}" for end in ends)
+                between = "" if ends == (None, None) else f" ({low} to {high})"
                 seconds = one.median_steps * per_step + evidence.extra_seconds[name]
-                told += f"; {one.median_steps:,.0f} ({low} to {high}) steps, {number(seconds)} s"
+                told += f"; {one.median_steps:,.0f}{between} steps, {number(seconds)} s"
             row.append(told)
         rows.append(row)
     return Table(head, rows)

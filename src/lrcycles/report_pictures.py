@@ -175,7 +175,7 @@ def _replay_pictures(
     times: dict[str, dict[str, float]] = {}
     for name in names:
         arm = evidence.arms[name]
-        fit = report_tables.fit_seconds(evidence, arm)
+        fit = summarise(report_tables.measured_alone(evidence, arm, "fit_seconds").values()).mean
         times[name] = {"published": published[name]["seconds"]}
         times[name] |= {} if fit is None else {"plain Keras fit, here": fit}
         trained = summarise(arm.values("train_seconds").values()).mean

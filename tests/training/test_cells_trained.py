@@ -251,11 +251,14 @@ def test_a_rate_falls_after_the_epochs_whose_validation_loss_did_not(tmp_path, d
     assert len(set(expected)) > 1
 
 
-def test_epochs_of_fit_and_of_ours_are_measured_for_every_batch_size(digits):
+def test_fit_and_the_cost_of_a_schedule_are_measured_for_every_batch_size(digits):
     found = measure_fit([CELL, replace(CELL, seed=1), replace(CELL, batch_size=100)], data=digits)
     assert [entry["batch_size"] for entry in found] == [50, 100]
     for entry in found:
-        for name in ("fit_seconds", "scheduled_fit_seconds", "compiled_seconds"):
-            assert len(entry[name]) == 3
+        for name in ("fit_seconds", "compiled_seconds"):
+            assert len(entry[name]) == 5
             assert min(entry[name]) > 0
+        for name in ("step_seconds", "scheduled_step_seconds"):
+            assert len(entry[name]) == 200
+            assert min(entry["fit_seconds"]) > min(entry[name]) > 0
         assert entry["compile_seconds"] > 0

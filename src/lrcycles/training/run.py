@@ -54,10 +54,11 @@ def train_all(
 
 
 def measure_fit(cells: Sequence[Cell], *, data: Path) -> list[dict[str, Any]]:
-    """Seconds of an epoch of plain Keras `fit`, constant and cyclical, and of ours, by batch size.
+    """Seconds of epochs of plain Keras `fit` and of ours, and of its steps with a schedule.
 
-    All use every core of one process, evaluate the validation set, alternate, and are compiled
-    first; three epochs each. `compile_seconds` is what came before: networks and a first epoch.
+    By batch size, on every core of one process. Five epochs of each alternate, with an evaluation
+    of the validation set; then single steps at a constant rate and at a cyclical one alternate,
+    so that both meet the same disturbances. `compile_seconds` is what came before.
     """
     threads = os.cpu_count() or 1
     runtime = replace(cells[0].runtime, threads=threads, side_by_side=1)
@@ -92,6 +93,7 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
     x, y = sets.train.scaled(), sets.train.labels
     keras.config.set_dtype_policy(cell.runtime.precision)
     plain, scheduled = (_compiled_model(cell, x.shape[1:], cyclical) for cyclical in (False, True))
+    batch = x[: cell.batch_size], y[: cell.batch_size]
     train, validation, _ = chain.laid_out(cell, data)
     order = chain.orders([cell], 0, train)
     engine, _ = chain.compiled(cell, train, order, validation)
@@ -103,26 +105,35 @@ def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path)
         engine.run(train, order, rates)
         engine.evaluate(validation)
 
-    for model in (plain, scheduled):  # a first whole epoch is slower even after a first batch
-        model.fit(x, y, **settings)
+    plain.fit(x, y, **settings)  # a first whole epoch is slower even after a first batch
+    for _ in range(10):
+        plain.train_on_batch(*batch), scheduled.train_on_batch(*batch)
     compile_seconds = time.perf_counter() - begun
-    epochs: dict[str, Callable[[], Any]] = {
-        "fit_seconds": lambda: plain.fit(x, y, **settings),
-        "scheduled_fit_seconds": lambda: scheduled.fit(x, y, **settings),
-        "compiled_seconds": compiled_epoch,
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in epochs}
-    for _ in range(3):
-        for name, epoch in epochs.items():
-            start = time.perf_counter()
-            epoch()
-            seconds[name].append(time.perf_counter() - start)
+    fit, compiled = _alternate(lambda: plain.fit(x, y, **settings), compiled_epoch, rounds=5)
+    step, scheduled_step = _alternate(
+        lambda: plain.train_on_batch(*batch), lambda: scheduled.train_on_batch(*batch), rounds=200
+    )
     return {
         "batch_size": cell.batch_size,
         "threads": cell.runtime.threads,
         "compile_seconds": compile_seconds,
-        **seconds,
+        "fit_seconds": fit,
+        "compiled_seconds": compiled,
+        "step_seconds": step,
+        "scheduled_step_seconds": scheduled_step,
     }
+
+
+def _alternate(*timed: Callable[[], Any], rounds: int) -> list[list[float]]:
+    """Seconds of each call in each round; every other round runs them backwards."""
+    seconds: list[list[float]] = [[] for _ in timed]
+    for turn in range(rounds):
+        calls = list(zip(timed, seconds, strict=True))
+        for call, taken in calls[:: -1 if turn % 2 else 1]:
+            begun = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - begun)
+    return seconds
 
 
 def _compiled_model(cell: Cell, input_shape: Sequence[int], cyclical: bool) -> Any:
