@@ -9,14 +9,15 @@ from lrcycles.schema import GROUPS
 
 
 def main(run: stage.Run) -> None:
-    arms = [getattr(run.config.arms, group) for group in GROUPS]
+    groups = [getattr(run.config.arms, group) for group in GROUPS]
+    arms = {name: arm for group in groups for name, arm in group.items()}
     metrics = reporting.build(
         artifacts=run.root / "artifacts",
         out=run.out,
         report_config=config.plain(run.config.report),
         experiment=run.config.experiment,
         commit=origin_tags().get("mlflow.source.git.commit", "unknown"),
-        against={name: arm.against for group in arms for name, arm in group.items()},
+        against={n: arm.against for n, arm in arms.items() if arm.against is not None},
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
     run.mlflow.log_metrics(flat_metrics(metrics))

@@ -213,7 +213,9 @@ def _cell(
 ) -> dict[str, Any]:
     """Write one cell; an error of None makes it a diverged one."""
     steps = planted.get("steps", EPOCHS * STEPS_PER_EPOCH)
+    steps = steps if error is not None else steps // EPOCHS  # it diverged in its first epoch
     batch = planted.get("batch_size", 200)
+    per_step = planted.get("seconds_per_step", SECONDS_PER_STEP[batch])
     triangular = planted.get("schedule") == "triangular"
     chosen = triangular and "base_lr" not in planted
     step_size = planted.get("step_size", STEP_SIZE) if triangular else None
@@ -232,13 +234,17 @@ def _cell(
     result = {
         "schema": 1, "arm": arm, "group": folder.name, "seed": seed, "key": f"{arm}{seed}",
         "status": "diverged" if error is None else "finished", "test_error_percent": error,
-        "test_loss": None if error is None else error / 30, "validation_error_percent": final,
+        "test_loss": None if error is None else planted.get("loss", error / 30),
+        "validation_error_percent": final,
         "validation_loss": None if final is None else final / 30,
-        "train_seconds": steps * SECONDS_PER_STEP[batch], "compile_seconds": 2.5,
-        "evaluate_seconds": 0.3, "steps": steps, "steps_per_second": 1 / SECONDS_PER_STEP[batch],
+        "train_seconds": steps * per_step, "compile_seconds": 2.5,
+        "evaluate_seconds": 0.3, "steps": steps, "steps_per_second": 1 / per_step,
         "epochs": EPOCHS, "batch_size": batch, "images": planted.get("images", 55000),
-        "device": "cpu", "device_name": "a processor", "threads": 1, "backend": "tensorflow",
-        "precision": "float32", "compile": "xla",
+        "device": "cpu", "device_name": planted.get("device_name", "a processor"), "threads": 1,
+        "backend": "tensorflow",
+        "precision": "float32", "compile": "xla", "side_by_side": 1, "streamed": False,
+        "data": planted.get("data", "d" * 64), "classes": 10, "momentum": None,
+        "model": {"function": "lrcycles.models:mlp", "arguments": {}},
         "versions": {"tensorflow": "2.21.0", "keras": "3.15.0", "numpy": "2.3.0"},
         "schedule": {
             "name": planted.get("schedule", "constant"), "base_lr": low, "max_lr": high,

@@ -54,6 +54,11 @@ def test_a_run_that_never_reached_counts_for_as_long_as_it_was_seen():
     assert found.low_steps < 400
 
 
+def test_the_median_is_where_half_of_the_runs_have_reached():
+    assert time_to_reach([100, 200, 300, 300], [False, False, True, True]).median_steps == 200
+    assert time_to_reach([300, 300, 300, 400], [False, False, True, True]).median_steps == 300
+
+
 def test_what_fewer_than_half_the_runs_reached_has_no_median():
     assert time_to_reach([100, 900, 900], [False, True, True]).median_steps is None
     assert time_to_reach([900, 900], [True, True]).median_steps is None

@@ -230,7 +230,7 @@ def test_help_imports_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("suggest", "plot", "sync"):
+    for command in ("suggest", "plot", "sync", "compare"):
         assert f"\n    {command} " in done.stdout
 
 

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -169,19 +170,17 @@ def test_one_pair_gives_no_estimate_but_asks_for_five_more():
     assert "at least 5 more needed" in found.words
 
 
-@pytest.mark.parametrize(("mean", "margin"), [(0.3, None), (0.0, 0.2), (0.02, 0.3)])
-def test_more_seeds_is_the_fewest_that_decide_at_this_mean_and_sd(mean, margin):
+@pytest.mark.parametrize(("mean", "margin"), [(0.3, None), (0.02, 0.3)])
+def test_more_seeds_decide_four_times_in_five_at_this_mean_and_sd(mean, margin):
     start = compare_pairs(with_moments(8, mean, 0.5), margin=margin)
-    more = judge({"x": start})["x"].more_seeds
-
-    def decides(n):
-        low, high = DescrStatsW(with_moments(n, mean, 0.5)).tconfint_mean(0.05)
-        inner = DescrStatsW(with_moments(n, mean, 0.5)).tconfint_mean(0.10)
-        fits = margin is not None and -margin < inner[0] and inner[1] < margin
-        return low > 0 or high < 0 or fits
-
-    assert decides(8 + more)
-    assert not decides(8 + more - 1)
+    n = 8 + judge({"x": start})["x"].more_seeds
+    drawn = np.random.default_rng(0).normal(mean, 0.5, (4000, n))
+    error = drawn.std(axis=1, ddof=1) / np.sqrt(n)
+    decided = abs(drawn.mean(axis=1)) > stats.t.ppf(0.975, n - 1) * error
+    if margin is not None:
+        decided |= abs(drawn.mean(axis=1)) + stats.t.ppf(0.95, n - 1) * error < margin
+    # Two one-sided tests are promised what they surely keep, which is a little more.
+    assert 0.77 < decided.mean() < (0.83 if margin is None else 0.9)
 
 
 def test_a_difference_of_nothing_without_a_margin_is_never_decided_by_more_seeds():

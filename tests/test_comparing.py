@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from report_inputs import RANGE_TEST_SECONDS, read_metrics, tutorial_arms, write_artifacts
 
 from lrcycles import cli
+from lrcycles.cautions import cautions
 from lrcycles.comparing import compare_two
 from lrcycles.errors import InputError
 
@@ -43,7 +45,7 @@ def test_the_command_prints_verdicts_and_writes_a_report_of_both(root, monkeypat
     monkeypatch.chdir(root)
     assert cli.main(["compare", "old", "new"]) == 0
     printed = capsys.readouterr().out
-    assert "Error: yes, new:clr makes fewer errors than old:clr" in printed
+    assert "Error: yes, new:clr (triangular, 0.00032 to 0.0064) makes fewer errors than" in printed
     out = root / "outputs/compare/old_new"
     assert f"the report is {out.relative_to(root)}/report.html" in printed
     assert "# Is new better than old?" in (out / "report.md").read_text()
@@ -101,3 +103,58 @@ def test_a_wrong_name_leaves_nothing_behind(root, monkeypatch, capsys):
     assert cli.main(["compare", "old", "new", "-o", "file"]) == 1
     assert "file is there and no folder" in capsys.readouterr().err
     assert sorted(root.iterdir()) == sorted([*before, root / "file"])
+
+
+def test_experiments_with_a_replay_are_compared_by_the_command(root, monkeypatch, capsys):
+    for name in ("third", "fourth"):
+        write_artifacts(root / name, tutorial_arms())
+    monkeypatch.chdir(root)
+    assert cli.main(["compare", "third", "fourth"]) == 0
+    assert "fourth:published" in capsys.readouterr().out
+    assert cli.main(["compare", "third:published", "fourth:published"]) == 0
+
+
+def test_without_the_price_of_the_range_test_no_time_is_compared(root, monkeypatch, capsys):
+    shutil.rmtree(root / "new/range_test")
+    found = compare_two("old", "new", root=root, margin_percent=0.05)
+    assert ("new:clr", "old:clr", "time_to_target_seconds") not in found.comparisons
+    assert ("new:baseline", "old:baseline", "time_to_target_seconds") in found.comparisons
+    monkeypatch.chdir(root)
+    assert cli.main(["compare", "old", "new"]) == 0
+    told = "note: new:clr has its bounds from a range test whose time is not known here"
+    assert told in capsys.readouterr().out
+
+
+def test_each_machine_has_its_own_seconds(root):
+    arms = tutorial_arms(gain=0.4)
+    faster = {"device_name": "another", "seconds_per_step": 0.001}
+    write_artifacts(root / "new", {n: {**arms[n], **faster} for n in ("baseline", "clr")})
+    found = compare_two("old", "new", root=root, margin_percent=0.05)
+    assert found.seconds_per_step["old:clr"] == pytest.approx(0.004)
+    assert found.seconds_per_step["new:clr"] == pytest.approx(0.001)
+    assert "new:clr and old:clr differ in device_name, not in the arm alone" in cautions(found)
+
+
+def test_other_data_are_named_before_any_difference_is_believed(root):
+    arms = tutorial_arms(gain=0.4)
+    write_artifacts(root / "new", {n: {**arms[n], "data": "e" * 64} for n in ("baseline", "clr")})
+    found = compare_two("old", "new", root=root, margin_percent=0.05)
+    assert "new:clr and old:clr differ in data, not in the arm alone" in cautions(found)
+
+
+def test_a_folder_with_one_group_only_is_compared_by_what_it_has(root):
+    shutil.rmtree(root / "new/train/clr")
+    shutil.rmtree(root / "new/train/controls")
+    found = compare_two("old", "new", root=root, margin_percent=0.05)
+    assert set(found.arms) == {"old:baseline", "new:baseline"}
+
+
+def test_what_cannot_be_written_or_drawn_is_one_line(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "file").write_text("mine")
+    for names in (["old", "new", "-o", "file/below"], ["a$^$", "new"]):
+        assert cli.main(["compare", *names]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(
+            ("lrcycles: cannot write file/below", "lrcycles: need names without")
+        )

@@ -33,7 +33,10 @@ def _legend(figure: Figure) -> list[str]:
 
 
 def _labelled(figure: Figure) -> bool:
-    return all(ax.get_ylabel() or len(ax.get_yticklabels()) for ax in figure.axes)
+    return all(
+        ax.get_ylabel() or any(tick.get_text() for tick in ax.get_yticklabels())
+        for ax in figure.axes
+    )
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (32, 32, 3)], ids=str)

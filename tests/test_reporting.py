@@ -239,7 +239,7 @@ def test_built_twice_the_bytes_differ_by_the_date_only(built, tmp_path):
         date="2031-12-30",
     )
     files = [path for path in built.rglob("*") if path.is_file()]
-    assert len(files) == 18
+    assert len(files) == 19
     for path in files:
         again = (tmp_path / path.relative_to(built)).read_bytes()
         assert again.replace(b"2031-12-30", b"2025-01-02") == path.read_bytes(), path.name
@@ -254,6 +254,21 @@ def test_the_raw_data_inside_the_page_are_the_files_beside_it(built):
         assert base64.b64decode(inside[path.name]) == path.read_bytes()
     cells = pd.read_csv(built / "plots/cells.csv")
     assert (cells.groupby("arm").size() == 8).all()
+
+
+def test_times_to_the_target_follow_from_the_raw_data(built):
+    epochs = pd.read_csv(built / "plots/epochs.csv")
+    cells = pd.read_csv(built / "plots/cells.csv").set_index(["arm", "seed"])
+    found = read_metrics(built)
+    below = epochs[epochs["validation_error_percent"] <= found["target_validation_error_percent"]]
+    first = below.groupby(["arm", "seed"])["step"].min()
+    timed = cells[cells["steps_to_target"].notna()]
+    assert set(timed.index.get_level_values("arm")) == {"baseline", "clr"}
+    for place, cell in timed.iterrows():
+        assert cell["censored"] == (place not in first.index)
+        assert cell["steps_to_target"] == first.get(place, 2750)
+    mean = (timed.loc["clr"]["steps_to_target"] * 0.004 + report_inputs.RANGE_TEST_SECONDS).mean()
+    assert found["clr"]["time_to_target_seconds"]["mean"] == pytest.approx(mean)
 
 
 @pytest.mark.browser
@@ -292,6 +307,6 @@ def test_a_browser_shows_every_picture_and_the_summary_offline(browser, built, w
     assert len(sizes) == 11
     assert min(sizes) > 0
     assert visible
-    assert "clr makes fewer errors than baseline" in summary
+    assert "makes fewer errors than baseline (constant, 0.001)" in summary
     assert overflow <= 0  # wide tables scroll within themselves
     assert not complaints

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from report_inputs import EPOCHS, STEPS_PER_EPOCH
 
@@ -83,4 +82,4 @@ def test_more_trials_than_epochs_end_with_the_training():
     found = tune([LOW, MIDDLE, HIGH], budget_steps=10**9)
     assert found is not None
     assert found.epochs == EPOCHS
-    assert np.isfinite(found.tried_steps)
+    assert found.tried_steps == 2 * EPOCHS * STEPS_PER_EPOCH

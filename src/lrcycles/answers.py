@@ -6,8 +6,10 @@ import numpy as np
 from scipy import stats
 
 from lrcycles.evidence import Evidence
-from lrcycles.formatting import interval, number, rate
+from lrcycles.formatting import interval, number, rate, with_interval
 from lrcycles.pairings import ERROR, Comparison
+from lrcycles.report_tables import threads
+from lrcycles.tuned import Tuned
 
 WINDOWS = ("welch", "hann")  # what the tutorial calls equivalent to the triangle
 
@@ -23,15 +25,17 @@ def ingredients(evidence: Evidence) -> list[str]:
         return []
     told = []
     between = evidence.steps[order.index(first) : order.index(last)]
+    if not between:  # the waterfall has the two the other way round
+        return []
     for name, before in between:
         found = evidence.comparisons.get((name, before, ERROR))
         if found is None:
             return []
-        share = found.paired.mean / whole.paired.mean if whole.paired.mean else float("nan")
-        told.append(
-            f"{evidence.waterfall[name]} {number(found.paired.mean, 3)} "
-            f"({interval(found)}; {share:.0%} of it)".replace("-", "\N{MINUS SIGN}")
-        )
+        told.append(f"{evidence.waterfall[name]} {number(found.paired.mean, 3)} ({interval(found)}")
+        if whole.paired.mean:
+            share = 100 * found.paired.mean / whole.paired.mean
+            told[-1] += f"; {number(share, 0)}% of it"
+        told[-1] += ")"
     said = [
         f"Of the replayed change of {number(whole.paired.mean, 3)} percentage points: "
         f"{'; '.join(told)}."
@@ -43,20 +47,19 @@ def _time_ingredients(evidence: Evidence, steps: list[tuple[str, str]]) -> list[
     """Which ingredient changes the time of the second run: that of its steps times their number."""
 
     def seconds(name: str) -> float:
-        arm = evidence.arms[name]
-        return len(arm.rates) * evidence.seconds_per_step[int(arm.settings["batch_size"])]
+        return evidence.arms[name].total_steps * evidence.seconds_per_step[name]
 
     try:
         changes = {name: seconds(name) - seconds(before) for name, before in steps}
         start, end = seconds(steps[0][1]), seconds(steps[-1][0])
-    except KeyError:  # no run of that batch size finished
+    except KeyError:  # no run of that kind finished
         return []
     told = "; ".join(
         f"{evidence.waterfall[name]} {number(change, 1)} s" for name, change in changes.items()
     )
     return [
         f"Of the two training times, {number(start, 1)} s and {number(end, 1)} s here (compiled, "
-        f"one thread): {told}."
+        f"{threads(evidence.arms[name] for pair in steps for name in pair)}): {told}."
     ]
 
 
@@ -118,9 +121,26 @@ def tuning(evidence: Evidence) -> str | None:
     epochs = "epoch" if tuned.epochs == 1 else "epochs"
     return (
         f"tuned is made of the constant rates: for each seed the one with the lowest validation "
-        f"error after {tuned.epochs} {epochs}, as many steps in all as the range test took. The "
-        f"{tuned.tried_steps:,} steps of the rates that were dropped are charged to it. Chosen: "
-        f"{shown}."
+        f"error after {tuned.epochs} {epochs}: in whole epochs, at least as many steps as the "
+        f"range test took. It is charged the {tuned.tried_steps:,} steps of the rates that were "
+        f"dropped. Chosen: {shown}.{_tuned_at_length(evidence, tuned)}"
+    )
+
+
+def _tuned_at_length(evidence: Evidence, tuned: Tuned) -> str:
+    """What the same choice after whole trainings would have come to."""
+    arms = [evidence.arms[name] for name in tuned.candidates]
+    errors = {}
+    for seed in tuned.chosen:
+        finished = [arm.finished[seed] for arm in arms if seed in arm.finished]
+        if finished:
+            best = min(finished, key=lambda cell: cell["validation_error_percent"])
+            errors[seed] = float(best[ERROR])
+    if not errors:
+        return ""
+    return (
+        f" Chosen among whole trainings instead, at {len(arms)} times the price of one, it would "
+        f"have made {with_interval(errors)} % errors."
     )
 
 

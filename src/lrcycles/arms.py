@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,8 @@ from lrcycles.errors import InputError
 from lrcycles.schema import GROUPS
 
 _CUT = 0.05  # of a cycle: nearer to its end than that, a run is read at its end
+_OF_A_STEP = ["data", "model", "optimizer", "batch_size", "device", "device_name", "threads"]
+_OF_A_STEP += ["side_by_side", "backend", "precision", "compile", "streamed"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,22 @@ class Arm:
     def turned_share(self) -> float | None:
         """The part of its first half-cycle that a cyclical arm completes; from 1 on it turns."""
         step_size = self.settings["schedule"]["step_size"]
-        return None if not step_size or not self.rates else len(self.rates) / float(step_size)
+        return self.total_steps / float(step_size) if step_size else None
 
     @property
     def steps_per_epoch(self) -> int:
         return int(self.settings["images"]) // int(self.settings["batch_size"])
+
+    @property
+    def total_steps(self) -> int:
+        """The steps that were planned, of which a diverged run made fewer."""
+        return int(self.settings["epochs"]) * self.steps_per_epoch
+
+    @property
+    def kind_of_step(self) -> str:
+        """What a step's seconds depend on; the rate is no part of it, a cycled momentum is."""
+        cycled = self.settings["momentum"] is not None
+        return str([cycled, *(self.settings[key] for key in _OF_A_STEP)])
 
     @property
     def cut_share(self) -> float | None:
@@ -73,7 +89,7 @@ class Arm:
         step_size = schedule["step_size"]
         if not step_size or schedule["cycles"] or schedule["name"] == "one_cycle":
             return None
-        share = len(self.rates) / (2 * float(step_size)) % 1
+        share = self.total_steps / (2 * float(step_size)) % 1
         return share if _CUT < share < 1 - _CUT else None
 
     @property
@@ -90,16 +106,16 @@ class Arm:
         return {seed: float(cell[key]) for seed, cell in self.finished.items()}
 
 
-def read_arms(train: Path) -> dict[str, Arm]:
+def read_arms(train: Path, groups: Sequence[str] = GROUPS) -> dict[str, Arm]:
     """The arms, group by group, as they stand in each group's cells.csv.
 
     Raises:
-        InputError: a group was not trained, or no group has an arm.
+        InputError: a group was not trained, a file of it is lost, or no group has an arm.
     """
     import pandas as pd
 
     arms: dict[str, Arm] = {}
-    for group in GROUPS:
+    for group in groups:
         listed = train / group / "cells.csv"
         if not listed.exists():
             raise InputError(
@@ -112,6 +128,12 @@ def read_arms(train: Path) -> dict[str, Arm]:
         for name, rows in cells_csv.groupby("arm", sort=False):
             folder = train / group / str(name)
             seeds = sorted(int(seed) for seed in rows["seed"])
+            for seed, file in product(seeds, ("result.json", "steps.parquet")):
+                if not (folder / f"{seed}/{file}").exists():
+                    raise InputError(
+                        f"{folder}/{seed}/{file} is lost, cells.csv names it: `dvc checkout` or "
+                        f"`dvc repro -f -s train@{group}` brings it back"
+                    )
             cells = {seed: results.read_json(folder / f"{seed}/result.json") for seed in seeds}
             longest = max(seeds, key=lambda seed: (cells[seed]["steps"] or 0, -seed))
             steps = results.read_table(folder / f"{longest}/steps.parquet")
@@ -126,16 +148,18 @@ def read_arms(train: Path) -> dict[str, Arm]:
     return arms
 
 
-def seconds_per_step(arms: Iterable[Arm]) -> dict[int, float]:
-    """Training seconds of a step by batch size, pooled: equal steps cost equal time."""
-    steps: dict[int, int] = {}
-    seconds: dict[int, float] = {}
+def seconds_per_step(arms: Collection[Arm]) -> dict[str, float]:
+    """Training seconds of a step by arm, pooled over its kind: equal steps cost equal time.
+
+    Pooled is the median over the runs, which no busy hour of the machine moves.
+    """
+    measured: defaultdict[str, list[float]] = defaultdict(list)
     for arm in arms:
         for cell in arm.finished.values():
-            batch = int(cell["batch_size"])
-            steps[batch] = steps.get(batch, 0) + int(cell["steps"])
-            seconds[batch] = seconds.get(batch, 0.0) + float(cell["train_seconds"])
-    return {batch: seconds[batch] / count for batch, count in sorted(steps.items()) if count}
+            measured[arm.kind_of_step].append(float(cell["train_seconds"]) / int(cell["steps"]))
+    return {
+        arm.name: median(measured[arm.kind_of_step]) for arm in arms if arm.kind_of_step in measured
+    }
 
 
 @dataclass(frozen=True)

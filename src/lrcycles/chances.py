@@ -75,15 +75,14 @@ def time_to_reach(steps: Sequence[int], censored: Sequence[bool]) -> Reaching:
     if not reached:
         return Reaching(len(censored), 0, None, None, None)
     survival = SurvfuncRight(np.asarray(steps, float), 1 - np.asarray(censored, int))
-    median = _finite(survival.quantile(0.5))
+    # The first time that half have reached; statsmodels' `quantile` waits for more than half.
+    halved = survival.surv_times[survival.surv_prob <= 0.5 + 1e-9]
+    median = float(halved[0]) if len(halved) else None
     if len(set(steps)) == 1 or reached == 1:  # one time: no variance that a log could take
         return Reaching(len(censored), reached, median, None, None)
     with np.errstate(divide="ignore", invalid="ignore"):  # the log of a survival of 0
         low, high = survival.quantile_ci(0.5, method="cloglog")
     if math.isnan(low):  # the curve falls past the whole interval of a half at its median
-        low = high = survival.quantile(0.5)
-    return Reaching(len(censored), reached, median, _finite(low), _finite(high))
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+        return Reaching(len(censored), reached, median, median, median)
+    ends = (float(end) if math.isfinite(end) else None for end in (low, high))
+    return Reaching(len(censored), reached, median, *ends)

@@ -170,22 +170,31 @@ def compare(chosen: argparse.Namespace) -> None:
     from datetime import UTC, datetime
 
     from lrcycles import reporting
+    from lrcycles.cautions import cautions
     from lrcycles.comparing import compare_two
     from lrcycles.wording import judged_pairs
 
     first, second = chosen.first, chosen.second
-    named = re.sub(r"[^\w.-]+", "-", f"{first}_{second}")
-    out = chosen.output or Path("outputs") / "compare" / named
+    if "$" in first + second:
+        raise InputError(
+            f"need names without $, which figures take for mathematics, got {first} and {second}: "
+            "rename the folder"
+        )
+    short = "_".join(side.rstrip("/").rpartition("/")[2] for side in (first, second))
+    out = chosen.output or Path("outputs") / "compare" / re.sub(r"[^\w.-]+", "-", short)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is there and no folder: name another with -o")
     evidence = compare_two(first, second, root=Path.cwd(), margin_percent=chosen.margin)
-    reporting.build_comparison(
-        evidence,
-        out=out,
-        title=f"Is {second} better than {first}?",
-        date=datetime.now(UTC).strftime("%Y-%m-%d"),
-    )
-    print("\n".join(judged_pairs(evidence)))
+    try:
+        reporting.build_comparison(
+            evidence,
+            out=out,
+            title=f"Is {second} better than {first}?",
+            date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        )
+    except OSError as error:
+        raise InputError(f"cannot write {out} ({error}): name another folder with -o") from error
+    print("\n".join([*judged_pairs(evidence), *(f"note: {told}" for told in cautions(evidence))]))
     print(f"the report is {out / 'report.html'}")
 
 

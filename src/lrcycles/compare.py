@@ -21,6 +21,7 @@ RESAMPLES = 99_999
 BCA_FROM = 30  # pairs: below, BCa of a mean covers too little
 FEWEST_PAIRS = 6  # with 5 the smallest two-sided sign-flip p is 2 / 32
 MOST_SEEDS = 10_000
+POWER = 0.8  # of the number of seeds that an undecided comparison asks for
 
 
 @dataclass(frozen=True)
@@ -181,22 +182,31 @@ def _inside_margin(c: PairedComparison) -> bool:
 
 
 def _more_seeds(c: PairedComparison, alpha: float) -> int | None:
-    """Count the further seeds after which, at this mean and sd, a verdict would be reached.
+    """Count the further seeds that would reach a verdict, at this mean and sd, with 80 % power.
 
     Args:
-        alpha: already divided by Holm's factor: the t interval that must exclude zero is wider
-            than 95 % where other comparisons share the family.
+        alpha: already divided by Holm's factor, which other comparisons of the family raise.
     """
+    from statsmodels.stats.power import TTestPower
+
     if c.sd is None:
         return None
     n = np.arange(max(c.n + 1, FEWEST_PAIRS), c.n + MOST_SEEDS + 1)
-    error = c.sd / np.sqrt(n)
-    differs = abs(c.mean) > stats.t.ppf(1 - alpha / 2, n - 1) * error
+
+    def power(difference: float, alpha: float, alternative: str = "two-sided") -> Array:
+        # Beyond it the noncentral t of scipy is not a number, and the power is 1.
+        largest = 30 / np.sqrt(n)
+        effect = np.minimum(difference / c.sd, largest) if c.sd else largest
+        return np.asarray(TTestPower().power(effect, n, alpha, alternative=alternative))
+
+    reached = (abs(c.mean) > 0) & (power(abs(c.mean), alpha) >= POWER)
     # However large the difference, n sign flips cannot give a p below 2 / 2^n.
-    differs &= 2.0 ** (1.0 - n) < alpha
-    if c.margin is not None:
-        differs |= abs(c.mean) + stats.t.ppf(0.95, n - 1) * error < c.margin
-    return int(n[differs.argmax()]) - c.n if differs.any() else None
+    reached &= 2.0 ** (1.0 - n) < alpha
+    if c.margin is not None and abs(c.mean) < c.margin:
+        # Two one-sided tests, both of which must reject: the chances of failing add up at most.
+        nearer, further = c.margin - abs(c.mean), c.margin + abs(c.mean)
+        reached |= power(nearer, 0.05, "larger") + power(further, 0.05, "larger") - 1 >= POWER
+    return int(n[reached.argmax()]) - c.n if reached.any() else None
 
 
 def _words(c: PairedComparison, verdict: str, holm_p: float, more: int | None) -> str:
@@ -205,7 +215,8 @@ def _words(c: PairedComparison, verdict: str, holm_p: float, more: int | None) -
     if c.interval95 is not None:
         found += f", 95 % interval {c.interval95[0]:+.3g} to {c.interval95[1]:+.3g}"
     found = found.replace("-", "\N{MINUS SIGN}")
-    found += f", Holm-adjusted sign-flip p = {holm_p:.2g})"
+    shown = "< .001" if holm_p < 0.001 else f"= {holm_p:.2g}"
+    found += f", Holm-adjusted sign-flip p {shown})"
     if verdict in ("better", "worse"):
         small = f", though within the margin of {c.margin:g}{unit}" if _inside_margin(c) else ""
         return f"{verdict.capitalize()}: {found}{small}."
@@ -221,7 +232,8 @@ def _words(c: PairedComparison, verdict: str, holm_p: float, more: int | None) -
         return f"Undecided: {found}; even {MOST_SEEDS:,} more seeds would not decide it."
     seeds = "seed" if more == 1 else "seeds"
     return (
-        f"Undecided: {found}; about {more:,} more {seeds} would decide it at this mean and spread."
+        f"Undecided: {found}; about {more:,} more {seeds} would decide a difference of this size "
+        "and spread, four times in five."
     )
 
 

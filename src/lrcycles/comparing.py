@@ -41,7 +41,7 @@ def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -
     one, price_of_one = _arms(first, root)
     other, price_of_other = _arms(second, root)
     arms: dict[str, Arm] = {}
-    price: dict[str, float] = {}
+    price: dict[str, float | None] = {}
     pairs = []
     for own, theirs in _pairs(one, other, first, second):
         against, arm = _name(first, one[own]), _name(second, other[theirs])
@@ -53,14 +53,18 @@ def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -
         price |= {against: price_of_one, arm: price_of_other}
     # What an arm continued is not here to be charged, and the replay watches the test set.
     timed = [
-        name for name, arm in arms.items() if arm.on_split and arm.settings["continues"] is None
+        name
+        for name, arm in arms.items()
+        if arm.on_split
+        and arm.settings["continues"] is None
+        and not (arm.uses_bounds and price[name] is None)
     ]
     return weigh(
         arms,
         [*timed, *(name for name in arms if name not in timed)],
         timed=timed,
         pairs=pairs,
-        range_test_seconds=price,
+        range_test_seconds={name: seconds or 0.0 for name, seconds in price.items()},
         margin_percent=margin_percent,
     )
 
@@ -86,14 +90,17 @@ def _pairs(
     return paired
 
 
-def _arms(side: str, root: Path) -> tuple[dict[str, Arm], float]:
-    """The arms of a side, and the seconds of the range test that some of them must pay."""
+def _arms(side: str, root: Path) -> tuple[dict[str, Arm], float | None]:
+    """The arms of a side, and the seconds of the range test that some must pay, where known."""
     name, _, chosen = side.partition(":")
     with tempfile.TemporaryDirectory() as temporary:
         folder = _folder(name, root, Path(temporary))
-        arms = read_arms(folder / "train")
+        groups = [group for group in GROUPS if (folder / "train" / group / "cells.csv").exists()]
+        if not groups:
+            raise InputError(f"{name} has no cells.csv in train/: {_HELP}")
+        arms = read_arms(folder / "train", groups)
         price = folder / "range_test" / "range_test.json"
-        seconds = float(results.read_json(price)["train_seconds"]) if price.exists() else 0.0
+        seconds = float(results.read_json(price)["train_seconds"]) if price.exists() else None
     if chosen and chosen not in arms:
         raise InputError(f"{name} has no arm {chosen!r}: name one of {', '.join(arms)}")
     return {chosen: arms[chosen]} if chosen else arms, seconds

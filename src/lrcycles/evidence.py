@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class Evidence:
     pairs: list[tuple[str, str]]  # of the controlled arms, those that are compared
     margin_percent: float
     targets: list[float]  # validation errors in percent: on the way, and the baseline's final one
-    seconds_per_step: dict[int, float]  # by batch size
+    seconds_per_step: dict[str, float]  # by arm, pooled over those whose steps cost the same
     reached: dict[str, dict[int, compare.TimeToTarget]]  # by arm and seed, the last target
     reaching: dict[str, list[Reaching]]  # by arm, one for each of the targets
     range_test_seconds: dict[str, float]  # charged to each arm: all of them, or none
@@ -60,8 +61,8 @@ class Evidence:
         return [found for found in self.comparisons.values() if found.quantity == quantity]
 
     @property
-    def baseline(self) -> str | None:
-        return self.controlled[0] if self.controlled else None
+    def baseline(self) -> str:
+        return self.controlled[0]
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,8 @@ def gather(
         fit_epochs=results.read_json(fit_epochs) if fit_epochs.exists() else [],
     )
     controlled = _controlled(arms)
-    tuned = None
-    if controlled:
-        budget = int(stages.range_test["steps"]) * len(stages.range_test["seeds"])
-        tuned = tune([arms[name] for name in controlled], budget_steps=budget)
+    budget = int(stages.range_test["steps"]) * len(stages.range_test["seeds"])
+    tuned = tune([arms[name] for name in controlled], budget_steps=budget)
     if tuned:
         arms[TUNED] = tuned.arm
         controlled.append(TUNED)
@@ -114,7 +113,7 @@ def gather(
         pairs=[
             (name, other)
             for name in controlled[1:]
-            for other in (against or {}).get(name) or controlled[:1]
+            for other in (against or {}).get(name, controlled[:1])
             if other in controlled
         ],
         range_test_seconds=dict.fromkeys(controlled, float(stages.range_test["train_seconds"])),
@@ -148,7 +147,10 @@ def weigh(
         timed: the controlled arms whose time is known, all if left out; the baseline first.
     """
     timed = controlled if timed is None else timed
-    per_step = seconds_per_step(arm for arm in arms.values() if arm.name != TUNED)
+    # The cells of `tuned` are those of other arms, which count once.
+    per_step = seconds_per_step([arm for arm in arms.values() if arm.name != TUNED])
+    if tuned and controlled[0] in per_step:
+        per_step[TUNED] = per_step[controlled[0]]
     chains = {name: _chain(arms[name], arms) for name in timed}
     charged = {
         name: range_test_seconds[name] if any(arm.uses_bounds for arm in chain) else 0.0
@@ -159,11 +161,10 @@ def weigh(
         for name, chain in chains.items()
     }
     if tuned:
-        batch_size = int(tuned.arm.settings["batch_size"])
-        extra[TUNED] += tuned.tried_steps * per_step.get(batch_size, 0.0)  # none if none finished
+        extra[TUNED] += tuned.tried_steps * per_step.get(TUNED, 0.0)  # none if none finished
     targets = _targets(arms[timed[0]]) if timed else []
     reached = [
-        {name: _times(arms[name], target, per_step, extra[name]) for name in timed}
+        {name: _times(arms[name], target, per_step.get(name, 0.0), extra[name]) for name in timed}
         for target in targets
     ]
     order = list(waterfall or {})
@@ -192,7 +193,7 @@ def _controlled(arms: Mapping[str, Arm]) -> list[str]:
     """The baseline first, then every other arm that trains on the split."""
     baselines = [name for name, arm in arms.items() if arm.group == "baseline"]
     others = [name for name, arm in arms.items() if arm.on_split and name not in baselines[:1]]
-    return baselines[:1] + others if baselines else []
+    return baselines[:1] + others
 
 
 def _targets(baseline: Arm) -> list[float]:
@@ -201,7 +202,7 @@ def _targets(baseline: Arm) -> list[float]:
     if not histories:
         return []
     epochs = len(histories[0])
-    at = [max(1, round(epochs * share)) for share in (0.25, 0.5, 1.0)]
+    at = [math.ceil(epochs * share) for share in (0.25, 0.5, 1.0)]
     errors = [
         float(np.median([history[epoch - 1]["validation_error_percent"] for history in histories]))
         for epoch in dict.fromkeys(at)
@@ -222,21 +223,19 @@ def _chain(arm: Arm, arms: Mapping[str, Arm]) -> list[Arm]:
     return chain
 
 
-def _training_seconds(arm: Arm, per_step: Mapping[int, float]) -> float:
+def _training_seconds(arm: Arm, per_step: Mapping[str, float]) -> float:
     """What training an arm to its end takes; nothing is known of one that never got there."""
-    for cell in arm.finished.values():
-        return int(cell["steps"]) * per_step[int(cell["batch_size"])]
-    return 0.0
+    return arm.total_steps * per_step.get(arm.name, 0.0) if arm.finished else 0.0
 
 
 def _times(
-    arm: Arm, target: float, per_step: Mapping[int, float], extra: float
+    arm: Arm, target: float, per_step: float, extra: float
 ) -> dict[int, compare.TimeToTarget]:
     return {
         seed: compare.time_to_target(
             cell["history"],
             target,
-            seconds_per_step=per_step[int(cell["batch_size"])],
+            seconds_per_step=per_step,
             extra_seconds=extra,
         )
         for seed, cell in arm.finished.items()

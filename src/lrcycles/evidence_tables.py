@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
+from scipy import stats
+
 from lrcycles import formatting
 from lrcycles.arms import Arm, summarise
 from lrcycles.chances import Chance, chance_better
 from lrcycles.evidence import Evidence, loss_differences
 from lrcycles.formatting import UNKNOWN, number, with_interval
 from lrcycles.pairings import ERROR, LOSS
-from lrcycles.report_tables import Table, measured_alone
+from lrcycles.report_tables import Table, measured_alone, threads
 
 
 def at_a_glance(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> Table | None:
     """The published pair, its replay and the controlled pair: error and time, first and second."""
     replay = [evidence.arms[name] for name in evidence.replay]
     clr = [name for name, arm in evidence.arms.items() if arm.group == "clr"]
-    if len(replay) != 2 or not evidence.baseline or not clr:
+    if len(replay) != 2 or not clr:
         return None
     controlled = [evidence.arms[evidence.baseline], evidence.arms[clr[0]]]
     fits = [measured_alone(evidence, arm, "fit_seconds") for arm in replay]
@@ -72,13 +74,15 @@ def _difference(evidence: Evidence, arms: list[Arm]) -> str:
 
 def _controlled_seconds(evidence: Evidence, arms: list[Arm]) -> list[str]:
     """Pooled seconds of the controlled arms' steps: equal steps cost equal time."""
-    row = ["training time (s), controlled pair, compiled, on one thread"]
+    row = [f"training time (s), controlled pair, compiled, on {threads(arms)}"]
     seconds = []
     for arm in arms:
-        per_step = evidence.seconds_per_step.get(int(arm.settings["batch_size"]))
-        seconds.append(None if per_step is None else per_step * len(arm.rates))
+        per_step = evidence.seconds_per_step.get(arm.name)
+        seconds.append(None if per_step is None else per_step * arm.total_steps)
     spent = evidence.range_test_seconds.get(arms[1].name)
-    note = f"equal steps; its range test took {number(spent, 1)} s more" if spent else "equal steps"
+    counts = [arm.total_steps for arm in arms]
+    note = "equal steps" if len(set(counts)) == 1 else f"{counts[0]:,} and {counts[1]:,} steps"
+    note += f"; its range test took {number(spent, 1)} s more" if spent else ""
     return [*row, *(number(value, 1) for value in seconds), note]
 
 
@@ -100,7 +104,7 @@ def waterfall(evidence: Evidence) -> Table:
             ]
         seconds = formatting.mean_sd(arm.values("train_seconds"), 1)
         rows.append([name, adds, with_interval(arm.values(ERROR)), *change, seconds])
-        rows[-1].append(f"{len(arm.rates):,}")
+        rows[-1].append(f"{arm.total_steps:,}")
     return Table(head, rows)
 
 
@@ -134,7 +138,7 @@ def reaching(evidence: Evidence) -> Table:
     rows = []
     for name, found in evidence.reaching.items():
         arm = evidence.arms[name]
-        per_step = evidence.seconds_per_step.get(int(arm.settings["batch_size"]), 0.0)
+        per_step = evidence.seconds_per_step.get(name, 0.0)
         row = [arm.label]
         for one in found:
             told = f"{one.reached} of {one.runs}"
@@ -157,6 +161,7 @@ def reference(evidence: Evidence, rows_of_paper: Mapping[str, Mapping[str, Any]]
         "here: error (%)",
         "difference",
         "two combined sd",
+        "p (Welch)",
         "verdict",
     ]
     rows = []
@@ -165,7 +170,7 @@ def reference(evidence: Evidence, rows_of_paper: Mapping[str, Mapping[str, Any]]
         arm = evidence.arms.get(name)
         ours = summarise(arm.values(ERROR).values()) if arm else None
         if arm is None or ours is None or ours.mean is None:
-            rows.append([name, theirs, "not run", UNKNOWN, UNKNOWN, UNKNOWN])
+            rows.append([name, theirs, "not run", *[UNKNOWN] * 4])
             continue
         difference = ours.mean - row["error_percent"]
         # One run tells nothing of its spread: the paper's stands for it.
@@ -173,7 +178,14 @@ def reference(evidence: Evidence, rows_of_paper: Mapping[str, Mapping[str, Any]]
         allowed = 2 * float((sd**2 + row["sd_percent"] ** 2) ** 0.5)
         verdict = "reproduced" if abs(difference) <= allowed else "not reproduced"
         shown = formatting.mean_sd(arm.values(ERROR))
-        rows.append([name, theirs, shown, number(difference, 3), number(allowed, 3), verdict])
+        p = UNKNOWN
+        if ours.sd is not None:
+            printed = (row["error_percent"], row["sd_percent"], row["runs"])
+            found = stats.ttest_ind_from_stats(
+                ours.mean, ours.sd, ours.n, *printed, equal_var=False
+            )
+            p = formatting.p_value(float(found.pvalue)).removeprefix("= ")
+        rows.append([name, theirs, shown, number(difference, 3), number(allowed, 3), p, verdict])
     return Table(head, rows)
 
 

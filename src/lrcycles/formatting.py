@@ -83,8 +83,19 @@ def difference(comparison: Comparison) -> str:
     if comparison.left_open:
         low, high = (number(end, digits) for end in comparison.left_open)
         return f"between {low} and {high} {unit}"
-    return f"{number(comparison.paired.mean, digits)} {unit}"
+    return f"{bound(comparison)}{number(comparison.paired.mean, digits)} {unit}"
+
+
+def bound(comparison: Comparison) -> str:
+    """What stands before a mean that censored runs make a limit."""
+    if not comparison.limit:
+        return ""
+    return "at least " if comparison.paired.mean > 0 else "at most "
 
 
 def _digits(comparison: Comparison) -> int:
     return 3 if comparison.quantity == ERROR else 2
+
+
+def listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lrcycles import compare
 from lrcycles.arms import Arm
@@ -24,6 +24,7 @@ class Comparison:
     paired: compare.PairedComparison
     judged: compare.Verdict
     left_open: tuple[float, float] | None = None  # the mean's range, if censoring hides its sign
+    limit: bool = False  # runs never reached the target: the mean is its limit next to zero
 
     @property
     def title(self) -> str:
@@ -54,14 +55,16 @@ def compare_arms(
     """Every comparison that carries a verdict: one family for Holm's adjustment."""
     differences: dict[tuple[str, str, str], dict[int, float]] = {}
     left_open: dict[tuple[str, str, str], tuple[float, float]] = {}
+    limits = set()
     for arm, against in [*pairs, *untimed]:
         differences[arm, against, ERROR] = seedwise(arms, arm, against, ERROR)
         if (arm, against) in pairs and arm in reached and against in reached:
             key = (arm, against, TIME)
-            least, most = _time_differences(reached[arm], reached[against])
-            differences[key] = min(least, most, key=lambda found: abs(sum(found.values())))
-            if least and sum(least.values()) < 0 < sum(most.values()):
-                left_open[key] = (_mean(least), _mean(most))
+            differences[key], least, most = _time_differences(reached[arm], reached[against])
+            if least < 0 < most:
+                left_open[key] = (least, most)
+            if least != most:
+                limits.add(key)
     paired = {
         key: compare.compare_pairs(
             [found[seed] for seed in sorted(found)],
@@ -73,7 +76,14 @@ def compare_arms(
     }
     verdicts = compare.judge({" ".join(key): result for key, result in paired.items()})
     return {
-        key: Comparison(*key, differences[key], result, verdicts[" ".join(key)], left_open.get(key))
+        key: Comparison(
+            *key,
+            differences[key],
+            result,
+            verdicts[" ".join(key)],
+            left_open.get(key),
+            key in limits,
+        )
         for key, result in paired.items()
     }
 
@@ -84,13 +94,31 @@ def seedwise(arms: Mapping[str, Arm], arm: str, against: str, key: str) -> dict[
     return {seed: own[seed] - other[seed] for seed in own if seed in other}
 
 
+def without_charges(
+    times: Mapping[int, compare.TimeToTarget], extra: float
+) -> dict[int, compare.TimeToTarget]:
+    """The times of an arm's training alone."""
+    return {seed: replace(time, seconds=time.seconds - extra) for seed, time in times.items()}
+
+
+def compare_times(
+    own: Mapping[int, compare.TimeToTarget], other: Mapping[int, compare.TimeToTarget]
+) -> compare.PairedComparison | None:
+    """Times of two arms described, without a verdict; None if censored runs hide the sign."""
+    differences, least, most = _time_differences(own, other)
+    if not differences or least < 0 < most:
+        return None
+    return compare.compare_pairs([differences[seed] for seed in sorted(differences)])
+
+
 def _time_differences(
     own: Mapping[int, compare.TimeToTarget], other: Mapping[int, compare.TimeToTarget]
-) -> tuple[dict[int, float], dict[int, float]]:
-    """The least and the most that each pair can differ by, up to the longest run of both arms.
+) -> tuple[dict[int, float], float, float]:
+    """Differences by seed whose mean is nearest to zero, and the least and the largest mean.
 
-    A run that never reached the target may have been about to, or may have gone on to that
-    horizon. Taking it at its full length only would call an arm slower whose rival often fails.
+    A run that never reached the target may have been about to, or may have gone on to the longest
+    run of both arms. Taking it at its full length only would call an arm slower whose rival often
+    fails.
     """
     shared = sorted(own.keys() & other.keys())
     times = [time for seed in shared for time in (own[seed], other[seed])]
@@ -99,9 +127,12 @@ def _time_differences(
     def latest(time: compare.TimeToTarget) -> float:
         return horizon if time.censored else time.seconds
 
+    if not shared:
+        return {}, 0.0, 0.0
     least = {seed: own[seed].seconds - latest(other[seed]) for seed in shared}
     most = {seed: latest(own[seed]) - other[seed].seconds for seed in shared}
-    return least, most
+    nearest = min(least, most, key=lambda found: abs(sum(found.values())))
+    return nearest, _mean(least), _mean(most)
 
 
 def _mean(found: Mapping[int, float]) -> float:

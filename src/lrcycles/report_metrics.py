@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _POINTS = 200  # of a learning rate in DVC plots: enough for the eye
 _CELL = ["arm", "group", "seed", "status", ERROR, LOSS, "validation_error_percent"]
+_TIMES = ["steps_to_target", "censored", "charged_seconds"]
+_EPOCH = ["epoch", "step", "validation_error_percent", "validation_loss"]
 _CELL += ["train_seconds", "compile_seconds", "steps", "batch_size", "epochs", "key"]
 
 
@@ -49,9 +51,10 @@ def _judged(comparison: Comparison) -> dict[str, Any]:
         return {**entry, "at_least": comparison.left_open[0], "at_most": comparison.left_open[1]}
     low, high = comparison.paired.interval95 or (None, None)
     figures = {"mean_difference": comparison.paired.mean, "low": low, "high": high}
-    chance = comparison.chance
-    figures |= {"percent_better": chance.percent, "percent_better_low": chance.low}
-    figures["percent_better_high"] = chance.high
+    if not comparison.limit:
+        chance = comparison.chance
+        figures |= {"percent_better": chance.percent, "percent_better_low": chance.low}
+        figures["percent_better_high"] = chance.high
     figures["bca_low"], figures["bca_high"] = comparison.paired.bca95 or (None, None)
     return _known({**figures, "p": comparison.paired.p, "holm_p": comparison.judged.holm_p} | entry)
 
@@ -70,10 +73,15 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     validation, rates, errors = [], [], []
-    cells = [
-        [c.get(key) for key in _CELL] for a in evidence.arms.values() for c in a.cells.values()
-    ]
+    cells, histories = [], []
     for name, arm in evidence.arms.items():
+        for seed, cell in arm.cells.items():
+            time = evidence.reached.get(name, {}).get(seed)
+            when = (
+                (time.steps, time.censored, evidence.extra_seconds[name]) if time else (None,) * 3
+            )
+            cells.append([name, *(cell.get(key) for key in _CELL[1:]), *when])
+            histories += [(name, seed, *(e.get(key) for key in _EPOCH)) for e in cell["history"]]
         by_epoch: dict[int, list[float]] = {}
         for cell in arm.finished.values():
             for entry in cell["history"]:
@@ -91,7 +99,8 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
         ),
         "learning_rate": pd.DataFrame(rates, columns=["step", "arm", "lr"]),
         "test_error": pd.DataFrame(errors, columns=["arm", "seed", ERROR]),
-        "cells": pd.DataFrame(cells, columns=_CELL),
+        "cells": pd.DataFrame(cells, columns=[*_CELL, *_TIMES]),
+        "epochs": pd.DataFrame(histories, columns=["arm", "seed", *_EPOCH]),
     }
 
 

@@ -11,7 +11,8 @@ from lrcycles import arm_plots, comparison_plots, formatting, plots, report_tabl
 from lrcycles.arms import Summary, summarise, wilson_percent
 from lrcycles.evidence import Evidence
 from lrcycles.pairings import ERROR, Comparison
-from lrcycles.tuned import FEWEST
+from lrcycles.schema import FEWEST_RATES
+from lrcycles.tuned import constant_rates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +54,11 @@ def of_arms(evidence: Evidence) -> dict[str, Picture]:
     """The pictures that every report has: of rates, errors, differences and times."""
     rates = arm_plots.rates_over_steps(
         {name: arm.rates for name, arm in evidence.arms.items()},
-        {name: arm.settings["schedule"]["step_size"] for name, arm in evidence.arms.items()},
+        {
+            name: arm.settings["schedule"]["step_size"]
+            for name, arm in evidence.arms.items()
+            if arm.turned_share is not None and arm.turned_share < 1
+        },
     )
     found = {"learning_rate": Picture(rates, "The learning rate of each arm at every step")}
     return found | _controlled_pictures(evidence)
@@ -104,13 +109,11 @@ def _anytime_picture(evidence: Evidence, names: Sequence[str]) -> Picture:
 def _sensitivity_picture(evidence: Evidence) -> Picture | None:
     """Constant rates tell how much the rate matters, where there are three of them or more."""
     constant = {
-        name: arm
-        for name in evidence.controlled
-        if (arm := evidence.arms[name]).finished
-        and arm.settings["schedule"]["name"] == "constant"
-        and arm.settings["optimizer"] == evidence.arms[evidence.controlled[0]].settings["optimizer"]
+        arm.name: arm
+        for arm in constant_rates([evidence.arms[name] for name in evidence.controlled])
+        if arm.finished
     }
-    if len(constant) < FEWEST:
+    if len(constant) < FEWEST_RATES:
         return None
     clr = [name for name, arm in evidence.arms.items() if arm.group == "clr" and arm.finished]
     spread = evidence.stages.bounds["interval"]

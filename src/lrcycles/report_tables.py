@@ -53,9 +53,8 @@ def replay(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> 
         ["plain Keras fit here, alone on all cores, from epochs measured (s)"],
         ["compiled training here, likewise (s)"],
     ]
-    threads = sorted({int(arm.settings["threads"]) for arm in arms})
     rows += [
-        [f"compiled training here, each run on {' or '.join(map(str, threads))} thread (s)"],
+        [f"compiled training here, each run on {threads(arms)} (s)"],
         ["test error replayed, each seed (%)"],
     ]
     for arm in arms:
@@ -72,6 +71,12 @@ def replay(evidence: Evidence, published: Mapping[str, Mapping[str, float]]) -> 
         rows[5].append(mean_sd(arm.values("train_seconds"), 1))
         rows[6].append(every_seed(arm.values(ERROR)))
     return Table(["", *evidence.replay], rows)
+
+
+def threads(arms: Iterable[Arm]) -> str:
+    """How many threads each run had."""
+    counts = sorted({int(arm.settings["threads"]) for arm in arms})
+    return f"{' or '.join(map(str, counts))} thread{'' if counts == [1] else 's'}"
 
 
 def measured_alone(evidence: Evidence, arm: Arm, kind: str) -> dict[int, float]:
@@ -119,9 +124,9 @@ def times(evidence: Evidence) -> Table:
     rows = []
     for name in evidence.reached:
         arm = evidence.arms[name]
-        reached = evidence.reached.get(name, {})
+        reached = evidence.reached[name]
         censored = sum(time.censored for time in reached.values())
-        per_step = evidence.seconds_per_step.get(int(arm.settings["batch_size"]))
+        per_step = evidence.seconds_per_step.get(name)
         rows.append(
             [
                 arm.label,
@@ -214,7 +219,7 @@ def settings(evidence: Evidence) -> Table:
                 UNKNOWN if schedule["step_size"] is None else f"{schedule['step_size']:,}",
                 f"{own['batch_size']:,}",
                 str(own["epochs"]),
-                f"{len(arm.rates):,}",
+                f"{arm.total_steps:,}",
                 f"{own['images']:,} ({own['training_set']})",
                 own["optimizer"]["name"],
                 own["continues"] or UNKNOWN,

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from lrcycles import (
     answers,
     evidence_tables,
+    published,
     report_pictures,
     report_tables,
     results,
     wording,
 )
+from lrcycles.cautions import cautions
 from lrcycles.evidence import Evidence, gather
 from lrcycles.pairings import ERROR, TIME
 from lrcycles.report_metrics import metrics, plot_tables
@@ -23,22 +25,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Does cycling the learning rate help here?"
-_ONLY_OF_STAGES = (
-    *(
-        "source",
-        "differences",
-        "warnings",
-        "headline",
-        "glance",
-        "ingredients",
-        "waterfall",
-        "reference",
-        "reproduced",
-    ),
+_ONLY_OF_STAGES = [
+    "source",
+    "differences",
+    "headline",
+    "glance",
+    "ingredients",
+    "waterfall",
+    "reference",
+    "reproduced",
     "reference_notes",
-    *("side_claims", "tuning", "replay", "deviations", "bounds", "chosen", "reasons", "data"),
+    "side_claims",
+    "tuning",
+    "replay",
+    "deviations",
+    "bounds",
+    "chosen",
+    "reasons",
+    "data",
     "protocol",
-)
+]
 
 
 def build(
@@ -147,7 +153,6 @@ def _of_arms(evidence: Evidence) -> dict[str, Any]:
     names = evidence.controlled
     return {
         "seeds": sorted({len(arm.cells) for arm in evidence.arms.values()}),
-        "controlled": names,
         "errors": evidence_tables.losses_and_errors(evidence, names),
         "error_comparisons": report_tables.comparisons(evidence, ERROR, names),
         "controlled_seeds": report_tables.seeds(evidence, names),
@@ -155,6 +160,7 @@ def _of_arms(evidence: Evidence) -> dict[str, Any]:
         "times": report_tables.times(evidence),
         "time_comparisons": report_tables.comparisons(evidence, TIME, names),
         "time_notes": wording.time_notes(evidence),
+        "warnings": cautions(evidence),
         "reaching": evidence_tables.reaching(evidence),
         "arms": report_tables.settings(evidence),
         "machine": report_tables.machine(evidence),
@@ -164,16 +170,16 @@ def _of_arms(evidence: Evidence) -> dict[str, Any]:
 
 def _of_stages(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str, Any]:
     """What only the report of a whole pipeline shows."""
-    replay, published = evidence.replay, report_config["published"]
+    replay, figures = evidence.replay, report_config["published"]
     reference, ingredients = None, answers.ingredients(evidence)
     if rows := report_config["reference"]:
         reference = evidence_tables.reference(evidence, rows)
     return {
         "source": report_config["published_source"],
         "differences": wording.differences(evidence),
-        "warnings": wording.warnings(evidence),
+        "warnings": [*evidence.stages.bounds["warnings"], *cautions(evidence)],
         "headline": report_tables.headline(evidence),
-        "glance": evidence_tables.at_a_glance(evidence, published),
+        "glance": evidence_tables.at_a_glance(evidence, figures),
         "summary": wording.summary(evidence, ingredients),
         "ingredients": ingredients,
         "waterfall": evidence_tables.waterfall(evidence) if evidence.steps else None,
@@ -183,14 +189,14 @@ def _of_stages(evidence: Evidence, report_config: Mapping[str, Any]) -> dict[str
         "reference_notes": report_config["reference_notes"],
         "side_claims": answers.side_claims(evidence),
         "tuning": answers.tuning(evidence),
-        "replay": report_tables.replay(evidence, published) if replay else None,
+        "replay": report_tables.replay(evidence, figures) if replay else None,
         "replay_comparisons": report_tables.comparisons(evidence, ERROR, replay),
         "replay_seeds": report_tables.seeds(evidence, replay),
-        "what_was_published": wording.what_was_published(evidence, published),
-        "deviations": wording.DEVIATIONS if replay else None,
+        "what_was_published": published.what_was_published(evidence, figures),
+        "deviations": published.DEVIATIONS if replay else None,
         "bounds": report_tables.bounds(evidence),
         "chosen": wording.chosen_bounds(evidence),
         "reasons": evidence.stages.bounds["reasons"],
         "data": report_tables.data(evidence),
-        "protocol": wording.protocol(evidence) if evidence.controlled else None,
+        "protocol": wording.protocol(evidence),
     }

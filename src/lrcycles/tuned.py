@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrcycles.arms import Arm
-from lrcycles.schema import TUNED
+from lrcycles.schema import FEWEST_RATES, TUNED
 
-FEWEST = 3  # rates to choose from
 _ALIKE = ("optimizer", "model", "batch_size", "epochs", "training_set", "class_weights", "momentum")
 
 
@@ -23,6 +22,18 @@ class Tuned:
     epochs: int
     chosen: dict[int, str]
     tried_steps: int  # of the rates that were tried and dropped
+
+
+def constant_rates(controlled: Sequence[Arm]) -> list[Arm]:
+    """The arms at a constant rate that differ from the first of `controlled` in nothing else."""
+    first = controlled[0].settings
+    return [
+        arm
+        for arm in controlled
+        if arm.settings["schedule"]["name"] == "constant"
+        and arm.settings["continues"] is None
+        and all(arm.settings.get(key) == first.get(key) for key in _ALIKE)
+    ]
 
 
 def tune(controlled: Sequence[Arm], *, budget_steps: int) -> Tuned | None:
@@ -39,15 +50,8 @@ def tune(controlled: Sequence[Arm], *, budget_steps: int) -> Tuned | None:
         None if there are fewer than three rates that differ in nothing else.
     """
     first = controlled[0].settings
-    candidates = [
-        arm
-        for arm in controlled
-        if arm.settings["schedule"]["name"] == "constant"
-        and not arm.uses_bounds
-        and arm.settings["continues"] is None
-        and all(arm.settings.get(key) == first.get(key) for key in _ALIKE)
-    ]
-    if len(candidates) < FEWEST:
+    candidates = [arm for arm in constant_rates(controlled) if not arm.uses_bounds]
+    if len(candidates) < FEWEST_RATES:
         return None
     steps_per_epoch = controlled[0].steps_per_epoch
     epochs = math.ceil(budget_steps / (len(candidates) * steps_per_epoch))

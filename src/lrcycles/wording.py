@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from lrcycles.arms import Arm, summarise, wilson_percent
-from lrcycles.compare import BCA_FROM, EXACT_UP_TO, FEWEST_PAIRS, RESAMPLES
+from lrcycles import published
+from lrcycles.arms import summarise
+from lrcycles.compare import BCA_FROM, EXACT_UP_TO, RESAMPLES
 from lrcycles.evidence import Evidence
-from lrcycles.formatting import difference, interval, number, rate
-from lrcycles.pairings import ERROR, TIME, Comparison
-
-DEVIATIONS = (
-    "Keras 3 instead of the Keras of 2018, on another backend and machine.",
-    "Labels are whole numbers instead of one-hot vectors, which is the same loss.",
-    "Adam(0.1) of the second fit is left out: its callback overruled it before the first step.",
-    "Initial weights and data order follow from the seed; the tutorial seeded neither.",
-    "The compiled loop makes the steps; plain Keras fit is measured beside it for the time.",
-)
+from lrcycles.formatting import bound, difference, listed, number, rate
+from lrcycles.pairings import ERROR, TIME, Comparison, compare_times, without_charges
 
 
 def summary(evidence: Evidence, ingredients: Sequence[str] = ()) -> list[str]:
@@ -26,8 +20,6 @@ def summary(evidence: Evidence, ingredients: Sequence[str] = ()) -> list[str]:
     Args:
         ingredients: what the published difference consists of, told after its replay.
     """
-    if not evidence.controlled:
-        return ["No arm of group baseline was trained, so nothing can be compared."]
     sentences = []
     tried = any(arm.group == "clr" for arm in evidence.arms.values())
     if not tried:
@@ -39,7 +31,8 @@ def summary(evidence: Evidence, ingredients: Sequence[str] = ()) -> list[str]:
                 sentences.append(f"{word}: {_judged(found, evidence)}")
         if not any(s.startswith(word) for s in sentences):
             sentences.append(f"{word}: no comparison, because no seed finished in both arms.")
-    sentences += [_replayed(found, evidence) for found in _of_replay(evidence)]
+    sentences += others(evidence)
+    sentences += published.replayed(evidence)
     sentences += ingredients
     family = len(evidence.comparisons)
     if family > 1:
@@ -67,12 +60,16 @@ def _judged(found: Comparison, evidence: Evidence) -> str:
         ("equivalent", ERROR): "no, {arm} and {against} are equivalent within "
         f"±{evidence.margin_percent:g} percentage points",
         ("undecided", ERROR): "undecided whether {arm} or {against} makes fewer errors",
-        ("better", TIME): "yes, {arm} is sooner than {against} at the baseline's final error",
-        ("worse", TIME): "no, {arm} is later than {against} at the baseline's final error, "
+        ("better", TIME): "yes, {arm} reaches the baseline's final error sooner than {against}",
+        ("worse", TIME): "no, {arm} reaches the baseline's final error later than {against}, "
         "the range test charged",
-        ("undecided", TIME): "undecided whether {arm} or {against} is sooner at the baseline's "
-        "final error",
-    }[found.verdict, found.quantity].format(arm=found.arm, against=found.against)
+        ("undecided", TIME): "undecided whether {arm} or {against} reaches the baseline's final "
+        "error sooner",
+    }[found.verdict, found.quantity]
+    names = {"arm": found.arm, "against": found.against}
+    if found.quantity == ERROR:
+        names = {key: _described(name, evidence) for key, name in names.items()}
+    answer = answer.format(**names)
     if found.left_open:
         told = (
             f"{difference(found)} ({found.paired.n} pairs), depending on how much longer the runs "
@@ -80,7 +77,43 @@ def _judged(found: Comparison, evidence: Evidence) -> str:
         )
     else:
         told = found.judged.words.split(": ", 1)[1]  # without the label: `answer` has said it
+        told = told.replace(" is ", f" is {bound(found)}", 1)
     return f"{answer}: {told}{_never_reached(found, evidence)}{_range_test_share(found, evidence)}"
+
+
+def _described(name: str, evidence: Evidence) -> str:
+    """The arm with its schedule and rates, which decide what a comparison with it is worth."""
+    schedule = evidence.arms[name].settings["schedule"]
+    rates = [schedule["base_lr"], schedule["max_lr"]]
+    known = " to ".join(rate(value) for value in rates if value is not None)
+    return f"{name} ({schedule['name']}{', ' if known else ''}{known})"
+
+
+def others(evidence: Evidence) -> list[str]:
+    """How the arms of group controls stand beside the baseline, from the best to the worst."""
+    against = [
+        found
+        for found in evidence.of(ERROR)
+        if found.against == evidence.baseline
+        and (found.arm, found.against) in evidence.pairs
+        and evidence.arms[found.arm].group == "controls"
+    ]
+    if len(against) < 2:
+        return []
+    ranked = sorted(against, key=lambda found: found.paired.mean)
+    by_verdict = {
+        verdict: ", ".join(
+            f"{found.arm} {number(found.paired.mean)}"
+            for found in ranked
+            if found.verdict == verdict
+        )
+        for verdict in ("better", "equivalent", "undecided", "worse")
+    }
+    told = "; ".join(f"{verdict}: {names}" for verdict, names in by_verdict.items() if names)
+    return [
+        f"The other {len(against)} arms against {evidence.baseline}, difference in percentage "
+        f"points: {told}."
+    ]
 
 
 def _never_reached(found: Comparison, evidence: Evidence) -> str:
@@ -96,99 +129,36 @@ def _never_reached(found: Comparison, evidence: Evidence) -> str:
 
 def _range_test_share(found: Comparison, evidence: Evidence) -> str:
     """How much of an arm's time to the target is the range test."""
-    charged = evidence.range_test_seconds[found.arm]
-    if found.quantity != TIME or not charged:
+    if found.quantity != TIME or not evidence.range_test_seconds[found.arm]:
         return ""
+    charged = evidence.range_test_seconds[found.arm]
     times = evidence.reached[found.arm].values()
     least = "at least " if any(time.censored for time in times) else ""
     spent = number(summarise(time.seconds for time in times).mean)
-    return f" Of {found.arm}'s mean of {least}{spent} s, {number(charged)} s are the range test."
+    told = f" Of {found.arm}'s mean of {least}{spent} s, {number(charged)} s are the range test."
+    return told + _training_alone(found, evidence)
 
 
-def _of_replay(evidence: Evidence) -> list[Comparison]:
-    return [
-        found
-        for found in evidence.of(ERROR)
-        if found.arm in evidence.replay and found.against in evidence.replay[:1]
-    ]
-
-
-def _replayed(found: Comparison, evidence: Evidence) -> str:
-    arm = evidence.arms[found.arm]
-    means = [
-        number(summarise(evidence.arms[name].values(ERROR).values()).mean)
-        for name in (found.against, found.arm)
-    ]
-    sentence = (
-        f"The published pair, replayed: {means[0]} % becomes {means[1]} %, a difference of "
-        f"{difference(found)} (95 % interval {interval(found)}; verdict: {found.verdict})."
+def _training_alone(found: Comparison, evidence: Evidence) -> str:
+    """The difference in time without the range test, and what repays that; without a verdict."""
+    names = (found.arm, found.against)
+    charges = [evidence.range_test_seconds[name] for name in names]
+    own, other = (
+        without_charges(evidence.reached[name], charge)
+        for name, charge in zip(names, charges, strict=True)
     )
-    reasons = []
-    if arm.settings["continues"]:
-        reasons.append("continued training")
-    if arm.settings["batch_size"] != evidence.arms[found.against].settings["batch_size"]:
-        reasons.append("another batch size")
-    share = arm.turned_share
-    if share is not None and share < 1:
-        reasons.append("a rate that never turns")
-    if reasons:
-        sentence += f" It is no evidence about cycling: it mixes {_listed(reasons)}."
-    return sentence
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def what_was_published(
-    evidence: Evidence, published: Mapping[str, Mapping[str, float]]
-) -> list[str]:
-    """What the published comparison really compares, from the settings of its replay."""
-    told = []
-    for found in _of_replay(evidence):
-        arm, first = evidence.arms[found.arm], evidence.arms[found.against]
-        told += _published_settings(arm, first)
-    if len(evidence.replay) > 1:
-        images = int(evidence.stages.data["counts"]["test"])
-        ends = [
-            wilson_percent(published[name]["error_percent"], images) for name in evidence.replay
-        ]
-        overlap = max(low for low, _ in ends) <= min(high for _, high in ends)
-        shown = " and ".join(f"{number(low)} to {number(high)} %" for low, high in ends)
-        told.append(
-            f"One run stands behind each published figure. Their 95 % Wilson intervals, {shown}, "
-            + ("overlap." if overlap else "do not overlap.")
-        )
-    return told
-
-
-def _published_settings(arm: Arm, first: Arm) -> list[str]:
-    told = []
-    own, other = arm.settings, first.settings
-    if own["continues"] == first.name:
-        told.append(
-            f"{arm.name} starts from the weights that {first.name} ended with: its error is that "
-            f"of a model trained for {own['epochs'] + other['epochs']} epochs, not "
-            f"{own['epochs']}."
-        )
-    if own["batch_size"] != other["batch_size"]:
-        told.append(
-            f"Its batch is {own['batch_size']} instead of {other['batch_size']}, so that it makes "
-            f"{len(arm.rates):,} updates instead of {len(first.rates):,}: that is what saves "
-            "time."
-        )
-    share = arm.turned_share
-    if share is not None and share < 1:
-        told.append(
-            f"Its rate climbs from {rate(arm.rates[0])} to {rate(arm.rates[-1])} and never turns: "
-            f"{len(arm.rates):,} of the {own['schedule']['step_size']:,} steps of one half-cycle, "
-            f"{100 * share:.0f} %. No cycle happens, and no range test was run."
-        )
-    if own["training_set"] == "all":
-        told.append(
-            f"It trains on all {own['images']:,} images and takes the test set as validation set."
-        )
-    return told
+    alone = compare_times(own, other)
+    if charges[0] == charges[1] or alone is None or alone.interval95 is None:
+        return ""
+    low, high = alone.interval95
+    told = (
+        f" Without it the difference is {number(alone.mean)} s (95 % interval {number(low)} to "
+        f"{number(high)})"
+    )
+    if high < 0 < charges[0] - charges[1]:
+        repaid = math.ceil((charges[0] - charges[1]) / -alone.mean)
+        told += f", which repays it after {repaid} trainings"
+    return f"{told}."
 
 
 def differences(evidence: Evidence) -> list[str]:
@@ -199,46 +169,20 @@ def differences(evidence: Evidence) -> list[str]:
     ]
 
 
-def warnings(evidence: Evidence) -> list[str]:
-    """What a reader should know before believing a figure."""
-    told = list(evidence.stages.bounds["warnings"])
-    for arm in evidence.arms.values():
-        if arm.diverged:
-            seeds = ", ".join(map(str, arm.diverged))
-            told.append(
-                f"{arm.name}: {len(arm.diverged)} of {len(arm.cells)} runs diverged (seeds "
-                f"{seeds}); means and differences leave them out, which flatters the arm"
-            )
-    counts = [found.paired.n for found in evidence.comparisons.values()]
-    if counts and min(counts) < FEWEST_PAIRS:
-        told.append(
-            f"only {min(counts)} pairs of seeds in a comparison: below {FEWEST_PAIRS} every "
-            "verdict is undecided"
-        )
-    for name in evidence.controlled[1:]:
-        apart = (
-            evidence.arms[name].cells.keys() ^ evidence.arms[evidence.controlled[0]].cells.keys()
-        )
-        if apart:
-            told.append(
-                f"{name} and {evidence.controlled[0]} do not have the same seeds: only those in "
-                "common are paired"
-            )
-    return told
-
-
 def _shown(value: Any) -> str:
     return "absent" if value is None else str(value)
 
 
 def chosen_bounds(evidence: Evidence) -> str:
-    """The bounds in one sentence."""
+    """The bounds in one sentence, and whether anything trains between them."""
     chosen = evidence.stages.bounds
-    return (
+    told = (
         f"base_lr = {rate(chosen['base_lr'])}, max_lr = {rate(chosen['max_lr'])}, "
         f"{chosen['cycles']} cycles of 2 x {chosen['step_size']:,} steps, by rule "
         f"{chosen['rule']}."
     )
+    used = any(arm.uses_bounds for arm in evidence.arms.values())
+    return told if used else f"{told} No arm of this experiment takes a rate from them."
 
 
 def protocol(evidence: Evidence) -> str:
@@ -263,33 +207,32 @@ def protocol(evidence: Evidence) -> str:
     ]
     shared = "Equal seeds share their initial weights and the order of their data"
     if apart:
-        shared += f", except that {_listed(apart)}"
+        shared += f", except that {listed(apart)}"
     told = f"{shared}. The choice of bounds saw only the validation split"
     watched = [arm.name for arm in arms if not arm.on_split]
     if watched:
-        return f"{told}; {_listed(watched)} took the test set as validation set, after every epoch."
+        return f"{told}; {listed(watched)} took the test set as validation set, after every epoch."
     return f"{told}, and the test set was read once."
 
 
 def time_notes(evidence: Evidence) -> list[str]:
     """How time is measured, with this run's figures."""
     if evidence.target_percent is None:
-        return ["No seed of the baseline finished, so there is no error to reach."]
+        return ["No run finished that could set the error to reach and whose costs are known."]
     told = [
         f"Target: {number(evidence.target_percent, 3)} % validation error, the median of "
-        f"{evidence.baseline}'s final ones. Time is the steps until the first epoch end at or "
-        "below it, times the seconds per step pooled over all runs of that batch size: equal "
-        "steps cost equal time.",
+        f"{next(iter(evidence.reached))}'s final ones. Time is the steps until the first epoch end "
+        "at or below it, times the seconds per step pooled over all runs of the same network, "
+        "optimizer, batch size and machine: equal steps cost equal time.",
         "A run that never reaches the target counts in its arm's mean with its full length, a "
-        "lower bound; in a paired difference with whatever from there to the longest run of the "
-        "two arms speaks least for a difference.",
+        "lower bound; in a paired difference with the time, from there to the longest run of the "
+        "two arms, that makes the difference smallest: `at least` and `at most` say so.",
     ]
-    charged = [name for name, extra in evidence.extra_seconds.items() if extra]
-    if charged:
-        told.append(
-            f"What was spent before training is charged to {_listed(charged)}: the range "
-            "test, and the training of an arm that is continued."
-        )
+    paid = [name for name, seconds in evidence.range_test_seconds.items() if seconds]
+    if paid:
+        told.append(f"The range test is charged to {listed(paid)}.")
+    if continued := [n for n in evidence.reached if evidence.arms[n].settings["continues"]]:
+        told.append(f"The training that it continues is charged to {listed(continued)}.")
     told.append("Raw seconds stand beside without a verdict, because machines drift.")
     return told
 
@@ -307,5 +250,7 @@ def rule(evidence: Evidence) -> str:
     return (
         f"Interval: Student's t of the paired differences.{beside} p: {flips}; Holm: adjusted for "
         "all comparisons of this report. Better or worse: adjusted p below .05. Equivalent: the "
-        f"90 % interval lies within ±{evidence.margin_percent:g} percentage points. Else undecided."
+        f"90 % interval lies within ±{evidence.margin_percent:g} percentage points. Else "
+        "undecided: intervals are not adjusted, so that one may exclude 0 and its comparison be "
+        "undecided."
     )
