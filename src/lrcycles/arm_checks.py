@@ -9,7 +9,17 @@ from typing import Any
 
 from lrcycles.errors import InputError
 from lrcycles.schedules import rate_table, repeats, taken_by
-from lrcycles.schema import BOUNDS, GROUPS, SHAPES, TUNED, Arm, Config, Optimizer, TrainingSet
+from lrcycles.schema import (
+    BOUNDS,
+    FEWEST_RATES,
+    GROUPS,
+    SHAPES,
+    TUNED,
+    Arm,
+    Config,
+    Optimizer,
+    TrainingSet,
+)
 from lrcycles.settings import arm_length, arm_schedule, arm_seeds, arm_steps, asks_for_bounds
 from lrcycles.training_checks import check_momentum
 
@@ -60,14 +70,48 @@ def check_arms(config: Config) -> None:
         check_momentum(config, f"arms.{group}.{name}", arm)
         if arm.optimizer is not None:
             check_optimizer(f"arms.{group}.{name}.optimizer", arm.optimizer)
-    for group, name, arm in _all_arms(config):
+    on_split = [name for _, name, arm in _all_arms(config) if arm.training_set == TrainingSet.split]
+    for group, name, _ in _all_arms(config):
         _check_chain(config, name, group)
-        others = [other for other in (*groups, TUNED) if other != name]
-        if wrong := [other for other in arm.against if other not in others]:
-            raise InputError(
-                f"arms.{group}.{name} is set against {wrong[0]!r}, which is no other arm: "
-                f"name one of {', '.join(others)}"
-            )
+        _check_against(config, name, group, on_split)
+
+
+def _check_against(config: Config, name: str, group: str, on_split: list[str]) -> None:
+    """Only what trains on the split is compared, and the baseline is what others compare to."""
+    against = getattr(config.arms, group)[name].against or []
+    others = [other for other in (*on_split, TUNED) if other != name]
+    if against and (group == "baseline" or name not in on_split):
+        raise InputError(
+            f"arms.{group}.{name} takes no `against`, got {', '.join(against)}: only arms of "
+            "groups clr and controls that train on the split are set against others"
+        )
+    if wrong := [other for other in against if other not in others]:
+        raise InputError(
+            f"arms.{group}.{name} is set against {wrong[0]!r}, which is no other arm that trains "
+            f"on the split: name one of {', '.join(others)}"
+        )
+    if TUNED in against and not can_tune(config):
+        raise InputError(
+            f"arms.{group}.{name} is set against {TUNED}, which needs {FEWEST_RATES} constant "
+            "rates or more that differ from the baseline in nothing else: add such arms"
+        )
+
+
+def can_tune(config: Config) -> bool:
+    """Whether the report will choose among constant rates, as `tuned.tune` does with results."""
+    first = next(iter(config.arms.baseline.values()))
+
+    def alike(arm: Arm) -> bool:
+        return (
+            arm.schedule.value == "constant"
+            and not asks_for_bounds(arm)
+            and arm.continues is None
+            and arm.training_set == TrainingSet.split
+            and arm_length(config, arm) == arm_length(config, first)
+            and (arm.optimizer, arm.base_momentum) == (first.optimizer, first.base_momentum)
+        )
+
+    return sum(alike(arm) for _, _, arm in _all_arms(config)) >= FEWEST_RATES
 
 
 def _all_arms(config: Config) -> Iterator[tuple[str, str, Arm]]:

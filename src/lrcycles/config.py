@@ -13,6 +13,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+from lrcycles.arm_checks import can_tune
+
 # What the checks share with their users is public here.
 from lrcycles.config_checks import check_function as check_function
 from lrcycles.config_checks import check_values
@@ -213,8 +215,13 @@ def _unwise_cycles(config: Config) -> list[str]:
 def _comparisons(config: Config) -> int:
     """How many verdicts the report will give: the family that it adjusts for."""
     arms = {name: arm for group in GROUPS for name, arm in getattr(config.arms, group).items()}
-    on_split = [arm for arm in arms.values() if arm.training_set == TrainingSet.split]
-    pairs = sum(max(len(arm.against), 1) for arm in on_split) - 1  # the baseline has none
+    first = next(iter(config.arms.baseline))
+    pairs = sum(
+        1 if arm.against is None else len(arm.against)
+        for name, arm in arms.items()
+        if arm.training_set == TrainingSet.split and name != first
+    )
+    pairs += can_tune(config)
     replayed = len(arms.keys() & config.report.published.keys())
     steps = len(arms.keys() & config.report.waterfall.keys())
     # Error and time of the pairs; only the error of a replay and of what it consists of.

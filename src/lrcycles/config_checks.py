@@ -7,7 +7,7 @@ import math
 
 from lrcycles.arm_checks import check_arms, check_optimizer, check_rates
 from lrcycles.errors import InputError
-from lrcycles.schema import SOURCES, Config
+from lrcycles.schema import GROUPS, SOURCES, Config
 from lrcycles.settings import SEEDS, seed_list
 from lrcycles.training_checks import check_training
 
@@ -112,3 +112,9 @@ def _check_report(config: Config) -> None:
             raise InputError(
                 f"need {where}.seconds > 0, got {figures.seconds}: give the training time"
             )
+    arms = {name for group in GROUPS for name in getattr(config.arms, group)}
+    if lost := [name for name in report.waterfall if name not in arms]:
+        raise InputError(
+            f"report.waterfall.{lost[0]} is no arm, got {', '.join(sorted(arms))}: what it adds "
+            f"would count for the next; add the arm, or say ~report.waterfall.{lost[0]}"
+        )

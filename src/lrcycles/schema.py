@@ -8,6 +8,7 @@ from typing import Any
 
 GROUPS = ("baseline", "clr", "controls")
 TUNED = "tuned"  # the arm that the report makes of the constant rates that were tried
+FEWEST_RATES = 3  # that it chooses from
 SHAPES = ("final_lr", "gamma", "power", "factor", "patience_epochs")  # of an arm's schedule
 # What stands for a rate that stage `bounds` chose: base_lr for base_lr, max_lr for max_lr; or that.
 BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
@@ -190,7 +191,7 @@ class Arm:
     optimizer: Optimizer | None = None  # another one than the rest
     seeds: Any = None  # a count or a list
     continues: str | None = None
-    against: list[str] = field(default_factory=list)  # whom the report compares it with: baseline
+    against: list[str] | None = None  # whom the report compares it with; None: the baseline
 
 
 @dataclass
