@@ -217,6 +217,22 @@ def test_errors_by_arm_joins_the_seeds_that_two_arms_share():
     assert [join[:, 0].tolist() for join in joins] == [[2.0, 1.5], [3.0, 2.5]]
 
 
+def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
+    errors = {"a": {0: 1.0, 1: 1.1, 2: 1.2}, "b": {0: 0.9, 1: 1.3, 2: 88.65}}
+    means = {"a": (1.1, 1.0, 1.2), "b": (30.3, -90.0, 150.0)}
+    differences = {"b vs a": {0: -0.1, 1: 0.2, 2: 87.5}, "a vs b": {0: 0.1, 1: -0.2, 2: 0.0}}
+    figures = [
+        arm_plots.errors_by_arm(errors, means=means),
+        comparison_plots.forest(
+            differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05
+        ),
+    ]
+    for figure, told in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
+        (ax,) = figure.axes
+        assert ax.get_xlim()[1] < 2
+        assert [text.get_text() for text in ax.texts] == [told]
+
+
 def test_a_run_that_never_reached_the_target_is_hollow():
     figure = arm_plots.times_to_target({"a": {0: (3.0, False), 1: (9.0, True)}}, extra={"a": 1.0})
     faces = [line.get_markerfacecolor() for line in figure.axes[0].lines[:2]]

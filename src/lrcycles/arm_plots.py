@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrcycles.plots import GREY, log_percent, palette, panels, rows_of, tiles
+from lrcycles.plots import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -134,6 +134,7 @@ def errors_by_arm(
             ax.plot([low, high], [row - 0.22] * 2, color="black", linewidth=1.2)
             ax.plot(value, row - 0.22, "D", color="black", markersize=6)
     rows_of(ax, arms)
+    stay_near(ax, [list(errors[arm].values()) for arm in arms])
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color=GREY, lw=3, ms=12, mew=3, label="mean, 95 % interval")
     if published:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrcycles.plots import GREY, log_percent, palette, panels, rows_of, tiles
+from lrcycles.plots import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
 
 Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
 _BETTER, _WORSE, _SINGLE_COLOUR_FROM = "#0173b2", "#d55e00", 8
@@ -108,6 +108,7 @@ def forest(
             ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
         ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
     rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
+    stay_near(ax, [list(differences[name].values()) for name in names])
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
     ax.set_ylabel("")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 WIDTH = 6.4  # inches: 768 pixels as results.write_figure saves them
 GREY = "#6b6b6b"
+_FAR = 10  # interquartile ranges
 _LOSS, _ACCURACY, _BASE, _MAX = "#0173b2", "#029e73", "#cc78bc", "#d55e00"
 _PHASES = {"hardly any change": "#ececec", "steep fall, then flat": "#d3ecf7", "rise": "#fbe3d2"}
 
@@ -74,6 +75,35 @@ def log_percent(ax: Axes, *, ticks: int) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_formatter(ScalarFormatter())
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def stay_near(ax: Axes, rows: Sequence[Sequence[float]]) -> None:
+    """Keep a run that learned nothing from flattening all others: an arrow tells where it lies.
+
+    Args:
+        rows: the values that stand at each whole y.
+    """
+    every = np.concatenate([np.asarray(row, dtype=float) for row in rows])
+    first, third = np.percentile(every, [25, 75])
+    reach = _FAR * max(third - first, 1e-9)
+    far = (every < first - reach) | (every > third + reach)
+    if not far.any() or far.all():
+        return
+    low, high = every[~far].min(), every[~far].max()
+    edge = 0.15 * max(high - low, 1e-9)
+    ax.set_xlim(low - edge, high + edge)
+    for row, values in enumerate(rows):
+        for value in values:
+            if not first - reach <= value <= third + reach:
+                right = value > third
+                ax.annotate(
+                    f"{value:.3g} →" if right else f"← {value:.3g}",
+                    (1 if right else 0, row),
+                    xycoords=("axes fraction", "data"),
+                    ha="right" if right else "left",
+                    va="bottom",
+                    fontsize=9,
+                )
 
 
 def palette(arms: Sequence[str]) -> dict[str, Any]:
