@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WORKSPACE = "workspace"  # as `dvc exp show` and `dvc metrics diff` call it
 _CELL_FILES = ("result.json", "steps.parquet")
+_PRICE = "range_test.json"
 _HELP = (
     "name a DVC experiment or a git revision with results, an MLflow run, a folder with train/, "
     f"or {WORKSPACE}; one of its arms as NAME:ARM"
@@ -99,7 +100,7 @@ def _arms(side: str, root: Path) -> tuple[dict[str, Arm], float | None]:
         if not groups:
             raise InputError(f"{name} has no cells.csv in train/: {_HELP}")
         arms = read_arms(folder / "train", groups)
-        price = folder / "range_test" / "range_test.json"
+        price = folder / "range_test" / _PRICE
         seconds = float(results.read_json(price)["train_seconds"]) if price.exists() else None
     if chosen and chosen not in arms:
         raise InputError(f"{name} has no arm {chosen!r}: name one of {', '.join(arms)}")
@@ -144,10 +145,10 @@ def _from_dvc(name: str, root: Path, target: Path) -> bool:
                 local = target / Path(path).relative_to("artifacts")
                 local.parent.mkdir(parents=True, exist_ok=True)
                 files.get_file(path, str(local))
-        price = "artifacts/range_test/range_test.json"
+        price = f"artifacts/range_test/{_PRICE}"
         if files.exists(price):
             (target / "range_test").mkdir()
-            files.get_file(price, str(target / "range_test" / "range_test.json"))
+            files.get_file(price, str(target / "range_test" / _PRICE))
     except (RevError, SCMError):
         return False
     except (DvcException, OSError) as error:
@@ -170,7 +171,7 @@ def _from_mlflow(name: str, root: Path, target: Path) -> bool:
     with environment(SETTINGS), said_at_once(store.uri):
         if not run_exists(store.client, name):
             return False
-        cells = _cell_runs(store, store.client.get_run(name))
+        cells = _cell_runs(store, store.client.get_run(name), target)
         if not cells:
             raise InputError(
                 f"MLflow run {name} has no cells: name the run of a pipeline, of a stage train@ or "
@@ -184,10 +185,11 @@ def _from_mlflow(name: str, root: Path, target: Path) -> bool:
     return True
 
 
-def _cell_runs(store: Store, run: Any) -> list[tuple[str, dict[str, str]]]:
+def _cell_runs(store: Store, run: Any, target: Path) -> list[tuple[str, dict[str, str]]]:
     """The runs of the cells of a run, itself or what its train stages' tables name, and names.
 
-    A cell that two arms share has one run, under the name of the arm that was trained first.
+    A cell that two arms share has one run, under the name of the arm that was trained first. On
+    the way the range test, which the arms of a pipeline pay for, is fetched into `target`.
     """
     import pandas as pd
 
@@ -199,6 +201,9 @@ def _cell_runs(store: Store, run: Any) -> list[tuple[str, dict[str, str]]]:
     found: list[tuple[str, dict[str, str]]] = []
     for stage in [run, *below]:
         names = [file.path for file in store.client.list_artifacts(stage.info.run_id)]
+        if _PRICE in names:
+            (target / "range_test").mkdir(parents=True, exist_ok=True)
+            store.client.download_artifacts(stage.info.run_id, _PRICE, str(target / "range_test"))
         if "cells.csv" in names:  # reused cells have their runs below other stages
             with tempfile.TemporaryDirectory() as folder:
                 path = store.client.download_artifacts(stage.info.run_id, "cells.csv", folder)

@@ -120,7 +120,7 @@ def _p_values(found: Comparison) -> list[str]:
 def times(evidence: Evidence) -> Table:
     """Time to the target per arm, and the raw seconds, which carry no verdict."""
     head = ["arm", "time to target (s)", "never reached it", "spent before training (s)"]
-    head += ["ms per step, pooled", "whole training, raw (s)", "compilation apart (s)"]
+    head += ["ms per step, median of its kind", "whole training, raw (s)", "compilation apart (s)"]
     rows = []
     for name in evidence.reached:
         arm = evidence.arms[name]

@@ -222,7 +222,7 @@ def time_notes(evidence: Evidence) -> list[str]:
     told = [
         f"Target: {number(evidence.target_percent, 3)} % validation error, the median of "
         f"{next(iter(evidence.reached))}'s final ones. Time is the steps until the first epoch end "
-        "at or below it, times the seconds per step pooled over all runs of the same network, "
+        "at or below it, times the median seconds per step of all runs of the same network, "
         "optimizer, batch size and machine: equal steps cost equal time.",
         "A run that never reaches the target counts in its arm's mean with its full length, a "
         "lower bound; in a paired difference with the time, from there to the longest run of the "
