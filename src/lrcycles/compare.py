@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -189,24 +190,28 @@ def _more_seeds(c: PairedComparison, alpha: float) -> int | None:
     """
     from statsmodels.stats.power import TTestPower
 
+    def power(difference: float, n: int, alpha: float) -> float:
+        """That of a one-sided test."""
+        # Beyond it the noncentral t of scipy is not a number, and the power is 1.
+        largest = 30 / math.sqrt(n)
+        effect = min(difference / c.sd, largest) if c.sd else largest
+        return float(TTestPower().power(effect, n, alpha, alternative="larger"))
+
+    def decides(n: int) -> bool:
+        # However large the difference, n sign flips cannot give a p below 2 / 2^n.
+        if c.mean and 2.0 ** (1.0 - n) < alpha and power(abs(c.mean), n, alpha / 2) >= POWER:
+            return True
+        if c.margin is None or abs(c.mean) >= c.margin:
+            return False
+        # Two one-sided tests, both of which must reject: the chances of failing add up at most.
+        ends = (c.margin - abs(c.mean), c.margin + abs(c.mean))
+        return sum(power(end, n, 0.05) for end in ends) - 1 >= POWER
+
     if c.sd is None:
         return None
-    n = np.arange(max(c.n + 1, FEWEST_PAIRS), c.n + MOST_SEEDS + 1)
-
-    def power(difference: float, alpha: float, alternative: str = "two-sided") -> Array:
-        # Beyond it the noncentral t of scipy is not a number, and the power is 1.
-        largest = 30 / np.sqrt(n)
-        effect = np.minimum(difference / c.sd, largest) if c.sd else largest
-        return np.asarray(TTestPower().power(effect, n, alpha, alternative=alternative))
-
-    reached = (abs(c.mean) > 0) & (power(abs(c.mean), alpha) >= POWER)
-    # However large the difference, n sign flips cannot give a p below 2 / 2^n.
-    reached &= 2.0 ** (1.0 - n) < alpha
-    if c.margin is not None and abs(c.mean) < c.margin:
-        # Two one-sided tests, both of which must reject: the chances of failing add up at most.
-        nearer, further = c.margin - abs(c.mean), c.margin + abs(c.mean)
-        reached |= power(nearer, 0.05, "larger") + power(further, 0.05, "larger") - 1 >= POWER
-    return int(n[reached.argmax()]) - c.n if reached.any() else None
+    counts = range(max(c.n + 1, FEWEST_PAIRS), c.n + MOST_SEEDS + 1)
+    place = bisect_left(counts, True, key=decides)
+    return counts[place] - c.n if place < len(counts) else None
 
 
 def _words(c: PairedComparison, verdict: str, holm_p: float, more: int | None) -> str:
