@@ -225,6 +225,8 @@ def _cell(
     if triangular:
         rise = 1 - np.abs((np.arange(steps) / step_size) % 2 - 1)
         lr = (low + (high - low) * rise).astype(np.float32)
+    if planted.get("falling"):
+        lr = np.linspace(high, low, steps, dtype=np.float32)
     final = None if error is None else error + 0.1
     entries = []
     if final is not None:

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from report_inputs import BASELINE_ERRORS, tutorial_arms, write_artifacts
 from scipy import stats
 
-from lrcycles import answers, evidence_tables, report_tables, wording
+from lrcycles import answers, evidence_tables, formatting, report_tables, wording
 from lrcycles.cautions import cautions
 from lrcycles.errors import InputError
 from lrcycles.evidence import Evidence, gather
@@ -380,8 +380,8 @@ def test_runs_that_guess_and_fewer_errors_at_a_larger_loss_are_warned_of(tmp_pat
 def test_the_other_arms_are_ranked_within_their_verdicts(tmp_path):
     told = "\n".join(wording.summary(_evidence(tmp_path, report_inputs.schedule_arms())))
     assert (
-        "The other 4 arms against baseline, difference in percentage points: undecided: welch "
-        "\u22120.20, rate_01 1.00, rate_0001 1.00, tuned 1.00."
+        "4 other arms against baseline (constant, 0.001), difference in percentage points: "
+        "undecided: welch \u22120.20, rate_01 1.00, rate_0001 1.00, tuned 1.00."
     ) in told
 
 
@@ -412,3 +412,10 @@ def test_a_file_of_a_cell_that_is_lost_is_named_with_its_remedy(tmp_path):
     (artifacts / "train/clr/clr/3/result.json").unlink()
     with pytest.raises(InputError, match=r"clr/3/result\.json is lost, .* `dvc checkout`"):
         gather(artifacts, report_inputs.REPORT)
+
+
+def test_rates_are_named_in_the_order_in_which_an_arm_meets_them(tmp_path):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["decay"] = {**arms["clr"], "group": "controls", "base_lr": 0.0, "falling": True}
+    found = {name: formatting.rates_of(arm) for name, arm in _evidence(tmp_path, arms).arms.items()}
+    assert found == {"baseline": "0.001", "clr": "0.00032 to 0.0064", "decay": "0.0064 to 0"}

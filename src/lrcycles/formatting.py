@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lrcycles.arms import summarise
+from lrcycles.arms import Arm, summarise
 from lrcycles.compare import Interval
 from lrcycles.pairings import ERROR, UNITS, Comparison
 
@@ -23,14 +23,14 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def rate(value: float | None) -> str:
-    """A learning rate: three significant digits, never scientific above a millionth.
+    """A learning rate: three significant digits, scientific below a ten-thousandth.
 
-    >>> rate(0.0017545), rate(1.0)
-    ('0.00175', '1')
+    >>> rate(0.0017545), rate(1.0), rate(0.0), rate(2.18e-5)
+    ('0.00175', '1', '0', '2.18e-05')
     """
     if value is None:
         return UNKNOWN
-    return f"{value:.3g}" if value >= 1e-4 else f"{value:.2e}"
+    return f"{value:.3g}" if value >= 1e-4 or value == 0 else f"{value:.2e}"
 
 
 def p_value(p: float | None) -> str:
@@ -99,3 +99,12 @@ def _digits(comparison: Comparison) -> int:
 
 def listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def rates_of(arm: Arm) -> str:
+    """The rates that an arm's schedule was given, in the order in which it meets them."""
+    schedule = arm.settings["schedule"]
+    known = [value for value in (schedule["base_lr"], schedule["max_lr"]) if value is not None]
+    if len(known) > 1 and arm.rates and abs(arm.rates[0] - known[1]) < abs(arm.rates[0] - known[0]):
+        known.reverse()
+    return " to ".join(rate(value) for value in known)

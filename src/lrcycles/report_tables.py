@@ -9,7 +9,15 @@ from typing import Any
 from lrcycles import formatting
 from lrcycles.arms import Arm, wilson_percent
 from lrcycles.evidence import Evidence
-from lrcycles.formatting import UNKNOWN, every_seed, mean_sd, number, rate, with_interval
+from lrcycles.formatting import (
+    UNKNOWN,
+    every_seed,
+    mean_sd,
+    number,
+    rate,
+    rates_of,
+    with_interval,
+)
 from lrcycles.pairings import ERROR, Comparison
 
 
@@ -23,7 +31,7 @@ def headline(evidence: Evidence) -> Table:
     """The verdicts of the arms of group clr: the figures of the first screen."""
     rows = []
     for found in evidence.comparisons.values():
-        if evidence.arms[found.arm].group != "clr" or found.against != evidence.baseline:
+        if evidence.arms[found.arm].group != "clr":
             continue
         if found.quantity == ERROR:
             quantity = "test error (%)"
@@ -34,9 +42,8 @@ def headline(evidence: Evidence) -> Table:
         shown = [mean_sd(value) for value in values]
         difference = f"{formatting.difference(found)} ({formatting.interval(found)})"
         rows.append([f"{found.title}: {quantity}", found.verdict, difference, *shown])
-    clr = [name for name, arm in evidence.arms.items() if arm.group == "clr"]
-    arms = [f"{name}: mean ± sd" for name in (evidence.baseline, " or ".join(clr))]
-    return Table(["", "verdict", "paired difference (95 % interval)", *arms], rows)
+    head = ["", "verdict", "paired difference (95 % interval)"]
+    return Table([*head, "the other: mean ± sd", "the arm: mean ± sd"], rows)
 
 
 def _seconds(evidence: Evidence, name: str) -> dict[int, float]:
@@ -210,12 +217,11 @@ def settings(evidence: Evidence) -> Table:
     for name, arm in evidence.arms.items():
         own = arm.settings
         schedule = own["schedule"]
-        known = [rate(schedule[key]) for key in ("base_lr", "max_lr") if schedule[key] is not None]
         rows.append(
             [
                 name,
                 schedule["name"],
-                " to ".join(known),
+                rates_of(arm) or UNKNOWN,
                 UNKNOWN if schedule["step_size"] is None else f"{schedule['step_size']:,}",
                 f"{own['batch_size']:,}",
                 str(own["epochs"]),

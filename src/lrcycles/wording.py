@@ -10,7 +10,7 @@ from lrcycles import published
 from lrcycles.arms import summarise
 from lrcycles.compare import BCA_FROM, EXACT_UP_TO, RESAMPLES
 from lrcycles.evidence import Evidence
-from lrcycles.formatting import bound, difference, listed, number, rate
+from lrcycles.formatting import bound, difference, listed, number, rate, rates_of
 from lrcycles.pairings import ERROR, TIME, Comparison, compare_times, without_charges
 
 
@@ -83,37 +83,36 @@ def _judged(found: Comparison, evidence: Evidence) -> str:
 
 def _described(name: str, evidence: Evidence) -> str:
     """The arm with its schedule and rates, which decide what a comparison with it is worth."""
-    schedule = evidence.arms[name].settings["schedule"]
-    rates = [schedule["base_lr"], schedule["max_lr"]]
-    known = " to ".join(rate(value) for value in rates if value is not None)
-    return f"{name} ({schedule['name']}{', ' if known else ''}{known})"
+    arm = evidence.arms[name]
+    known = [arm.settings["schedule"]["name"], rates_of(arm)]
+    return f"{name} ({', '.join(part for part in known if part)})"
 
 
 def others(evidence: Evidence) -> list[str]:
-    """How the arms of group controls stand beside the baseline, from the best to the worst."""
-    against = [
-        found
-        for found in evidence.of(ERROR)
-        if found.against == evidence.baseline
-        and (found.arm, found.against) in evidence.pairs
-        and evidence.arms[found.arm].group == "controls"
+    """How the arms of group controls stand beside what they are set against, the best first."""
+    by_other: dict[str, list[Comparison]] = {}
+    for found in sorted(evidence.of(ERROR), key=lambda found: found.paired.mean):
+        asked = (found.arm, found.against) in evidence.pairs
+        if asked and evidence.arms[found.arm].group == "controls":
+            by_other.setdefault(found.against, []).append(found)
+    return [
+        f"{len(ranked)} other arms against {_described(against, evidence)}, difference in "
+        f"percentage points: {_by_verdict(ranked)}."
+        for against in evidence.controlled
+        if len(ranked := by_other.get(against, [])) > 1
     ]
-    if len(against) < 2:
-        return []
-    ranked = sorted(against, key=lambda found: found.paired.mean)
-    by_verdict = {
-        verdict: ", ".join(
+
+
+def _by_verdict(ranked: Sequence[Comparison]) -> str:
+    told = []
+    for verdict in ("better", "equivalent", "undecided", "worse"):
+        names = [
             f"{found.arm} {number(found.paired.mean)}"
             for found in ranked
             if found.verdict == verdict
-        )
-        for verdict in ("better", "equivalent", "undecided", "worse")
-    }
-    told = "; ".join(f"{verdict}: {names}" for verdict, names in by_verdict.items() if names)
-    return [
-        f"The other {len(against)} arms against {evidence.baseline}, difference in percentage "
-        f"points: {told}."
-    ]
+        ]
+        told += [f"{verdict}: {', '.join(names)}"] if names else []
+    return "; ".join(told)
 
 
 def _never_reached(found: Comparison, evidence: Evidence) -> str:
@@ -143,6 +142,8 @@ def _training_alone(found: Comparison, evidence: Evidence) -> str:
     """The difference in time without the range test, and what repays that; without a verdict."""
     names = (found.arm, found.against)
     charges = [evidence.range_test_seconds[name] for name in names]
+    if charges != [evidence.extra_seconds[name] for name in names]:
+        return ""  # it is not the range test alone that stands between them
     own, other = (
         without_charges(evidence.reached[name], charge)
         for name, charge in zip(names, charges, strict=True)
