@@ -138,7 +138,7 @@ def _unbroken(shown: Any) -> Any:
     """Keep a figure and its unit on one line."""
     if type(shown) is not str:  # not Markup, which is a macro's finished HTML
         return shown
-    for text, kept in ((" %", "~%"), (" ± ", "~±~"), (" = ", "~=~")):
+    for text, kept in ((" %", "~%"), (" ± ", "~±~"), (" = ", "~=~"), ("< .", "<~.")):
         shown = shown.replace(text, kept.replace("~", "\u00a0"))
     return shown
 

@@ -50,11 +50,13 @@ def main() -> None:
     for case in simulate.cases():
         simulated.append(simulate.run(case))
         print(json.dumps(simulated[-1]), flush=True)
+    times = [simulate.run_times(12, never=never) for never in (0.0, 0.2, 0.5)]
     errors = smoke_errors(2 * PAIRS * COMPARISONS)
     record = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "cpu": cpu_name(),
         "simulated": simulated,
+        "times": times,
         "real": simulate.run_real(errors, pairs=PAIRS),
     }
     OUT.mkdir(parents=True, exist_ok=True)

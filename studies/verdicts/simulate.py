@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lrcycles.compare import compare_pairs, judge
+from lrcycles.compare import TimeToTarget, compare_pairs, judge
+from lrcycles.pairings import compare_times
 
 MARGIN = 0.05  # percentage points, as in conf/report
 SD = 0.1  # of a paired difference between two arms on MNIST, percentage points; see docs/reports
@@ -42,6 +43,7 @@ def cases() -> Iterator[Case]:
     yield Case("normal", 12, 0.0)
     yield Case("normal", 30, 0.0)
     yield Case("normal", 12, 0.0, family=6)
+    yield Case("normal", 12, 0.0, family=40, repeats=300)  # as large as experiment schedules
     for effect in (0.05, 0.1, 0.2):
         for n in (8, 12):
             yield Case("normal", n, effect)
@@ -70,6 +72,33 @@ def run(case: Case, *, seed: int = 0) -> dict[str, Any]:
         "equivalent": share(equivalent, case.repeats),
         "covered": share(covered, case.repeats),
         "predicted_power_percent": predicted_power(case) if case.effect else None,
+    }
+
+
+def run_times(n: int, *, never: float, repeats: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """A/A comparisons of the time to a target that a share of both arms' runs never reaches.
+
+    Args:
+        never: of all runs, in expectation. The others arrive at the end of one of ten epochs.
+    """
+    rng = np.random.default_rng([seed, n, round(100 * never)])
+    decided = 0
+    for _ in range(repeats):
+        own, other = (
+            {
+                k: TimeToTarget(float(min(epoch, 10)), int(min(epoch, 10)), bool(lost))
+                for k, (epoch, lost) in enumerate(zip(epochs, epochs > 10, strict=True))
+            }
+            for epochs in np.where(rng.random((2, n)) < never, 11, rng.integers(1, 11, (2, n)))
+        )
+        found = compare_times(own, other)
+        verdict = judge({"": found})[""].verdict if found else "undecided"
+        decided += verdict in ("better", "worse")
+    return {
+        "n": n,
+        "never_percent": 100 * never,
+        "repeats": repeats,
+        "decided": share(decided, repeats),
     }
 
 
