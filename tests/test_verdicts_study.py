@@ -41,6 +41,5 @@ def test_the_page_is_made_of_the_results_beside_it():
     assert page.render(read_json(FOLDER / "results.json")) == (FOLDER / "README.md").read_text()
 
 
-def test_times_of_runs_that_never_arrive_decide_nothing_and_of_equal_arms_little():
-    assert simulate.run_times(6, never=1.0, repeats=3)["decided"]["percent"] == 0
+def test_times_of_equal_arms_are_seldom_told_apart():
     assert simulate.run_times(6, never=0.2, repeats=25)["decided"]["percent"] < 20
