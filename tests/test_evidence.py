@@ -186,18 +186,50 @@ def test_only_an_arm_that_asked_for_the_bounds_pays_for_them(tmp_path):
     assert extra == {"baseline": 0, "clr": 0, "steady": report_inputs.RANGE_TEST_SECONDS}
 
 
-def test_the_summary_tells_how_much_of_the_time_is_the_range_test(tmp_path):
-    evidence = _evidence(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
+def test_the_summary_tells_what_the_range_test_costs_and_what_repays_it(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    reach = {"baseline": {s: 7 + s % 3 for s in range(8)}, "clr": {s: 3 + s % 4 for s in range(8)}}
+    for name, by_seed in reach.items():
+        arms[name]["reach"] = by_seed
+    evidence = _evidence(tmp_path, arms)
     time = next(line for line in wording.summary(evidence) if line.startswith("Time"))
-    # Five epochs of 275 steps of .004 s: 5.5 s, and the 6 s of the range test. The baseline takes
-    # 11 s, at least: half of its runs never arrive.
-    assert " Of clr's mean of 11.50 s, 6.00 s are the range test." in time
-    assert time.endswith(
-        "Without it the difference is \u22125.50 s (95 % interval \u22125.50 to "
-        "\u22125.50), which repays it after 2 trainings."
+    epoch = report_inputs.STEPS_PER_EPOCH * report_inputs.SECONDS_PER_STEP[200]
+    alone = [epoch * (reach["clr"][s] - reach["baseline"][s]) for s in range(8)]
+    low, high = stats.ttest_1samp(alone, 0).confidence_interval()
+    told = (
+        f" Of clr's mean of {epoch * 4.5 + 6:.2f} s, 6.00 s are the range test. Without it the "
+        f"difference is {np.mean(alone):.2f} s (95 % interval {low:.2f} to {high:.2f}), which "
+        f"repays it after {np.ceil(6 / -low):.0f} to {np.ceil(6 / -high):.0f} trainings."
     )
+    assert time.endswith(told.replace("-", "\N{MINUS SIGN}"))
     error = next(line for line in wording.summary(evidence) if line.startswith("Error"))
     assert "range test" not in error
+
+
+def test_a_difference_to_runs_that_never_arrive_is_told_as_a_limit(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")  # half of the baseline's runs miss its median
+    evidence = _evidence(tmp_path, arms)
+    time = next(line for line in wording.summary(evidence) if line.startswith("Time"))
+    assert "Without it the difference is at most \u22125.50 s" in time
+    found = _comparison(evidence, "time_to_target_seconds")
+    assert found["limit"] is True
+    assert "percent_better" not in found
+
+
+def test_runs_that_never_arrive_on_either_side_tell_nothing_of_the_time(tmp_path):
+    arms = _only(tutorial_arms(gain=-2.0), "baseline", "clr")
+    arms["clr"] |= {"uses_bounds": False, "reach": None}
+    evidence = _evidence(tmp_path, arms)
+    assert _comparison(evidence, "time_to_target_seconds")["verdict"] == "undecided"
+    time = next(line for line in wording.summary(evidence) if line.startswith("Time"))
+    assert "between 0.00 and 0.00 s (8 pairs), depending on how much longer" in time
+    assert "range test" not in time
+
+
+def test_an_arm_that_is_set_against_none_is_no_arm_that_failed(tmp_path):
+    artifacts = write_artifacts(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
+    told = "\n".join(wording.summary(gather(artifacts, report_inputs.REPORT, {"clr": []})))
+    assert "Error: no comparison, for none was asked for." in told
 
 
 def test_holm_takes_every_verdict_of_the_report_as_one_family(tmp_path):
@@ -273,9 +305,10 @@ def test_the_first_table_sets_replay_and_controlled_pair_beside_the_published_fi
     assert fit[2] == "\u22127.5 (0.70 times)"
 
 
-def test_the_cost_of_a_schedule_is_the_median_that_no_disturbed_step_moves(tmp_path):
+def test_the_cost_of_a_schedule_is_the_median_of_steps_that_alternate(tmp_path):
     told = answers.side_claims(_attributed(tmp_path))[-1]
-    assert "2.0 % at batch 200 (95 % interval 2.0 to 2.0 %, 15 pairs)" in told
+    # The median of 1, 2, ... 10 %; the interval's ends are the second and the ninth of ten.
+    assert "5.5 % at batch 200 (95 % interval 2.0 to 9.0 %, 20 pairs)" in told
 
 
 def test_without_a_published_pair_there_is_no_such_table(tmp_path):
@@ -380,15 +413,16 @@ def test_runs_that_guess_and_fewer_errors_at_a_larger_loss_are_warned_of(tmp_pat
 def test_the_other_arms_are_ranked_within_their_verdicts(tmp_path):
     told = "\n".join(wording.summary(_evidence(tmp_path, report_inputs.schedule_arms())))
     assert (
-        "4 other arms against baseline (constant, 0.001), difference in percentage points: "
-        "undecided: welch \u22120.20, rate_01 1.00, rate_0001 1.00, tuned 1.00."
+        "4 other arms against baseline (constant, 0.001), difference in percentage points (n and "
+        "intervals are in the table of all arms): undecided: welch \u22120.20, rate_01 1.00, "
+        "rate_0001 1.00, tuned 1.00."
     ) in told
 
 
 def test_a_choice_after_whole_trainings_is_told_beside_the_cheap_one(tmp_path):
     told = str(answers.tuning(_evidence(tmp_path, report_inputs.schedule_arms())))
     # The baseline's rate, last after the short trials, leads in the end in every seed.
-    assert f"it would have made {np.mean(BASELINE_ERRORS):.2f} (" in told
+    assert f"would have been {np.mean(BASELINE_ERRORS):.2f} (" in told
 
 
 def test_welchs_p_is_that_of_samples_with_those_moments(tmp_path):
@@ -419,3 +453,9 @@ def test_rates_are_named_in_the_order_in_which_an_arm_meets_them(tmp_path):
     arms["decay"] = {**arms["clr"], "group": "controls", "base_lr": 0.0, "falling": True}
     found = {name: formatting.rates_of(arm) for name, arm in _evidence(tmp_path, arms).arms.items()}
     assert found == {"baseline": "0.001", "clr": "0.00032 to 0.0064", "decay": "0.0064 to 0"}
+
+
+def test_no_range_test_is_missed_where_no_run_of_the_baseline_finished(tmp_path):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["baseline"]["errors"] = dict.fromkeys(range(2))
+    assert not [told for told in cautions(_evidence(tmp_path, arms)) if "range test" in told]

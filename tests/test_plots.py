@@ -222,15 +222,25 @@ def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
     means = {"a": (1.1, 1.0, 1.2), "b": (30.3, -90.0, 150.0)}
     differences = {"b vs a": {0: -0.1, 1: 0.2, 2: 87.5}, "a vs b": {0: 0.1, 1: -0.2, 2: 0.0}}
     figures = [
-        arm_plots.errors_by_arm(errors, means=means),
+        arm_plots.errors_by_arm(errors, means=means, published={"a": (1.6, 1.4, 1.9)}),
         comparison_plots.forest(
             differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05
         ),
     ]
     for figure, told in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
         (ax,) = figure.axes
-        assert ax.get_xlim()[1] < 2
+        assert ax.get_xlim()[1] < 3
         assert [text.get_text() for text in ax.texts] == [told]
+    assert figures[0].axes[0].get_xlim()[1] > 1.9  # what was published stays in sight
+
+
+def test_equal_runs_push_no_difference_out_of_sight():
+    differences = {f"same{k}": {0: 0.0, 1: 0.0} for k in range(3)} | {"other": {0: -0.3, 1: 0.1}}
+    (ax,) = comparison_plots.forest(
+        differences, intervals=dict.fromkeys(differences, (0, -0.1, 0.1)), margin=0.05
+    ).axes
+    assert ax.get_xlim()[0] < -0.3
+    assert not ax.texts
 
 
 def test_a_run_that_never_reached_the_target_is_hollow():

@@ -178,15 +178,6 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     assert rows.count("| first") == 4  # and its settings
 
 
-def test_a_baseline_that_watches_the_test_set_is_told(tmp_path):
-    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
-    arms["baseline"] |= {"training_set": "all", "images": 60000}
-    told = (_build(tmp_path, arms) / "report.md").read_text()
-    assert "except that baseline trains on all 60,000 images." in told
-    assert "baseline took the test set as validation set, after every epoch." in told
-    assert "read once" not in told
-
-
 def test_without_an_arm_of_clr_the_report_says_so(tmp_path):
     told = (_build(tmp_path, _only(tutorial_arms(), "baseline")) / "report.md").read_text()
     assert "No arm of group clr" in told

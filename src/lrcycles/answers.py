@@ -94,12 +94,13 @@ def _cost_of_a_schedule(evidence: Evidence) -> str | None:
     """
     told = []
     for entry in evidence.stages.fit_epochs:
-        pairs = zip(entry["scheduled_step_seconds"], entry["step_seconds"], strict=True)
-        extra = [100 * (cyclical / constant - 1) for cyclical, constant in pairs]
+        cyclical, constant = (np.log(entry[f"{kind}step_seconds"]) for kind in ("scheduled_", ""))
+        # The order turns from pair to pair: two together are free of its effect.
+        extra = 100 * np.expm1((cyclical - constant).reshape(-1, 2).mean(axis=1))
         low, high = stats.quantile_test(extra, p=0.5).confidence_interval(0.95)
         told.append(
             f"{number(float(np.median(extra)), 1)} % at batch {entry['batch_size']} (95 % interval "
-            f"{number(float(low), 1)} to {number(float(high), 1)} %, {len(extra)} pairs)"
+            f"{number(float(low), 1)} to {number(float(high), 1)} %, {2 * len(extra)} pairs)"
         )
     if not told:
         return None
@@ -121,9 +122,9 @@ def tuning(evidence: Evidence) -> str | None:
     epochs = "epoch" if tuned.epochs == 1 else "epochs"
     return (
         f"tuned is made of the constant rates: for each seed the one with the lowest validation "
-        f"error after {tuned.epochs} {epochs}: in whole epochs, at least as many steps as the "
-        f"range test took. It is charged the {tuned.tried_steps:,} steps of the rates that were "
-        f"dropped. Chosen: {shown}.{_tuned_at_length(evidence, tuned)}"
+        f"error after {tuned.epochs} {epochs}, the least that takes as many steps as the range "
+        f"test, or the whole training. It is charged the {tuned.tried_steps:,} steps of the rates "
+        f"that were dropped. Chosen: {shown}.{_tuned_at_length(evidence, tuned)}"
     )
 
 
@@ -139,8 +140,8 @@ def _tuned_at_length(evidence: Evidence, tuned: Tuned) -> str:
     if not errors:
         return ""
     return (
-        f" Chosen among whole trainings instead, at {len(arms)} times the price of one, it would "
-        f"have made {with_interval(errors)} % errors."
+        f" Chosen among whole trainings instead, at {len(arms)} times the price of one, its test "
+        f"error in percent would have been {with_interval(errors)}."
     )
 
 

@@ -134,7 +134,8 @@ def errors_by_arm(
             ax.plot([low, high], [row - 0.22] * 2, color="black", linewidth=1.2)
             ax.plot(value, row - 0.22, "D", color="black", markersize=6)
     rows_of(ax, arms)
-    stay_near(ax, [list(errors[arm].values()) for arm in arms])
+    known = [value for three in published.values() for value in three]
+    stay_near(ax, [list(errors[arm].values()) for arm in arms], beside=known, least=0.1)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color=GREY, lw=3, ms=12, mew=3, label="mean, 95 % interval")
     if published:

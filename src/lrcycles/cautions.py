@@ -38,8 +38,8 @@ def cautions(evidence: Evidence) -> list[str]:
     told += _stuck(evidence) + _dearer_in_loss(evidence)
     for name in evidence.controlled:
         arm = evidence.arms[name]
-        chargeable = arm.on_split and arm.settings["continues"] is None
-        if chargeable and name not in evidence.reached:
+        chargeable = arm.on_split and arm.settings["continues"] is None and arm.uses_bounds
+        if chargeable and evidence.targets and name not in evidence.reached:
             told.append(
                 f"{name} has its bounds from a range test whose time is not known here: it is not "
                 "compared in time"

@@ -166,6 +166,7 @@ def compare(chosen: argparse.Namespace) -> None:
     Raises:
         InputError: one of them is unknown, or no arms go together.
     """
+    import hashlib
     import re
     from datetime import UTC, datetime
 
@@ -180,8 +181,10 @@ def compare(chosen: argparse.Namespace) -> None:
             f"need names without $, which figures take for mathematics, got {first} and {second}: "
             "rename the folder"
         )
-    short = "_".join(side.rstrip("/").rpartition("/")[2] for side in (first, second))
-    out = chosen.output or Path("outputs") / "compare" / re.sub(r"[^\w.-]+", "-", short)
+    named = re.sub(r"[^\w.-]+", "-", f"{first}_{second}")
+    if len(named.encode()) > 200:  # of the 255 that a file system takes
+        named = hashlib.sha256(named.encode()).hexdigest()
+    out = chosen.output or Path("outputs") / "compare" / named
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is there and no folder: name another with -o")
     evidence = compare_two(first, second, root=Path.cwd(), margin_percent=chosen.margin)

@@ -108,7 +108,8 @@ def forest(
             ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
         ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
     rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
-    stay_near(ax, [list(differences[name].values()) for name in names])
+    values = [list(differences[name].values()) for name in names]
+    stay_near(ax, values, beside=(-margin, margin), least=margin)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
     ax.set_ylabel("")

@@ -83,14 +83,15 @@ def difference(comparison: Comparison) -> str:
     if comparison.left_open:
         low, high = (number(end, digits) for end in comparison.left_open)
         return f"between {low} and {high} {unit}"
-    return f"{bound(comparison)}{number(comparison.paired.mean, digits)} {unit}"
+    mean = comparison.paired.mean
+    return f"{bound(comparison, mean)}{number(mean, digits)} {unit}"
 
 
-def bound(comparison: Comparison) -> str:
-    """What stands before a mean that censored runs make a limit."""
+def bound(comparison: Comparison, mean: float) -> str:
+    """What stands before a mean that runs which never arrived make a limit."""
     if not comparison.limit:
         return ""
-    return "at least " if comparison.paired.mean > 0 else "at most "
+    return "at least " if mean > 0 else "at most "
 
 
 def _digits(comparison: Comparison) -> int:

@@ -61,10 +61,10 @@ def compare_arms(
         if (arm, against) in pairs and arm in reached and against in reached:
             key = (arm, against, TIME)
             differences[key], least, most = _time_differences(reached[arm], reached[against])
-            if least < 0 < most:
-                left_open[key] = (least, most)
-            if least != most:
+            if _censored(reached[arm], reached[against]):
                 limits.add(key)
+                if least <= 0 <= most:
+                    left_open[key] = (least, most)
     paired = {
         key: compare.compare_pairs(
             [found[seed] for seed in sorted(found)],
@@ -106,9 +106,15 @@ def compare_times(
 ) -> compare.PairedComparison | None:
     """Times of two arms described, without a verdict; None if censored runs hide the sign."""
     differences, least, most = _time_differences(own, other)
-    if not differences or least < 0 < most:
+    if not differences or (_censored(own, other) and least <= 0 <= most):
         return None
     return compare.compare_pairs([differences[seed] for seed in sorted(differences)])
+
+
+def _censored(
+    own: Mapping[int, compare.TimeToTarget], other: Mapping[int, compare.TimeToTarget]
+) -> bool:
+    return any(times[seed].censored for times in (own, other) for seed in own.keys() & other.keys())
 
 
 def _time_differences(

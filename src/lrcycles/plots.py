@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WIDTH = 6.4  # inches: 768 pixels as results.write_figure saves them
 GREY = "#6b6b6b"
-_FAR = 10  # interquartile ranges
+_FAR, _FEW = 10, 0.2  # interquartile ranges; the share of runs that may lie so far off
 _LOSS, _ACCURACY, _BASE, _MAX = "#0173b2", "#029e73", "#cc78bc", "#d55e00"
 _PHASES = {"hardly any change": "#ececec", "steep fall, then flat": "#d3ecf7", "rise": "#fbe3d2"}
 
@@ -77,21 +77,25 @@ def log_percent(ax: Axes, *, ticks: int) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def stay_near(ax: Axes, rows: Sequence[Sequence[float]]) -> None:
+def stay_near(
+    ax: Axes, rows: Sequence[Sequence[float]], *, beside: Sequence[float], least: float
+) -> None:
     """Keep a run that learned nothing from flattening all others: an arrow tells where it lies.
 
     Args:
         rows: the values that stand at each whole y.
+        beside: what must stay in sight too.
+        least: nearer than that to the middle half of the values, none is far.
     """
     every = np.concatenate([np.asarray(row, dtype=float) for row in rows])
     first, third = np.percentile(every, [25, 75])
-    reach = _FAR * max(third - first, 1e-9)
+    reach = _FAR * max(third - first, least)
     far = (every < first - reach) | (every > third + reach)
-    if not far.any() or far.all():
+    if not 0 < far.mean() < _FEW:
         return
-    low, high = every[~far].min(), every[~far].max()
-    edge = 0.15 * max(high - low, 1e-9)
-    ax.set_xlim(low - edge, high + edge)
+    seen = np.concatenate([every[~far], np.asarray(beside, dtype=float)])
+    edge = 0.15 * float(np.ptp(seen))
+    ax.set_xlim(seen.min() - edge, seen.max() + edge)
     for row, values in enumerate(rows):
         for value in values:
             if not first - reach <= value <= third + reach:

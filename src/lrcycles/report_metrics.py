@@ -46,12 +46,14 @@ def metrics(evidence: Evidence) -> dict[str, Any]:
 
 
 def _judged(comparison: Comparison) -> dict[str, Any]:
-    entry = {"n": comparison.paired.n, "verdict": comparison.verdict}
+    entry: dict[str, Any] = {"n": comparison.paired.n, "verdict": comparison.verdict}
     if comparison.left_open:
         return {**entry, "at_least": comparison.left_open[0], "at_most": comparison.left_open[1]}
     low, high = comparison.paired.interval95 or (None, None)
     figures = {"mean_difference": comparison.paired.mean, "low": low, "high": high}
-    if not comparison.limit:
+    if comparison.limit:
+        entry["limit"] = True  # of runs that never arrived: the mean is the limit next to zero
+    else:
         chance = comparison.chance
         figures |= {"percent_better": chance.percent, "percent_better_low": chance.low}
         figures["percent_better_high"] = chance.high

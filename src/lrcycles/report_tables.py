@@ -31,7 +31,8 @@ def headline(evidence: Evidence) -> Table:
     """The verdicts of the arms of group clr: the figures of the first screen."""
     rows = []
     for found in evidence.comparisons.values():
-        if evidence.arms[found.arm].group != "clr":
+        asked = (found.arm, found.against) in evidence.pairs
+        if not asked or evidence.arms[found.arm].group != "clr":
             continue
         if found.quantity == ERROR:
             quantity = "test error (%)"

@@ -39,8 +39,8 @@ def constant_rates(controlled: Sequence[Arm]) -> list[Arm]:
 def tune(controlled: Sequence[Arm], *, budget_steps: int) -> Tuned | None:
     """Choose among the constant rates as an expert would, by validation after a short trial each.
 
-    The trials together take as many steps as the range test took, in whole epochs. Rates that the
-    range test found are no candidates: they have their price already.
+    The trials together take as many steps as the range test took, up to whole epochs and at most
+    to whole trainings. Rates that the range test found are no candidates: they have their price.
 
     Args:
         controlled: the baseline first, which is a candidate, and what else may be alike.

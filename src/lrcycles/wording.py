@@ -30,7 +30,9 @@ def summary(evidence: Evidence, ingredients: Sequence[str] = ()) -> list[str]:
             if asked and evidence.arms[found.arm].group == "clr":
                 sentences.append(f"{word}: {_judged(found, evidence)}")
         if not any(s.startswith(word) for s in sentences):
-            sentences.append(f"{word}: no comparison, because no seed finished in both arms.")
+            asked = any(evidence.arms[name].group == "clr" for name, _ in evidence.pairs)
+            why = "because no seed finished in both arms" if asked else "for none was asked for"
+            sentences.append(f"{word}: no comparison, {why}.")
     sentences += others(evidence)
     sentences += published.replayed(evidence)
     sentences += ingredients
@@ -61,8 +63,7 @@ def _judged(found: Comparison, evidence: Evidence) -> str:
         f"±{evidence.margin_percent:g} percentage points",
         ("undecided", ERROR): "undecided whether {arm} or {against} makes fewer errors",
         ("better", TIME): "yes, {arm} reaches the baseline's final error sooner than {against}",
-        ("worse", TIME): "no, {arm} reaches the baseline's final error later than {against}, "
-        "the range test charged",
+        ("worse", TIME): "no, {arm} reaches the baseline's final error later than {against}",
         ("undecided", TIME): "undecided whether {arm} or {against} reaches the baseline's final "
         "error sooner",
     }[found.verdict, found.quantity]
@@ -70,6 +71,8 @@ def _judged(found: Comparison, evidence: Evidence) -> str:
     if found.quantity == ERROR:
         names = {key: _described(name, evidence) for key, name in names.items()}
     answer = answer.format(**names)
+    if found.quantity == TIME and evidence.range_test_seconds[found.arm]:
+        answer += ", the range test charged"
     if found.left_open:
         told = (
             f"{difference(found)} ({found.paired.n} pairs), depending on how much longer the runs "
@@ -77,7 +80,7 @@ def _judged(found: Comparison, evidence: Evidence) -> str:
         )
     else:
         told = found.judged.words.split(": ", 1)[1]  # without the label: `answer` has said it
-        told = told.replace(" is ", f" is {bound(found)}", 1)
+        told = told.replace(" is ", f" is {bound(found, found.paired.mean)}", 1)
     return f"{answer}: {told}{_never_reached(found, evidence)}{_range_test_share(found, evidence)}"
 
 
@@ -96,10 +99,11 @@ def others(evidence: Evidence) -> list[str]:
         if asked and evidence.arms[found.arm].group == "controls":
             by_other.setdefault(found.against, []).append(found)
     return [
-        f"{len(ranked)} other arms against {_described(against, evidence)}, difference in "
-        f"percentage points: {_by_verdict(ranked)}."
+        f"{len(ranked)} other {'arm' if len(ranked) == 1 else 'arms'} against "
+        f"{_described(against, evidence)}, difference in percentage points (n and intervals are in "
+        f"the table of all arms): {_by_verdict(ranked)}."
         for against in evidence.controlled
-        if len(ranked := by_other.get(against, [])) > 1
+        if (ranked := by_other.get(against))
     ]
 
 
@@ -140,25 +144,23 @@ def _range_test_share(found: Comparison, evidence: Evidence) -> str:
 
 def _training_alone(found: Comparison, evidence: Evidence) -> str:
     """The difference in time without the range test, and what repays that; without a verdict."""
-    names = (found.arm, found.against)
-    charges = [evidence.range_test_seconds[name] for name in names]
-    if charges != [evidence.extra_seconds[name] for name in names]:
-        return ""  # it is not the range test alone that stands between them
-    own, other = (
-        without_charges(evidence.reached[name], charge)
-        for name, charge in zip(names, charges, strict=True)
-    )
-    alone = compare_times(own, other)
-    if charges[0] == charges[1] or alone is None or alone.interval95 is None:
+    charge = evidence.range_test_seconds[found.arm]
+    if evidence.extra_seconds[found.against] or charge != evidence.extra_seconds[found.arm]:
+        return ""  # it is not this range test alone that stands between them
+    other = evidence.reached[found.against]
+    alone = compare_times(without_charges(evidence.reached[found.arm], charge), other)
+    if alone is None or alone.interval95 is None:
         return ""
     low, high = alone.interval95
+    # Where the two differ by a limit, they do so without the charge too.
     told = (
-        f" Without it the difference is {number(alone.mean)} s (95 % interval {number(low)} to "
-        f"{number(high)})"
+        f" Without it the difference is {bound(found, alone.mean)}{number(alone.mean)} s (95 % "
+        f"interval {number(low)} to {number(high)})"
     )
-    if high < 0 < charges[0] - charges[1]:
-        repaid = math.ceil((charges[0] - charges[1]) / -alone.mean)
-        told += f", which repays it after {repaid} trainings"
+    if high < 0:
+        soonest, latest = (math.ceil(charge / -end) for end in (low, high))
+        between = f"{soonest} to {latest}" if soonest < latest else str(latest)
+        told += f", which repays it after {between} trainings"
     return f"{told}."
 
 
@@ -187,7 +189,7 @@ def chosen_bounds(evidence: Evidence) -> str:
 
 
 def protocol(evidence: Evidence) -> str:
-    """What equal seeds of the controlled arms share, and who saw the test set."""
+    """What equal seeds of the controlled arms share, and when the test set was read."""
     arms = [evidence.arms[name] for name in evidence.controlled]
     first = arms[0].settings
     apart = [
@@ -201,19 +203,13 @@ def protocol(evidence: Evidence) -> str:
         for arm in arms
         if arm.settings["batch_size"] != first["batch_size"]
     ]
-    apart += [
-        f"{arm.name} trains on all {arm.settings['images']:,} images"
-        for arm in arms
-        if not arm.on_split
-    ]
     shared = "Equal seeds share their initial weights and the order of their data"
     if apart:
         shared += f", except that {listed(apart)}"
-    told = f"{shared}. The choice of bounds saw only the validation split"
-    watched = [arm.name for arm in arms if not arm.on_split]
-    if watched:
-        return f"{told}; {listed(watched)} took the test set as validation set, after every epoch."
-    return f"{told}, and the test set was read once."
+    return (
+        f"{shared}. The choice of bounds saw only the validation split, and the test set was read "
+        "once."
+    )
 
 
 def time_notes(evidence: Evidence) -> list[str]:
