@@ -413,8 +413,8 @@ def test_runs_that_guess_and_fewer_errors_at_a_larger_loss_are_warned_of(tmp_pat
 def test_the_other_arms_are_ranked_within_their_verdicts(tmp_path):
     told = "\n".join(wording.summary(_evidence(tmp_path, report_inputs.schedule_arms())))
     assert (
-        "4 other arms against baseline (constant, 0.001), difference in percentage points (n and "
-        "intervals are in the table of all arms): undecided: welch \u22120.20, rate_01 1.00, "
+        "4 other arms against baseline (constant, 0.001), in percentage points (intervals are "
+        "in the table of all arms): undecided: welch \u22120.20, rate_01 1.00, "
         "rate_0001 1.00, tuned 1.00."
     ) in told
 
@@ -459,3 +459,13 @@ def test_no_range_test_is_missed_where_no_run_of_the_baseline_finished(tmp_path)
     arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
     arms["baseline"]["errors"] = dict.fromkeys(range(2))
     assert not [told for told in cautions(_evidence(tmp_path, arms)) if "range test" in told]
+
+
+def test_arms_that_alone_are_set_against_another_share_a_sentence(tmp_path):
+    artifacts = write_artifacts(tmp_path, report_inputs.schedule_arms())
+    against = {"welch": ["clr"], "rate_01": ["rate_0001"]}
+    told = "\n".join(wording.summary(gather(artifacts, report_inputs.REPORT, against)))
+    assert (
+        "Other pairs, in percentage points (intervals are in the table of all arms): equivalent: "
+        "welch vs clr 0.00, rate_01 vs rate_0001 0.00."
+    ) in told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrcycles import published
@@ -98,25 +98,32 @@ def others(evidence: Evidence) -> list[str]:
         asked = (found.arm, found.against) in evidence.pairs
         if asked and evidence.arms[found.arm].group == "controls":
             by_other.setdefault(found.against, []).append(found)
-    return [
-        f"{len(ranked)} other {'arm' if len(ranked) == 1 else 'arms'} against "
-        f"{_described(against, evidence)}, difference in percentage points (n and intervals are in "
-        f"the table of all arms): {_by_verdict(ranked)}."
-        for against in evidence.controlled
-        if (ranked := by_other.get(against))
-    ]
+    told, single = [], []
+    for against in evidence.controlled:
+        ranked = by_other.get(against, [])
+        if len(ranked) == 1:
+            single += ranked
+        elif ranked:
+            title = f"{len(ranked)} other arms against {_described(against, evidence)}"
+            told.append(_by_verdict(title, {found.arm: found for found in ranked}))
+    if single:
+        told.append(_by_verdict("Other pairs", {found.title: found for found in single}))
+    return told
 
 
-def _by_verdict(ranked: Sequence[Comparison]) -> str:
-    told = []
+def _by_verdict(title: str, ranked: Mapping[str, Comparison]) -> str:
+    parts = []
     for verdict in ("better", "equivalent", "undecided", "worse"):
-        names = [
-            f"{found.arm} {number(found.paired.mean)}"
-            for found in ranked
+        shown = [
+            f"{name} {number(found.paired.mean)}"
+            for name, found in ranked.items()
             if found.verdict == verdict
         ]
-        told += [f"{verdict}: {', '.join(names)}"] if names else []
-    return "; ".join(told)
+        parts += [f"{verdict}: {', '.join(shown)}"] if shown else []
+    return (
+        f"{title}, in percentage points (intervals are in the table of all arms): "
+        f"{'; '.join(parts)}."
+    )
 
 
 def _never_reached(found: Comparison, evidence: Evidence) -> str:
