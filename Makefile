@@ -40,7 +40,7 @@ study-bounds: setup ## the study of bound rules, to docs/study-bounds (about hal
 	$(BIN)/dvc repro studies/bounds/dvc.yaml
 
 REPORT_tutorial := -S train.seeds=30 -S train.save_models=first_seed
-report-%: setup ## one experiment's report to docs/reports: report-tutorial, -attribution, -schedules, -lenet
+report-%: setup ## one experiment's report to docs/reports: report-tutorial, -attribution, -schedules, -optimizers, -lenet
 	$(BIN)/dvc exp run -S experiment=$* $(REPORT_$*)
 	rm -rf docs/reports/$* && mkdir -p docs/reports && cp -r artifacts/report docs/reports/$*
 

@@ -60,6 +60,10 @@ class Evidence:
     def of(self, quantity: str) -> list[Comparison]:
         return [found for found in self.comparisons.values() if found.quantity == quantity]
 
+    def asked(self, quantity: str) -> list[Comparison]:
+        """Those of the controlled arms, without what only a replay or a waterfall compares."""
+        return [found for found in self.of(quantity) if (found.arm, found.against) in self.pairs]
+
     @property
     def baseline(self) -> str:
         return self.controlled[0]

@@ -70,7 +70,7 @@ def _controlled_pictures(evidence: Evidence) -> dict[str, Picture]:
     if names:
         found["errors"] = _errors_picture(evidence, names, {})
         found["validation"] = _anytime_picture(evidence, names)
-    controlled = [one for one in evidence.of(ERROR) if (one.arm, one.against) in evidence.pairs]
+    controlled = evidence.asked(ERROR)
     if controlled:
         found["differences"] = Picture(
             comparison_plots.forest(

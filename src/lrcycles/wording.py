@@ -25,9 +25,8 @@ def summary(evidence: Evidence, ingredients: Sequence[str] = ()) -> list[str]:
     if not tried:
         sentences.append("No arm of group clr: cycles between the chosen bounds were not tried.")
     for quantity, word in ((ERROR, "Error"), (TIME, "Time")) if tried else ():
-        for found in evidence.of(quantity):
-            asked = (found.arm, found.against) in evidence.pairs
-            if asked and evidence.arms[found.arm].group == "clr":
+        for found in evidence.asked(quantity):
+            if evidence.arms[found.arm].group == "clr":
                 sentences.append(f"{word}: {_judged(found, evidence)}")
         if not any(s.startswith(word) for s in sentences):
             asked = any(evidence.arms[name].group == "clr" for name, _ in evidence.pairs)
@@ -94,9 +93,8 @@ def _described(name: str, evidence: Evidence) -> str:
 def others(evidence: Evidence) -> list[str]:
     """How the arms of group controls stand beside what they are set against, the best first."""
     by_other: dict[str, list[Comparison]] = {}
-    for found in sorted(evidence.of(ERROR), key=lambda found: found.paired.mean):
-        asked = (found.arm, found.against) in evidence.pairs
-        if asked and evidence.arms[found.arm].group == "controls":
+    for found in sorted(evidence.asked(ERROR), key=lambda found: found.paired.mean):
+        if evidence.arms[found.arm].group == "controls":
             by_other.setdefault(found.against, []).append(found)
     told, single = [], []
     for against in evidence.controlled:
@@ -230,7 +228,7 @@ def time_notes(evidence: Evidence) -> list[str]:
         "optimizer, batch size and machine: equal steps cost equal time.",
         "A run that never reaches the target counts in its arm's mean with its full length, a "
         "lower bound; in a paired difference with the time, from there to the longest run of the "
-        "two arms, that makes the difference smallest: `at least` and `at most` say so.",
+        "two arms, that makes the difference smallest, which 'at least' and 'at most' tell.",
     ]
     paid = [name for name, seconds in evidence.range_test_seconds.items() if seconds]
     if paid:
