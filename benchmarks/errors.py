@@ -13,9 +13,9 @@ from typing import Any
 from scipy import stats
 
 from benchmarks import shapes
-from lrcycles.arms import summarise
-from lrcycles.arrays import read_sets
-from lrcycles.cells import Cell
+from lrcycles.cells.cell import Cell
+from lrcycles.data.image_sets import read_sets
+from lrcycles.evidence.arms import summarise
 from lrcycles.training import pool
 
 SEEDS = 10

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import shapes
-from lrcycles.arrays import Images
-from lrcycles.cells import Cell
+from lrcycles.cells.cell import Cell
+from lrcycles.data.image_sets import Images
 
 IMAGES, SHAPE = 60_000, (28, 28)
 DATA = Path("artifacts/data")

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import shapes
-from lrcycles.results import read_json
+from lrcycles.files import read_json
 
 IMPORTS = {
     "keras with tensorflow": "import keras, tensorflow",

@@ -30,9 +30,9 @@ from unittest.mock import MagicMock
 
 import numpy as np
 
-from lrcycles.peer_rules import PEER_RULES
+from lrcycles.bounds.peers import PEER_RULES
 
-FILE = Path(__file__).parents[1] / "tests" / "data" / "peer_rules.json"
+FILE = Path(__file__).parents[1] / "tests" / "references" / "peer_rules.json"
 CURVES = 200
 LOWEST, HIGHEST = 1e-7, 10.0
 PACKAGES = ("fastai", "lightning", "torch-lr-finder", "pytorch-ignite", "ktrain", "torch", "numpy")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import shapes
-from lrcycles.cells import Cell
+from lrcycles.cells.cell import Cell
 from lrcycles.training import pool
 
 SPLITS = {

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-FILE = Path(__file__).parents[1] / "tests/data/schedule_references.json"
+FILE = Path(__file__).parents[1] / "tests/references/schedule_references.json"
 SETTINGS = 10_000
 TOLERANCE = 2e-7  # the file holds 32 bits
 Setting = dict[str, Any]

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lrcycles.cells import Cell, Runtime, Store
-from lrcycles.results import read_json
+from lrcycles.cells.cell import Cell, Runtime
+from lrcycles.cells.store import Store
+from lrcycles.files import read_json
 from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
 

@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks import shapes
-from lrcycles.arrays import Images
+from lrcycles.data.image_sets import Images
 from lrcycles.training.orders import Windows, epoch_order
 
 SHAPE = (28, 28)

@@ -1,23 +1,25 @@
 """Stage `bounds`: which base_lr, max_lr, cycles and step_size; by which rule, how sure?"""
 
-from lrcycles import bound_rules, plots, results, stage
-from lrcycles.curves import Curves
+from lrcycles import files
+from lrcycles.bounds import plots, select
+from lrcycles.range_tests.curves import Curves
+from lrcycles.stages.run import Run, execute
 
 
-def main(run: stage.Run) -> None:
-    table = results.read_table(run.input("range_test") / "curves.parquet")
+def main(run: Run) -> None:
+    table = files.read_table(run.input("range_test") / "curves.parquet")
     train = run.config.train
     curves = Curves.from_summary(
         table,
         run.range_test(),
         steps_per_epoch=run.config.data.train_images // train.batch_size,
     )
-    chosen = bound_rules.select_bounds(
+    chosen = select.select_bounds(
         curves, rule=run.config.bounds.rule.value, cycles=train.cycles, epochs=train.epochs
     ).to_dict()
     chosen["measured_on"] = run.subject()
-    results.write_json(run.out / "bounds.json", chosen)
-    results.write_figure(run.out / "bounds.png", plots.bounds_on_curve(table, chosen))
+    files.write_json(run.out / "bounds.json", chosen)
+    files.write_figure(run.out / "bounds.png", plots.bounds_on_curve(table, chosen))
     for sentence in [*chosen["reasons"], *chosen["warnings"]]:
         print(sentence)
     run.mlflow.log_metrics({key: chosen[key] for key in ("base_lr", "max_lr", "step_size")})
@@ -25,4 +27,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.execute("bounds", main)
+    execute("bounds", main)

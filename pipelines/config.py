@@ -5,19 +5,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lrcycles import config, results, stage
+from lrcycles import files
+from lrcycles.config import compose, params_file
 from lrcycles.errors import InputError
+from lrcycles.stages.run import Run, execute
 
 
-def main(run: stage.Run) -> None:
-    conf = config.compose(run.root / "conf")
-    different = config.differences(run.values, conf)
-    results.write_json(run.out / "differences.json", different)
+def main(run: Run) -> None:
+    conf = compose.compose(run.root / "conf")
+    different = params_file.differences(run.values, conf)
+    files.write_json(run.out / "differences.json", different)
     for key, values in different.items():
         print(f"differs from conf/: {key} is {values['used']}, conf/ has {values['conf']}")
     params = (run.out if run.overrides else run.root) / "params.yaml"
     if run.overrides:
-        results.write_text(params, config.render(run.values))
+        files.write_text(params, params_file.render(run.values))
     elif not composed_by_dvc(run.root):
         update(params, run.values)
     if not run.overrides:  # with overrides it is one of the results
@@ -32,8 +34,8 @@ def load(root: Path) -> dict[str, Any]:
     leave a params.yaml that looks edited by hand the next time.
     """
     if composed_by_dvc(root):
-        return config.read(root / "params.yaml")
-    return config.compose(root / "conf")
+        return params_file.read(root / "params.yaml")
+    return compose.compose(root / "conf")
 
 
 def composed_by_dvc(root: Path) -> bool:
@@ -42,29 +44,29 @@ def composed_by_dvc(root: Path) -> bool:
 
 def update(path: Path, values: dict[str, Any]) -> None:
     """Write params.yaml; say what changes in it and keep what somebody wrote into it."""
-    rendered = config.render(values)
+    rendered = params_file.render(values)
     if not path.exists():
         print("params.yaml was not there: composed from conf/")
     elif path.read_bytes() != rendered.encode():
         try:
-            found = config.read(path)
+            found = params_file.read(path)
         except InputError as error:
             print(error, file=sys.stderr)
             keep(path)
         else:
-            by_hand = config.edited_by_hand(path.parent)
+            by_hand = params_file.edited_by_hand(path.parent)
             if by_hand:
                 keep(path)
             word = "dropped" if by_hand else "changed"
-            for key, change in config.differences(values, found).items():
+            for key, change in params_file.differences(values, found).items():
                 print(f"{word}: {key}: {change['conf']} -> {change['used']}")
-    results.write_text(path, rendered)
+    files.write_text(path, rendered)
 
 
 def keep(path: Path) -> None:
     """Put a hand edit aside, byte by byte."""
     kept = path.with_name("params.yaml.orig")
-    with results.replacing(kept) as beside:
+    with files.replacing(kept) as beside:
         beside.write_bytes(path.read_bytes())
     print(
         f"params.yaml was edited by hand: restored from conf/, the edit is in {kept.name}; "
@@ -74,4 +76,4 @@ def keep(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.execute("config", main, load=load)
+    execute("config", main, load=load)

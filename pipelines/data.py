@@ -1,17 +1,19 @@
 """Stage `data`: is it the true data set, split how?"""
 
-from lrcycles import arrays, datasets, plots, results, stage
+from lrcycles import files
+from lrcycles.data import image_sets, plots, prepare
+from lrcycles.stages.run import Run, execute
 
 
-def main(run: stage.Run) -> None:
+def main(run: Run) -> None:
     settings = run.config.data
-    data = datasets.prepare(**vars(settings), root=run.shared, out=run.out)
-    train = arrays.read_sets(run.out, training_set="split").train
+    data = prepare.prepare(**vars(settings), root=run.shared, out=run.out)
+    train = image_sets.read_sets(run.out, training_set="split").train
     shown = train.first_of_each_class(10)
     digits = plots.sample_digits(train.read(shown), train.labels[shown], settings.classes)
-    results.write_figure(run.out / "digits.png", digits)
+    files.write_figure(run.out / "digits.png", digits)
     balance = plots.class_balance(data["class_counts"], settings.classes)
-    results.write_figure(run.out / "classes.png", balance)
+    files.write_figure(run.out / "classes.png", balance)
     run.mlflow.log_dataset(data)
     run.mlflow.log_metrics({f"{split}_images": n for split, n in data["counts"].items()})
     for name in ("data.json", "digits.png", "classes.png"):
@@ -19,4 +21,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.execute("data", main)
+    execute("data", main)

@@ -1,15 +1,19 @@
 """Stage `range_test`: how do loss and held-out accuracy move with the rate, over several seeds?"""
 
-from lrcycles import config, lr_range, plan, plots, results, stage
+from lrcycles import files
+from lrcycles.config import plain
+from lrcycles.range_tests import of_cells, plots
+from lrcycles.stages import plan
+from lrcycles.stages.run import Run, execute
 from lrcycles.training.pool import warm_up
 
 
-def main(run: stage.Run) -> None:
+def main(run: Run) -> None:
     data = run.data()
     cells = plan.sweep_cells(run.config, data=data)
-    settings = config.plain(run.config.range_test)
-    sweep = lr_range.Sweep(**{key: settings[key] for key in lr_range.Sweep.__annotations__})
-    found = lr_range.measure(
+    settings = plain.plain(run.config.range_test)
+    sweep = of_cells.Sweep(**{key: settings[key] for key in of_cells.Sweep.__annotations__})
+    found = of_cells.measure(
         cells,
         sweep,
         data=run.input("data"),
@@ -18,16 +22,16 @@ def main(run: stage.Run) -> None:
     )
     table = found.curves.table
     batch_size = cells[0].batch_size
-    summary = lr_range.summary(found, sweep, batch_size=batch_size, subject=run.subject())
+    summary = of_cells.summary(found, sweep, batch_size=batch_size, subject=run.subject())
     for note in found.curves.notes:
         print(note)
-    results.write_table(run.out / "curves.parquet", table)
-    results.write_json(run.out / "range_test.json", summary)
-    results.write_figure(run.out / "range_test.png", plots.range_curves(table))
+    files.write_table(run.out / "curves.parquet", table)
+    files.write_json(run.out / "range_test.json", summary)
+    files.write_figure(run.out / "range_test.png", plots.range_curves(table))
     run.mlflow.log_dataset(data)
     run.mlflow.log_metrics({key: summary[key] for key in ("train_seconds", "compile_seconds")})
     run.mlflow.log_artifacts(run.out)
 
 
 if __name__ == "__main__":
-    stage.execute("range_test", main, warm_up=lambda checked: warm_up(checked.train.backend.value))
+    execute("range_test", main, warm_up=lambda checked: warm_up(checked.train.backend.value))

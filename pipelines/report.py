@@ -2,19 +2,21 @@
 
 from datetime import UTC, datetime
 
-from lrcycles import config, reporting, stage
-from lrcycles.report_metrics import flat_metrics
-from lrcycles.run_tree import origin_tags
-from lrcycles.schema import GROUPS
+from lrcycles.config import plain
+from lrcycles.config.schema import GROUPS
+from lrcycles.report import build
+from lrcycles.report.metrics import flat_metrics
+from lrcycles.stages.run import Run, execute
+from lrcycles.tracking.processes import origin_tags
 
 
-def main(run: stage.Run) -> None:
+def main(run: Run) -> None:
     groups = [getattr(run.config.arms, group) for group in GROUPS]
     arms = {name: arm for group in groups for name, arm in group.items()}
-    metrics = reporting.build(
+    metrics = build.build(
         artifacts=run.root / "artifacts",
         out=run.out,
-        report_config=config.plain(run.config.report),
+        report_config=plain.plain(run.config.report),
         experiment=run.config.experiment,
         commit=origin_tags().get("mlflow.source.git.commit", "unknown"),
         against={n: arm.against for n, arm in arms.items() if arm.against is not None},
@@ -26,4 +28,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.execute("report", main)
+    execute("report", main)

@@ -1,12 +1,14 @@
 """Stage `train@GROUP`: what does each arm of the group reach, per seed?"""
 
-from lrcycles import groups, plan, results, stage
-from lrcycles.cells import Store
+from lrcycles import files
+from lrcycles.cells.store import Store
+from lrcycles.stages import groups, plan
+from lrcycles.stages.run import Run, execute
 from lrcycles.training.pool import warm_up
 from lrcycles.training.run import measure_fit
 
 
-def main(run: stage.Run) -> None:
+def main(run: Run) -> None:
     assert run.group is not None
     folder, data = run.input("data"), run.data()
     bounds = None if run.group == "baseline" else run.bounds()
@@ -17,10 +19,10 @@ def main(run: stage.Run) -> None:
     had = groups.train_group(cells, settings, data=folder, store=store)
     replay = [cell for cell in cells if cell.training_set == "all"]
     if replay:
-        results.write_json(run.out / "fit_epochs.json", measure_fit(replay, data=folder))
+        files.write_json(run.out / "fit_epochs.json", measure_fit(replay, data=folder))
     groups.collect(cells, settings, had=had, store=store, out=run.out, run=run.mlflow, data=data)
     run.mlflow.log_artifacts(run.out / "cells.csv")
 
 
 if __name__ == "__main__":
-    stage.execute("train", main, warm_up=lambda config: warm_up(config.train.backend.value))
+    execute("train", main, warm_up=lambda config: warm_up(config.train.backend.value))

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from lrcycles import config, datasets
+from lrcycles.config import compose
+from lrcycles.data import prepare
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,9 +25,9 @@ for name in [name for name in os.environ if name.startswith(("MLFLOW_", "DVC_", 
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that stage `data` writes for the smoke experiment."""
     root = tmp_path_factory.mktemp("digits")
-    values = config.check(config.compose(ROOT / "conf", ["experiment=smoke"]))
+    values = compose.check(compose.compose(ROOT / "conf", ["experiment=smoke"]))
     (root / "data").mkdir()
-    datasets.prepare(**vars(values.data), root=root, out=root / "data")
+    prepare.prepare(**vars(values.data), root=root, out=root / "data")
     return root / "data"
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrcycles import plots, results
+from lrcycles import files
+from lrcycles.data import plots
 
 REPORT = {
     "margin_percent": 0.05,
@@ -43,7 +44,7 @@ def write_artifacts(
     fit: bool = False,
 ) -> Path:
     """Write every stage's files; `arms` gives, by name, what `_cell` plants."""
-    results.write_json(root / "config/differences.json", dict(differences or {}))
+    files.write_json(root / "config/differences.json", dict(differences or {}))
     _write_data(root / "data")
     _write_range_test(root / "range_test", root / "bounds", bound_warnings)
     rows: dict[str, list[dict[str, Any]]] = {"baseline": [], "clr": [], "controls": []}
@@ -69,7 +70,7 @@ def write_artifacts(
             }
             for batch, seconds in FIT_SECONDS.items()
         ]
-        results.write_json(root / "train/controls/fit_epochs.json", measured)
+        files.write_json(root / "train/controls/fit_epochs.json", measured)
     return root
 
 
@@ -139,9 +140,9 @@ def _write_data(folder: Path) -> None:
         "class_counts": balance, "classes": classes, "image_shape": [28, 28], "split_seed": 0,
         "digest": "d" * 64,
     }  # fmt: skip
-    results.write_json(folder / "data.json", description)
-    results.write_figure(folder / "digits.png", plots.sample_digits(images, labels, classes))
-    results.write_figure(folder / "classes.png", plots.class_balance(balance, classes))
+    files.write_json(folder / "data.json", description)
+    files.write_figure(folder / "digits.png", plots.sample_digits(images, labels, classes))
+    files.write_figure(folder / "classes.png", plots.class_balance(balance, classes))
 
 
 def range_curves(seeds: int = 5, steps: int = 400) -> pd.DataFrame:
@@ -184,7 +185,7 @@ def bounds(warnings: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _write_range_test(folder: Path, bounds_folder: Path, warnings: Sequence[str]) -> None:
-    results.write_table(folder / "curves.parquet", range_curves())
+    files.write_table(folder / "curves.parquet", range_curves())
     test = {
         "schema": 1, "ramp": "exponential", "min_lr": 1e-5, "max_lr": 1.0, "steps": 400,
         "seeds": [0, 1, 2, 3, 4], "batch_size": 200, "evaluate_every_steps": 4,
@@ -192,8 +193,8 @@ def _write_range_test(folder: Path, bounds_folder: Path, warnings: Sequence[str]
         "train_seconds": RANGE_TEST_SECONDS, "compile_seconds": 3.0,
         "stopped_at": {"0": None, "1": 360, "2": None, "3": None, "4": None},
     }  # fmt: skip
-    results.write_json(folder / "range_test.json", test)
-    results.write_json(bounds_folder / "bounds.json", bounds(warnings))
+    files.write_json(folder / "range_test.json", test)
+    files.write_json(bounds_folder / "bounds.json", bounds(warnings))
 
 
 def history(final: float, reach: int | None, target: float, steps_per_epoch: int) -> list[Any]:
@@ -260,7 +261,7 @@ def _cell(
         "uses_bounds": planted.get("uses_bounds", chosen),
     }  # fmt: skip
     cell = folder / arm / str(seed)
-    results.write_json(cell / "result.json", result)
+    files.write_json(cell / "result.json", result)
     count = np.arange(steps)
     table = {
         "step": count + 1,
@@ -268,7 +269,7 @@ def _cell(
         "lr": lr,
         "loss": 0.1,
     }
-    results.write_table(cell / "steps.parquet", pd.DataFrame(table))
+    files.write_table(cell / "steps.parquet", pd.DataFrame(table))
     return result
 
 

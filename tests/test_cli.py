@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrcycles import __version__, cli, range_plots
-from lrcycles.histories import read_history
-from lrcycles.peer_rules import PEER_RULES
-from lrcycles.second_opinion import ask_every_rule
+from lrcycles import __version__, cli
+from lrcycles.bounds import answer_plots
+from lrcycles.bounds.opinions import ask_every_rule
+from lrcycles.bounds.peers import PEER_RULES
+from lrcycles.range_tests.recorded.histories import read_history
 
 RATES = np.geomspace(1e-6, 10.0, 141)  # twenty points a decade
 HEAVY = ("pandas", "scipy", "numpy", "keras", "tensorflow", "mlflow", "matplotlib", "hydra")
@@ -169,7 +170,7 @@ def test_nothing_but_a_picture_is_ever_replaced(curves, capsys, tmp_path):
 @pytest.mark.parametrize("rule", ["smith", "valley"])
 def test_every_answer_is_drawn_at_its_rate_and_no_label_covers_another(curves, rule):
     opinions = ask_every_rule(read_history(Path(curves)), rule=rule)
-    figure = range_plots.answers_on_curve(opinions)
+    figure = answer_plots.answers_on_curve(opinions)
     below = figure.axes[1]
     dots = sorted(float(line.get_xdata()[0]) for line in below.lines if line.get_marker() == "o")
     assert dots == sorted(a.lr for a in opinions.answers if a.lr is not None)
@@ -182,7 +183,7 @@ def test_every_answer_is_drawn_at_its_rate_and_no_label_covers_another(curves, r
 def test_a_sweep_without_any_answer_is_drawn(tmp_path):
     lost = sweep().assign(loss=lambda t: np.where(t["step"] < 5, t["loss"], np.nan))
     lost.to_csv(tmp_path / "lost.csv", index=False)
-    figure = range_plots.answers_on_curve(ask_every_rule(read_history(tmp_path / "lost.csv")))
+    figure = answer_plots.answers_on_curve(ask_every_rule(read_history(tmp_path / "lost.csv")))
     assert "no rate" in {text.get_text() for text in figure.axes[1].texts}
 
 

@@ -21,7 +21,7 @@ def notebook(digits) -> dict:
     """The names that the README's lines take for granted."""
     import keras
 
-    from lrcycles.arrays import read_sets
+    from lrcycles.data.image_sets import read_sets
 
     train = read_sets(digits, training_set="split").train
     layers = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
@@ -29,7 +29,7 @@ def notebook(digits) -> dict:
     return {"model": model, "x": train.scaled(), "y": train.labels}
 
 
-@pytest.mark.filterwarnings("ignore:.*are advised:lrcycles.keras_cycles.CycleWarning")
+@pytest.mark.filterwarnings("ignore:.*are advised:lrcycles.schedules.keras_base.CycleWarning")
 def test_the_lines_of_the_readme_run_twice_in_one_process(notebook, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [block] = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
@@ -59,7 +59,7 @@ def test_curves_without_a_metric_are_drawn_as_a_loss_alone():
 
     rates = np.logspace(-4, 0, 60)
     table = pd.DataFrame({"seed": 0, "step": np.arange(1, 61), "lr": rates, "loss": 2 - rates})
-    from lrcycles import plots
+    from lrcycles.range_tests import plots
 
     assert len(plots.range_curves(table).axes) == 1
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from lrcycles import image_files, sources
-from lrcycles.image_files import Images
+from lrcycles.data import formats, sources
+from lrcycles.data.formats import Images
 
 IDX_NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
 IDX_NAMES += [name.replace("train", "t10k") for name in IDX_NAMES]
@@ -56,6 +56,6 @@ def write_npz(file: Path, arrays: list[np.ndarray]) -> Path:
 
 
 def assert_same_images(images: Images, arrays: list[np.ndarray]) -> None:
-    for part, array in zip(image_files.PARTS, arrays, strict=True):
+    for part, array in zip(formats.PARTS, arrays, strict=True):
         assert_array_equal(getattr(images, part), array)
         assert getattr(images, part).dtype == np.uint8

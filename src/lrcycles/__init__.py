@@ -6,75 +6,75 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lrcycles.bound_rules import Bounds as Bounds
-    from lrcycles.bound_rules import select_bounds as select_bounds
-    from lrcycles.compare import compare_pairs as compare_pairs
-    from lrcycles.curves import Curves as Curves
-    from lrcycles.cyclic_lr import CyclicLR as CyclicLR
+    from lrcycles.bounds.plots import plot_bounds as plot_bounds
+    from lrcycles.bounds.select import Bounds as Bounds
+    from lrcycles.bounds.select import select_bounds as select_bounds
     from lrcycles.errors import InputError as InputError
-    from lrcycles.histories import read_history as read_history
-    from lrcycles.keras_cycles import CycleWarning as CycleWarning
-    from lrcycles.keras_optimizers import CyclicMomentum as CyclicMomentum
-    from lrcycles.keras_optimizers import controlled as controlled
-    from lrcycles.keras_range_test import range_test as range_test
-    from lrcycles.keras_schedules import SGDR as SGDR
-    from lrcycles.keras_schedules import Constant as Constant
-    from lrcycles.keras_schedules import Cosine as Cosine
-    from lrcycles.keras_schedules import ExpRange as ExpRange
-    from lrcycles.keras_schedules import ExpRangeBounds as ExpRangeBounds
-    from lrcycles.keras_schedules import Hann as Hann
-    from lrcycles.keras_schedules import InverseTime as InverseTime
-    from lrcycles.keras_schedules import LinearDecay as LinearDecay
-    from lrcycles.keras_schedules import OneCycle as OneCycle
-    from lrcycles.keras_schedules import StepDecay as StepDecay
-    from lrcycles.keras_schedules import Triangular as Triangular
-    from lrcycles.keras_schedules import Triangular2 as Triangular2
-    from lrcycles.keras_schedules import Welch as Welch
-    from lrcycles.plateaus import PlateauRule as PlateauRule
-    from lrcycles.plateaus import PlateauState as PlateauState
-    from lrcycles.plateaus import plateau as plateau
-    from lrcycles.plots import plot_bounds as plot_bounds
-    from lrcycles.rates import constant as constant
-    from lrcycles.rates import cosine as cosine
-    from lrcycles.rates import exp_range as exp_range
-    from lrcycles.rates import exp_range_bounds as exp_range_bounds
-    from lrcycles.rates import exponential_ramp as exponential_ramp
-    from lrcycles.rates import hann as hann
-    from lrcycles.rates import inverse_time as inverse_time
-    from lrcycles.rates import linear_decay as linear_decay
-    from lrcycles.rates import linear_ramp as linear_ramp
-    from lrcycles.rates import one_cycle as one_cycle
-    from lrcycles.rates import sgdr as sgdr
-    from lrcycles.rates import step_decay as step_decay
-    from lrcycles.rates import triangular as triangular
-    from lrcycles.rates import triangular2 as triangular2
-    from lrcycles.rates import welch as welch
-    from lrcycles.schedule_checks import check_cycles as check_cycles
-    from lrcycles.schedules import cycle_step_size as cycle_step_size
-    from lrcycles.schedules import ramp_table as ramp_table
-    from lrcycles.schedules import rate_table as rate_table
+    from lrcycles.evidence.paired import compare_pairs as compare_pairs
+    from lrcycles.range_tests.curves import Curves as Curves
+    from lrcycles.range_tests.of_model import range_test as range_test
+    from lrcycles.range_tests.recorded.histories import read_history as read_history
+    from lrcycles.schedules.keras_base import CycleWarning as CycleWarning
+    from lrcycles.schedules.keras_callback import CyclicLR as CyclicLR
+    from lrcycles.schedules.keras_optimizers import CyclicMomentum as CyclicMomentum
+    from lrcycles.schedules.keras_optimizers import controlled as controlled
+    from lrcycles.schedules.keras_schedules import SGDR as SGDR
+    from lrcycles.schedules.keras_schedules import Constant as Constant
+    from lrcycles.schedules.keras_schedules import Cosine as Cosine
+    from lrcycles.schedules.keras_schedules import ExpRange as ExpRange
+    from lrcycles.schedules.keras_schedules import ExpRangeBounds as ExpRangeBounds
+    from lrcycles.schedules.keras_schedules import Hann as Hann
+    from lrcycles.schedules.keras_schedules import InverseTime as InverseTime
+    from lrcycles.schedules.keras_schedules import LinearDecay as LinearDecay
+    from lrcycles.schedules.keras_schedules import OneCycle as OneCycle
+    from lrcycles.schedules.keras_schedules import StepDecay as StepDecay
+    from lrcycles.schedules.keras_schedules import Triangular as Triangular
+    from lrcycles.schedules.keras_schedules import Triangular2 as Triangular2
+    from lrcycles.schedules.keras_schedules import Welch as Welch
+    from lrcycles.schedules.limits import check_cycles as check_cycles
+    from lrcycles.schedules.plateau import PlateauRule as PlateauRule
+    from lrcycles.schedules.plateau import PlateauState as PlateauState
+    from lrcycles.schedules.plateau import plateau as plateau
+    from lrcycles.schedules.rates import constant as constant
+    from lrcycles.schedules.rates import cosine as cosine
+    from lrcycles.schedules.rates import exp_range as exp_range
+    from lrcycles.schedules.rates import exp_range_bounds as exp_range_bounds
+    from lrcycles.schedules.rates import exponential_ramp as exponential_ramp
+    from lrcycles.schedules.rates import hann as hann
+    from lrcycles.schedules.rates import inverse_time as inverse_time
+    from lrcycles.schedules.rates import linear_decay as linear_decay
+    from lrcycles.schedules.rates import linear_ramp as linear_ramp
+    from lrcycles.schedules.rates import one_cycle as one_cycle
+    from lrcycles.schedules.rates import sgdr as sgdr
+    from lrcycles.schedules.rates import step_decay as step_decay
+    from lrcycles.schedules.rates import triangular as triangular
+    from lrcycles.schedules.rates import triangular2 as triangular2
+    from lrcycles.schedules.rates import welch as welch
+    from lrcycles.schedules.table import cycle_step_size as cycle_step_size
+    from lrcycles.schedules.table import ramp_table as ramp_table
+    from lrcycles.schedules.table import rate_table as rate_table
 
 __version__ = "0.1.0"
 
 # Where each public name is. Loaded on first use, so that `import lrcycles` costs nothing.
 _PUBLIC = {
     "errors": "InputError",
-    "rates": "constant triangular triangular2 exp_range exp_range_bounds welch hann linear_decay "
-    "cosine sgdr one_cycle step_decay inverse_time linear_ramp exponential_ramp",
-    "schedules": "rate_table ramp_table cycle_step_size",
-    "schedule_checks": "check_cycles",
-    "plateaus": "PlateauRule PlateauState plateau",
-    "keras_schedules": "Constant Triangular Triangular2 ExpRange ExpRangeBounds Welch Hann "
-    "LinearDecay Cosine SGDR OneCycle StepDecay InverseTime",
-    "keras_cycles": "CycleWarning",
-    "keras_optimizers": "controlled CyclicMomentum",
-    "cyclic_lr": "CyclicLR",
-    "keras_range_test": "range_test",
-    "curves": "Curves",
-    "bound_rules": "Bounds select_bounds",
-    "histories": "read_history",
-    "plots": "plot_bounds",
-    "compare": "compare_pairs",
+    "schedules.rates": "constant triangular triangular2 exp_range exp_range_bounds welch hann "
+    "linear_decay cosine sgdr one_cycle step_decay inverse_time linear_ramp exponential_ramp",
+    "schedules.table": "rate_table ramp_table cycle_step_size",
+    "schedules.limits": "check_cycles",
+    "schedules.plateau": "PlateauRule PlateauState plateau",
+    "schedules.keras_schedules": "Constant Triangular Triangular2 ExpRange ExpRangeBounds Welch "
+    "Hann LinearDecay Cosine SGDR OneCycle StepDecay InverseTime",
+    "schedules.keras_base": "CycleWarning",
+    "schedules.keras_optimizers": "controlled CyclicMomentum",
+    "schedules.keras_callback": "CyclicLR",
+    "range_tests.of_model": "range_test",
+    "range_tests.curves": "Curves",
+    "range_tests.recorded.histories": "read_history",
+    "bounds.select": "Bounds select_bounds",
+    "bounds.plots": "plot_bounds",
+    "evidence.paired": "compare_pairs",
 }
 _MODULE_OF = {name: module for module, words in _PUBLIC.items() for name in words.split()}
 

@@ -13,7 +13,7 @@ from lrcycles import __version__
 from lrcycles.errors import InputError
 
 if TYPE_CHECKING:
-    from lrcycles.second_opinion import Opinions
+    from lrcycles.bounds.opinions import Opinions
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,13 +112,13 @@ def suggest(chosen: argparse.Namespace) -> None:
     Raises:
         InputError: the file holds no range test.
     """
-    from lrcycles import second_opinion
+    from lrcycles.bounds.opinions import as_text
 
     opinions = _ask(chosen)
     if chosen.json:
         print(json.dumps({"file": str(chosen.file), **opinions.to_dict()}, indent=2))
     else:
-        print(second_opinion.as_text(opinions))
+        print(as_text(opinions))
 
 
 def plot(chosen: argparse.Namespace) -> None:
@@ -133,10 +133,11 @@ def plot(chosen: argparse.Namespace) -> None:
     if out.is_dir() or (out.exists() and not _is_png(out)):
         raise InputError(f"{out} is there and no PNG: name another file with -o")
     opinions = _ask(chosen)
-    from lrcycles import range_plots, results
+    from lrcycles.bounds import answer_plots
+    from lrcycles.files import write_figure
 
     try:
-        results.write_figure(out, range_plots.answers_on_curve(opinions))
+        write_figure(out, answer_plots.answers_on_curve(opinions))
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}): name another") from error
     print(f"{opinions.history}: drawn in {out}")
@@ -148,8 +149,8 @@ def _is_png(path: Path) -> bool:
 
 
 def _ask(chosen: argparse.Namespace) -> Opinions:
-    from lrcycles.histories import read_history
-    from lrcycles.second_opinion import ask_every_rule
+    from lrcycles.bounds.opinions import ask_every_rule
+    from lrcycles.range_tests.recorded.histories import read_history
 
     history = read_history(
         chosen.file,
@@ -170,10 +171,10 @@ def compare(chosen: argparse.Namespace) -> None:
     import re
     from datetime import UTC, datetime
 
-    from lrcycles import reporting
-    from lrcycles.cautions import cautions
-    from lrcycles.comparing import compare_two
-    from lrcycles.wording import judged_pairs
+    from lrcycles.evidence.two_sides import compare_two
+    from lrcycles.report import build
+    from lrcycles.report.cautions import cautions
+    from lrcycles.report.wording import judged_pairs
 
     first, second = chosen.first, chosen.second
     if "$" in first + second:
@@ -189,7 +190,7 @@ def compare(chosen: argparse.Namespace) -> None:
         raise InputError(f"{out} is there and no folder: name another with -o")
     evidence = compare_two(first, second, root=Path.cwd(), margin_percent=chosen.margin)
     try:
-        reporting.build_comparison(
+        build.build_comparison(
             evidence,
             out=out,
             title=f"Is {second} better than {first}?",
@@ -207,10 +208,12 @@ def sync(root: Path) -> None:
     Raises:
         InputError: there are no results here, or the store cannot be reached.
     """
-    from lrcycles import config, results, tracking
-    from lrcycles.cells import Store
-    from lrcycles.groups import mirror
-    from lrcycles.tracking_store import without_password
+    from lrcycles import files
+    from lrcycles.cells.store import Store
+    from lrcycles.config import compose, params_file, plain
+    from lrcycles.stages.groups import mirror
+    from lrcycles.tracking import runs
+    from lrcycles.tracking.store import without_password
 
     found = [
         path.parent
@@ -225,15 +228,15 @@ def sync(root: Path) -> None:
     needed = [root / "params.yaml", root / "artifacts" / "data" / "data.json"]
     if missing := [path.name for path in needed if not path.exists()]:
         raise InputError(f"need {' and '.join(missing)}, not there: `dvc repro data` makes them")
-    checked = config.check(config.read(needed[0]))
-    data = results.read_json(needed[1])
+    checked = compose.check(params_file.read(needed[0]))
+    data = files.read_json(needed[1])
     shared = Path(os.environ.get("DVC_ROOT", root))
-    here = [f for f in found if results.read_json(f / "result.json")["data"] == data["digest"]]
+    here = [f for f in found if files.read_json(f / "result.json")["data"] == data["digest"]]
     if len(here) < len(found):
         print(f"{len(found) - len(here)} cells are left out: trained on other data than is here")
     store = Store(shared / ".lrcycles" / "cells")
-    with tracking.start(
-        "sync", root=shared, config=config.flatten(checked), experiment=checked.experiment
+    with runs.start(
+        "sync", root=shared, config=plain.flatten(checked), experiment=checked.experiment
     ) as run:
         for folder in here:
             mirror(folder, store=store, run=run, data=data, reused=True)

@@ -171,7 +171,7 @@ def build_optimizer(
     try:
         built = keras.optimizers.get({"class_name": name, "config": arguments})
         if layer_rates or momentum:
-            from lrcycles.keras_optimizers import controlled
+            from lrcycles.schedules.keras_optimizers import controlled
 
             built = controlled(built, layer_rates=layer_rates, momentum=momentum)
         return built

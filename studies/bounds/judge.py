@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lrcycles import results
+from lrcycles import files
 from lrcycles.training.compilation import cpu_name
 from studies.bounds import measure, tasks
 from studies.bounds.tasks import OUT
@@ -46,10 +46,10 @@ def main() -> None:
         "regrets": regrets,
         "summary": summary,
     }.items():
-        results.write_text(DOCS / f"{name}.csv", table.to_csv(index=False, float_format="%.5g"))
-    results.write_figure(DOCS / "regret.png", _regret_figure(regrets, summary))
-    results.write_figure(DOCS / "basins.png", _basin_figure(grids, rules, floors))
-    results.write_text(DOCS / "README.md", _page(summary, floors, regrets, first))
+        files.write_text(DOCS / f"{name}.csv", table.to_csv(index=False, float_format="%.5g"))
+    files.write_figure(DOCS / "regret.png", _regret_figure(regrets, summary))
+    files.write_figure(DOCS / "basins.png", _basin_figure(grids, rules, floors))
+    files.write_text(DOCS / "README.md", _page(summary, floors, regrets, first))
 
 
 _FILES = [

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrcycles import bound_rules, calibrated_rule, datasets, results
-from lrcycles.curves import Curves
+from lrcycles import files
+from lrcycles.bounds import calibrated, select
+from lrcycles.data import prepare
 from lrcycles.errors import InputError
+from lrcycles.range_tests.curves import Curves
 from studies.bounds import tasks
 from studies.bounds.tasks import OUT
 
@@ -24,7 +26,7 @@ def data() -> None:
     for name, classes in tasks.CLASSES.items():
         folder = OUT / "data" / name
         folder.mkdir(parents=True, exist_ok=True)
-        datasets.prepare(
+        prepare.prepare(
             name=name,
             source=f"studies.bounds.images:{name}",
             path=None,
@@ -44,8 +46,8 @@ def curves(half: str) -> None:
     """Stage `curves@HALF`: run every task's range tests."""
     parts = [tasks.run_sweeps(task) for task in tasks.read_tasks(half)]
     folder = OUT / "curves" / half
-    results.write_table(folder / "curves.parquet", pd.concat([table for table, _ in parts]))
-    results.write_text(
+    files.write_table(folder / "curves.parquet", pd.concat([table for table, _ in parts]))
+    files.write_text(
         folder / "costs.csv", pd.concat([costs for _, costs in parts]).to_csv(index=False)
     )
 
@@ -60,7 +62,7 @@ def grid(half: str) -> None:
         parts += [table, tasks.train(task, [(best, seed) for seed in range(5, 10)])]
         print(f"{task.name}: {time.perf_counter() - started:.0f} s, oracle {best}", flush=True)
     path = OUT / "grid" / half / "grid.csv"
-    results.write_text(path, pd.concat(parts).to_csv(index=False))
+    files.write_text(path, pd.concat(parts).to_csv(index=False))
 
 
 def rules(half: str) -> None:
@@ -70,14 +72,14 @@ def rules(half: str) -> None:
     knows one rate; it is used twice: as a constant rate, and as max_lr of our own cycle.
     """
     folder = OUT / "curves" / half
-    curves = results.read_table(folder / "curves.parquet")
+    curves = files.read_table(folder / "curves.parquet")
     costs = pd.read_csv(folder / "costs.csv")
     parts = []
     for task in tasks.read_tasks(half):
         answers = [
             {"task": task.name, "rule": rule, "test": test, **answer}
             for test in range(tasks.RANGE_TESTS)
-            for rule in bound_rules.RULES
+            for rule in select.RULES
             for answer in ask(rule, tasks.range_test(curves, costs, task, test))
         ]
         given = [answer for answer in answers if answer["max_lr"] is not None]
@@ -87,14 +89,14 @@ def rules(half: str) -> None:
         parts.append(pd.DataFrame([a for a in answers if a["max_lr"] is None]))
         print(task.name, flush=True)
     path = OUT / "rules" / half / "rules.csv"
-    results.write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False))
+    files.write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False))
 
 
 def ask(rule: str, measured: Curves) -> list[dict[str, Any]]:
     """How a rule's answer is used: rows of use, base_lr and max_lr; None where it has no answer."""
     uses = ["cycle"] if rule in OWN_BOUNDS else ["constant", "cycle"]
     try:
-        found = bound_rules.select_bounds(measured, rule=rule, cycles=tasks.CYCLES)
+        found = select.select_bounds(measured, rule=rule, cycles=tasks.CYCLES)
     except InputError as error:
         nothing = {"base_lr": None, "max_lr": None, "reason": str(error)}
         return [{"use": use, **nothing} for use in uses]
@@ -102,7 +104,7 @@ def ask(rule: str, measured: Curves) -> list[dict[str, Any]]:
     for use in uses:
         base_lr = found.base_lr
         if rule not in OWN_BOUNDS:
-            base_lr = found.max_lr / (1 if use == "constant" else calibrated_rule.RATIO)
+            base_lr = found.max_lr / (1 if use == "constant" else calibrated.RATIO)
         rows.append({"use": use, "base_lr": base_lr, "max_lr": found.max_lr, "reason": ""})
     return rows
 

@@ -11,9 +11,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from lrcycles import lr_range, plan, results, sweeping
-from lrcycles.cells import Cell, Store, chains
-from lrcycles.curves import Curves
+from lrcycles import files
+from lrcycles.cells.cell import Cell, chains
+from lrcycles.cells.store import Store
+from lrcycles.range_tests import of_cells
+from lrcycles.range_tests.curves import Curves
+from lrcycles.range_tests.sweep import as_curves
+from lrcycles.stages import plan
 from lrcycles.training.run import train_all
 
 FILE = Path(__file__).with_name("tasks.yaml")
@@ -65,9 +69,9 @@ class Task:
         return TRAIN_IMAGES[self.data] // self.batch_size
 
     @property
-    def sweep(self) -> lr_range.Sweep:
+    def sweep(self) -> of_cells.Sweep:
         """The range test: a decade beyond the grid on both sides."""
-        return lr_range.Sweep(
+        return of_cells.Sweep(
             ramp="exponential",
             min_lr=self.lowest_lr / 10,
             max_lr=self.lowest_lr * 1e4,
@@ -99,7 +103,7 @@ class Task:
             batch_size=self.batch_size,
             training_set="split",
             compile="graph",  # compiles soonest; these trainings are short
-            data=results.read_json(self.folder / "data.json")["digest"],
+            data=files.read_json(self.folder / "data.json")["digest"],
             runtime=runtime,
         )
 
@@ -188,12 +192,12 @@ def run_sweeps(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All range tests of a task: their curves, and what each seed cost."""
     seeds = [seed for test in range(RANGE_TESTS) for seed in sweep_seeds(test)]
     cells = [task.cell(seed, constant(task.lowest_lr)) for seed in seeds]
-    timed = lr_range.sweep_seeds(cells, task.sweep, data=task.folder, workers="auto")
+    timed = of_cells.sweep_seeds(cells, task.sweep, data=task.folder, workers="auto")
     # Rules that read the loss alone need no held-out measurements: the same sweeps, that much
     # cheaper, with three looks at whether they have diverged.
     plain = replace(task.sweep, evaluate_every_steps=-(-SWEEP_STEPS // 3))
-    cheap = lr_range.sweep_seeds(cells, plain, data=task.folder, workers="auto")
-    table = sweeping.as_curves(
+    cheap = of_cells.sweep_seeds(cells, plain, data=task.folder, workers="auto")
+    table = as_curves(
         [one.curve for one in timed],
         task.sweep.range,
         metric="accuracy",

@@ -11,9 +11,11 @@ import json
 import tempfile
 from pathlib import Path
 
-from lrcycles import config, datasets, plan
-from lrcycles.cells import Store
-from lrcycles.results import read_json, write_json
+from lrcycles.cells.store import Store
+from lrcycles.config import compose
+from lrcycles.data import prepare
+from lrcycles.files import read_json, write_json
+from lrcycles.stages import plan
 from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
 from studies.verdicts import page, simulate
@@ -25,11 +27,11 @@ OUT = Path("docs/study-verdicts")
 def smoke_errors(trainings: int) -> list[float]:
     """Test errors, in percent, of the smoke experiment's baseline with so many seeds."""
     asked = [f"train.seeds={trainings}", "experiment=smoke", "train.save_models=none"]
-    checked = config.check(config.compose(Path("conf"), asked))
+    checked = compose.check(compose.compose(Path("conf"), asked))
     with tempfile.TemporaryDirectory() as folder:
         data, store = Path(folder) / "data", Store(Path(folder) / "cells")
         data.mkdir()
-        described = datasets.prepare(**vars(checked.data), root=Path.cwd(), out=data)
+        described = prepare.prepare(**vars(checked.data), root=Path.cwd(), out=data)
         cells = plan.group_cells(checked, "baseline", data=described, bounds=None)
         train_all(
             [[cell] for cell in cells],

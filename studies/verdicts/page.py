@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lrcycles.results import read_json, write_text
+from lrcycles.files import read_json, write_text
 from studies.verdicts.simulate import MARGIN, SD
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lrcycles.compare import TimeToTarget, compare_pairs, judge
-from lrcycles.pairings import compare_times
+from lrcycles.evidence.comparisons import compare_times
+from lrcycles.evidence.paired import TimeToTarget, compare_pairs, judge
 
 MARGIN = 0.05  # percentage points, as in conf/report
 SD = 0.1  # of a paired difference between two arms on MNIST, percentage points; see docs/reports

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lrcycles import config
+from lrcycles.config import compose, params_file
 from tests.pipelines.project import Project
 
 NO_MLFLOW = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
@@ -33,7 +33,7 @@ def test_a_fresh_clone_without_a_lock_is_not_taken_for_an_edit_whatever_fails_fi
     assert "edited by hand" not in done.stderr
     assert "changed: experiment: tutorial -> smoke" in done.stdout
     assert not (fresh.root / "params.yaml.orig").exists()
-    assert fresh.params() == config.compose(fresh.root / "conf")
+    assert fresh.params() == compose.compose(fresh.root / "conf")
 
 
 def test_an_edit_that_is_no_text_is_kept_byte_by_byte(fresh):
@@ -41,7 +41,7 @@ def test_an_edit_that_is_no_text_is_kept_byte_by_byte(fresh):
     done = fresh.stage("config")
     assert "params.yaml was edited by hand: restored from conf/" in done.stderr
     assert (fresh.root / "params.yaml.orig").read_bytes() == b"train: [\xff\n"
-    assert fresh.params() == config.compose(fresh.root / "conf")
+    assert fresh.params() == compose.compose(fresh.root / "conf")
 
 
 def test_overrides_by_hand_write_their_own_params_and_need_no_others(fresh):
@@ -49,6 +49,6 @@ def test_overrides_by_hand_write_their_own_params_and_need_no_others(fresh):
     fresh.stage("config", "train.epochs=3")
     assert not (fresh.root / "params.yaml").exists()
     (written,) = (fresh.root / "outputs" / "config").glob("[0-9]*/params.yaml")
-    assert config.read(written) == config.compose(fresh.root / "conf", ["train.epochs=3"])
+    assert params_file.read(written) == compose.compose(fresh.root / "conf", ["train.epochs=3"])
     logged = fresh.root.glob("mlartifacts/**/params.yaml")
     assert [path.read_bytes() for path in logged].count(written.read_bytes()) == 1

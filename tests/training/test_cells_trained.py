@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lrcycles.arrays import read_sets
-from lrcycles.cells import Cell, Runtime, Store, chains, link
+from lrcycles.cells.cell import Cell, Runtime, chains, link
+from lrcycles.cells.store import Store
+from lrcycles.data.image_sets import read_sets
 from lrcycles.training.run import measure_fit, train_all
 
 ROOT = Path(__file__).parents[2]

@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from lrcycles.cells import Runtime
+from lrcycles.cells.cell import Runtime
 from lrcycles.training.compilation import use_xla
 
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lrcycles
-from lrcycles.arrays import Images, read_sets
+from lrcycles.data.image_sets import Images, read_sets
 from lrcycles.errors import InputError
 from lrcycles.training import chain, tensorflow_engine
 from lrcycles.training.engine import Engine

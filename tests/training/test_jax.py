@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lrcycles.cells import Cell, link
+from lrcycles.cells.cell import Cell, link
 from tests.training.test_cells_trained import CELL, CONSTANT, CONTINUED, RUNTIME, WILD
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_the_losses_are_those_of_plain_keras_on_jax(alone, digits):
     code = """
 import sys, keras, numpy as np
 from pathlib import Path
-from lrcycles.arrays import read_sets
+from lrcycles.data.image_sets import read_sets
 train = read_sets(Path(sys.argv[1]), training_set="split").train
 x, y = train.scaled(), train.labels
 keras.utils.set_random_seed(0)

@@ -17,7 +17,8 @@ from benchmarks.range_test_speed.protocol import (
     Found,
     Test,
 )
-from lrcycles import lr_range, sweeping
+from lrcycles.range_tests import of_cells
+from lrcycles.range_tests.sweep import as_curves
 from lrcycles.training import chain, tensorflow_engine
 
 PACKAGES = ("keras", "tensorflow")
@@ -30,7 +31,7 @@ def prepare(folder: Path) -> Test:
     cell = shapes.cell(
         model=model, batch_size=BATCH_SIZE, training_set="split", runtime={"threads": THREADS}
     )
-    sweep = lr_range.Sweep(
+    sweep = of_cells.Sweep(
         ramp="exponential",
         min_lr=MIN_LR,
         max_lr=MAX_LR,
@@ -42,8 +43,8 @@ def prepare(folder: Path) -> Test:
     chain.laid_out(cell, folder)  # reads the data, once a process
 
     def test() -> Found:
-        timed = lr_range.sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
-        curves = sweeping.as_curves(
+        timed = of_cells.sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
+        curves = as_curves(
             [timed.curve],
             sweep.range,
             metric="accuracy",

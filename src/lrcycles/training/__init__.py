@@ -1,1 +1,1 @@
-"""How is a cell trained, fast and the same every time? Needs NumPy, Keras and a backend only."""
+"""How is a cell trained, fast and reproducibly? Needs NumPy, Keras and a backend only."""

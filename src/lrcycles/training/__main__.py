@@ -12,9 +12,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lrcycles.cells import Cell, Store, chains
+from lrcycles.cells.cell import Cell, chains
+from lrcycles.cells.store import Store
 from lrcycles.errors import InputError
-from lrcycles.results import read_json
+from lrcycles.files import read_json
 from lrcycles.training.run import train_all
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.arrays import read_sets
-from lrcycles.cells import Cell, Store
-from lrcycles.on_plateau import lr_after
-from lrcycles.results import write_json
-from lrcycles.schedules import rate_table, taken_by
+from lrcycles.cells.cell import Cell
+from lrcycles.cells.store import Store
+from lrcycles.data.image_sets import read_sets
+from lrcycles.files import write_json
+from lrcycles.schedules.on_plateau import lr_after
+from lrcycles.schedules.table import rate_table, taken_by
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from lrcycles.cells import Runtime
+from lrcycles.cells.cell import Runtime
 
 XLA_DENSE_BATCH = 1000  # measured on two CPU cores: below it XLA wins on dense layers, above it not
 

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from lrcycles import models
-from lrcycles.cells import Cell
-from lrcycles.keras_optimizers import GivenMomentum
+from lrcycles.cells.cell import Cell
+from lrcycles.schedules.keras_optimizers import GivenMomentum
 from lrcycles.training.compilation import use_xla
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.arrays import Images
+from lrcycles.data.image_sets import Images
 from lrcycles.training.orders import Windows
 
 EVALUATION_IMAGES = 5000  # scored at a time

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from lrcycles.arrays import PIXEL_SCALE
+from lrcycles.data.image_sets import PIXEL_SCALE
 from lrcycles.training.compilation import XLA_CPU_FLAGS, add_xla_flags, cpu_name
 from lrcycles.training.feeding import Part
 

@@ -15,7 +15,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-from lrcycles.cells import Runtime
+from lrcycles.cells.cell import Runtime
 from lrcycles.errors import InputError
 
 _notify: Callable[..., None] = print

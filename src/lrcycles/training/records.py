@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.cells import Cell
-from lrcycles.schedules import cycle_step_size
+from lrcycles.cells.cell import Cell
+from lrcycles.schedules.table import cycle_step_size
 from lrcycles.training.engine import backend_module
 
 SCHEMA = 1

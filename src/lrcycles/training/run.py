@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.cells import Cell, Store, teams
+from lrcycles.cells.cell import Cell, teams
+from lrcycles.cells.store import Store
 from lrcycles.training import pool
 
 
@@ -83,7 +84,7 @@ def _train(job: Job, notify: Callable[[str, str], None]) -> None:
 def _measure_fit(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> dict[str, Any]:
     import keras
 
-    from lrcycles.arrays import read_sets
+    from lrcycles.data.image_sets import read_sets
     from lrcycles.training import chain
 
     # It warns that Keras traces anew for every model, which is what is apart here.
@@ -139,7 +140,7 @@ def _alternate(*timed: Callable[[], Any], rounds: int) -> list[list[float]]:
 def _compiled_model(cell: Cell, input_shape: Sequence[int], cyclical: bool) -> Any:
     """A model for Keras's own `fit`, at the optimizer's own rate or in cycles around it."""
     from lrcycles import models
-    from lrcycles.keras_schedules import Triangular
+    from lrcycles.schedules.keras_schedules import Triangular
 
     model = models.build(cell.model, input_shape=input_shape, classes=cell.classes)
     optimizer = dict(cell.optimizer)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lrcycles.arrays import PIXEL_SCALE
+from lrcycles.data.image_sets import PIXEL_SCALE
 from lrcycles.training.compilation import XLA_CPU_FLAGS, add_xla_flags, cpu_name
 from lrcycles.training.feeding import Part
 

@@ -1,0 +1,1 @@
+"""Between which learning rates should it cycle?"""

@@ -1,0 +1,75 @@
+"""Finds the source files that a module imports, and their digest."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def source_files(modules: Iterable[str], roots: Iterable[Path] | None = None) -> list[Path]:
+    """The files under `roots` that `modules` import, however deep, and their own.
+
+    Found by reading, without importing: one of them may be TensorFlow's. An installed module
+    outside of the roots (this package's folder and the current one) gives its own file only.
+    """
+    folders = [Path(__file__).parents[2], Path.cwd()] if roots is None else list(roots)
+    found: dict[str, Path] = {}
+    pending = list(modules)
+    for name in pending:
+        if _file_of(name, folders) is None and (installed := _installed_file(name)) is not None:
+            found[name] = installed
+    while pending:
+        name = pending.pop()
+        path = _file_of(name, folders)
+        if name not in found and path is not None:
+            found[name] = path
+            pending += [*_imports(name, path), *filter(None, [name.rpartition(".")[0]])]
+    return sorted(found.values())
+
+
+def code_digest(files: Iterable[Path]) -> str:
+    """SHA-256 of what the files say to Python: comments and layout don't count."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        digest.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
+    return digest.hexdigest()
+
+
+def _imports(module: str, path: Path) -> list[str]:
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    names: list[str] = []
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue  # for readers and type checkers: never imported
+        pending += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # `from ..nets import f` counts its dots from the package that the file is in.
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            origin = ".".join([*above, *filter(None, [node.module])])
+            names += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _file_of(module: str, roots: Iterable[Path]) -> Path | None:
+    for root in roots:
+        inside = root.joinpath(*module.split("."))
+        for path in (inside.with_suffix(".py"), inside / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _installed_file(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None

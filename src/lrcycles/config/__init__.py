@@ -1,0 +1,1 @@
+"""Which configuration is this, is it whole, and does it make sense?"""

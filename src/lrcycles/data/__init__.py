@@ -1,0 +1,1 @@
+"""Which images are the true ones, and how are they split?"""

@@ -1,0 +1,223 @@
+"""Which images does a file hold, and are they whole and the true ones?"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrcycles.errors import InputError
+from lrcycles.files import replacing
+
+PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")  # as Keras ships mnist.npz
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+IDX_MAGIC = {"images": (0x803, 0x804), "labels": (0x801,)}  # 8: uint8; last: dimensions
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images and labels as published, uint8; `test_*` are empty where there is no test set."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    source: str  # which gave them: keras, npm, local, sklearn or module:function
+
+
+def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> Images:
+    """Make `Images` of train images, train labels, test images and test labels.
+
+    Raises:
+        InputError: an array lacks the type, shape or length that labelled images have.
+    """
+    x_train, y_train = _checked_pair(arrays[:2], PARTS[:2], where)
+    x_test, y_test = _checked_pair(arrays[2:], PARTS[2:], where)
+    if len(x_train) == 0:
+        raise InputError(f"{where}: need at least one training image, received none")
+    if len(x_test) and x_train.shape[1:] != x_test.shape[1:]:
+        raise InputError(
+            f"{where}: training and test images must have one shape, "
+            f"received {x_train.shape[1:]} and {x_test.shape[1:]}"
+        )
+    return Images(x_train, y_train, x_test, y_test, source)
+
+
+def _checked_pair(
+    arrays: Sequence[Any], parts: Sequence[str], where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = arrays
+    for array, part in zip(arrays, parts, strict=True):
+        if not isinstance(array, np.ndarray):
+            raise InputError(
+                f"{where}: {part} must be a NumPy array, received a {type(array).__name__}"
+            )
+    if images.dtype != np.uint8 or images.ndim < 3:
+        raise InputError(
+            f"{where}: {parts[0]} must be uint8 (0..255) of shape (images, height, width) or "
+            f"more, received {images.dtype} of shape {images.shape}"
+        )
+    if labels.ndim == 2 and labels.shape[1] == 1:  # CIFAR's labels come as a column
+        labels = labels[:, 0]
+    if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
+        raise InputError(
+            f"{where}: {parts[1]} must be {len(images)} integers, one per image, "
+            f"received {labels.dtype} of shape {labels.shape}"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= 255:
+        raise InputError(
+            f"{where}: {parts[1]} must lie in 0..255, received {labels.min()}..{labels.max()}"
+        )
+    return np.ascontiguousarray(images), labels.astype(np.uint8)
+
+
+def digest_of(array: np.ndarray) -> str:
+    """The SHA-256 of an array's bytes in C order."""
+    contiguous = np.ascontiguousarray(array)  # copies no memory map
+    return hashlib.sha256(contiguous.data).hexdigest()
+
+
+def verify(images: Images, sha256: Mapping[str, str] | None, where: Sequence[object]) -> None:
+    """Raise InputError unless each part has its digest; `where` names the origin of each."""
+    for part, origin in zip(PARTS, where, strict=True):
+        expected = (sha256 or {}).get(part)
+        if expected is None:
+            continue
+        received = digest_of(getattr(images, part))
+        if received != expected.lower():
+            raise InputError(
+                f"{origin}: not the expected {part}: SHA-256 should be {expected}, "
+                f"received {received}; set data.sha256=null if you mean other images"
+            )
+
+
+def parse_idx(data: bytes, *, kind: str, where: object) -> np.ndarray:
+    """Read the array out of an IDX file of `kind` images or labels.
+
+    >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9]), kind="labels", where="doc").tolist()
+    [7, 0, 9]
+    """
+    magic = int.from_bytes(data[:4], "big")
+    if magic not in IDX_MAGIC[kind]:
+        expected = " or ".join(f"0x{known:08x}" for known in IDX_MAGIC[kind])
+        raise InputError(
+            f"{where}: not an IDX file of {kind}: magic number should be {expected}, "
+            f"received 0x{magic:08x}"
+        )
+    dimensions = magic & 0xFF
+    header = 4 + 4 * dimensions
+    sizes = [int.from_bytes(data[i : i + 4], "big") for i in range(4, header, 4)]
+    expected_bytes = header + math.prod(sizes)
+    if len(data) != expected_bytes:
+        raise InputError(
+            f"{where}: truncated or damaged: should be {expected_bytes} bytes, "
+            f"received {len(data)}; fetch the file again"
+        )
+    return np.frombuffer(data, np.uint8, offset=header).reshape(sizes)
+
+
+def read_npz(file: Path, keys: Sequence[str]) -> list[np.ndarray]:
+    """Read the named arrays of an .npz file.
+
+    Raises:
+        InputError: the file is damaged, no .npz file or lacks an array.
+    """
+    try:
+        with file.open("rb") as opened, zipfile.ZipFile(opened):  # np.load takes other kinds too
+            opened.seek(0)
+            stored = np.load(opened, allow_pickle=False)
+            return [stored[key] for key in keys]
+    except KeyError:
+        with zipfile.ZipFile(file) as archive:
+            held = ", ".join(entry.removesuffix(".npy") for entry in archive.namelist())
+        raise InputError(f"{file}: must hold {', '.join(keys)}, received {held}") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{file}: not a whole .npz file ({error}); fetch it again") from error
+
+
+def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> Images:
+    """Read the four IDX files (.gz or not) or NAME.npz of a folder, or the .npz file itself."""
+    npz = path / f"{name}.npz" if path.is_dir() else path
+    if npz.is_file():
+        images = checked_images(read_npz(npz, NPZ_KEYS), source="local", where=str(npz))
+        verify(images, sha256, [npz] * 4)
+        return images
+    if not path.is_dir():
+        raise InputError(
+            f"data.path must be a folder with {name}.npz or the four IDX files "
+            f"({', '.join(IDX_FILES)}), received {path}, which does not exist"
+        )
+    files = [_find(path, stem) for stem in IDX_FILES]
+    missing = [stem for stem, file in zip(IDX_FILES, files, strict=True) if file is None]
+    if missing:
+        raise InputError(
+            f"data.path must hold {name}.npz or the four IDX files, "
+            f"received {path} without {', '.join(missing)}"
+        )
+    found = [file for file in files if file is not None]
+    arrays = [
+        parse_idx(_read_bytes(file), kind=part.partition("_")[2], where=file)
+        for file, part in zip(found, PARTS, strict=True)
+    ]
+    images = checked_images(arrays, source="local", where=str(path))
+    verify(images, sha256, found)
+    return images
+
+
+def _find(folder: Path, stem: str) -> Path | None:
+    names = [stem, stem.replace("-idx", ".idx")]  # the second: as some archives unpack
+    candidates = [folder / f"{name}{end}" for name in names for end in ("", ".gz")]
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _read_bytes(file: Path) -> bytes:
+    try:
+        data = file.read_bytes()
+        return gzip.decompress(data) if file.suffix == ".gz" else data
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{file}: not a whole gzip file ({error}); fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+
+
+def write_cache(file: Path, images: Images) -> None:
+    """Keep downloaded images, with their digests; without the room for it, say so and go on."""
+    arrays = {part: getattr(images, part) for part in PARTS}
+    digests = [digest_of(array) for array in arrays.values()]
+    try:
+        with replacing(file) as beside, beside.open("wb") as opened:
+            np.savez(opened, **arrays, source=np.array(images.source), digests=np.array(digests))
+    except OSError as error:
+        print(f"data: {file} could not be kept ({error.strerror}); it will be fetched again")
+
+
+def read_cache(
+    file: Path, sources: Sequence[str], sha256: Mapping[str, str] | None
+) -> Images | None:
+    """Read what `write_cache` kept from one of `sources`; a damaged file is told and removed."""
+    if not file.exists():
+        return None
+    try:
+        *arrays, source, digests = read_npz(file, (*PARTS, "source", "digests"))
+        images = checked_images(arrays, source=str(source), where=str(file))
+        verify(images, dict(zip(PARTS, map(str, digests), strict=True)), [file] * 4)
+        verify(images, sha256, [file] * 4)
+    except InputError as error:
+        print(f"data: kept copy removed: {error}", flush=True)
+        file.unlink(missing_ok=True)
+        return None
+    return images if images.source in sources else None

@@ -1,0 +1,180 @@
+"""Which images train, which choose, which test?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrcycles import files
+from lrcycles.errors import InputError
+
+if TYPE_CHECKING:
+    from lrcycles.data.formats import Images
+
+
+def stratified_split(
+    labels: np.ndarray, *, train: int, validation: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two disjoint sets of images with the classes in the pool's proportions.
+
+    Returns:
+        The sorted int32 indices of the training and of the validation images.
+
+    >>> t, v = stratified_split(np.array([0, 1] * 50), train=60, validation=20, seed=0)
+    >>> np.bincount(np.arange(100)[t] % 2).tolist(), np.bincount(v % 2).tolist()
+    ([30, 30], [10, 10])
+    """
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    if min(train, validation) < 1 or train + validation > len(labels):
+        raise InputError(
+            f"need at least 1 training and 1 validation image, together at most {len(labels)}, "
+            f"got {train} + {validation}; change data.train_images or data.validation_images"
+        )
+    if not 0 <= seed < 2**32:
+        raise InputError(f"need 0 <= data.split_seed < 2**32, got {seed}")
+    splitter = StratifiedShuffleSplit(
+        n_splits=1, train_size=train, test_size=validation, random_state=seed
+    )
+    try:
+        train_indices, validation_indices = next(splitter.split(labels, labels))
+    except ValueError as error:  # a class is too rare, or a part smaller than the classes
+        raise InputError(
+            f"cannot draw {train} + {validation} of {len(labels)} images with the classes in "
+            f"proportion: {error}"
+        ) from error
+    return _sorted_indices(train_indices), _sorted_indices(validation_indices)
+
+
+def prepare(
+    *,
+    name: str,
+    source: str,
+    path: str | None,
+    sha256: Mapping[str, str] | None,
+    classes: Sequence[str],
+    image_shape: Sequence[int],
+    train_images: int,
+    validation_images: int,
+    test_images: int,
+    split_seed: int,
+    root: Path,
+    out: Path,
+) -> dict[str, Any]:
+    """Fetch, check and split a data set, write its arrays and data.json to `out`.
+
+    Equal images give equal bytes whatever the source was, "source" in data.json aside.
+
+    Returns:
+        The content of data.json.
+    """
+    from lrcycles.data import sources
+    from lrcycles.data.formats import digest_of
+
+    images = sources.fetch_images(name=name, source=source, path=path, sha256=sha256, root=root)
+    _check_images(images, classes=classes, image_shape=image_shape)
+    arrays = _pool_and_test(images, test_images=test_images, seed=split_seed)
+    labels = arrays["train_labels"]
+    train, validation = stratified_split(
+        labels, train=train_images, validation=validation_images, seed=split_seed
+    )
+    digests = {part: digest_of(array) for part, array in arrays.items()}
+    drawn = {"train": labels[train], "validation": labels[validation]}
+    drawn["test"] = arrays["test_labels"]
+    summary = {
+        "schema": 1,
+        "name": name,
+        "source": images.source,
+        "sha256": digests,
+        "counts": {"pool": len(labels)} | {part: len(drawn[part]) for part in drawn},
+        "class_counts": {
+            part: np.bincount(drawn[part], minlength=len(classes)).tolist() for part in drawn
+        },
+        "classes": list(classes),
+        "image_shape": list(image_shape),
+        "split_seed": split_seed,
+        "digest": _digest_of_split(digests, image_shape, train, validation),
+    }
+    _write(out, arrays, summary, train=train, validation=validation)
+    return summary
+
+
+def _write(
+    out: Path,
+    arrays: Mapping[str, np.ndarray],
+    summary: Mapping[str, Any],
+    *,
+    train: np.ndarray,
+    validation: np.ndarray,
+) -> None:
+    try:
+        for part, array in arrays.items():
+            with files.replacing(out / f"{part}.npy") as beside, beside.open("wb") as file:
+                np.save(file, array)
+        with files.replacing(out / "split.npz") as beside, beside.open("wb") as file:
+            np.savez(file, train=train, validation=validation)
+        files.write_json(out / "data.json", summary)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {out}: {error.strerror}; free space or allow writing"
+        ) from error
+
+
+def _check_images(images: Images, *, classes: Sequence[str], image_shape: Sequence[int]) -> None:
+    received = images.train_images.shape[1:]
+    if received != tuple(image_shape):
+        raise InputError(
+            f"data.image_shape must be the images' shape {list(received)}, got {list(image_shape)}"
+        )
+    highest = max(int(images.train_labels.max()), int(images.test_labels.max(initial=0)))
+    if highest >= len(classes):
+        raise InputError(
+            f"labels must lie in 0..{len(classes) - 1}, one per name in data.classes, "
+            f"got a label {highest}; name every class in data.classes"
+        )
+
+
+def _pool_and_test(images: Images, *, test_images: int, seed: int) -> dict[str, np.ndarray]:
+    """The training pool and `test_images` test images, both in their published order."""
+    published = len(images.test_labels)
+    available = published or len(images.train_labels)
+    if not 1 <= test_images <= available:
+        raise InputError(
+            f"need 1 <= data.test_images <= {available}, the images there are, got {test_images}"
+        )
+    x_test, y_test = images.test_images, images.test_labels
+    x_pool, y_pool = images.train_images, images.train_labels
+    if published == 0:  # the test set is drawn first, the pool is what it leaves
+        kept, drawn = stratified_split(
+            y_pool, train=len(y_pool) - test_images, validation=test_images, seed=seed
+        )
+        x_test, y_test = x_pool[drawn], y_pool[drawn]
+        x_pool, y_pool = x_pool[kept], y_pool[kept]
+    elif test_images < published:
+        drawn, _ = stratified_split(
+            y_test, train=test_images, validation=published - test_images, seed=seed
+        )
+        x_test, y_test = x_test[drawn], y_test[drawn]
+    return {
+        "train_images": x_pool,
+        "train_labels": y_pool,
+        "test_images": x_test,
+        "test_labels": y_test,
+    }
+
+
+def _sorted_indices(indices: np.ndarray) -> np.ndarray:
+    return np.sort(indices).astype(np.int32)
+
+
+def _digest_of_split(
+    digests: Mapping[str, str], shape: Sequence[int], train: np.ndarray, validation: np.ndarray
+) -> str:
+    """One SHA-256 over the images' digests and the split: equal where training sees the same."""
+    text = " ".join(map(str, [*digests.values(), *shape, len(train), len(validation)]))
+    indices = np.concatenate([train, validation]).astype("<i4").tobytes()
+    return hashlib.sha256(text.encode() + indices).hexdigest()

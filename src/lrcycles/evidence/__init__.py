@@ -1,0 +1,1 @@
+"""What differs between arms, and how sure are we?"""

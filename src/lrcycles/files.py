@@ -1,0 +1,109 @@
+"""How are results written, so that a reader never sees half a file?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrcycles.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_REMEDY = "`dvc repro --force --single-item STAGE`"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; rename it to `path` once the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON; NaN and infinity are refused, since JSON has none."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not JSON, not UTF-8
+        raise InputError(f"{path} is damaged ({error}): make it again with {_REMEDY}") from error
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as parquet."""
+    with replacing(path) as beside:
+        table.to_parquet(beside, index=False)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a parquet file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    import pandas as pd
+    from pyarrow import ArrowInvalid
+
+    try:
+        return pd.read_parquet(path)
+    except ArrowInvalid as error:
+        raise InputError(f"{path} is damaged ({error}): make it again with {_REMEDY}") from error
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG and close it; equal figures give equal bytes."""
+    import matplotlib.pyplot as plt
+
+    with replacing(path) as beside:
+        figure.savefig(beside, format="png", dpi=120, metadata={"Software": None})
+    plt.close(figure)
+
+
+def sha256_of(*paths: Path) -> str:
+    """The SHA-256 of the files' bytes, one after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put folder `new` where `old` is; if that fails, `old` is what it was."""
+    aside = new.with_name(f"{new.name}.old")
+    with suppress(FileNotFoundError):
+        old.rename(aside)
+    try:
+        new.rename(old)
+    except OSError:
+        if aside.exists() and not old.exists():
+            aside.rename(old)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

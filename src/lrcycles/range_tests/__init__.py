@@ -1,0 +1,1 @@
+"""How do loss and accuracy change as the learning rate rises?"""

@@ -1,0 +1,1 @@
+"""How is any Keras model swept and then restored?"""

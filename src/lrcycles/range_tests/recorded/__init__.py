@@ -1,0 +1,1 @@
+"""Which range test does a file of another tool hold?"""

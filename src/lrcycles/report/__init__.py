@@ -1,0 +1,1 @@
+"""How is the evidence put into words, tables and figures?"""

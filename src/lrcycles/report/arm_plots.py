@@ -1,0 +1,205 @@
+"""How do the arms differ: their rates, their curves, their errors, their times?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+MANY = 8  # arms: beyond, what tells single ones apart only clutters
+
+
+def rates_over_steps(
+    rates: Mapping[str, ArrayLike], step_sizes: Mapping[str, int | None] | None = None
+) -> Figure:
+    """The learning rate at every step, a panel per arm; dotted: how far a cut half-cycle would go.
+
+    Args:
+        rates: for each arm the rate of each of its steps.
+        step_sizes: for each cyclical arm its half-cycle in steps.
+    """
+    many = len(rates) > MANY
+    figure, axes = (
+        tiles(len(rates), height=1.5) if many else panels(len(rates), height=0.4 + 1.6 * len(rates))
+    )
+    colours = palette(list(rates))
+    for ax, (arm, values) in zip(axes, rates.items(), strict=True):
+        lr = np.asarray(values, dtype=float)
+        steps = np.arange(1, len(lr) + 1)
+        ax.plot(steps, lr, color=colours[arm], linewidth=2)
+        step_size = (step_sizes or {}).get(arm)
+        if step_size is not None and len(lr) < step_size:
+            peak = lr[0] + (lr[-1] - lr[0]) * step_size / len(lr)
+            ax.plot([len(lr), step_size], [lr[-1], peak], ":", color=GREY, linewidth=1.5)
+            told = f"never turns: ends at {100 * len(lr) / step_size:.0f} % of one half-cycle"
+            told = told.split(":", 1)[0] if many else told
+            ax.annotate(
+                told,
+                (len(lr), lr[-1]),
+                (0.97, 0.12),
+                textcoords="axes fraction",
+                ha="right",
+                fontsize=9,
+                arrowprops={"arrowstyle": "->", "color": GREY},
+            )
+        ax.set_ylim(0, 1.25 * max(ax.dataLim.ymax, 1e-12))
+        ax.set_title(arm, loc="left", fontsize=10, fontweight="bold")
+        ax.set_ylabel("" if many else "rate")
+    figure.supxlabel("step (mini-batch)", fontsize=10)
+    return figure
+
+
+def validation_curves(
+    histories: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]],
+    *,
+    target: float | None = None,
+    held_out: str = "validation",
+) -> Figure:
+    """Error after each epoch: each seed thin, the mean bold, a target dashed.
+
+    Args:
+        histories: for each arm and seed the `history` of result.json.
+        target: percent.
+        held_out: what the error is measured on.
+    """
+    figure, (ax,) = panels(1, height=3.8)
+    for (arm, colour), line in zip(palette(list(histories)).items(), _line_styles(), strict=False):
+        by_epoch: dict[int, list[float]] = {}
+        for history in histories[arm].values():
+            points = [(e["epoch"], e["validation_error_percent"]) for e in history]
+            known = [(epoch, error) for epoch, error in points if error is not None]
+            for epoch, error in known:
+                by_epoch.setdefault(epoch, []).append(error)
+            ax.plot(*zip(*known, strict=True), color=colour, linewidth=0.6, alpha=0.45)
+        means = [float(np.mean(errors)) for errors in by_epoch.values()]
+        ax.plot(list(by_epoch), means, line, color=colour, linewidth=2.2, markersize=5, label=arm)
+    if target is not None:
+        ax.axhline(target, color=GREY, linestyle="--", lw=1.2, label=f"target {target:.3g} %")
+    log_percent(ax, ticks=6)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(f"{held_out} error (%)")
+    ax.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _line_styles() -> Iterator[str]:
+    """Line and marker, so that arms differ without colour too."""
+    marks = "osD^vPX*<>"
+    while True:
+        yield from (f"-{mark}" for mark in marks)
+
+
+def errors_by_arm(
+    errors: Mapping[str, Mapping[int, float]],
+    *,
+    means: Mapping[str, tuple[float, float | None, float | None]],
+    published: Mapping[str, tuple[float, float, float]] | None = None,
+) -> Figure:
+    """Every seed's test error, a row per arm; grey lines join equal seeds of neighbouring arms.
+
+    Args:
+        errors: percent, by arm and seed.
+        means: for each arm the mean and the ends of its 95 % interval, where it has one.
+        published: for each arm the published figure and its 95 % interval.
+    """
+    published = published or {}
+    figure, (ax,) = panels(1, height=1.3 + (0.42 if len(errors) > MANY else 0.75) * len(errors))
+    colours = palette(list(errors))
+    arms = list(errors)
+    for row, (arm, below) in enumerate(pairwise(arms) if len(arms) <= MANY else ()):
+        for seed in sorted(errors[arm].keys() & errors[below].keys()):
+            ax.plot(
+                [errors[arm][seed], errors[below][seed]], [row, row + 1], color="#c4c4c4", lw=0.7
+            )
+    for row, arm in enumerate(arms):
+        values = list(errors[arm].values())
+        ax.plot(values, [row] * len(values), "o", color=colours[arm], alpha=0.55, markersize=6)
+        mean, low, high = means[arm]
+        if low is not None and high is not None:
+            ax.plot([low, high], [row + 0.2] * 2, color=colours[arm], linewidth=3)
+        ax.plot(mean, row + 0.2, "|", color=colours[arm], markersize=16, markeredgewidth=3)
+        if arm in published:
+            value, low, high = published[arm]
+            ax.plot([low, high], [row - 0.22] * 2, color="black", linewidth=1.2)
+            ax.plot(value, row - 0.22, "D", color="black", markersize=6)
+    rows_of(ax, arms)
+    known = [value for three in published.values() for value in three]
+    stay_near(ax, [list(errors[arm].values()) for arm in arms], beside=known, least=0.1)
+    ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
+    ax.plot([], [], "-|", color=GREY, lw=3, ms=12, mew=3, label="mean, 95 % interval")
+    if published:
+        ax.plot([], [], "-D", color="black", lw=1.2, label="published, 95 % Wilson interval")
+    ax.set_xlabel("test error (%)")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def times_to_target(
+    reached: Mapping[str, Mapping[int, tuple[float, bool]]], *, extra: Mapping[str, float]
+) -> Figure:
+    """Every seed's seconds until the target, a row per arm; hollow where it was never reached.
+
+    Args:
+        reached: by arm and seed the seconds, `extra` included, and whether they are censored.
+        extra: seconds that an arm spends before training, drawn as a grey bar.
+    """
+    figure, (ax,) = panels(1, height=1.3 + (0.42 if len(reached) > MANY else 0.7) * len(reached))
+    colours = palette(list(reached))
+    for row, (arm, by_seed) in enumerate(reached.items()):
+        if extra.get(arm):
+            ax.barh(row, extra[arm], height=0.3, color="#c9c9c9")
+        for offset, (seconds, censored) in zip(
+            _spread(len(by_seed)), by_seed.values(), strict=True
+        ):
+            face = "none" if censored else colours[arm]
+            ax.plot(seconds, row + offset, "o", color=colours[arm], markerfacecolor=face, ms=6)
+        mean = float(np.mean([seconds for seconds, _ in by_seed.values()]))
+        ax.plot(mean, row, "|", color=colours[arm], markersize=26, markeredgewidth=3)
+    rows_of(ax, list(reached))
+    ax.plot([], [], "o", color=GREY, label="one seed")
+    ax.plot([], [], "o", color=GREY, mfc="none", label="never reached: counts with its full length")
+    ax.plot([], [], "|", color=GREY, ms=12, mew=3, label="mean")
+    if any(extra.values()):
+        ax.bar(0, 0, color="#c9c9c9", label="spent before training")
+    ax.set_xlim(left=0)
+    ax.set_xlabel("time to the baseline's median final validation error (s)")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _spread(count: int) -> list[float]:
+    """Heights within a row, since many seeds reach the target at the same step."""
+    return [float(offset) for offset in np.linspace(-0.28, 0.28, count)] if count > 1 else [0.0]
+
+
+def run_times(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
+    """How long a whole run takes, a row per arm, a bar per way of measuring.
+
+    Args:
+        seconds: by arm and way, the ways in equal order.
+    """
+    ways = list(dict.fromkeys(way for by_way in seconds.values() for way in by_way))
+    figure, (ax,) = panels(1, height=1.2 + 0.3 * len(seconds) * len(ways))
+    colours = palette(ways)
+    thickness = 0.8 / len(ways)
+    for place, way in enumerate(ways):
+        known = {row: of[way] for row, of in enumerate(seconds.values()) if way in of}
+        at = [row + (place - (len(ways) - 1) / 2) * thickness for row in known]
+        bars = ax.barh(at, list(known.values()), thickness * 0.9, color=colours[way], label=way)
+        ax.bar_label(bars, fmt="%.3g", padding=3, fontsize=9)
+    rows_of(ax, list(seconds))
+    ax.margins(x=0.12)
+    ax.set_xlabel("training time (s)")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure

@@ -1,0 +1,208 @@
+"""What do the differences consist of, how do all arms compare, and how do they get there?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
+
+Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
+_BETTER, _WORSE, _SINGLE_COLOUR_FROM = "#0173b2", "#d55e00", 8
+
+
+def waterfall(
+    means: Mapping[str, Ends],
+    changes: Mapping[str, Ends],
+    *,
+    published: Mapping[str, float],
+    quantity: str,
+) -> Figure:
+    """A row per step from top to bottom: where it ends, and the bar that it adds or takes away.
+
+    Args:
+        means: by row, the mean of the runs with all that has come in so far.
+        changes: by row but the first, the paired difference from the row above.
+        published: figures that were published for some of the rows.
+    """
+    rows = list(means)
+    figure, (ax,) = panels(1, height=1.3 + 0.5 * len(rows))
+    for place, row in enumerate(rows):
+        mean, low, high = means[row]
+        if row in changes:
+            before = means[rows[place - 1]][0]
+            colour = _BETTER if mean < before else _WORSE
+            ax.barh(place, mean - before, left=before, height=0.42, color=colour, alpha=0.35)
+            ax.plot([before] * 2, [place - 1, place], ":", color=GREY, linewidth=1)
+        if low is not None and high is not None:
+            ax.plot([low, high], [place] * 2, color="black", linewidth=1.4)
+        ax.plot(mean, place, "o", color="black", markersize=5)
+        if row in published:
+            ax.plot(published[row], place - 0.34, "D", color="black", mfc="none", markersize=6)
+    for place, row in enumerate(rows):
+        if row in changes:
+            change, low, high = changes[row]
+            said = f"{change:+.2f}"
+            if low is not None and high is not None:
+                said += f"  [{low:+.2f}, {high:+.2f}]"
+            said = said.replace("-", "\N{MINUS SIGN}")
+            ax.annotate(
+                said, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
+                annotation_clip=False,
+            )  # fmt: skip
+    ax.plot([], [], "-o", color="black", markersize=5, label="mean, 95 % interval")
+    ax.barh(0, 0, color=_BETTER, alpha=0.35, label="gained by the step")
+    ax.barh(0, 0, color=_WORSE, alpha=0.35, label="lost by the step")
+    if published:
+        ax.plot([], [], "D", color="black", mfc="none", label="published")
+    rows_of(ax, rows)
+    ends = [end for known in means.values() for end in known if end is not None]
+    ends += published.values()
+    room = 0.06 * (max(ends) - min(ends))
+    ax.set_xlim(min(ends) - room, max(ends) + room)
+    ax.set_xlabel(f"{quantity}; right: change, paired by seed")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def forest(
+    differences: Mapping[str, Mapping[int, float]],
+    *,
+    intervals: Mapping[str, Ends],
+    margin: float,
+) -> Figure:
+    """Each seed's difference, a row per comparison, with the mean, its interval and the margin.
+
+    Args:
+        differences: by comparison and seed, percentage points of test error; below zero the first
+            arm of the comparison is better.
+        intervals: for each comparison the mean difference and the ends of its 95 % interval.
+        margin: half the width of the band within which two arms count as equivalent.
+    """
+    import pandas as pd
+    import seaborn
+
+    names = list(differences)
+    figure, (ax,) = panels(1, height=1.5 + (0.7 if len(names) < 8 else 0.42) * len(names))
+    ax.axvspan(-margin, margin, color="#e9e9e9", label=f"equivalent: within ±{margin:g}")
+    ax.axvline(0, color=GREY, linewidth=1)
+    points = pd.DataFrame(
+        [(name, value) for name in names for value in differences[name].values()],
+        columns=["comparison", "difference"],
+    )
+    colours = palette(names)
+    if len(names) > _SINGLE_COLOUR_FROM:
+        colours = dict.fromkeys(names, palette(["one"])["one"])
+    # Without jitter, which is drawn at random: equal reports are equal byte by byte.
+    seaborn.stripplot(
+        points, x="difference", y="comparison", hue="comparison", order=names, hue_order=names,
+        palette=colours, jitter=False, alpha=0.45, size=5, legend=False, ax=ax,
+    )  # fmt: skip
+    for row, name in enumerate(names):
+        mean, low, high = intervals[name]
+        if low is not None and high is not None:
+            ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
+        ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
+    rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
+    values = [list(differences[name].values()) for name in names]
+    stay_near(ax, values, beside=(-margin, margin), least=margin)
+    ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
+    ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
+    ax.set_ylabel("")
+    ax.set_xlabel(
+        "difference in test error (percentage points)\n← first arm better        first arm worse →"
+    )
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def anytime(
+    histories: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]],
+    *,
+    cycle_ends: Mapping[str, Sequence[float]],
+    target: float | None,
+) -> Figure:
+    """Validation error at the end of every epoch, a panel per arm beside the first, in grey.
+
+    Lines are means over the seeds, bands from the lowest to the highest seed, dotted lines the
+    ends of cycles: only there is a cyclical arm read as it wants to be.
+
+    Args:
+        histories: for each arm and seed the `history` of result.json; the baseline first.
+        cycle_ends: by arm, in epochs.
+        target: percent.
+    """
+    first, *others = histories
+    shown = others or [first]
+    figure, axes = tiles(len(shown), height=2.1 if len(shown) > 1 else 3.4, sharey=True)
+    colour = palette(["baseline", "arm"])["arm"]
+    for ax, arm in zip(axes, shown, strict=True):
+        for end in cycle_ends.get(arm, ()):
+            ax.axvline(end, color=colour, linestyle=":", linewidth=1)
+        for name, ink in ((first, GREY), (arm, colour)):
+            epochs, low, mean, high = _band(histories[name])
+            ax.fill_between(epochs, low, high, color=ink, alpha=0.2, linewidth=0)
+            ax.plot(epochs, mean, color=ink, linewidth=1.8)
+        if target is not None:
+            ax.axhline(target, color=GREY, linestyle="--", linewidth=0.9)
+        log_percent(ax, ticks=4)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        ax.set_title(arm, loc="left", fontsize=9, fontweight="bold")
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("validation error (%)", fontsize=9)
+    return figure
+
+
+def _band(
+    histories: Mapping[int, Sequence[Mapping[str, Any]]],
+) -> tuple[list[int], list[float], list[float], list[float]]:
+    by_epoch: dict[int, list[float]] = {}
+    for history in histories.values():
+        for entry in history:
+            by_epoch.setdefault(entry["epoch"], []).append(entry["validation_error_percent"])
+    values = list(by_epoch.values())
+    means = [float(np.mean(errors)) for errors in values]
+    return list(by_epoch), [min(e) for e in values], means, [max(e) for e in values]
+
+
+def sensitivity(
+    errors: Mapping[str, Mapping[int, float]],
+    *,
+    rates: Mapping[str, float],
+    bounds: Mapping[str, tuple[float, float, float]],
+    clr: Ends | None,
+) -> Figure:
+    """Test error against a constant rate, every seed, with the selected bounds drawn in.
+
+    Args:
+        errors: percent, by arm and seed; rates: the constant rate of each of these arms.
+        bounds: base_lr and max_lr: the value and its interval over the seeds.
+        clr: mean and interval of the test error of cycles between them.
+    """
+    figure, (ax,) = panels(1, height=3.8)
+    colours = palette(["constant", "clr"])
+    order = sorted(errors, key=lambda arm: rates[arm])
+    for arm in order:
+        values = list(errors[arm].values())
+        ax.plot([rates[arm]] * len(values), values, "o", color=colours["constant"], alpha=0.4, ms=5)
+    means = [float(np.mean(list(errors[arm].values()))) for arm in order]
+    ax.plot([rates[arm] for arm in order], means, "-", color=colours["constant"], lw=2)
+    for name, (value, low, high) in bounds.items():
+        ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0)
+        ax.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
+        above = ("data", "axes fraction")
+        ax.annotate(name, (value, 1.01), xycoords=above, ha="center", fontsize=9)
+    if clr is not None:
+        mean, least, most = clr
+        ax.axhline(mean, color=colours["clr"], linewidth=1.6, label="clr")
+        if least is not None and most is not None:
+            ax.axhspan(least, most, color=colours["clr"], alpha=0.2, linewidth=0)
+        ax.legend(frameon=False, fontsize=9)
+    ax.set_xscale("log")
+    ax.set_xlabel("constant learning rate")
+    ax.set_ylabel("test error (%)")
+    return figure

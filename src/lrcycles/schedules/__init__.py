@@ -1,0 +1,1 @@
+"""Which learning rate belongs to which step?"""

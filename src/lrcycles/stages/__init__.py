@@ -1,0 +1,1 @@
+"""How does a stage begin and end, and which cells does it ask for?"""

@@ -1,0 +1,120 @@
+"""Does the calibrated rule find a hand-made basin, and correct for pace and momentum as told?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lrcycles.bounds.calibrated import calibrated
+from lrcycles.range_tests.curves import SeedCurve
+
+BETWEEN = 10**-1.6  # the basin's middle is at -2, and at 0 the loss is back where it began
+# log10 of the rate, loss: flat, down, and up again just as steeply.
+BASIN = ([-6, -4, -2, 0, 1], [2.3, 2.3, 0.3, 2.3, 4.0])
+
+
+def swept(corners=BASIN, *, lr=None, steps=505, noise=0.0, seed=0, momentum=0.0) -> SeedCurve:
+    """A sweep along straight lines between `corners`."""
+    if lr is None:
+        lr = np.logspace(corners[0][0], corners[0][-1], steps)
+    loss = np.interp(np.log10(lr), *corners)
+    loss = loss + noise * np.random.default_rng(seed).normal(size=len(lr))
+    nothing = np.full(len(lr), np.nan)
+    return SeedCurve(
+        seed=seed, lr=lr, loss=loss, heldout_loss=nothing, metric=nothing, momentum=momentum
+    )
+
+
+def decades(rate: float, expected: float) -> float:
+    return abs(np.log10(rate / expected))
+
+
+def test_at_the_neutral_pace_max_lr_is_a_fifth_of_the_way_from_basin_to_loss():
+    found = calibrated(swept(steps=1 + 7 * 78))
+    assert decades(found.max_lr, BETWEEN) < 0.02
+    assert_allclose(found.base_lr, found.max_lr / 40)
+
+
+@pytest.mark.parametrize("faster", [4, 9])
+def test_a_slower_sweep_points_higher(faster):
+    slow = calibrated(swept(steps=1 + 88 * faster)).max_lr
+    assert_allclose(slow / calibrated(swept(steps=89)).max_lr, faster**0.6, rtol=0.05)
+
+
+def test_momentum_lowers_the_rate_and_none_leaves_it():
+    plain = calibrated(swept()).max_lr
+    assert_allclose(calibrated(swept(momentum=0.9)).max_lr / plain, 0.631, rtol=0.01)
+    assert "momentum 0.9" in calibrated(swept(momentum=0.9)).end
+
+
+def test_a_linear_ramp_is_corrected_by_its_pace_where_the_loss_is_least():
+    # 1,500 equal steps of 1e-4: at the centre, 1e-2, a factor of ten takes 230 of them.
+    curve = swept(([-6, -3, -2, -1, 1], [2.3, 2.3, 0.3, 2.3, 6.3]), lr=1e-4 * np.arange(1, 1501))
+    between = 1e-2**0.8 * 1e-1**0.2
+    assert calibrated(curve).max_lr == pytest.approx(between * (230 / 78) ** 0.6, rel=0.25)
+
+
+def test_the_scale_and_the_offset_of_the_loss_do_not_matter():
+    corners, values = BASIN
+    stretched = (corners, [100 + 7 * value for value in values])
+    assert_allclose(calibrated(swept(stretched)).max_lr, calibrated(swept()).max_lr)
+
+
+def test_noise_moves_the_rate_by_less_than_a_tenth_of_a_decade():
+    rates = [calibrated(swept(noise=0.05, seed=seed)).max_lr for seed in range(20)]
+    assert np.std(np.log10(rates)) < 0.1
+    assert decades(np.median(rates), calibrated(swept()).max_lr) < 0.1
+
+
+@pytest.mark.parametrize("last", [np.nan, np.inf, 1e30])
+def test_what_a_sweep_ends_in_does_not_matter(last):
+    curve = swept()
+    curve.loss[-20:] = last
+    assert_allclose(calibrated(curve).max_lr, calibrated(swept()).max_lr, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("corners", "reason"),
+    [
+        (([-5, 0], [2.3, 2.3]), "never fell beyond its noise"),
+        (([-5, -2, 0], [2.3, 2.3, 0.3]), "still among its least at the last rate, 1"),
+        (([-5, -4.8, -3, 0], [0.4, 0.3, 2.3, 4.0]), "had begun at the first rate, 1e-05"),
+    ],
+)
+def test_without_a_whole_basin_there_is_a_reason_and_no_rate(corners, reason):
+    found = calibrated(swept(corners, noise=0.02))
+    assert found.max_lr is None
+    assert reason in found.end + found.start
+
+
+def test_a_sweep_that_fell_to_its_end_and_was_lost_there_has_its_end():
+    curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), noise=0.01)
+    curve.loss[-15:] = np.nan
+    assert calibrated(curve).max_lr is not None
+
+
+@pytest.mark.parametrize("steps", [100, 300, 1000])
+def test_a_sweep_that_stopped_as_soon_as_its_loss_exploded_has_its_end(steps):
+    curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), steps=steps, noise=0.01)
+    curve.loss[-4:] = 3, 9, 27, 90  # all that a stop at four times the first loss leaves
+    found = calibrated(curve)
+    assert 1e-2 < found.max_lr <= curve.lr[-4]
+
+
+def test_cycles_never_go_beyond_the_rate_at_which_the_sweep_was_lost():
+    curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), steps=3000, noise=0.01)
+    curve.loss[-4:] = np.nan
+    found = calibrated(curve)
+    assert found.max_lr == curve.lr[-4]
+    assert "must not go beyond" in found.end
+
+
+def test_one_loss_that_is_not_finite_is_no_end():
+    curve = swept()
+    curve.loss[100] = np.nan
+    assert_allclose(calibrated(curve).max_lr, calibrated(swept()).max_lr, rtol=0.01)
+
+
+def test_a_handful_of_losses_is_not_read():
+    assert "19 losses do not tell" in calibrated(swept(steps=19)).start

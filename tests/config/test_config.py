@@ -1,0 +1,410 @@
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lrcycles.config import advice, compose, params_file
+from lrcycles.config.resolve import arm_length
+from lrcycles.config.schema import Config
+from lrcycles.errors import InputError
+
+CONF = Path(__file__).parents[2] / "conf"
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> Config:
+    return compose.check(compose.compose(CONF, list(overrides)))
+
+
+def test_a_decay_may_end_at_zero_and_cycles_may_not_begin_there():
+    arm = "arms.clr.clr.{}"
+    ends = (arm.format("base_lr=0.0"), arm.format("max_lr=0.01"))
+    decay = composed("arms.clr.clr.schedule=linear_decay", *ends)
+    assert decay.arms.clr["clr"].base_lr == 0
+    with pytest.raises(InputError, match=r"base_lr to be a rate > 0 or `bounds`, got 0\.0"):
+        composed(*ends)
+    with pytest.raises(InputError, match=r"max_lr to be a rate > 0 or `bounds`, got -1"):
+        composed("arms.clr.clr.schedule=linear_decay", ends[0], arm.format("max_lr=-1"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_and_is_right(experiment):
+    assert composed(f"experiment={experiment}").experiment == experiment
+
+
+@pytest.mark.parametrize("folder", ["data", "range_test", "optimizer", "bounds", "train"])
+def test_every_choice_of_a_folder_composes(folder):
+    for path in (CONF / folder).glob("*.yaml"):
+        composed("experiment=smoke", f"{folder}={path.stem}")
+
+
+def test_the_default_is_the_tutorial_with_the_documented_values():
+    train = composed().train
+    assert (train.epochs, train.batch_size, train.seeds, train.cycles) == (10, 200, 8, 3)
+    assert (train.backend, train.device, train.precision) == ("tensorflow", "auto", "float32")
+
+
+def test_the_published_arms_follow_neither_train_nor_the_split():
+    controls = composed("train.epochs=3", "train.batch_size=50").arms.controls
+    lengths = {name: arm_length(composed(), arm) for name, arm in controls.items()}
+    assert lengths.pop("linear_decay") == (10, 200, 55000)
+    assert lengths == {"published_baseline": (10, 200, 60000), "published": (10, 2000, 60000)}
+
+
+def test_rendering_is_what_dvc_itself_writes(tmp_path):
+    from dvc.utils.hydra import compose_and_dump
+
+    for overrides in [], ["experiment=quick", "train.epochs=3"]:
+        compose_and_dump(tmp_path / "p.yaml", str(CONF), None, "config", "", overrides)
+        ours = params_file.render(compose.compose(CONF, overrides))
+        assert (tmp_path / "p.yaml").read_text(encoding="utf-8") == ours
+
+
+BAD = {
+    "unknown key": ("+train.epohcs=3", r"unknown key train\.epohcs; known keys of train: epochs"),
+    "unknown key, not appended": ("train.epohcs=3", r"Could not override 'train\.epohcs'"),
+    "unknown key in an arm": ("+arms.clr.clr.maxlr=1", r"unknown key .*maxlr; known keys .*max_lr"),
+    "unknown option": ("experiment=nope", r"Could not find 'experiment/nope'.*quick.*tutorial"),
+    "wrong type": ("train.epochs=three", r"train\.epochs: Value 'three'.*could not be.*[Ii]nteger"),
+    "wrong choice": ("train.device=tpu", r"train\.device: Invalid value 'tpu'.*auto, cpu, gpu"),
+    "zero epochs": ("train.epochs=0", r"need train\.epochs >= 1, got 0"),
+    "negative epochs": ("train.epochs=-2", r"need train\.epochs >= 1, got -2"),
+    "zero seeds": (
+        "train.seeds=0",
+        r"need train\.seeds to be a count >= 1 and .*, or a list .*got 0",
+    ),
+    "too many seeds": ("train.seeds=12345678", r"a count >= 1 and <= 10000, .*got 12345678"),
+    "a seed of more than 32 bits": ("train.seeds=[4294967296]", r">= 0 and < 2\*\*32, got \[4294"),
+    "seed twice": ("train.seeds=[1,1]", r"list of different seeds .*got \[1, 1\]"),
+    "bounds out of order": (
+        "arms.controls.published.base_lr=0.1 arms.controls.published.max_lr=0.01",
+        r"need 0 < base_lr < max_lr, got base_lr=0\.1, max_lr=0\.01 in arms\.controls\.published",
+    ),
+    "no rate": ("arms.baseline.baseline.base_lr=fast", r"to be a rate > 0 or `bounds`, got 'fast'"),
+    "zero rate": ("arms.baseline.baseline.base_lr=0", r"rate > 0 or `bounds`, got 0"),
+    "ramp out of order": (
+        "range_test.min_lr=1 range_test.max_lr=0.1",
+        r"need 0 < min_lr < max_lr, got min_lr=1\.0, max_lr=0\.1 in range_test",
+    ),
+    "batch larger than the split": (
+        "train.batch_size=55001",
+        r"need train\.batch_size <= data\.train_images, got 55001 > 55000: lower train\.batch_size",
+    ),
+    "batch larger than the split, of an arm": (
+        "+arms.clr.clr.batch_size=55001",
+        r"need batch_size <= 55000 training images, got 55001 in arms\.clr\.clr",
+    ),
+    "test set as validation": (
+        "+arms.clr.clr.training_set=all",
+        r"arms\.clr\.clr has training_set: all, .*only the replay in group controls may: remove",
+    ),
+    "too short for its cycles": (
+        "train.batch_size=20000 train.epochs=2",
+        r"arms\.clr\.clr: need total_steps >= 2 \* cycles, got total_steps=4, cycles=3: train",
+    ),
+    "unknown schedule": (
+        "arms.clr.clr.schedule=zigzag",
+        r"arms\.clr\.clr\.schedule: Invalid value 'zigzag'.*constant, triangular",
+    ),
+    "two arms of one name": (
+        "+arm@arms.controls.clr=baseline",
+        r"arm names are unique, got 'clr' in both clr and controls: rename one",
+    ),
+    "continues nothing": (
+        "arms.controls.published.continues=nobody",
+        r"arms\.controls\.published continues 'nobody', which is not in group controls",
+    ),
+    "continues itself": (
+        "+arms.controls.published_baseline.continues=published",
+        r"published_baseline -> published -> published_baseline continue in a circle",
+    ),
+    "continues an arm of another group": (
+        "arms.controls.published.continues=baseline",
+        r"continues 'baseline', which is not in group controls",
+    ),
+    "bounds before there are any": (
+        "arms.baseline.baseline.base_lr=bounds",
+        r"arms\.baseline\.baseline asks for bounds, but group baseline trains before",
+    ),
+    "cycles and step_size": (
+        "+arms.controls.published.cycles=2",
+        r"need either cycles or step_size >= 1, got cycles=2, step_size=2000",
+    ),
+    "a constant with an end": (
+        "+arms.baseline.baseline.max_lr=0.1",
+        r"schedule constant takes no max_lr",
+    ),
+    "held-out images": (
+        "range_test.heldout_images=5001",
+        r"range_test\.heldout_images <= data\.validation_images, got 5001 > 5000",
+    ),
+    "no such module": ("model.function=nowhere:build", r'model\.function as "module:function"'),
+    "no function": ("model.function=lrcycles.models", r'as "module:function".*lrcycles\.models'),
+    "workers": ("train.workers=many", r"train\.workers to be auto or a count >= 1, got 'many'"),
+    "seeds of the wrong type": ("train.seeds=[a]", r"list of different seeds .*got \['a'\]"),
+    "a group set to nothing": (
+        "train=null",
+        r"compose with train=null: .*the name of a file in it",
+    ),
+    "a group set to a number": ("train=3", r"compose with train=3: .*the name of a file in it"),
+    "a group set to numbers": ("train=[1]", r"compose with train=\[1\]: .*name of a file in it"),
+    "a ramp of one step": ("range_test.steps=1", r"need range_test\.steps >= 2, got 1"),
+    "a rate of the optimizer's own": (
+        "+optimizer.arguments.learning_rate=0.1",
+        r"cannot have learning_rate, got 0\.1: the arm's schedule sets the rate, leave it out",
+    ),
+    "averaged weights": ("+optimizer.arguments.use_ema=true", r"cannot have use_ema, got True"),
+    "accumulated gradients": (
+        "+optimizer.arguments.gradient_accumulation_steps=2",
+        r"cannot have gradient_accumulation_steps, got 2: .*not supported yet, leave it out",
+    ),
+    "no such source": (
+        "data.source=kerras",
+        r"data\.source to be auto, keras, npm, local, sklearn or module:function, got 'kerras'",
+    ),
+    "no such source module": ("data.source=nowhere:images", r'data\.source as "module:function"'),
+    "negative split seed": ("data.split_seed=-1", r"need 0 <= data\.split_seed < 2\*\*32, got -1"),
+    "one class": ("data.classes=[cat]", r"need 2 data\.classes or more, got \['cat'\]"),
+    "empty images": ("data.image_shape=[28,0]", r"image_shape as .* sizes >= 1, got \[28, 0\]"),
+    "images without a shape": ("data.image_shape=[]", r"image_shape as .* sizes >= 1, got \[\]"),
+    "published error": (
+        "report.published.published.error_percent=101",
+        r"need 0 <= report\.published\.published\.error_percent <= 100, got 101\.0",
+    ),
+    "published time": (
+        "report.published.published.seconds=0",
+        r"need report\.published\.published\.seconds > 0, got 0\.0",
+    ),
+    "nothing to compare with": ("~arms.baseline.baseline", r"an arm or more in arms\.baseline"),
+    "own model without a function": ("model=own", r"need a value for model\.function, got none"),
+    "side by side without jax": (
+        "train.side_by_side=4",
+        r"need train\.backend=jax for train\.side_by_side > 1, got 4",
+    ),
+    "graph on jax": ("train.backend=jax train.compile=graph", r"compile=auto or xla .*, got graph"),
+    "class weights that are a word": (
+        "train.class_weights=equal",
+        r"none, balanced or 10 numbers >= 0.*got 'equal'",
+    ),
+    "too few class weights": ("train.class_weights=[1,2]", r"10 numbers.*got \[1, 2\]"),
+    "class weights that are all zero": (
+        "experiment=smoke train.class_weights=[0,0,0,0,0,0,0,0,0,0]",
+        r"10 numbers >= 0",
+    ),
+    "a layer with a negative rate": (
+        "+optimizer.layer_rates.dense=-1",
+        r"layer_rates to be numbers >= 0, got -1 for 'dense'",
+    ),
+    "one momentum": (
+        "+arms.clr.clr.max_momentum=0.95",
+        r"0 < base_momentum < max_momentum < 1 in arms\.clr\.clr, got base_momentum=None",
+    ),
+    "momentum at a constant rate": (
+        "+arms.baseline.baseline.base_momentum=0.8 +arms.baseline.baseline.max_momentum=0.9",
+        r"momentum cycles against a rate that rises and falls .*, got schedule constant",
+    ),
+    "a baseline set against another": (
+        "+arms.baseline.baseline.against=[clr]",
+        r"arms\.baseline\.baseline takes no `against`, got clr: only arms of groups clr and",
+    ),
+    "a replay set against another": (
+        "+arms.controls.published.against=[baseline]",
+        r"arms\.controls\.published takes no `against`, got baseline",
+    ),
+    "set against what the test set watches": (
+        "arms.clr.clr.against=[published]",
+        r"set against 'published', which is no other arm that trains on the split",
+    ),
+    "set against a choice among too few rates": (
+        "arms.clr.clr.against=[tuned]",
+        r"set against tuned, which needs 3 constant rates or more",
+    ),
+    "an ingredient that is no arm": (
+        "experiment=attribution ~arms.controls.longer",
+        r"report\.waterfall\.longer is no arm, got .* or say ~report\.waterfall\.longer",
+    ),
+    "momentum without any": (
+        "optimizer.name=adagrad +arms.clr.clr.base_momentum=0.8 +arms.clr.clr.max_momentum=0.9",
+        r"cycles momentum, which optimizer adagrad has not",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.replace(" ", "_"))
+def test_bad_input_is_one_line_that_names_rule_and_value(case):
+    overrides, message = BAD[case]
+    with pytest.raises(InputError) as caught:
+        composed(*overrides.split())
+    text = str(caught.value)
+    assert re.search(message, text), text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("name", ["NA", "nan", "None", "null", "bounds", "Report", "train"])
+def test_an_arm_is_not_named_like_what_stands_beside_it_or_like_a_missing_value(name):
+    with pytest.raises(InputError, match=rf"none of .*, got '{name}' in arms\.controls: rename it"):
+        composed(f"+arm@arms.controls.{name}=baseline")
+
+
+@pytest.mark.parametrize("name", ["1st", "a-b", "_a", "a.b", "a/b", "..", "", "a b", "é"])
+def test_an_arm_is_named_by_letters_digits_and_underscores(name):
+    values = compose.compose(CONF)
+    values["arms"]["controls"][name] = values["arms"]["baseline"]["baseline"]
+    with pytest.raises(InputError, match=r"need arm names of letters, digits and _, starting with"):
+        compose.check(values)
+
+
+def test_one_bound_may_be_chosen_and_the_other_given():
+    for key in "base_lr", "max_lr":
+        arm = composed(f"arms.clr.clr.{key}=0.002").arms.clr["clr"]
+        assert sorted([str(arm.base_lr), str(arm.max_lr)]) == ["0.002", "bounds"]
+
+
+def test_clipping_is_left_to_the_optimizer():
+    assert composed("+optimizer.arguments.clipnorm=1.0").optimizer.arguments == {"clipnorm": 1.0}
+
+
+def test_ones_own_model_takes_none_of_the_arguments_of_the_tutorials():
+    own = ["model=own", "model.function=lrcycles.models:mlp"]
+    assert composed(*own).model.arguments == {}
+    assert composed(*own, "+model.arguments.units=[4]").model.arguments == {"units": [4]}
+
+
+@pytest.mark.parametrize("text", ["train: [1, 2\n", "3\n", "a: \xff\n"])
+def test_a_file_that_is_not_yaml_is_named(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"params\.yaml is not readable YAML"):
+        params_file.read(path)
+
+
+@pytest.mark.parametrize("text", ["- train\n- 3\n", "just words\n"])
+def test_a_file_without_keys_and_values_is_refused(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"got \['train', 3\]|unknown key just words; known keys"):
+        compose.check(params_file.read(path))
+    with pytest.raises(InputError, match=r"need params\.yaml to hold keys and values, got "):
+        compose.check(yaml.safe_load(text))
+
+
+def test_a_missing_value_is_an_error():
+    values = compose.compose(CONF)
+    values["train"]["epochs"] = "???"
+    with pytest.raises(InputError, match=r"train\.epochs"):
+        compose.check(values)
+    del values["train"]["epochs"]
+    with pytest.raises(InputError, match=r"train\.epochs"):
+        compose.check(values)
+
+
+def test_differences_name_branches_that_one_side_lacks_once():
+    used, conf = compose.compose(CONF, ["experiment=quick"]), compose.compose(CONF)
+    found = params_file.differences(used, conf)
+    assert found["experiment"] == {"conf": "tutorial", "used": "quick"}
+    assert found["train.epochs"] == {"conf": 10, "used": 2}
+    assert [key for key in found if key.startswith("arms")] == [
+        "arms.clr.clr.against",
+        "arms.controls",
+    ]
+    assert params_file.differences(conf, conf) == {}
+
+
+def warned(*overrides: str, more: int = 0) -> str:
+    """The warnings, but those of cycles, of a configuration with `more` arms on the split."""
+    values = compose.compose(CONF, list(overrides))
+    baseline = values["arms"]["baseline"]["baseline"]
+    values["arms"]["controls"] |= {f"other_{i}": baseline for i in range(more)}
+    told = advice.warnings(compose.check(values))
+    return "\n".join(sentence for sentence in told if "seeds" in sentence)
+
+
+def test_many_comparisons_with_few_seeds_are_warned_of():
+    # clr twice and one more in error and time, and the replay: 7 verdicts; 7 / 2^10 < .05.
+    message = "7 comparisons need 12 seeds or more to be decided, got 11: raise train.seeds"
+    assert warned("train.seeds=11", more=1) == message
+    assert warned("train.seeds=12", more=1) == ""
+    # Three constant rates of equal length are also chosen among: `tuned` against the baseline.
+    assert warned("train.seeds=11", more=2).startswith("11 comparisons")
+
+
+@pytest.mark.parametrize("experiment", ["tutorial", "quick"])
+def test_an_experiment_that_makes_a_claim_has_the_seeds_for_it(experiment):
+    assert warned(f"experiment={experiment}") == ""
+
+
+def test_seeds_too_few_for_the_clearest_difference_are_warned_of():
+    # Tutorial: 5 verdicts. 7 seeds give p = 2 / 128, 8 give 2 / 256: five times that is < .05.
+    assert warned("train.seeds=7") == (
+        "5 comparisons of 7 seeds leave even the clearest difference undecided: "
+        "raise train.seeds to 8"
+    )
+    assert warned("train.seeds=8") == ""
+
+
+def test_fewer_than_six_seeds_decide_nothing():
+    # The smoke experiment: three arms against the baseline in error and time; 6 / 2^7 < .05.
+    assert warned("experiment=smoke", "train.seeds=5").endswith("got 5: raise train.seeds to 8")
+    assert warned("train.seeds=2").endswith("undecided, got 2: raise train.seeds to 8")
+    alone = ["~arms.clr.clr", "~arms.controls.published", "train.seeds=2"]
+    assert warned(*alone) == ""
+
+
+def test_unwise_cycles_are_warned_of_by_arm_but_not_those_of_the_replay():
+    # Tutorial: 55,000 images in batches of 200 are 275 steps; 2,750 // 6 = 458 are 1.67 epochs.
+    assert advice.warnings(composed()) == [
+        "clr: step_size in epochs: 1.67, 2 to 10 are advised: set it between 550 and 2750 steps"
+    ]
+    assert advice.warnings(composed("train.epochs=12")) == []
+    long = advice.warnings(composed("+arms.clr.clr.step_size=3000"))
+    assert long == [
+        "clr: the rate never turns: step_size=3000 is longer than the run of 2750 steps: "
+        "lower step_size to 458"
+    ]
+    few = advice.warnings(composed("+arms.clr.clr.cycles=2"))
+    assert few == ["clr: cycles in the run: 2, three or more are advised: raise cycles to 3"]
+
+
+def test_the_gamma_of_exp_range_follows_from_the_run_and_is_not_warned_of():
+    short = ["arms.clr.clr.schedule=exp_range", "train.epochs=2"]
+    assert [told for told in advice.warnings(composed(*short)) if "amplitude" in told] == []
+
+
+def test_an_arm_whose_cycles_are_gone_within_an_epoch_is_refused():
+    gone = composed("arms.clr.clr.schedule=triangular2", "+arms.clr.clr.step_size=5")
+    with pytest.raises(InputError, match=r"arms\.clr\.clr: need triangular2 to keep 0\.1%"):
+        advice.warnings(gone)
+
+
+def test_params_written_by_somebody_else_than_the_pipeline_are_noticed(tmp_path):
+    import hashlib
+
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    digest = hashlib.md5(b"a: 1\n").hexdigest()
+    lock = {"stages": {"config": {"outs": [{"path": "params.yaml", "md5": digest}]}}}
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    assert not params_file.edited_by_hand(tmp_path)
+    (tmp_path / "params.yaml").write_text("a: 2\n")
+    assert params_file.edited_by_hand(tmp_path)
+
+
+@pytest.mark.parametrize("lock", [None, "", "stages: {data: {outs: []}}\n"])
+def test_without_a_lock_of_the_stage_the_committed_params_are_nobodys_edit(tmp_path, lock):
+    folder = tmp_path / "below"  # a project need not be the top of its repository
+    folder.mkdir()
+    params = folder / "params.yaml"
+    params.write_text("a: 1\n")
+    if lock is not None:
+        (folder / "dvc.lock").write_text(lock)
+    assert not params_file.edited_by_hand(folder)  # no git
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in ["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "start"]:
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert not params_file.edited_by_hand(folder)
+    params.write_text("a: 2\n")
+    assert params_file.edited_by_hand(folder)
+    subprocess.run(["git", "rm", "-q", "--cached", params], cwd=tmp_path, check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "untracked"], cwd=tmp_path, check=True)
+    assert not params_file.edited_by_hand(folder)

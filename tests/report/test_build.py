@@ -1,0 +1,303 @@
+"""Does the report say what the planted artifacts hold, and nothing else?"""
+
+from __future__ import annotations
+
+import base64
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from lrcycles.report import build
+from tests import report_inputs
+from tests.report_inputs import BASELINE_ERRORS, read_metrics, tutorial_arms, write_artifacts
+
+
+def _build(folder: Path, arms: Any, **more: Any) -> Path:
+    artifacts = write_artifacts(folder / "artifacts", arms, **more)
+    build.build(
+        artifacts=artifacts,
+        out=folder / "report",
+        report_config=report_inputs.REPORT,
+        experiment="tutorial",
+        date="2025-01-02",
+    )
+    return folder / "report"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the tutorial's arms, clr planted .2 points better in every seed."""
+    return _build(
+        tmp_path_factory.mktemp("tutorial"),
+        tutorial_arms(gain=0.2),
+        differences={"train.epochs": {"conf": 10, "used": 3}},
+        bound_warnings=["a half-cycle lasts 1.67 epochs, under 2"],
+        fit=True,
+    )
+
+
+def _only(arms: Any, *names: str) -> Any:
+    return {name: arms[name] for name in names}
+
+
+def test_a_report_of_one_seed_has_neither_spread_nor_verdict(tmp_path):
+    out = _build(tmp_path, _only(tutorial_arms(seeds=1), "baseline", "clr"))
+    found = read_metrics(out)
+    assert set(found["baseline"]["test_error_percent"]) == {"n", "mean"}
+    assert found["comparisons"]["clr_vs_baseline"]["test_error_percent"]["verdict"] == "undecided"
+    assert "1 seed per arm" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("lost", ["baseline", "clr", "published"])
+def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, lost):
+    arms = tutorial_arms(seeds=2)
+    arms[lost]["errors"] = dict.fromkeys(range(2))
+    out = _build(tmp_path, arms)
+    assert read_metrics(out)[lost]["diverged"] == 2
+    assert f"{lost}: 2 of 2 runs diverged" in (out / "report.md").read_text()
+
+
+def test_the_published_figures_stand_beside_the_replay_with_wilson_intervals(built):
+    told = (built / "report.md").read_text()
+    assert "1.91 (Wilson 95 %: 1.66 to 2.20)" in told
+    assert "1.64 (Wilson 95 %: 1.41 to 1.91)" in told
+    fit = np.mean(report_inputs.FIT_SECONDS[200]) * report_inputs.EPOCHS
+    row = "| plain Keras fit here, alone on all cores, from epochs measured (s) |"
+    assert f"{row} {fit:.1f} (" in told
+
+
+def test_the_report_tells_what_the_published_comparison_compares(built):
+    told = (built / "report.md").read_text()
+    for part in (
+        "trained for 20 epochs, not 10",
+        "Its batch is 2000 instead of 200",
+        "300 of the 2,000 steps",
+        "never turns",
+        "takes the test set as validation set",
+    ):
+        assert part in told
+
+
+def test_without_a_replay_the_report_has_no_published_section(tmp_path):
+    out = _build(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
+    told = (out / "report.md").read_text()
+    assert "published" not in told
+    assert "replay" not in (out / "report.html").read_text()
+
+
+def test_every_difference_from_conf_and_every_warning_of_bounds_is_listed(built):
+    for name in ("report.md", "report.html"):
+        told = (built / name).read_text().replace("\u00a0", " ")
+        assert "train.epochs is 3 here, 10 in conf/" in told
+        assert "a half-cycle lasts 1.67 epochs, under 2" in told
+
+
+def test_the_page_loads_nothing_from_elsewhere(built):
+    page = (built / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
+    assert not re.findall(r"url\(|@import|<script[^>]+src|<link[^>]+stylesheet", page)
+    assert len(re.findall(r'src="data:image/png;base64,', page)) == page.count("<img")
+
+
+def test_the_figures_that_markdown_names_exist_and_are_the_only_ones(built):
+    named = re.findall(r"!\[[^\]]+\]\((figures/[a-z_]+\.png)\)", (built / "report.md").read_text())
+    drawn = {f"figures/{path.name}" for path in (built / "figures").iterdir()}
+    assert set(named) == drawn
+    assert len(named) == 11
+
+
+def test_from_thirty_pairs_on_the_bca_interval_stands_beside(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 30))
+    arms = {
+        "baseline": {"group": "baseline", "errors": dict(enumerate(2 + noise[0]))},
+        "clr": {
+            "group": "clr",
+            "errors": dict(enumerate(1.8 + noise[1])),
+            "schedule": "triangular",
+            "reach": 5,
+        },
+    }
+    out = _build(tmp_path, arms)
+    found = read_metrics(out)["comparisons"]["clr_vs_baseline"]["test_error_percent"]
+    drawn = np.random.default_rng(1).choice(noise[1] - noise[0] - 0.2, (20_000, 30)).mean(axis=1)
+    ends = [found["bca_low"], found["bca_high"]]
+    assert_allclose(ends, np.quantile(drawn, [0.025, 0.975]), atol=0.01)  # symmetric: no correction
+    shown = " to ".join(f"{end:.3f}".replace("-", "\u2212") for end in ends)
+    told = (out / "report.md").read_text()
+    assert "| 95 % interval | 95 % BCa interval | p |" in told
+    assert f" | {shown} | " in told
+    assert "p: Monte Carlo, 99,999 random sign flips;" in told
+    assert "exact sign flips" not in told
+
+
+def test_where_some_p_values_are_exact_and_some_drawn_both_are_told(tmp_path):
+    many = {seed: 1.8 + 0.01 * (seed % 7) for seed in range(17)}
+    arms = {
+        "baseline": {"group": "baseline", "errors": many},
+        "clr": {"group": "clr", "errors": many},
+        "few": {"errors": {seed: many[seed] for seed in range(8)}},
+    }
+    told = (_build(tmp_path, arms) / "report.md").read_text()
+    assert "p: exact sign flips up to 16 pairs, beyond Monte Carlo, 99,999 random" in told
+
+
+def test_with_few_pairs_there_is_no_bca_interval_and_p_is_exact(built):
+    told = (built / "report.md").read_text()
+    assert "BCa" not in told
+    assert "p: exact sign flips;" in told
+    assert "bca_low" not in (built / "metrics.json").read_text()
+
+
+def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
+    assert (
+        "Equal seeds share their initial weights and the order of their data. The choice of bounds "
+        "saw only the validation split, and the test set was read once."
+    ) in (built / "report.md").read_text()
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms["first"] = {"errors": arms["baseline"]["errors"]}
+    arms["continued"] = {**arms["clr"], "group": "controls", "continues": "first"}
+    arms["wide"] = {"errors": arms["baseline"]["errors"], "batch_size": 2000, "steps": 270}
+    out = _build(tmp_path, arms)
+    for name in ("report.md", "report.html"):
+        assert (
+            "the order of their data, except that continued starts from the weights that first "
+            "ended with and wide takes batches of 2,000 instead of 200. The choice"
+        ) in (out / name).read_text()
+    rows = [
+        line.split(" | ")[0] for line in (out / "report.md").read_text().splitlines() if "|" in line
+    ]
+    assert rows.count("| continued (after first)") == 3  # errors, times, several errors
+    assert rows.count("| continued (after first) vs baseline") == 2
+    assert rows.count("| continued vs baseline") == 1  # how often
+    assert rows.count("| first") == 4  # and its settings
+
+
+def test_without_an_arm_of_clr_the_report_says_so(tmp_path):
+    told = (_build(tmp_path, _only(tutorial_arms(), "baseline")) / "report.md").read_text()
+    assert "No arm of group clr" in told
+    assert "no seed finished in both arms" not in told
+
+
+@pytest.mark.parametrize("name", ["null", "NA", "001"])
+def test_an_arm_whose_name_looks_like_no_text_keeps_it(tmp_path, name):
+    arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
+    arms[name] = {"errors": {0: 1.0, 1: None}}
+    out = _build(tmp_path, arms)
+    assert read_metrics(out)[name]["test_error_percent"] == {"n": 1, "mean": 1.0}
+    assert f"{name} vs baseline" in (out / "report.md").read_text()
+
+
+def test_markdown_tables_have_equal_numbers_of_cells(built):
+    lines = (built / "report.md").read_text().splitlines()
+    for above, below in pairwise(lines):
+        if above.startswith("|") and below.startswith("|"):
+            assert above.count("|") == below.count("|")
+
+
+def test_text_of_artifacts_is_escaped(tmp_path):
+    arms = _only(tutorial_arms(), "baseline", "clr")
+    out = _build(tmp_path, arms, differences={"a<b>": {"conf": None, "used": "<script>"}})
+    assert "a&lt;b&gt; is &lt;script&gt; here, absent in conf/" in (out / "report.html").read_text()
+
+
+def test_the_tables_of_dvc_plots_hold_every_seed_and_at_most_200_rates(built):
+    errors = pd.read_csv(built / "plots/test_error.csv")
+    of_baseline = errors[errors["arm"] == "baseline"]["test_error_percent"]
+    assert_allclose(of_baseline, BASELINE_ERRORS)
+    rates = pd.read_csv(built / "plots/learning_rate.csv")
+    assert (rates.groupby("arm").size() <= 200).all()
+    climb = rates[rates["arm"] == "published"]
+    assert climb["lr"].iloc[-1] == pytest.approx(0.001 + 0.005 * 299 / 2000)
+    assert climb["step"].iloc[-1] == 300
+    validation = pd.read_csv(built / "plots/validation_error.csv")
+    final = validation[(validation["arm"] == "clr") & (validation["epoch"] == 10)]
+    expected = np.mean(list(tutorial_arms(gain=0.2)["clr"]["errors"].values())) + 0.1
+    assert final["validation_error_percent"].item() == pytest.approx(expected)
+
+
+def test_built_twice_the_bytes_differ_by_the_date_only(built, tmp_path):
+    build.build(
+        artifacts=built.parent / "artifacts",
+        out=tmp_path,
+        report_config=report_inputs.REPORT,
+        experiment="tutorial",
+        date="2031-12-30",
+    )
+    files = [path for path in built.rglob("*") if path.is_file()]
+    assert len(files) == 19
+    for path in files:
+        again = (tmp_path / path.relative_to(built)).read_bytes()
+        assert again.replace(b"2031-12-30", b"2025-01-02") == path.read_bytes(), path.name
+
+
+def test_the_raw_data_inside_the_page_are_the_files_beside_it(built):
+    page = (built / "report.html").read_text()
+    inside = dict(re.findall(r'<a download="([^"]+)" href="data:text/plain;base64,([^"]+)"', page))
+    files = [built / "metrics.json", *(built / "plots").glob("*.csv")]
+    assert set(inside) == {path.name for path in files}
+    for path in files:
+        assert base64.b64decode(inside[path.name]) == path.read_bytes()
+    cells = pd.read_csv(built / "plots/cells.csv")
+    assert (cells.groupby("arm").size() == 8).all()
+
+
+def test_times_to_the_target_follow_from_the_raw_data(built):
+    epochs = pd.read_csv(built / "plots/epochs.csv")
+    cells = pd.read_csv(built / "plots/cells.csv").set_index(["arm", "seed"])
+    found = read_metrics(built)
+    below = epochs[epochs["validation_error_percent"] <= found["target_validation_error_percent"]]
+    first = below.groupby(["arm", "seed"])["step"].min()
+    timed = cells[cells["steps_to_target"].notna()]
+    assert set(timed.index.get_level_values("arm")) == {"baseline", "clr"}
+    for place, cell in timed.iterrows():
+        assert cell["censored"] == (place not in first.index)
+        assert cell["steps_to_target"] == first.get(place, 2750)
+    mean = (timed.loc["clr"]["steps_to_target"] * 0.004 + report_inputs.RANGE_TEST_SECONDS).mean()
+    assert found["clr"]["time_to_target_seconds"]["mean"] == pytest.approx(mean)
+
+
+@pytest.mark.browser
+def test_a_click_on_a_tables_head_sorts_its_rows_by_number(browser, built):
+    page = browser.new_page()
+    page.goto((built / "report.html").resolve().as_uri())
+    table = page.locator("table", has=page.locator("th", has_text="diverged")).first
+    orders = []
+    for _ in range(2):
+        table.locator("thead th", has_text="test error").click()
+        shown = table.locator("tbody td:nth-child(2)").all_inner_texts()
+        orders.append([float(text.split()[0]) for text in shown])
+    page.close()
+    assert orders[0] == sorted(orders[0])
+    assert orders[1] == orders[0][::-1]
+    assert len(orders[0]) > 1
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_browser_shows_every_picture_and_the_summary_offline(browser, built, width, scheme):
+    complaints: list[str] = []
+    context = browser.new_context(
+        offline=True, color_scheme=scheme, viewport={"width": width, "height": 900}
+    )
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((built / "report.html").resolve().as_uri())
+    sizes = page.eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    visible = page.is_visible("#summary")
+    summary = page.inner_text("#summary")
+    context.close()
+    assert len(sizes) == 11
+    assert min(sizes) > 0
+    assert visible
+    assert "makes fewer errors than baseline (constant, 0.001)" in summary
+    assert overflow <= 0  # wide tables scroll within themselves
+    assert not complaints

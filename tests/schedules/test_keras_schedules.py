@@ -1,0 +1,391 @@
+"""Does an optimizer really follow the schedule, in graphs, across saves, and in mid-cycle?"""
+
+from __future__ import annotations
+
+import doctest
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+
+from benchmarks import schedule_references as references
+from lrcycles.errors import InputError
+from lrcycles.schedules import keras_schedules, rates
+from lrcycles.schedules.keras_base import CycleWarning
+from lrcycles.schedules.keras_schedules import (
+    SGDR,
+    Constant,
+    Cosine,
+    ExpRange,
+    ExpRangeBounds,
+    Hann,
+    InverseTime,
+    LinearDecay,
+    OneCycle,
+    StepDecay,
+    Triangular,
+    Triangular2,
+    Welch,
+)
+from lrcycles.schedules.table import default_gamma, rate_table
+
+BOUNDS = {"base_lr": 0.001, "max_lr": 0.006, "step_size": 4}
+ONE_CYCLE = {"base_lr": 0.01, "max_lr": 0.1, "final_lr": 1e-6, "rise_steps": 8, "fall_steps": 8}
+EACH = [
+    Constant(base_lr=0.5),
+    Triangular(**BOUNDS),
+    Triangular(**BOUNDS, fall_size=9, cycles=3),
+    Triangular2(**BOUNDS),
+    ExpRange(**BOUNDS, gamma=0.99),
+    ExpRangeBounds(**BOUNDS, gamma=0.99),
+    Welch(**BOUNDS),
+    Hann(**BOUNDS),
+    LinearDecay(max_lr=0.1, total_steps=40),
+    Cosine(max_lr=0.1, total_steps=40, base_lr=0.01),
+    SGDR(max_lr=0.1, first_cycle_steps=5),
+    SGDR(max_lr=0.1, first_cycle_steps=5, cycle_factor=2),
+    OneCycle(**ONE_CYCLE, annihilation_steps=5),
+    OneCycle(**ONE_CYCLE, shape="cosine"),
+    StepDecay(base_lr=0.1, factor=0.5, every_steps=7),
+    InverseTime(base_lr=0.1, gamma=1e-4, power=0.75),
+]
+each = pytest.mark.parametrize("schedule", EACH, ids=lambda s: type(s).__name__)
+
+
+def small_model(optimizer, **compile):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(1)])
+    model.compile(optimizer, loss="mse", **compile)
+    return model
+
+
+def images(n=64):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, 4)).astype("float32"), rng.normal(size=(n, 1)).astype("float32")
+
+
+def bounds(**given):
+    usual = {"base_lr": 0.001, "max_lr": 0.006, "cycles": 3, "step_size": None}
+    return SimpleNamespace(**usual | {"steps_per_epoch": 100} | given)
+
+
+def test_the_examples_in_the_docstrings_hold():
+    assert doctest.testmod(keras_schedules) == (0, 1)
+
+
+@each
+def test_a_schedule_comes_back_equal_from_its_config_and_from_keras(schedule):
+    assert type(schedule).from_config(schedule.get_config()) == schedule
+    saved = keras.optimizers.schedules.serialize(schedule)
+    assert saved["registered_name"] == f"lrcycles>{type(schedule).__name__}"
+    assert keras.optimizers.schedules.deserialize(saved) == schedule
+
+
+@each
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+def test_a_compiled_schedule_draws_the_rates_of_the_pure_function(schedule, dtype):
+    steps = np.arange(0, 36, 7)
+    settings = schedule.get_config()
+    del settings["steps_per_update"]
+    held = steps
+    if cycles := settings.pop("cycles", None):
+        held = np.minimum(steps, cycles * (settings["step_size"] + settings["fall_size"]))
+    drawn = tf.function(schedule)(tf.constant(steps, dtype))
+    assert drawn.dtype == "float32"
+    assert drawn.shape == (6,)
+    assert_allclose(drawn, type(schedule).rate(held, **settings), rtol=1e-6)
+    assert schedule(tf.constant(3, dtype)).shape == ()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+def test_a_rate_at_ten_million_steps_is_right_to_a_millionth(dtype):
+    total, late = 10_000_400, 10_000_000 + np.array([0, 1, 99, 123, 300])
+    long = [
+        Triangular(base_lr=0.001, max_lr=0.006, step_size=2000),
+        Triangular(base_lr=0.001, max_lr=0.006, step_size=700, fall_size=1500),
+        ExpRange(base_lr=0.001, max_lr=0.006, step_size=2000, gamma=0.9999999),
+        Cosine(max_lr=0.1, total_steps=total),
+        SGDR(max_lr=0.1, first_cycle_steps=1000, cycle_factor=3),
+        OneCycle(base_lr=0.1, max_lr=1.0, final_lr=1e-7, rise_steps=3e6, fall_steps=7e6,
+                 annihilation_steps=350),
+    ]  # fmt: skip
+    for schedule in long:
+        settings = schedule.get_config()
+        exact = type(schedule).rate(
+            late, **{k: v for k, v in settings.items() if k not in ("cycles", "steps_per_update")}
+        )
+        drawn = schedule(tf.constant(late, dtype))
+        assert_allclose(drawn, exact, rtol=1e-6, err_msg=type(schedule).__name__)
+
+
+def test_a_tensor_of_whole_steps_takes_cycles_of_fractions_of_a_step():
+    settings = {"base_lr": 0.1, "max_lr": 1.0, "step_size": 2.5}
+    drawn = rates.triangular(tf.range(11, dtype="int64"), **settings)
+    assert_allclose(drawn, rates.triangular(np.arange(11), **settings))
+
+
+def test_a_hundred_of_pytorchs_settings_give_its_rates_in_32_bits():
+    settings = references.settings("torch_cyclic")[:100]
+    kinds = {"triangular": Triangular, "triangular2": Triangular2, "exp_range": ExpRange}
+    drawn = []
+    for s in settings:
+        gamma = {"gamma": s["gamma"]} if s["mode"] == "exp_range" else {}
+        ends = {"base_lr": s["base_lr"], "max_lr": s["max_lr"]}
+        schedule = kinds[s["mode"]](**ends, step_size=s["up"], fall_size=s["down"], **gamma)
+        drawn.append(float(schedule(s["step"])))
+    assert_allclose(drawn, references.read_rates("torch_cyclic")[:100], rtol=1e-6)
+
+
+def test_inverse_time_with_power_1_is_keras_own_inverse_time_decay():
+    own = keras.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=1, decay_rate=0.01)
+    ours = InverseTime(base_lr=0.1, gamma=0.01)
+    steps = tf.range(100)
+    assert_allclose(ours(steps), own(steps), rtol=1e-6)
+
+
+def test_fit_moves_a_weight_by_exactly_the_rate_of_each_step():
+    schedule = Triangular(**BOUNDS)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(keras.optimizers.SGD(schedule), loss=lambda _, predicted: predicted)
+    model.layers[0].set_weights([np.zeros((1, 1))])
+    weights = []
+    seen = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_, **__: weights.append(model.get_weights()[0].item())
+    )
+    ones = np.ones((20, 1), "float32")  # the slope of the loss is 1, so a step is the rate
+    model.fit(ones, ones, batch_size=1, epochs=1, verbose=0, shuffle=False, callbacks=[seen])
+    moved = -np.diff([0.0, *weights])
+    assert_allclose(moved, rate_table("triangular", total_steps=20, **BOUNDS), rtol=2e-4)
+
+
+def test_a_run_saved_and_loaded_in_mid_cycle_goes_on_bit_for_bit(tmp_path):
+    x, y = images()
+    run = {"batch_size": 8, "shuffle": False, "verbose": 0}  # 8 steps an epoch
+    schedule = Triangular(base_lr=0.001, max_lr=0.006, step_size=16)
+    straight = small_model(keras.optimizers.Adam(schedule))
+    loss = straight.fit(x, y, epochs=3, **run).history["loss"]
+
+    begun = small_model(keras.optimizers.Adam(schedule))
+    begun.fit(x, y, epochs=1, **run)
+    begun.save(tmp_path / "half.keras")
+    resumed = keras.saving.load_model(tmp_path / "half.keras")
+    assert resumed.optimizer.iterations == 8  # half a rise of 16
+    assert resumed.fit(x, y, epochs=2, **run).history["loss"] == loss[1:]
+    for ours, theirs in zip(straight.get_weights(), resumed.get_weights(), strict=True):
+        assert_array_equal(ours, theirs)
+    assert resumed.optimizer.learning_rate == straight.optimizer.learning_rate
+
+
+RESUME = """
+import sys
+import lrcycles.schedules.keras_optimizers
+import keras, numpy as np
+folder = sys.argv[1]
+model = keras.saving.load_model(f"{folder}/half.keras")
+batch = np.load(f"{folder}/batch.npz")
+model.train_on_batch(batch["x"], batch["y"])
+np.savez(f"{folder}/resumed.npz", *model.get_weights())
+"""
+
+
+def test_a_saved_run_goes_on_bit_for_bit_in_another_process(tmp_path):
+    x, y = images()
+    model = small_model(keras.optimizers.Adam(Triangular(**BOUNDS)))
+    model.fit(x, y, batch_size=32, epochs=1, shuffle=False, verbose=0)
+    model.save(tmp_path / "half.keras")
+    np.savez(tmp_path / "batch.npz", x=x, y=y)
+    source = str(Path(keras_schedules.__file__).parents[2])
+    command = [sys.executable, "-c", RESUME, str(tmp_path)]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": source})
+    model.train_on_batch(x, y)
+    with np.load(tmp_path / "resumed.npz") as resumed:
+        for ours, theirs in zip(model.get_weights(), resumed.values(), strict=True):
+            assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("schedule", [EACH[2], Constant(base_lr=0.5, steps_per_update=2)])
+def test_a_graph_of_the_users_own_takes_a_schedule_without_a_warning(schedule):
+    said = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = said.append
+
+    @tf.function
+    def rate(step):
+        return schedule(step)
+
+    logging.getLogger("tensorflow").addHandler(handler)
+    try:
+        rate(tf.constant(3))
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert [record.getMessage() for record in said] == []
+
+
+def test_gradient_accumulation_holds_a_rate_for_all_micro_steps_of_an_update():
+    schedule = Triangular(**BOUNDS, steps_per_update=4)
+    assert_array_equal(schedule(np.arange(32)), Triangular(**BOUNDS)(np.arange(32) // 4))
+    x, y = images()
+    accumulating = keras.optimizers.SGD(schedule, gradient_accumulation_steps=4)
+    model = small_model(accumulating)
+    model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+    assert accumulating.iterations == 2
+    assert float(accumulating.learning_rate) == np.float32(rates.triangular(2, **BOUNDS))
+
+
+def test_from_bounds_fills_the_epochs_with_whole_cycles_and_rests_at_base_lr():
+    schedule = Triangular.from_bounds(bounds(), epochs=13)
+    assert schedule.step_size == 1300 // 6
+    table = rate_table("triangular", total_steps=1300, base_lr=0.001, max_lr=0.006, cycles=3)
+    assert_allclose(schedule(np.arange(1300)), table, rtol=1e-6)
+    assert schedule(10**6) == table[-1]
+    assert Triangular.from_bounds(bounds(), total_steps=1300) == schedule
+
+
+def test_from_bounds_takes_the_step_size_of_bounds_if_the_run_has_no_length():
+    assert Triangular.from_bounds(bounds(step_size=250)).step_size == 250
+
+
+def test_from_bounds_fills_the_same_run_with_as_many_cycles_as_it_is_asked_for():
+    schedule = Triangular.from_bounds(bounds(), total_steps=2400, cycles=6)
+    assert (schedule.step_size, schedule.cycles) == (200, 6)
+    troughs, peaks = np.arange(0, 2401, 400), np.arange(200, 2400, 400)
+    assert_allclose(schedule(troughs), [0.001] * 7, rtol=1e-6)
+    assert_allclose(schedule(peaks), [0.006] * 6, rtol=1e-6)
+
+
+def test_from_bounds_takes_a_fall_of_another_length_out_of_the_cycles():
+    schedule = Triangular.from_bounds(bounds(), total_steps=1200, fall_size=300)
+    drawn = schedule([0, 100, 400, 500, 900, 1199, 5000])
+    expected = [0.001, 0.006, 0.001, 0.006, 0.006, 0.001 + 0.005 / 300, 0.001]
+    assert_allclose(drawn, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("known", "length"),
+    [({}, {"epochs": 48}), ({}, {"total_steps": 4800}), ({"step_size": 800}, {})],
+)
+def test_from_bounds_counts_a_run_with_accumulated_gradients_in_updates(known, length):
+    # 100 steps an epoch, four of them an update: 48 epochs are 1,200 updates, three cycles of 400.
+    schedule = ExpRange.from_bounds(bounds(**known), **length, steps_per_update=4, gamma=1.0)
+    assert schedule.step_size == 200
+    peaks = 4 * np.array([200, 600, 1000])
+    assert_allclose(schedule(peaks), [0.006] * 3, rtol=1e-6)
+    default = ExpRange.from_bounds(bounds(**known), **length, steps_per_update=4)
+    assert default.gamma == default_gamma(1200)
+
+
+def test_from_bounds_warns_of_epochs_that_are_counted_in_updates_too():
+    # 6 epochs of 100 steps: three cycles, each half of one epoch, whatever makes an update.
+    with pytest.warns(CycleWarning, match="step_size in epochs: 1, .* between 50 and 250 steps"):
+        Triangular.from_bounds(bounds(), epochs=6, steps_per_update=4)
+
+
+def test_one_cycle_from_bounds_counts_a_run_with_accumulated_gradients_in_updates():
+    schedule = OneCycle.from_bounds(bounds(), epochs=40, steps_per_update=4)
+    steps = 4 * np.array([0, 450, 900, 999])
+    assert_allclose(schedule(steps), [0.001, 0.006, 0.001, 1e-7], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["base_lr", "max_lr", "rise_steps", "fall_steps", "annihilation_steps"]
+)
+def test_one_cycle_from_bounds_refuses_what_it_works_out(name):
+    with pytest.raises(InputError, match=f"works out {name} itself, got {name}=9: leave it out"):
+        OneCycle.from_bounds(bounds(), epochs=10, **{name: 9})
+
+
+def test_from_bounds_gives_exp_range_the_gamma_of_the_rate_table():
+    schedule = ExpRange.from_bounds(bounds(), epochs=13)
+    assert schedule.gamma == default_gamma(1300)
+    assert ExpRange.from_bounds(bounds(), epochs=13, gamma=0.999).gamma == 0.999
+
+
+@pytest.mark.parametrize(
+    ("known", "length", "message"),
+    [
+        ({}, {}, "need the length of the run, got neither .*: give total_steps"),
+        ({"steps_per_epoch": None}, {"epochs": 3}, r"steps_per_epoch .* epochs=3"),
+        ({}, {"epochs": 3, "total_steps": 300}, "got epochs=3, total_steps=300: leave one out"),
+        ({}, {"epochs": 0}, "need epochs to be a whole number >= 1"),
+        ({}, {"total_steps": 5}, "need total_steps >= 2"),
+        (
+            {"step_size": 200},
+            {"cycles": 6},
+            r"cycles=6 and bounds\.step_size=200: give total_steps",
+        ),
+        (
+            {},
+            {"total_steps": 1200, "fall_size": 400},
+            "fall_size < 400, .*of 3 .*, got fall_size=400",
+        ),
+        (
+            {},
+            {"total_steps": 1200, "max_lr": 1.0},
+            r"works out max_lr itself, got max_lr=1\.0: leave",
+        ),
+        ({}, {"total_steps": 1200, "step_size": 9}, "works out step_size itself, got step_size=9"),
+        (
+            {},
+            {"total_steps": 1200, "cycles": 0},
+            "need cycles to be a whole number >= 1, got cycles=0",
+        ),
+        ({}, {"total_steps": 1200, "steps_per_update": 0}, "got steps_per_update=0"),
+    ],
+)
+def test_from_bounds_says_what_it_does_not_know(known, length, message):
+    with pytest.raises(InputError, match=message):
+        Triangular.from_bounds(bounds(**known), **length)
+
+
+def test_cycles_that_make_no_sense_are_warned_of_once():
+    with pytest.warns(CycleWarning) as caught:
+        Triangular.from_bounds(bounds(cycles=2), epochs=2)
+    (warning,) = caught
+    assert "cycles in the run: 2" in str(warning.message)
+    assert "step_size in epochs: 0.5" in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_one_cycle_from_bounds_ends_the_run_at_its_final_rate():
+    schedule = OneCycle.from_bounds(bounds(), epochs=10)
+    assert_allclose(schedule([0, 450, 900, 999]), [0.001, 0.006, 0.001, 1e-7], rtol=1e-6)
+    whole = OneCycle.from_bounds(bounds(), epochs=10, annihilation=0, final_lr=0.001)
+    assert_allclose(whole([0, 500, 1000]), [0.001, 0.006, 0.001], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Triangular(base_lr=1.0, max_lr=0.1, step_size=4), r"base_lr=1\.0, max_lr=0\.1"),
+        (lambda: Welch(base_lr=0.1, max_lr=1.0, step_size=0), "got step_size=0"),
+        (lambda: ExpRange(**BOUNDS, gamma=1.5), r"got gamma=1\.5"),
+        (lambda: Cosine(max_lr=-1.0, total_steps=9), r"got max_lr=-1\.0"),
+        (lambda: SGDR(max_lr=1.0, first_cycle_steps=9, cycle_factor=1.5), "got cycle_factor=1.5"),
+        (lambda: OneCycle(**ONE_CYCLE, shape="cos"), "got shape='cos'"),
+        (lambda: Constant(base_lr=0.1, steps_per_update=0), "got steps_per_update=0"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_at_once(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_numbers_of_numpy_are_saved_as_plain_ones():
+    config = Triangular(base_lr=np.float64(0.1), max_lr=1.0, step_size=np.int64(4)).get_config()
+    assert {type(value) for value in config.values()} == {float, int, type(None)}
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CycleWarning)
+        yield

@@ -1,0 +1,544 @@
+"""Does MLflow get the whole tree of runs, and does losing it lose nothing?"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from lrcycles.errors import InputError
+from lrcycles.tracking import runs
+from lrcycles.tracking.processes import is_alive, origin_tags, pipeline_key, process_tags
+
+SOURCE = Path(runs.__file__).parents[2]
+STEPS = 2500
+DATA = {
+    "name": "tiny",
+    "source": "local",
+    "sha256": {"train_images": "a" * 64},
+    "counts": {"pool": 60, "train": 50, "validation": 10, "test": 20},
+    "classes": ["0", "1", "2"],
+    "image_shape": [4, 5],
+    "digest": "0123456789abcdef" * 4,
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project's folder whose store is made once, since that takes seconds."""
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture(autouse=True)
+def pipeline(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A pipeline of its own for each test, and none of the variables a stage may be given."""
+    for name in list(os.environ):
+        if name.startswith(("MLFLOW_", "DVC_", "LRCYCLES_")):
+            monkeypatch.delenv(name)
+    key = request.function.__name__
+    monkeypatch.setenv("LRCYCLES_PIPELINE", key)
+    return key
+
+
+def start(root: Path, stage: str = "bounds", **more):
+    return runs.start(stage, root=root, config={"train.epochs": 3, **more}, experiment="smoke")
+
+
+def client_of(root: Path):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{root}/mlflow.db")
+
+
+def runs_of(root: Path, filter_string: str = "") -> list:
+    client = client_of(root)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(experiments, filter_string, order_by=["attributes.start_time"])
+
+
+def pipelines_of(root: Path, key: str) -> list:
+    return runs_of(root, f"tags.`lrcycles.pipeline` = '{key}'")
+
+
+def children_of(root: Path, run_id: str) -> list:
+    return runs_of(root, f"tags.`mlflow.parentRunId` = '{run_id}'")
+
+
+def statuses(root: Path, key: str) -> tuple[str, list[tuple[str, str]]]:
+    """The status of the one pipeline run of that key, and names and statuses of its stages."""
+    [parent] = pipelines_of(root, key)
+    stages = children_of(root, parent.info.run_id)
+    return parent.info.status, [(run.info.run_name, run.info.status) for run in stages]
+
+
+def script_of(root: Path, body: str, stage: str = "bounds") -> str:
+    return (
+        "from pathlib import Path\nfrom lrcycles.tracking import runs as tracking\n"
+        f"with tracking.start({stage!r}, root=Path({str(root)!r}), config={{}}, "
+        f"experiment='smoke') as run:\n    {body}\n"
+    )
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "LRCYCLES_PIPELINE"}
+    return {**kept, "PYTHONPATH": str(SOURCE), **extra}
+
+
+def made_cell(folder: Path, **changes) -> Path:
+    folder.mkdir(parents=True)
+    number = np.arange(1, STEPS + 1)
+    pd.DataFrame(
+        {"step": number, "epoch": (number - 1) // 1250 + 1, "lr": number * 1e-6, "loss": 9 / number}
+    ).to_parquet(folder / "steps.parquet")
+    result = {
+        "schema": 1,
+        "arm": "clr",
+        "group": "clr",
+        "seed": 0,
+        "key": "k" * 64,
+        "status": "finished",
+        "test_error_percent": 1.75,
+        "test_loss": 0.5,
+        "validation_error_percent": 2.25,
+        "validation_loss": 0.25,
+        "train_seconds": 7.0,
+        "compile_seconds": 2.0,
+        "evaluate_seconds": 1.0,
+        "steps": STEPS,
+        "steps_per_second": 357.0,
+        "epochs": 2,
+        "batch_size": 20,
+        "backend": "tensorflow",
+        "device": "cpu",
+        "versions": {"numpy": np.__version__},
+        "history": [
+            {"epoch": 1, "step": 1250, "validation_loss": 0.5, "validation_error_percent": 4.0},
+            {"epoch": 2, "step": 2500, "validation_loss": 0.25, "validation_error_percent": 2.25},
+        ],
+    }
+    (folder / "result.json").write_text(json.dumps({**result, **changes}))
+    return folder
+
+
+def test_processes_starting_at_once_make_one_store_and_one_pipeline_run(tmp_path):
+    environment = child_environment(LRCYCLES_PIPELINE="together")
+    stages = ["data", "range_test"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script_of(tmp_path, "run.log_metrics({'a': 1.0})", stage)],
+            env=environment,
+        )
+        for stage in stages
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    status, found = statuses(tmp_path, "together")
+    assert status == "FINISHED"
+    assert sorted(found) == [(stage, "FINISHED") for stage in sorted(stages)]
+
+
+def test_a_stage_has_its_configuration_and_origin_and_lies_below_its_pipeline(
+    root, pipeline, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("DVC_STAGE", "train@clr")
+    monkeypatch.setenv("DVC_EXP_NAME", "misty-sole")
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    many = {"note": "x" * 7000, **{f"many.{i}": i for i in range(250)}}
+    with start(root, "train@clr", **many):
+        assert statuses(root, pipeline) == ("RUNNING", [("train@clr", "RUNNING")])
+    [parent] = pipelines_of(root, pipeline)
+    [stage] = children_of(root, parent.info.run_id)
+    assert (parent.info.run_name, parent.info.status) == ("misty-sole", "FINISHED")
+    assert parent.data.params == stage.data.params
+    assert stage.data.params["train.epochs"] == "3"
+    assert len(stage.data.params) == 252
+    assert len(stage.data.params["note"]) == 6000
+    head = Path(tmp_path / ".git/HEAD").read_text().split()[1]
+    expected = {
+        "mlflow.source.git.commit": (tmp_path / ".git" / head).read_text().strip(),
+        "lrcycles.stage": "train@clr",
+        "lrcycles.dvc_stage": "train@clr",
+        "lrcycles.dvc_exp_name": "misty-sole",
+        "lrcycles.experiment": "smoke",
+    }
+    assert expected.items() <= stage.data.tags.items()
+
+
+def test_without_git_there_is_no_commit_and_no_complaint(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert "mlflow.source.git.commit" not in origin_tags()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_setting_named_by_a_pattern_is_logged_though_mlflow_knows_no_star(root):
+    settings = {"optimizer.layer_rates.*/bias": 2.0}
+    for stage in ("config", "data"):  # the second finds what the first has logged
+        with runs.start(stage, root=root, config=settings, experiment="smoke") as run:
+            pass
+        logged = client_of(root).get_run(run.run_id).data.params
+        assert logged == {"optimizer.layer_rates._/bias": "2.0"}
+
+
+def test_a_cell_run_holds_every_loss_thin_curves_and_the_final_metrics(root, tmp_path):
+    cell = made_cell(tmp_path / "cell", test_loss=None)
+    os.utime(cell / "result.json", (1_700_000_010, 1_700_000_010))
+    with start(root, "train@clr") as run:
+        run_id = run.log_cell(cell, params={"schedule.name": "triangular"}, data=DATA, model=False)
+        assert run.has_run(run_id)
+    client = client_of(root)
+    found = client.get_run(run_id)
+    assert found.data.tags["mlflow.parentRunId"] == run.run_id
+    assert (found.info.run_name, found.info.status) == ("clr seed 0", "FINISHED")
+    assert (found.info.start_time, found.info.end_time) == (1_700_000_000_000, 1_700_000_010_000)
+    losses = client.get_metric_history(run_id, "loss")
+    assert {point.step: point.value for point in losses} == {
+        step: pytest.approx(9 / step) for step in range(1, STEPS + 1)
+    }
+    assert all(1_700_000_000_000 < point.timestamp <= 1_700_000_010_000 for point in losses)
+    rates = sorted(point.step for point in client.get_metric_history(run_id, "learning_rate"))
+    assert (len(rates), rates[0], rates[-1]) == (200, 1, STEPS)
+    errors = client.get_metric_history(run_id, "validation_error_percent")
+    assert [(point.step, point.value) for point in errors] == [(1250, 4.0), (2500, 2.25)]
+    assert found.data.metrics["test_error_percent"] == 1.75
+    assert "test_loss" not in found.data.metrics
+    assert found.data.params == {
+        "schedule.name": "triangular",
+        "group": "clr",
+        "arm": "clr",
+        "seed": "0",
+    }
+    assert {"lrcycles.device": "cpu", "lrcycles.key": "k" * 64}.items() <= found.data.tags.items()
+    [used] = found.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("tiny", DATA["digest"][:36])
+    artifacts = {artifact.path for artifact in client.list_artifacts(run_id)}
+    assert artifacts == {"result.json", "steps.parquet"}
+    assert (root / "mlartifacts").is_dir()
+
+
+def test_a_diverged_cell_is_a_finished_run_that_says_so(root, tmp_path):
+    nothing = dict.fromkeys(["test_error_percent", "test_loss", "validation_loss"])
+    cell = made_cell(tmp_path / "cell", status="diverged", history=[], **nothing)
+    steps = pd.read_parquet(cell / "steps.parquet").head(3)
+    steps["loss"] = [2.5, np.inf, np.nan]
+    steps.to_parquet(cell / "steps.parquet")
+    with start(root) as run:
+        run_id = run.log_cell(cell, params={}, data=DATA, model=False)
+    found = client_of(root).get_run(run_id)
+    assert (found.info.status, found.data.tags["lrcycles.status"]) == ("FINISHED", "diverged")
+    assert [point.value for point in client_of(root).get_metric_history(run_id, "loss")] == [2.5]
+
+
+def test_numbers_that_are_not_finite_are_left_out(root):
+    with start(root) as run:
+        run.log_metrics({"good": 0.0, "none": None, "inf": float("inf"), "nan": float("nan")})
+        run.log_dataset(DATA)
+    found = client_of(root).get_run(run.run_id)
+    assert found.data.metrics == {"good": 0.0}
+    assert found.inputs.dataset_inputs[0].dataset.source_type == "local"
+
+
+def test_files_and_folders_become_artifacts_and_a_missing_one_is_a_bug(root, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "bounds.png").write_bytes(b"png")
+    (tmp_path / "bounds.json").write_text("{}")
+    with start(root) as run:
+        run.log_artifacts(tmp_path / "bounds.json")
+        run.log_artifacts(tmp_path / "figures", folder="figures")
+        with pytest.raises(FileNotFoundError):
+            run.log_artifacts(tmp_path / "absent.png")
+        assert not run.lost
+    client = client_of(root)
+    found = {artifact.path for artifact in client.list_artifacts(run.run_id)}
+    assert found == {"bounds.json", "figures"}
+    assert client.list_artifacts(run.run_id, "figures")[0].path == "figures/bounds.png"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ValueError, "FAILED"), (SystemExit, "FAILED"), (KeyboardInterrupt, "KILLED")],
+)
+def test_a_stage_that_raises_ends_its_run_and_its_pipeline(root, error, status, monkeypatch):
+    monkeypatch.setenv("LRCYCLES_PIPELINE", error.__name__)
+    with pytest.raises(error), start(root):
+        raise error
+    assert statuses(root, error.__name__) == (status, [("bounds", status)])
+
+
+def test_a_failed_stage_fails_the_pipeline_until_it_is_run_again(root, pipeline):
+    with pytest.raises(ValueError, match="too flat"), start(root, "bounds"):
+        raise ValueError("too flat")
+    with start(root, "train@baseline"):
+        pass
+    assert statuses(root, pipeline)[0] == "FAILED"
+    with start(root, "bounds"):
+        pass
+    assert statuses(root, pipeline)[0] == "FINISHED"
+
+
+def test_a_killed_process_leaves_killed_runs_and_a_living_one_is_left_alone(root, pipeline):
+    child = subprocess.Popen(
+        [sys.executable, "-c", script_of(root, "print('in', flush=True); input()", "data")],
+        env=child_environment(LRCYCLES_PIPELINE="victim"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "in\n"
+    with start(root):
+        assert statuses(root, "victim") == ("RUNNING", [("data", "RUNNING")])
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, but still a zombie
+    with start(root):
+        assert statuses(root, pipeline)[0] == "RUNNING"
+    assert statuses(root, "victim") == ("KILLED", [("data", "KILLED")])
+    child.communicate()
+
+
+def test_a_process_that_got_a_dead_ones_number_is_told_apart_by_its_start():
+    tags = process_tags(psutil.Process())
+    assert is_alive(tags)
+    earlier = str(float(tags["lrcycles.pid_started"]) - 3600)
+    assert not is_alive({**tags, "lrcycles.pid_started": earlier})
+
+
+def test_stages_below_one_dvc_process_share_a_key_and_the_next_dvc_has_another(tmp_path):
+    stage = (
+        "from pathlib import Path\nfrom lrcycles.tracking import processes as run_tree\n"
+        "print(run_tree.pipeline_key(run_tree.pipeline_owner(), Path('/a')))"
+    )
+    dvc = tmp_path / "dvc"
+    dvc.write_text(
+        "import subprocess, sys\n"
+        f"for _ in range(2): subprocess.run([sys.executable, '-c', {stage!r}], check=True)\n"
+    )
+    first, second = (
+        subprocess.run(
+            [sys.executable, str(dvc), "repro"],
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for _ in range(2)
+    )
+    assert len(first) == 2
+    assert first[0] == first[1]
+    assert second[0] == second[1] != first[0]
+
+
+def test_experiments_of_one_name_in_two_checkouts_are_two_pipelines(monkeypatch):
+    monkeypatch.delenv("LRCYCLES_PIPELINE")
+    monkeypatch.setenv("DVC_EXP_NAME", "test")
+    this = psutil.Process()
+    first = pipeline_key(this, Path("/a"))
+    assert first == pipeline_key(psutil.Process(1), Path("/a"))
+    assert first != pipeline_key(this, Path("/b"))
+
+
+def test_a_pipeline_name_that_a_search_could_not_quote_is_refused(root, monkeypatch):
+    monkeypatch.setenv("LRCYCLES_PIPELINE", "it's mine")
+    with pytest.raises(InputError, match="LRCYCLES_PIPELINE may hold") as raised, start(root):
+        pass
+    assert '"it\'s mine"' in str(raised.value)
+
+
+def test_under_mlflow_run_its_run_is_the_parent_and_ends_as_the_command_ends(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "stage.py").write_text(script_of(project, "pass", "data") + "raise SystemExit(3)\n")
+    (project / "MLproject").write_text(
+        f"name: x\nentry_points:\n  main:\n    command: {sys.executable} stage.py\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"],
+        cwd=project,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    [stage] = runs_of(project, "tags.`lrcycles.stage` = 'data'")
+    parent = client_of(project).get_run(stage.data.tags["mlflow.parentRunId"])
+    assert parent.data.tags["mlflow.source.type"] == "PROJECT"
+    assert parent.info.experiment_id == stage.info.experiment_id
+    assert (parent.info.status, stage.info.status) == ("FAILED", "FINISHED")
+
+
+def test_a_run_id_that_the_store_lacks_is_named(root, monkeypatch):
+    monkeypatch.setenv("MLFLOW_RUN_ID", "f" * 32)
+    with pytest.raises(InputError, match="MLFLOW_RUN_ID must name a run of sqlite"), start(root):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("http://someone:secret@127.0.0.1:9", "Connection refused"),
+        ("postgresql://someone:secret@127.0.0.1:9/runs", "Connection refused"),
+        ("htp:/x", "unsupported URI"),
+        ("http:/x", "No host supplied"),
+        ("http://[x", "Invalid IPv6 URL"),
+        ("sqlite:////proc/none/x.db", "No such file"),
+        ("sqlite:///text.db", "file is not a database"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_said_at_once_in_one_line(tmp_path, monkeypatch, uri, said):
+    (tmp_path / "text.db").write_text("no database at all, but text\n" * 50)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(InputError) as raised, start(tmp_path):
+        pytest.fail("the stage was entered")
+    message = str(raised.value)
+    assert message.startswith("MLFLOW_TRACKING_URI must name an MLflow store that can be used, got")
+    assert said in message
+    assert "secret" not in message
+    assert "\n" not in message
+
+
+def test_a_broken_project_store_is_not_blamed_on_a_variable_nobody_set(tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database at all, but text\n" * 50)
+    with (
+        pytest.raises(InputError, match="the project's MLflow store must be usable"),
+        start(tmp_path),
+    ):
+        pass
+
+
+def test_a_relative_store_lies_at_the_root_whatever_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs/all.db")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    project = tmp_path / "100% a project"
+    project.mkdir()
+    with start(project):
+        pass
+    assert (project / "runs" / "all.db").stat().st_size > 0
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_deleted_experiment_is_named_with_the_way_back(root, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "gone")
+    with start(root):
+        pass
+    client = client_of(root)
+    client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
+    with pytest.raises(InputError, match="'gone', which is: restore it with `mlflow"), start(root):
+        pass
+
+
+def test_has_run_knows_foreign_and_deleted_runs(root, tmp_path):
+    cell = made_cell(tmp_path / "cell")
+    with start(root) as run:
+        run_id = run.log_cell(cell, params={}, data=DATA, model=False)
+        client_of(root).delete_run(run_id)
+        assert [run.has_run(asked) for asked in (run_id, "f" * 32, "", "no id")] == [False] * 4
+        assert not run.lost
+
+
+def test_a_stage_leaves_the_environment_as_it_was(root, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    before = dict(os.environ)
+    with start(root):
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    before.pop("PYTEST_CURRENT_TEST", None)
+    assert dict(os.environ) == before
+
+
+def test_the_model_loads_where_lrcycles_cannot_be_imported(root, tmp_path):
+    keras = pytest.importorskip("keras")
+    cell = made_cell(tmp_path / "cell", versions={"numpy": np.__version__, "keras": "3.15.1"})
+    layers = [keras.Input((4, 5)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    model.save(cell / "model.keras")
+    images = np.arange(40, dtype="float32").reshape(2, 4, 5)
+    with start(root) as run:
+        run_id = run.log_cell(cell, params={}, data=DATA, model=True)
+    code = (
+        "import json, sys; sys.modules['lrcycles'] = None\n"
+        "import mlflow, numpy as np\n"
+        f"model = mlflow.pyfunc.load_model('runs:/{run_id}/model')\n"
+        "answer = model.predict(np.arange(40, dtype='float32').reshape(2, 4, 5))\n"
+        "signature = model.metadata.signature.to_dict()\n"
+        "print(json.dumps([answer.tolist(), signature['inputs'], signature['outputs']]))\n"
+    )
+    environment = child_environment(
+        MLFLOW_TRACKING_URI=f"sqlite:///{root}/mlflow.db", TF_CPP_MIN_LOG_LEVEL="3"
+    )
+    del environment["PYTHONPATH"]
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    answer, inputs, outputs = json.loads(told.stdout.splitlines()[-1])
+    np.testing.assert_allclose(answer, np.asarray(model(images)), rtol=1e-5)
+    assert json.loads(inputs)[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, 4, 5]}
+    assert json.loads(outputs)[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, 3]}
+
+
+@pytest.fixture
+def server(tmp_path: Path):
+    """A real tracking server in a process group of its own: its process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)],
+        cwd=tmp_path,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(300):
+        with socket.socket() as asked:
+            if asked.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.2)
+    yield process, f"http://127.0.0.1:{port}"
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_server_lost_in_mid_stage_is_said_once_and_stops_nothing(
+    server, tmp_path, monkeypatch, capsys
+):
+    process, uri = server
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    cell = made_cell(tmp_path / "cell")
+    with start(tmp_path, "train@clr") as run:
+        run_id = run.log_cell(cell, params={}, data=DATA, model=False)
+        assert run.has_run(run_id)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert run.log_cell(cell, params={}, data=DATA, model=False) == ""
+        run.log_metrics({"a": 1.0})
+        run.log_artifacts(cell)
+        assert run.has_run(run_id)  # nothing can be mirrored, so nothing is to be
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"MLflow at {uri} is lost ([Errno 111] Connection refused): results are safe in files; "
+        "`lrcycles sync` mirrors them later"
+    ]
