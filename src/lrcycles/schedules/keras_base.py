@@ -47,7 +47,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """The rate at `step` as float32, with other settings `instead` of its own."""
         settings = self.get_config() | instead
         steps_per_update, cycles = settings.pop("steps_per_update"), settings.pop("cycles", None)
-        updates = keras.ops.convert_to_tensor(step)
+        # Keras leaves a variable as it is, and its arithmetic rounds to 32 bits.
+        counted = step.value if isinstance(step, keras.Variable) else step
+        updates = keras.ops.convert_to_tensor(counted)
         if steps_per_update > 1:
             updates = keras.ops.floor_divide(updates, steps_per_update)
         # A whole cycle ends where the next begins: holding the step there holds the rate there.
