@@ -3,7 +3,7 @@
     PYTHONPATH=src KERAS_BACKEND=jax python -m benchmarks.gpu
 
 Needs Keras and a backend that sees the GPU (jax; or tensorflow, untested there), but no DVC and no
-MLflow. Images are random where stage `data` has not run: nothing depends on what they show.
+MLflow. ImageSet are random where stage `data` has not run: nothing depends on what they show.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 
 from benchmarks import shapes
 from lrcycles.cells.cell import Cell
-from lrcycles.data.image_sets import Images
+from lrcycles.data.image_sets import ImageSet
 
 IMAGES, SHAPE = 60_000, (28, 28)
 DATA = Path("artifacts/data")
 
 
-def images(folder: Path) -> Images:
+def images(folder: Path) -> ImageSet:
     """MNIST's training images, or random ones."""
     path = DATA / "train_images.npy"
     if path.exists():
@@ -36,7 +36,7 @@ def images(folder: Path) -> Images:
         path = folder / "train_images.npy"
         np.save(path, random.integers(0, 256, (IMAGES, *SHAPE), np.uint8))
         labels = random.integers(0, 10, IMAGES).astype(np.int32)
-    return Images(path, None, labels, SHAPE)
+    return ImageSet(path, None, labels, SHAPE)
 
 
 def measure(cell: Cell, train: Any, *, rounds: int) -> dict[str, Any]:

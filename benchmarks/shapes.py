@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.cells.cell import Cell, Runtime
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.files import read_json
 from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
@@ -56,7 +56,7 @@ def cell(*, runtime: Mapping[str, Any] | None = None, **settings: Any) -> Cell:
 def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
     """The result.json of each cell, trained on what stage `data` left."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
+        store = CellStore(Path(folder))
         train_all(
             [[cell] for cell in cells],
             data=DATA,

@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks import shapes
-from lrcycles.data.image_sets import Images
+from lrcycles.data.image_sets import ImageSet
 from lrcycles.training.orders import Windows, epoch_order
 
 SHAPE = (28, 28)
@@ -57,7 +57,7 @@ def worker(path: Path, kind: str, threads: int) -> None:
     cell = shapes.cell(runtime={"threads": threads})
     count = len(np.load(path, mmap_mode="r"))
     labels = np.random.default_rng(1).integers(0, 10, count, np.int32)
-    images = Images(path, None, labels, SHAPE)
+    images = ImageSet(path, None, labels, SHAPE)
     if kind == "resident":
         train = Resident(images.first(RESIDENT_IMAGES), backend.put)
         parts = [epoch_order(0, epoch, RESIDENT_IMAGES, 200) for epoch in range(10)]

@@ -1,7 +1,7 @@
 """Stage `train@GROUP`: what does each arm of the group reach, per seed?"""
 
 from lrcycles import files
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.stages import groups, plan
 from lrcycles.stages.run import Run, execute
 from lrcycles.training.pool import warm_up
@@ -15,7 +15,7 @@ def main(run: Run) -> None:
     cells = plan.group_cells(run.config, run.group, data=data, bounds=bounds)
     settings = run.config.train
     groups.write_plan(cells, settings, data=folder, out=run.out)
-    store = Store(run.shared / ".lrcycles" / "cells")
+    store = CellStore(run.shared / ".lrcycles" / "cells")
     had = groups.train_group(cells, settings, data=folder, store=store)
     replay = [cell for cell in cells if cell.training_set == "all"]
     if replay:

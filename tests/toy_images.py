@@ -11,13 +11,13 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from lrcycles.data import formats, sources
-from lrcycles.data.formats import Images
+from lrcycles.data.formats import RawImages
 
 IDX_NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
 IDX_NAMES += [name.replace("train", "t10k") for name in IDX_NAMES]
 
 
-def load(root: Path, **changes: Any) -> Images:
+def load(root: Path, **changes: Any) -> RawImages:
     request: dict[str, Any] = {"name": "mnist", "source": "auto", "path": None, "sha256": None}
     return sources.fetch_images(**request | {"root": root} | changes)
 
@@ -55,7 +55,7 @@ def write_npz(file: Path, arrays: list[np.ndarray]) -> Path:
     return file
 
 
-def assert_same_images(images: Images, arrays: list[np.ndarray]) -> None:
+def assert_same_images(images: RawImages, arrays: list[np.ndarray]) -> None:
     for part, array in zip(formats.PARTS, arrays, strict=True):
         assert_array_equal(getattr(images, part), array)
         assert getattr(images, part).dtype == np.uint8

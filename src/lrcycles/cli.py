@@ -209,7 +209,7 @@ def sync(root: Path) -> None:
         InputError: there are no results here, or the store cannot be reached.
     """
     from lrcycles import files
-    from lrcycles.cells.store import Store
+    from lrcycles.cells.store import CellStore
     from lrcycles.config import compose, params_file, plain
     from lrcycles.stages.groups import mirror
     from lrcycles.tracking import runs
@@ -234,7 +234,7 @@ def sync(root: Path) -> None:
     here = [f for f in found if files.read_json(f / "result.json")["data"] == data["digest"]]
     if len(here) < len(found):
         print(f"{len(found) - len(here)} cells are left out: trained on other data than is here")
-    store = Store(shared / ".lrcycles" / "cells")
+    store = CellStore(shared / ".lrcycles" / "cells")
     with runs.start(
         "sync", root=shared, config=plain.flatten(checked), experiment=checked.experiment
     ) as run:

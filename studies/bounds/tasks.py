@@ -13,7 +13,7 @@ import yaml
 
 from lrcycles import files
 from lrcycles.cells.cell import Cell, chains
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.range_tests import of_cells
 from lrcycles.range_tests.curves import Curves
 from lrcycles.range_tests.sweep import as_curves
@@ -22,7 +22,7 @@ from lrcycles.training.run import train_all
 
 FILE = Path(__file__).with_name("tasks.yaml")
 OUT = Path("artifacts/studies/bounds")
-STORE = Store(Path(".lrcycles/cells"))
+STORE = CellStore(Path(".lrcycles/cells"))
 CLASSES = {"mnist14": 10, "mnist28": 10, "digits": 10, "teacher": 10, "spirals": 3, "mixture": 8}
 SHAPES = {
     "mnist14": [14, 14],

@@ -11,7 +11,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.config import compose
 from lrcycles.data import prepare
 from lrcycles.files import read_json, write_json
@@ -29,7 +29,7 @@ def smoke_errors(trainings: int) -> list[float]:
     asked = [f"train.seeds={trainings}", "experiment=smoke", "train.save_models=none"]
     checked = compose.check(compose.compose(Path("conf"), asked))
     with tempfile.TemporaryDirectory() as folder:
-        data, store = Path(folder) / "data", Store(Path(folder) / "cells")
+        data, store = Path(folder) / "data", CellStore(Path(folder) / "cells")
         data.mkdir()
         described = prepare.prepare(**vars(checked.data), root=Path.cwd(), out=data)
         cells = plan.group_cells(checked, "baseline", data=described, bounds=None)

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from lrcycles.bounds import select
 from lrcycles.bounds.select import RULES, Bounds
-from lrcycles.config.schema import Rule
+from lrcycles.config.schema import RuleName
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves
 
@@ -302,7 +302,7 @@ def test_a_seed_without_an_answer_gives_its_one_reason_once():
 
 
 def test_every_rule_can_be_configured_and_no_other():
-    assert [rule.value for rule in Rule] == list(RULES)
+    assert [rule.value for rule in RuleName] == list(RULES)
 
 
 @pytest.mark.parametrize("rule", sorted(set(RULES) - {"smith"}))

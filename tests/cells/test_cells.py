@@ -6,7 +6,7 @@ import pytest
 
 from lrcycles.cells.cell import Cell, Runtime, chains, link
 from lrcycles.cells.code import code_digest, source_files
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.files import replace_folder
 
 RUNTIME = Runtime(
@@ -35,7 +35,9 @@ CELL = Cell(
 )
 
 
-def finish(store: Store, cell: Cell, *, model: bool = False, text: str = '{"steps": 3}') -> None:
+def finish(
+    store: CellStore, cell: Cell, *, model: bool = False, text: str = '{"steps": 3}'
+) -> None:
     with store.adding(cell.key) as folder:
         (folder / "result.json").write_text(text)
         np.save(folder / "steps.npy", np.zeros(3))
@@ -91,7 +93,7 @@ def test_a_chain_holds_a_parent_before_its_children_and_seeds_alternate():
 
 
 def test_the_store_has_a_cell_only_once_it_is_whole(tmp_path):
-    store = Store(tmp_path)
+    store = CellStore(tmp_path)
     with pytest.raises(RuntimeError, match="killed"), store.adding(CELL.key) as folder:
         (folder / "result.json").touch()
         raise RuntimeError("killed")
@@ -102,7 +104,7 @@ def test_the_store_has_a_cell_only_once_it_is_whole(tmp_path):
 
 
 def test_a_cell_without_its_network_is_not_enough_where_the_network_is_wanted(tmp_path):
-    store = Store(tmp_path)
+    store = CellStore(tmp_path)
     finish(store, CELL)
     assert not store.has(CELL, model=True)
     finish(store, CELL, model=True)
@@ -110,7 +112,7 @@ def test_a_cell_without_its_network_is_not_enough_where_the_network_is_wanted(tm
 
 
 def test_finishing_a_cell_again_replaces_it_and_leaves_nothing_behind(tmp_path):
-    store = Store(tmp_path)
+    store = CellStore(tmp_path)
     finish(store, CELL, text='{"steps": 1}')
     finish(store, CELL, text='{"steps": 2}')
     assert store.result(CELL)["steps"] == 2
@@ -119,7 +121,7 @@ def test_finishing_a_cell_again_replaces_it_and_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("file", ["result.json", "steps.npy"])
 def test_a_damaged_cell_counts_as_absent(tmp_path, file):
-    store = Store(tmp_path)
+    store = CellStore(tmp_path)
     finish(store, CELL)
     whole = (store.folder(CELL.key) / file).read_bytes()
     (store.folder(CELL.key) / file).write_bytes(whole[: len(whole) // 2])

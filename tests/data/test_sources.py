@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from lrcycles.data import formats, prepare, sources
-from lrcycles.data.formats import Images
+from lrcycles.data.formats import RawImages
 from lrcycles.errors import InputError
 from tests.toy_images import (
     load,
@@ -55,7 +55,7 @@ def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mnist(mnist_root: Path) -> Images:
+def mnist(mnist_root: Path) -> RawImages:
     return load(mnist_root, sha256=MNIST_SHA256)
 
 
@@ -81,7 +81,7 @@ def unreachable(proxy: socket.socket, monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def test_mnist_is_the_published_one(mnist: Images) -> None:
+def test_mnist_is_the_published_one(mnist: RawImages) -> None:
     assert mnist.train_images.shape == (60000, 28, 28)
     assert mnist.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert np.bincount(mnist.train_labels).tolist() == MNIST_TRAIN_COUNTS
@@ -107,7 +107,7 @@ def test_a_second_run_reads_the_kept_copy_and_needs_no_network(mnist_root: Path)
 
 
 @pytest.mark.usefixtures("unreachable")
-def test_the_copy_that_keras_keeps_is_used_if_it_is_right(mnist: Images, tmp_path: Path) -> None:
+def test_the_copy_that_keras_keeps_is_used_if_it_is_right(mnist: RawImages, tmp_path: Path) -> None:
     arrays = [getattr(mnist, part) for part in formats.PARTS]
     write_npz(tmp_path / "keras_home/datasets/mnist.npz", arrays)
     assert load(tmp_path, sha256=MNIST_SHA256).source == "keras"
@@ -115,7 +115,7 @@ def test_the_copy_that_keras_keeps_is_used_if_it_is_right(mnist: Images, tmp_pat
 
 @pytest.mark.usefixtures("unreachable")
 def test_a_damaged_kept_copy_is_told_and_fetched_again(
-    mnist: Images, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mnist: RawImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arrays = [getattr(mnist, part) for part in formats.PARTS]
     write_npz(tmp_path / "keras_home/datasets/mnist.npz", arrays)

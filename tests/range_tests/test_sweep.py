@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lrcycles.errors import InputError
 from lrcycles.range_tests import sweep
 from lrcycles.range_tests.curves import SeedCurve
-from lrcycles.range_tests.sweep import Range, as_curves, check_settings, diverged, run_sweep
+from lrcycles.range_tests.sweep import Range, as_curves, check_sweep, diverged, run_sweep
 from lrcycles.range_tests.widening import Missing, missing_ends, most_miss, sweep_and_widen
 
 FACTOR = 4.0
@@ -291,6 +291,6 @@ def test_the_held_out_loss_may_be_the_metric_itself():
 )
 def test_settings_that_make_no_sense_are_named(changes, message):
     good = {"evaluate_every_steps": 1, "stop_factor": 4.0, "extensions": 0}
-    check_settings(**good)
+    check_sweep(**good)
     with pytest.raises(InputError, match=message):
-        check_settings(**{**good, **changes})
+        check_sweep(**{**good, **changes})

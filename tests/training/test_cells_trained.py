@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lrcycles.cells.cell import Cell, Runtime, chains, link
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
 from lrcycles.training.run import measure_fit, train_all
 
@@ -69,7 +69,7 @@ def train(
     train_all(
         chains(link(cells)),
         data=data,
-        store=Store(store),
+        store=CellStore(store),
         workers=workers,
         reuse=reuse,
         models=[cell.key for cell in link(cells)],

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lrcycles
-from lrcycles.data.image_sets import Images, read_sets
+from lrcycles.data.image_sets import ImageSet, read_sets
 from lrcycles.errors import InputError
 from lrcycles.training import chain, tensorflow_engine
 from lrcycles.training.engine import Engine
@@ -31,11 +31,11 @@ PLAIN = replace(
 
 
 @pytest.fixture(scope="module")
-def images(digits: Path) -> Images:
+def images(digits: Path) -> ImageSet:
     return read_sets(digits, training_set="split").train
 
 
-def trained(cell: Any, images: Images, *, momenta: Any = None) -> tuple[keras.Model, np.ndarray]:
+def trained(cell: Any, images: ImageSet, *, momenta: Any = None) -> tuple[keras.Model, np.ndarray]:
     """Train 24 steps at .05 with what `cell` says; the network and its losses."""
     train = Resident(images, tensorflow_engine.put)
     engine = Engine(cell, input_shape=images.shape)
@@ -46,7 +46,7 @@ def trained(cell: Any, images: Images, *, momenta: Any = None) -> tuple[keras.Mo
     return engine.trained(0), losses[0]
 
 
-def by_keras(images: Images, optimizer: Any, **settings: Any) -> keras.Model:
+def by_keras(images: ImageSet, optimizer: Any, **settings: Any) -> keras.Model:
     """The same steps by Keras's own train_on_batch."""
     keras.utils.set_random_seed(CELL.seed)
     model = everything((8, 8), 10, dropout=0.0)
@@ -154,8 +154,10 @@ def test_a_window_is_read_once_for_all_the_chunks_in_it(images, monkeypatch):
     train = Streamed(images, tensorflow_engine.put, windows=WINDOWS)
     order = chain.orders([PLAIN], 0, train)
     reads = []
-    read = Images.read
-    monkeypatch.setattr(Images, "read", lambda s, index: reads.append(len(index)) or read(s, index))
+    read = ImageSet.read
+    monkeypatch.setattr(
+        ImageSet, "read", lambda s, index: reads.append(len(index)) or read(s, index)
+    )
     for start in range(0, 10, 2):
         steps = [part.stop - part.start for part in train.parts(order, start, start + 2)]
         assert sum(steps) == 2

@@ -22,7 +22,7 @@ DEFAULT = "calibrated"
 WIDE_SPREAD_DECADES = 0.3  # a factor of two between seeds
 
 
-def _from_one_rate(suggest: Callable[[Array, Array], Suggestion], divisor: float) -> Rule:
+def _from_one_rate(suggest: Callable[[Array, Array], Suggestion], divisor: float) -> ReadingRule:
     """Bounds of a rule that knows one rate: up to that one, from a part of it."""
 
     def read(curve: SeedCurve) -> Reading:
@@ -35,13 +35,13 @@ def _from_one_rate(suggest: Callable[[Array, Array], Suggestion], divisor: float
     return read
 
 
-Rule = Callable[[SeedCurve], Reading]
+ReadingRule = Callable[[SeedCurve], Reading]
 # Smith 2017, sec. 3.3: base_lr is a third or a fourth of max_lr. The peers name no base_lr.
-_OF_ONE_RATE: Mapping[str, Rule] = {
+_OF_ONE_RATE: Mapping[str, ReadingRule] = {
     "thirds": _from_one_rate(thirds, 3),
     **{name: _from_one_rate(rule, 4) for name, rule in PEER_RULES.items()},
 }
-RULES: Mapping[str, Rule] = MappingProxyType(
+RULES: Mapping[str, ReadingRule] = MappingProxyType(
     {"calibrated": calibrated, "smith": smith, **_OF_ONE_RATE}
 )
 

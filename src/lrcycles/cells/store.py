@@ -18,7 +18,7 @@ from lrcycles.files import read_json, replace_folder
 
 
 @dataclass(frozen=True)
-class Store:
+class CellStore:
     """Finished cells, each a folder named by its key; shared by all runs of a checkout."""
 
     root: Path

@@ -14,7 +14,7 @@ from lrcycles.config.schema import (
     GROUPS,
     SHAPES,
     TUNED,
-    Arm,
+    ArmConfig,
     Config,
     Optimizer,
     TrainingSet,
@@ -101,7 +101,7 @@ def can_tune(config: Config) -> bool:
     """Whether the report will choose among constant rates, as `tuned.tune` does with results."""
     first = next(iter(config.arms.baseline.values()))
 
-    def alike(arm: Arm) -> bool:
+    def alike(arm: ArmConfig) -> bool:
         return (
             arm.schedule.value == "constant"
             and not asks_for_bounds(arm)
@@ -114,13 +114,13 @@ def can_tune(config: Config) -> bool:
     return sum(alike(arm) for _, _, arm in _all_arms(config)) >= FEWEST_RATES
 
 
-def _all_arms(config: Config) -> Iterator[tuple[str, str, Arm]]:
+def _all_arms(config: Config) -> Iterator[tuple[str, str, ArmConfig]]:
     for group in GROUPS:
         for name, arm in getattr(config.arms, group).items():
             yield group, name, arm
 
 
-def _check_arm(config: Config, where: str, group: str, arm: Arm) -> None:
+def _check_arm(config: Config, where: str, group: str, arm: ArmConfig) -> None:
     epochs, batch_size, images = arm_length(config, arm)
     for key, value in {"epochs": epochs, "batch_size": batch_size, "cycles": arm.cycles}.items():
         if value is not None and value < 1:
@@ -137,7 +137,7 @@ def _check_arm(config: Config, where: str, group: str, arm: Arm) -> None:
         )
 
 
-def _check_schedule(config: Config, where: str, group: str, arm: Arm) -> None:
+def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> None:
     if asks_for_bounds(arm) and group == "baseline":
         raise InputError(
             f"{where} asks for bounds, but group baseline trains before there are any: "
@@ -171,7 +171,7 @@ def _check_schedule(config: Config, where: str, group: str, arm: Arm) -> None:
 
 
 def _check_chain(config: Config, name: str, group: str) -> None:
-    arms: dict[str, Arm] = getattr(config.arms, group)
+    arms: dict[str, ArmConfig] = getattr(config.arms, group)
     seen = [name]
     while (parent := arms[seen[-1]].continues) is not None:
         if parent not in arms:

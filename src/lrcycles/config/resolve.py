@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
-from lrcycles.config.schema import BOUNDS, SHAPES, Arm, Config, TrainingSet
+from lrcycles.config.schema import BOUNDS, SHAPES, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.table import repeats, taken_by
 
@@ -31,14 +31,14 @@ def seed_list(seeds: Any, name: str) -> list[int]:
     return cast(list[int], seeds)
 
 
-def arm_seeds(config: Config, arm: Arm) -> list[int]:
+def arm_seeds(config: Config, arm: ArmConfig) -> list[int]:
     """An arm's own seeds, or else those of all arms."""
     if arm.seeds is None:
         return seed_list(config.train.seeds, "train.seeds")
     return seed_list(arm.seeds, "an arm's seeds")
 
 
-def arm_length(config: Config, arm: Arm) -> tuple[int, int, int]:
+def arm_length(config: Config, arm: ArmConfig) -> tuple[int, int, int]:
     """An arm's (epochs, batch_size, images it trains on)."""
     data = config.data
     images = data.train_images
@@ -49,18 +49,18 @@ def arm_length(config: Config, arm: Arm) -> tuple[int, int, int]:
     return epochs, batch_size, images
 
 
-def arm_steps(config: Config, arm: Arm) -> int:
+def arm_steps(config: Config, arm: ArmConfig) -> int:
     """How many updates an arm makes."""
     epochs, batch_size, images = arm_length(config, arm)
     return epochs * (images // batch_size)
 
 
-def asks_for_bounds(arm: Arm) -> bool:
+def asks_for_bounds(arm: ArmConfig) -> bool:
     """Whether a rate of the arm is one that stage `bounds` chose."""
     return arm.base_lr in BOUNDS or arm.max_lr in BOUNDS
 
 
-def arm_schedule(arm: Arm, cycles: int, bounds: Mapping[str, Any] | None) -> dict[str, Any]:
+def arm_schedule(arm: ArmConfig, cycles: int, bounds: Mapping[str, Any] | None) -> dict[str, Any]:
     """What `schedules.rate_table` takes of an arm, beside the number of steps.
 
     Args:

@@ -16,7 +16,7 @@ BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 
 
-class Schedule(StrEnum):
+class ScheduleName(StrEnum):
     constant = "constant"
     triangular = "triangular"
     triangular2 = "triangular2"
@@ -47,7 +47,7 @@ class Ramp(StrEnum):
     exponential = "exponential"
 
 
-class Rule(StrEnum):
+class RuleName(StrEnum):
     calibrated = "calibrated"
     smith = "smith"
     thirds = "thirds"
@@ -146,8 +146,8 @@ class RangeTest:
 
 
 @dataclass
-class Bounds:
-    rule: Rule
+class BoundsConfig:
+    rule: RuleName
 
 
 @dataclass
@@ -170,10 +170,10 @@ class Train:
 
 
 @dataclass
-class Arm:
+class ArmConfig:
     """One way to train; what is None follows `train`."""
 
-    schedule: Schedule
+    schedule: ScheduleName
     base_lr: Any = None  # a rate or `bounds`
     max_lr: Any = None
     cycles: int | None = None
@@ -196,9 +196,9 @@ class Arm:
 
 @dataclass
 class Arms:
-    baseline: dict[str, Arm] = field(default_factory=dict)
-    clr: dict[str, Arm] = field(default_factory=dict)
-    controls: dict[str, Arm] = field(default_factory=dict)
+    baseline: dict[str, ArmConfig] = field(default_factory=dict)
+    clr: dict[str, ArmConfig] = field(default_factory=dict)
+    controls: dict[str, ArmConfig] = field(default_factory=dict)
 
 
 @dataclass
@@ -236,7 +236,7 @@ class Config:
     model: Model
     optimizer: Optimizer
     range_test: RangeTest
-    bounds: Bounds
+    bounds: BoundsConfig
     train: Train
     report: Report
     arms: Arms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lrcycles.config.schema import Arm, Backend, Compile, Config, OptimizerName
+from lrcycles.config.schema import ArmConfig, Backend, Compile, Config, OptimizerName
 from lrcycles.errors import InputError
 from lrcycles.schedules.table import taken_by
 
@@ -36,7 +36,7 @@ def check_training(config: Config) -> None:
             )
 
 
-def check_momentum(config: Config, where: str, arm: Arm) -> None:
+def check_momentum(config: Config, where: str, arm: ArmConfig) -> None:
     """Raise InputError if an arm asks for a momentum that can't cycle."""
     low, high = arm.base_momentum, arm.max_momentum
     if low is None and high is None:

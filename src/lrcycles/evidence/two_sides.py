@@ -18,7 +18,7 @@ from lrcycles.evidence.gather import Evidence, weigh
 from lrcycles.files import read_json, write_json, write_text
 
 if TYPE_CHECKING:
-    from lrcycles.tracking.store import Store
+    from lrcycles.tracking.store import TrackingStore
 
 WORKSPACE = "workspace"  # as `dvc exp show` and `dvc metrics diff` call it
 _CELL_FILES = ("result.json", "steps.parquet")
@@ -185,7 +185,7 @@ def _from_mlflow(name: str, root: Path, target: Path) -> bool:
     return True
 
 
-def _cell_runs(store: Store, run: Any, target: Path) -> list[tuple[str, dict[str, str]]]:
+def _cell_runs(store: TrackingStore, run: Any, target: Path) -> list[tuple[str, dict[str, str]]]:
     """The runs of the cells of a run, itself or what its train stages' tables name, and names.
 
     A cell that two arms share has one run, under the name of the arm that was trained first. On
@@ -214,7 +214,7 @@ def _cell_runs(store: Store, run: Any, target: Path) -> list[tuple[str, dict[str
 
 
 def _add_cell(
-    store: Store,
+    store: TrackingStore,
     run_id: str,
     names: dict[str, str],
     target: Path,

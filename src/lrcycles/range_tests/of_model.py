@@ -89,7 +89,7 @@ def range_test(
         >>> curves = lrcycles.range_test(model, x, y, batch_size=200)  # doctest: +SKIP
         >>> bounds = lrcycles.select_bounds(curves)  # doctest: +SKIP
     """
-    sweep.check_settings(
+    sweep.check_sweep(
         evaluate_every_steps=evaluate_every_steps, stop_factor=stop_factor, extensions=widen
     )
     span = sweep.Range(ramp, min_lr=min_lr, max_lr=max_lr, steps=steps)

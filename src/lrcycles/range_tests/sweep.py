@@ -198,7 +198,7 @@ def _how(curve: SeedCurve) -> str:
     return f"rose from {first:.3g} to {last:.3g}"
 
 
-def check_settings(*, evaluate_every_steps: int, stop_factor: float, extensions: int) -> None:
+def check_sweep(*, evaluate_every_steps: int, stop_factor: float, extensions: int) -> None:
     """Refuse settings of a sweep that make no sense.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lrcycles import files
 from lrcycles.cells.cell import Cell, chains
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.config.resolve import seed_list
 from lrcycles.config.schema import Train
 from lrcycles.stages import progress
@@ -66,7 +66,9 @@ def write_plan(cells: Sequence[Cell], settings: Train, *, data: Path, out: Path)
     files.write_json(out / "plan.json", plan)
 
 
-def train_group(cells: Sequence[Cell], settings: Train, *, data: Path, store: Store) -> set[str]:
+def train_group(
+    cells: Sequence[Cell], settings: Train, *, data: Path, store: CellStore
+) -> set[str]:
     """Train the cells that the store lacks; give the keys of those it had."""
     from lrcycles.training.run import train_all
 
@@ -96,7 +98,7 @@ def collect(
     settings: Train,
     *,
     had: set[str],
-    store: Store,
+    store: CellStore,
     out: Path,
     run: StageRun,
     data: dict[str, Any],
@@ -120,7 +122,9 @@ def collect(
     files.write_text(out / "cells.csv", pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False))
 
 
-def mirror(folder: Path, *, store: Store, run: StageRun, data: dict[str, Any], reused: bool) -> str:
+def mirror(
+    folder: Path, *, store: CellStore, run: StageRun, data: dict[str, Any], reused: bool
+) -> str:
     """The run of a cell's folder in the current MLflow store: the one it has, else a new one.
 
     Args:

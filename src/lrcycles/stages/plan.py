@@ -17,7 +17,7 @@ from lrcycles.cells.cell import Cell, Runtime, link
 from lrcycles.cells.code import code_digest, source_files
 from lrcycles.config.plain import plain
 from lrcycles.config.resolve import arm_length, arm_schedule, arm_seeds, asks_for_bounds, seed_list
-from lrcycles.config.schema import Arm, Config, Schedule, TrainingSet
+from lrcycles.config.schema import ArmConfig, Config, ScheduleName, TrainingSet
 from lrcycles.errors import InputError
 
 RESIDENT_BYTES = 1 << 30  # of uint8 pixels; beyond, feeding=auto streams them
@@ -34,7 +34,7 @@ def group_cells(
         bounds: what bounds.json holds; None for a group that trains before there are any.
     """
     runtime = find_runtime(config)
-    arms: dict[str, Arm] = getattr(config.arms, group)
+    arms: dict[str, ArmConfig] = getattr(config.arms, group)
     seeds = {name: arm_seeds(config, arm) for name, arm in arms.items()}
     return link(
         _cell(config, group, name, arm, seed, runtime, data, bounds)
@@ -47,7 +47,7 @@ def group_cells(
 def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
     """One cell per seed of the range test; its schedule is the sweep's own."""
     runtime = replace(find_runtime(config), side_by_side=1)  # each stops where it diverges
-    stand_in = Arm(Schedule.constant, base_lr=config.range_test.min_lr)
+    stand_in = ArmConfig(ScheduleName.constant, base_lr=config.range_test.min_lr)
     return [
         _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None)
         for seed in seed_list(config.range_test.seeds, "range_test.seeds")
@@ -115,7 +115,7 @@ def _cell(
     config: Config,
     group: str,
     name: str,
-    arm: Arm,
+    arm: ArmConfig,
     seed: int,
     runtime: Runtime,
     data: Mapping[str, Any],
@@ -146,14 +146,14 @@ def _cell(
     )
 
 
-def _momentum(arm: Arm) -> dict[str, float] | None:
+def _momentum(arm: ArmConfig) -> dict[str, float] | None:
     if arm.max_momentum is None or arm.base_momentum is None:
         return None
     return {"base_momentum": arm.base_momentum, "max_momentum": arm.max_momentum}
 
 
 def _class_weights(
-    config: Config, arm: Arm, counts: Mapping[str, Sequence[int]]
+    config: Config, arm: ArmConfig, counts: Mapping[str, Sequence[int]]
 ) -> list[float] | None:
     """A number per class; balanced gives every class the same part of the loss."""
     weights = config.train.class_weights

@@ -24,7 +24,7 @@ from lrcycles.tracking.points import FinishedCell, finite_points, read_cell
 from lrcycles.tracking.store import (
     LOCK_SECONDS,
     SETTINGS,
-    Store,
+    TrackingStore,
     environment,
     open_store,
     reason,
@@ -79,7 +79,7 @@ def start(
         run.end("FINISHED")
 
 
-def _launched_run(store: Store, run_id: str) -> Any:
+def _launched_run(store: TrackingStore, run_id: str) -> Any:
     """The run that `mlflow run` has made and will end itself, if nobody else does."""
     from mlflow.exceptions import MlflowException
 
@@ -92,7 +92,7 @@ def _launched_run(store: Store, run_id: str) -> Any:
         ) from error
 
 
-def _enter_pipeline(store: Store, root: Path, tags: Mapping[str, str]) -> Any:
+def _enter_pipeline(store: TrackingStore, root: Path, tags: Mapping[str, str]) -> Any:
     """Find or create the pipeline's run; it runs from now on."""
     client, owner = store.client, processes.pipeline_owner()
     key = processes.pipeline_key(owner, root)
@@ -120,7 +120,9 @@ def _end_the_dead(client: Any, experiment_ids: set[str]) -> None:
             client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _create_stage_run(store: Store, pipeline: Any, stage: str, tags: Mapping[str, str]) -> str:
+def _create_stage_run(
+    store: TrackingStore, pipeline: Any, stage: str, tags: Mapping[str, str]
+) -> str:
     created = store.client.create_run(
         pipeline.info.experiment_id,  # the UI nests runs of one experiment only
         tags={
@@ -142,7 +144,7 @@ class StageRun:
     calls do nothing: results are in files.
     """
 
-    store: Store
+    store: TrackingStore
     run_id: str
     pipeline: Any
     common_tags: Mapping[str, str]  # those that the cells' runs share

@@ -29,7 +29,7 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 @dataclass(frozen=True)
-class Store:
+class TrackingStore:
     """An MLflow store that has answered, and the experiment its runs go to."""
 
     client: Any
@@ -38,7 +38,7 @@ class Store:
     lock: Path
 
 
-def open_store(root: Path) -> Store:
+def open_store(root: Path) -> TrackingStore:
     """Reach the store and find or create the experiment; say at once if that cannot be."""
     uri = store_uri(root)
     lock = root / ".lrcycles" / "mlflow.lock"
@@ -54,7 +54,7 @@ def open_store(root: Path) -> Store:
         with FileLock(lock, timeout=LOCK_SECONDS):
             knock(uri)
             client = MlflowClient(tracking_uri=uri)
-            return Store(client, uri, find_experiment(client, root, uri), lock)
+            return TrackingStore(client, uri, find_experiment(client, root, uri), lock)
 
 
 @contextmanager

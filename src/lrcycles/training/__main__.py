@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from lrcycles.cells.cell import Cell, chains
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.errors import InputError
 from lrcycles.files import read_json
 from lrcycles.training.run import train_all
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         train_all(
             chains(cells),
             data=Path(plan["data"]),
-            store=Store(Path(arguments[1])),
+            store=CellStore(Path(arguments[1])),
             workers="auto",
             reuse=True,
             models=plan["models"],

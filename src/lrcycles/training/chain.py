@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lrcycles.cells.cell import Cell
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
 from lrcycles.files import write_json
 from lrcycles.schedules.on_plateau import lr_after
@@ -28,7 +28,7 @@ def train_team(
     team: Sequence[Sequence[Cell]],
     *,
     data: Path,
-    store: Store,
+    store: CellStore,
     reuse: bool,
     models: Sequence[str],
     notify: Notify,
@@ -64,7 +64,7 @@ def train_cells(
     cells: Sequence[Cell],
     *,
     data: Path,
-    store: Store,
+    store: CellStore,
     parents: Mapping[str, list[np.ndarray]],
     models: Collection[str],
     notify: Notify,
@@ -195,7 +195,7 @@ def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[Mapping[str, Any]])
         rates[:] = lr_after([entry["validation_loss"] for entry in history], **settings)
 
 
-def saved_weights(store: Store, key: str) -> list[np.ndarray]:
+def saved_weights(store: CellStore, key: str) -> list[np.ndarray]:
     """The weights of a cell that an earlier run trained."""
     import keras
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.data.image_sets import Images
+from lrcycles.data.image_sets import ImageSet
 from lrcycles.training.orders import Windows
 
 EVALUATION_IMAGES = 5000  # scored at a time
@@ -39,7 +39,7 @@ class Part:
 class Resident:
     """Images that lie on the device for as long as the process lives."""
 
-    def __init__(self, images: Images, put: Put, *, windows: Windows | None = None) -> None:
+    def __init__(self, images: ImageSet, put: Put, *, windows: Windows | None = None) -> None:
         self.images = images
         self.windows = windows
         self._data = put(images.read(slice(None)), images.labels)
@@ -71,7 +71,7 @@ class Resident:
 class Streamed:
     """Images that stay in their file; while a window of them trains, the next one is read."""
 
-    def __init__(self, images: Images, put: Put, *, windows: Windows) -> None:
+    def __init__(self, images: ImageSet, put: Put, *, windows: Windows) -> None:
         self.images = images
         self.windows = windows
         self._put = put
@@ -128,5 +128,5 @@ class Streamed:
         return Part(self._put(pixels, labels), place, first, 0, wanted.shape[1])
 
 
-def _scored_at_once(images: Images) -> int:
+def _scored_at_once(images: ImageSet) -> int:
     return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // images.image_bytes))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lrcycles.cells.cell import Cell, teams
-from lrcycles.cells.store import Store
+from lrcycles.cells.store import CellStore
 from lrcycles.training import pool
 
 
@@ -24,7 +24,7 @@ class Job:
 
     team: Sequence[Sequence[Cell]]
     data: Path
-    store: Store
+    store: CellStore
     reuse: bool
     models: Sequence[str]
 
@@ -33,7 +33,7 @@ def train_all(
     chains: Sequence[Sequence[Cell]],
     *,
     data: Path,
-    store: Store,
+    store: CellStore,
     workers: Any,
     reuse: bool,
     models: Sequence[str],

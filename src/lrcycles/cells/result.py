@@ -1,0 +1,140 @@
+"""Types result.json: what one training was, what it reached and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from lrcycles import files
+from lrcycles.errors import InputError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochResult:
+    """What the validation images gave at the end of an epoch; `epoch` and `step` count from 1."""
+
+    epoch: int
+    step: int
+    validation_loss: float
+    validation_error_percent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleResult:
+    """The schedule of a training, with the bounds' values filled in; rates per update."""
+
+    name: str
+    base_lr: float | None = None
+    max_lr: float | None = None
+    step_size: int | None = None  # half a cycle, in steps
+    cycles: int | None = None
+    final_lr: float | None = None
+    gamma: float | None = None
+    power: float | None = None
+    factor: float | None = None
+    patience_epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """One finished or diverged training.
+
+    Errors are percentages of wrong images, losses mean cross-entropies. Test and validation figures
+    are None where the training diverged. `train_seconds` is without compilation and evaluation.
+    """
+
+    group: str
+    arm: str
+    seed: int
+    key: str
+    status: Literal["finished", "diverged"]
+    schedule: ScheduleResult
+    optimizer: Mapping[str, Any]
+    model: Mapping[str, Any]
+    classes: int
+    epochs: int
+    batch_size: int
+    training_set: Literal["split", "all"]
+    images: int  # that it trains on
+    data: str  # digest of images and split
+    test_error_percent: float | None
+    test_loss: float | None
+    validation_error_percent: float | None
+    validation_loss: float | None
+    train_seconds: float
+    compile_seconds: float
+    evaluate_seconds: float
+    steps: int  # made, of which a diverged training makes fewer than planned
+    steps_per_second: float | None
+    device: str
+    device_name: str
+    threads: int
+    side_by_side: int
+    backend: str
+    precision: str
+    compile: str
+    versions: Mapping[str, str]
+    history: Sequence[EpochResult]  # of the epochs that ended with finite losses
+    momentum: Mapping[str, float] | None = None
+    class_weights: Sequence[float] | None = None
+    streamed: bool = False
+    uses_bounds: bool = False
+    continues: str | None = None
+    parent: str | None = None
+    diverged_at_step: int | None = None
+    schema: int = SCHEMA
+
+    @property
+    def finished(self) -> bool:
+        """Whether it trained to its end with finite losses."""
+        return self.status == "finished"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Type the content of result.json; keys that this version does not know are left out.
+
+        Raises:
+            InputError: a key is missing.
+        """
+        known = {field.name for field in fields(cls)}
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if lost := sorted(needed - values.keys()):
+            raise InputError(
+                f"result.json must hold {', '.join(lost)}. Received: a file without. "
+                "Train again, or use the version of lrcycles that wrote it."
+            )
+        typed = {name: value for name, value in values.items() if name in known}
+        typed["schedule"] = ScheduleResult(**values["schedule"])
+        typed["history"] = [EpochResult(**entry) for entry in values["history"]]
+        return cls(**typed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what result.json holds."""
+        return asdict(self)
+
+
+def read_result(path: Path) -> CellResult:
+    """Read result.json.
+
+    Raises:
+        InputError: the file is damaged or lacks a key.
+    """
+    values = files.read_json(path)
+    try:
+        return CellResult.from_dict(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} must hold the result of a training. Received: {type(values).__name__} "
+            f"({error}). Train again."
+        ) from error
+
+
+def write_result(path: Path, result: CellResult) -> None:
+    """Write result.json, whole or not at all."""
+    files.write_json(path, result.to_dict())
