@@ -12,20 +12,22 @@ import numpy as np
 import pandas as pd
 
 from lrcycles import files
+from lrcycles.cells.result import CellResult, write_result
+from lrcycles.config.schema import Published, Report
 from lrcycles.data import plots
 
-REPORT = {
-    "margin_percent": 0.05,
-    "published": {
-        "published_baseline": {"error_percent": 1.91, "seconds": 86.42},
-        "published": {"error_percent": 1.64, "seconds": 43.23},
+REPORT = Report(
+    margin_percent=0.05,
+    published={
+        "published_baseline": Published(error_percent=1.91, seconds=86.42),
+        "published": Published(error_percent=1.64, seconds=43.23),
     },
-    "published_source": "a tutorial",
-    "reference": {},
-    "reference_source": "",
-    "reference_notes": [],
-    "waterfall": {},
-}
+    published_source="a tutorial",
+    reference={},
+    reference_source="",
+    reference_notes=[],
+    waterfall={},
+)
 BASELINE_ERRORS = [1.80, 1.92, 1.85, 1.77, 1.96, 1.83, 1.88, 1.79]
 SECONDS_PER_STEP = {200: 0.004, 2000: 0.04}
 FIT_SECONDS = {200: [2.4, 2.6], 2000: [1.7, 1.8]}  # of one epoch
@@ -122,7 +124,7 @@ def schedule_arms() -> dict[str, dict[str, Any]]:
     worse = {seed: error + 1 for seed, error in arms["baseline"]["errors"].items()}
     arms["rate_01"] = {"errors": worse, "base_lr": 0.01, "reach": 1}
     arms["rate_0001"] = {"errors": worse, "base_lr": 0.0001}
-    arms["welch"] = {**arms["clr"], "group": "controls"}
+    arms["welch"] = {**arms["clr"], "group": "controls", "schedule": "welch"}
     return arms
 
 
@@ -212,33 +214,27 @@ def history(final: float, reach: int | None, target: float, steps_per_epoch: int
     return entries
 
 
-def _cell(
-    folder: Path, arm: str, seed: int, error: float | None, planted: Mapping[str, Any]
+def planted_result(
+    group: str, arm: str, seed: int, error: float | None, planted: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write one cell; an error of None makes it a diverged one."""
+    """What result.json holds of one cell; an error of None makes it a diverged one."""
     steps = planted.get("steps", EPOCHS * STEPS_PER_EPOCH)
     steps = steps if error is not None else steps // EPOCHS  # it diverged in its first epoch
     batch = planted.get("batch_size", 200)
     per_step = planted.get("seconds_per_step", SECONDS_PER_STEP[batch])
-    triangular = planted.get("schedule") == "triangular"
+    triangular = planted.get("schedule") in ("triangular", "welch")
     chosen = triangular and "base_lr" not in planted
     step_size = planted.get("step_size", STEP_SIZE) if triangular else None
     low = planted.get("base_lr", BASE_LR if triangular else 0.001)
     high = planted.get("max_lr", MAX_LR) if triangular else None
-    lr = np.full(steps, low, np.float32)
-    if triangular:
-        rise = 1 - np.abs((np.arange(steps) / step_size) % 2 - 1)
-        lr = (low + (high - low) * rise).astype(np.float32)
-    if planted.get("falling"):
-        lr = np.linspace(high, low, steps, dtype=np.float32)
     final = None if error is None else error + 0.1
     entries = []
     if final is not None:
         reach = planted.get("reach")  # the epoch, or the epoch by seed
         reach = reach[seed] if isinstance(reach, dict) else reach
         entries = history(final, reach, 1.935, steps // EPOCHS)
-    result = {
-        "schema": 1, "arm": arm, "group": folder.name, "seed": seed, "key": f"{arm}{seed}",
+    return {
+        "schema": 1, "arm": arm, "group": group, "seed": seed, "key": f"{arm}{seed}",
         "status": "diverged" if error is None else "finished", "test_error_percent": error,
         "test_loss": None if error is None else planted.get("loss", error / 30),
         "validation_error_percent": final,
@@ -260,16 +256,25 @@ def _cell(
         "training_set": planted.get("training_set", "split"), "history": entries,
         "uses_bounds": planted.get("uses_bounds", chosen),
     }  # fmt: skip
-    cell = folder / arm / str(seed)
-    files.write_json(cell / "result.json", result)
+
+
+def _cell(
+    folder: Path, arm: str, seed: int, error: float | None, planted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write one cell, and the rate of each of its steps."""
+    result = planted_result(folder.name, arm, seed, error, planted)
+    write_result(folder / arm / str(seed) / "result.json", CellResult.from_dict(result))
+    steps, schedule = result["steps"], result["schedule"]
     count = np.arange(steps)
-    table = {
-        "step": count + 1,
-        "epoch": count // max(steps // EPOCHS, 1) + 1,
-        "lr": lr,
-        "loss": 0.1,
-    }
-    files.write_table(cell / "steps.parquet", pd.DataFrame(table))
+    low, high = schedule["base_lr"], schedule["max_lr"]
+    lr = np.full(steps, low)
+    if high is not None:
+        lr = low + (high - low) * (1 - np.abs((count / schedule["step_size"]) % 2 - 1))
+    if planted.get("falling"):
+        lr = np.linspace(high, low, steps)
+    epoch = count // max(steps // EPOCHS, 1) + 1
+    table = {"step": count + 1, "epoch": epoch, "lr": lr.astype(np.float32), "loss": 0.1}
+    files.write_table(folder / arm / str(seed) / "steps.parquet", pd.DataFrame(table))
     return result
 
 

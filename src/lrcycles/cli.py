@@ -162,7 +162,7 @@ def _ask(chosen: argparse.Namespace) -> Opinions:
 
 
 def compare(chosen: argparse.Namespace) -> None:
-    """Compare two experiments or runs: print the verdicts, write the report and say where.
+    """Compare two experiments or runs: print the verdicts and write the report.
 
     Raises:
         InputError: one of them is unknown, or no arms go together.
@@ -172,34 +172,37 @@ def compare(chosen: argparse.Namespace) -> None:
     from datetime import UTC, datetime
 
     from lrcycles.evidence.two_sides import compare_two
-    from lrcycles.report import build
-    from lrcycles.report.cautions import cautions
-    from lrcycles.report.wording import judged_pairs
+    from lrcycles.report.build import Head, write_report
+    from lrcycles.report.sections import cautions, short
 
     first, second = chosen.first, chosen.second
     if "$" in first + second:
         raise InputError(
-            f"need names without $, which figures take for mathematics, got {first} and {second}: "
-            "rename the folder"
+            "A and B must not contain $, which figures read as mathematics. "
+            f"Received: {first} and {second}. Rename the folder."
         )
     named = re.sub(r"[^\w.-]+", "-", f"{first}_{second}")
     if len(named.encode()) > 200:  # of the 255 that a file system takes
         named = hashlib.sha256(named.encode()).hexdigest()
     out = chosen.output or Path("outputs") / "compare" / named
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is there and no folder: name another with -o")
+        raise InputError(
+            f"The report needs a folder. Received: {out}, which is a file. Name another with -o."
+        )
     evidence = compare_two(first, second, root=Path.cwd(), margin_percent=chosen.margin)
     try:
-        build.build_comparison(
-            evidence,
-            out=out,
-            title=f"Is {second} better than {first}?",
-            date=datetime.now(UTC).strftime("%Y-%m-%d"),
-        )
+        title = f"Is {second} better than {first}?"
+        date = datetime.now(UTC).strftime("%Y-%m-%d")
+        write_report(evidence, Head(title, "", date), out=out)
     except OSError as error:
-        raise InputError(f"cannot write {out} ({error}): name another folder with -o") from error
-    print("\n".join([*judged_pairs(evidence), *(f"note: {told}" for told in cautions(evidence))]))
-    print(f"the report is {out / 'report.html'}")
+        raise InputError(
+            f"{out} must be a folder that can be written. Received: {error}. "
+            "Name another folder with -o."
+        ) from error
+    print("\n".join(short.sentences(evidence)))
+    for line in cautions.sentences(evidence):
+        print(f"Note: {line}")
+    print(f"The report is {out / 'report.html'}.")
 
 
 def sync(root: Path) -> None:

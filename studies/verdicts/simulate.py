@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lrcycles.evidence.comparisons import compare_times
-from lrcycles.evidence.paired import TimeToTarget, compare_pairs, judge
+from lrcycles.evidence.paired import Outcome, compare_pairs, judge
+from lrcycles.evidence.times import TimeToTarget, compare_times
 
 MARGIN = 0.05  # percentage points, as in conf/report
 SD = 0.1  # of a paired difference between two arms on MNIST, percentage points; see docs/reports
@@ -59,8 +59,8 @@ def run(case: Case, *, seed: int = 0) -> dict[str, Any]:
             str(k): compare_pairs(list(case.effect + SD * draw(rng, case.n)), margin=MARGIN)
             for k in range(case.family)
         }
-        verdicts = [one.verdict for one in judge(family).values()]
-        decided += any(verdict in ("better", "worse") for verdict in verdicts)
+        verdicts = [one.outcome for one in judge(family).values()]
+        decided += any(verdict in (Outcome.BETTER, Outcome.WORSE) for verdict in verdicts)
         wrong += case.effect > 0 and verdicts[0] == "better"
         equivalent += verdicts[0] == "equivalent"
         low, high = family["0"].interval95 or (np.nan, np.nan)
@@ -92,8 +92,8 @@ def run_times(n: int, *, never: float, repeats: int = 1000, seed: int = 0) -> di
             for epochs in np.where(rng.random((2, n)) < never, 11, rng.integers(1, 11, (2, n)))
         )
         found = compare_times(own, other)
-        verdict = judge({"": found})[""].verdict if found else "undecided"
-        decided += verdict in ("better", "worse")
+        verdict = judge({"": found})[""].outcome if found else Outcome.UNDECIDED
+        decided += verdict in (Outcome.BETTER, Outcome.WORSE)
     return {
         "n": n,
         "never_percent": 100 * never,
@@ -126,8 +126,8 @@ def run_real(errors: Sequence[float], *, pairs: int) -> dict[str, Any]:
     groups = np.asarray(errors)[: len(errors) // (2 * pairs) * 2 * pairs].reshape(-1, 2, pairs)
     # Runs of other seeds share nothing: the true difference of their means is zero.
     found = [compare_pairs(list(one - other), margin=MARGIN) for one, other in groups]
-    verdicts = [judge({"": comparison})[""].verdict for comparison in found]
-    decided = sum(verdict in ("better", "worse") for verdict in verdicts)
+    verdicts = [judge({"": comparison})[""].outcome for comparison in found]
+    decided = sum(verdict in (Outcome.BETTER, Outcome.WORSE) for verdict in verdicts)
     covered = sum(low <= 0 <= high for low, high in (one.interval95 or (1, 0) for one in found))
     return {
         "comparisons": len(found),

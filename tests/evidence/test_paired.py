@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 import math
 
@@ -10,13 +9,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from lrcycles.errors import InputError
 from lrcycles.evidence import paired
-from lrcycles.evidence import paired as compare
-from lrcycles.evidence.paired import compare_pairs, judge, time_to_target, wilson_interval
+from lrcycles.evidence.paired import compare_pairs, judge
 
 BETTER = [-0.3, -0.2, -0.25, -0.31, -0.22, -0.28, -0.24, -0.26]
 SCATTERED = [-0.4, 0.3, 0.2, -0.1, -0.3, 0.25, 0.1, -0.35]
@@ -35,12 +32,6 @@ def with_moments(n, mean, sd):
     """`n` differences with exactly this mean and standard deviation."""
     values = np.random.default_rng(0).normal(size=n)
     return mean + sd * (values - values.mean()) / values.std(ddof=1)
-
-
-def test_the_examples_in_the_docstrings_hold():
-    tried = doctest.testmod(compare)
-    assert tried.attempted >= 5
-    assert tried.failed == 0
 
 
 @pytest.mark.parametrize("n", [2, 3, 6, 8, 11])
@@ -117,13 +108,13 @@ def test_one_pair_has_a_mean_and_nothing_else():
 
 @pytest.mark.parametrize("bad", [[], [0.1, math.nan], [0.1, math.inf]])
 def test_differences_that_cannot_be_compared_are_refused(bad):
-    with pytest.raises(InputError, match="need one finite difference per pair"):
+    with pytest.raises(InputError, match="finite, one per pair"):
         compare_pairs(bad)
 
 
 @pytest.mark.parametrize("margin", [0, -0.1, math.nan, math.inf])
 def test_a_margin_must_be_positive(margin):
-    with pytest.raises(InputError, match="need margin > 0"):
+    with pytest.raises(InputError, match="margin must be above 0"):
         compare_pairs([0.1], margin=margin)
 
 
@@ -138,37 +129,35 @@ def test_holm_multiplies_the_smallest_p_most():
     assert_allclose(found["a"].holm_p, 3 * 2 / 2**8)
     assert_allclose(found["b"].holm_p, 2 * 2 / 2**6)
     assert_allclose(found["c"].holm_p, enumerated_p(SCATTERED))
-    assert (found["a"].verdict, found["b"].verdict) == ("better", "undecided")
+    assert (found["a"].outcome, found["b"].outcome) == ("better", "undecided")
 
 
 def test_lower_in_all_pairs_is_better_and_higher_is_worse():
     found = judge({"low": compare_pairs(BETTER)})["low"]
-    assert (found.verdict, found.more_seeds) == ("better", None)
-    assert judge({"high": compare_pairs(np.negative(BETTER))})["high"].verdict == "worse"
+    assert (found.outcome, found.more_seeds) == ("better", None)
+    assert judge({"high": compare_pairs(np.negative(BETTER))})["high"].outcome == "worse"
 
 
 def test_differences_well_inside_the_margin_are_equivalent():
-    assert judge({"x": compare_pairs(TINY, margin=0.05)})["x"].verdict == "equivalent"
-    assert judge({"x": compare_pairs(TINY)})["x"].verdict == "undecided"
-    assert judge({"x": compare_pairs([0.0] * 6, margin=0.05)})["x"].verdict == "equivalent"
+    assert judge({"x": compare_pairs(TINY, margin=0.05)})["x"].outcome == "equivalent"
+    assert judge({"x": compare_pairs(TINY)})["x"].outcome == "undecided"
+    assert judge({"x": compare_pairs([0.0] * 6, margin=0.05)})["x"].outcome == "equivalent"
 
 
 def test_a_real_difference_within_the_margin_is_named_as_both():
     found = judge({"x": compare_pairs(np.multiply(BETTER, 0.1), margin=0.05)})["x"]
-    assert found.verdict == "better"
-    assert "though within the margin of 0.05" in found.words
+    assert found.outcome == "better"
+    assert found.within_margin
 
 
 def test_fewer_than_six_pairs_are_always_undecided():
     found = judge({"x": compare_pairs([-1.0, -1.1, -0.9, -1.0, -1.0], margin=0.05)})["x"]
-    assert (found.verdict, found.more_seeds) == ("undecided", 1)
-    assert "at least 1 more needed" in found.words
+    assert (found.outcome, found.more_seeds) == ("undecided", 1)
 
 
-def test_one_pair_gives_no_estimate_but_asks_for_five_more():
+def test_one_pair_gives_no_estimate_of_the_seeds_needed():
     found = judge({"x": compare_pairs([-1.0])})["x"]
-    assert (found.verdict, found.more_seeds) == ("undecided", None)
-    assert "at least 5 more needed" in found.words
+    assert (found.outcome, found.more_seeds) == ("undecided", None)
 
 
 @pytest.mark.parametrize(("mean", "margin"), [(0.3, None), (0.02, 0.3)])
@@ -187,53 +176,14 @@ def test_more_seeds_decide_four_times_in_five_at_this_mean_and_sd(mean, margin):
 def test_a_difference_of_nothing_without_a_margin_is_never_decided_by_more_seeds():
     found = judge({"x": compare_pairs(with_moments(8, 1e-9, 1.0))})["x"]
     assert found.more_seeds is None
-    assert "even 10,000 more seeds would not" in found.words
 
 
 def test_a_large_family_asks_for_the_seeds_that_its_p_values_need():
     # Eight pairs give p = 2/256 at best, .078 times ten; nine give 2/512, .039 times ten.
     family = {str(i): compare_pairs([-1.0 - i / 100] * 8) for i in range(10)}
     found = judge(family)["0"]
-    assert (found.verdict, found.more_seeds) == ("undecided", 1)
-
-
-def test_the_words_carry_the_numbers_and_the_unit():
-    found = judge({"x": compare_pairs(BETTER, unit="percentage points")})["x"]
-    assert found.words.replace("\N{MINUS SIGN}", "-") == (
-        "Better: the mean difference is -0.258 percentage points (8 pairs, 95 % interval -0.289 "
-        "to -0.226, Holm-adjusted sign-flip p = 0.0078)."
-    )
+    assert (found.outcome, found.more_seeds) == ("undecided", 1)
 
 
 def test_an_empty_family_has_no_verdicts():
     assert judge({}) == {}
-
-
-def epochs(*errors):
-    return [{"step": 100 * i, "validation_error_percent": e} for i, e in enumerate(errors, start=1)]
-
-
-def test_the_target_is_reached_at_the_first_epoch_that_is_as_good():
-    found = time_to_target(epochs(5, 3, 4, 2), 3, seconds_per_step=0.5, extra_seconds=7)
-    assert (found.seconds, found.steps, found.censored) == (107, 200, False)
-
-
-def test_a_run_that_never_reaches_the_target_counts_with_its_full_length():
-    found = time_to_target(epochs(5, 4), 3, seconds_per_step=0.5, extra_seconds=7)
-    assert (found.seconds, found.steps, found.censored) == (107, 200, True)
-
-
-def test_a_run_without_any_epoch_has_no_time():
-    with pytest.raises(InputError, match="need at least one epoch of history, got none"):
-        time_to_target([], 3, seconds_per_step=1)
-
-
-@pytest.mark.parametrize(("errors", "n"), [(191, 10_000), (0, 50), (50, 50)])
-def test_the_wilson_interval_is_that_of_another_library_in_percent(errors, n):
-    low, high = proportion_confint(errors, n, method="wilson")
-    assert_allclose(wilson_interval(errors, n), (100 * low, 100 * high), atol=1e-9)
-
-
-def test_more_errors_than_images_are_refused():
-    with pytest.raises(InputError, match="got errors=3, n=2"):
-        wilson_interval(3, 2)

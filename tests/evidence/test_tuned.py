@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lrcycles.cells.result import CellResult, ScheduleResult
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.tuned import tune
-from tests.report_inputs import EPOCHS, STEPS_PER_EPOCH
+from tests.report_inputs import EPOCHS, STEPS_PER_EPOCH, planted_result
 
 
 def arm(name: str, errors: dict[int, list[float]], **more: Any) -> Arm:
     """A constant arm with these validation errors after its first epochs, the rest repeated."""
-    settings = {
-        "optimizer": {"name": "adam"}, "model": {}, "batch_size": 200, "epochs": EPOCHS,
-        "training_set": "split", "continues": None, "uses_bounds": False, "status": "finished",
-        "schedule": {"name": "constant", "base_lr": 0.1, "max_lr": None, "step_size": None},
-        "steps": EPOCHS * STEPS_PER_EPOCH, "images": 200 * STEPS_PER_EPOCH, **more,
-    }  # fmt: skip
     cells = {}
     for seed, first in errors.items():
+        planted = {"errors": {seed: first[-1]}, "base_lr": 0.1}
+        result = CellResult.from_dict(planted_result("controls", name, seed, first[-1], planted))
         padded = [*first, *[first[-1]] * (EPOCHS - len(first))]
-        history = [{"validation_error_percent": error} for error in padded]
-        cells[seed] = {**settings, "arm": name, "seed": seed, "history": history}
+        history = [
+            replace(epoch, validation_error_percent=error)
+            for epoch, error in zip(result.history, padded, strict=True)
+        ]
+        cells[seed] = replace(result, history=history, **more)
     return Arm(name, "controls", cells, [0.1] * EPOCHS * STEPS_PER_EPOCH)
 
 
@@ -46,9 +47,9 @@ def test_each_seed_takes_the_rate_that_led_after_trials_as_long_as_the_range_tes
 def test_the_tuned_arm_has_the_chosen_cells_under_its_own_name():
     found = tune([LOW, MIDDLE, HIGH], budget_steps=1)
     assert found is not None
-    assert found.arm.cells[1]["history"] == MIDDLE.cells[1]["history"]
-    assert {cell["arm"] for cell in found.arm.cells.values()} == {"tuned"}
-    assert found.arm.settings["schedule"]["name"] == "constant, best of 3"
+    assert found.arm.cells[1].history == MIDDLE.cells[1].history
+    assert {cell.arm for cell in found.arm.cells.values()} == {"tuned"}
+    assert found.arm.settings.schedule.name == "constant, best of 3"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_the_tuned_arm_has_the_chosen_cells_under_its_own_name():
         {"epochs": 5},
         {"uses_bounds": True},
         {"continues": "low"},
-        {"schedule": {**LOW.settings["schedule"], "name": "cosine"}},
+        {"schedule": ScheduleResult(name="cosine")},
     ],
 )
 def test_what_differs_in_more_than_its_rate_is_no_candidate(other):
@@ -72,7 +73,7 @@ def test_what_differs_in_more_than_its_rate_is_no_candidate(other):
 
 def test_a_rate_at_which_a_seed_diverged_early_is_not_chosen_for_it():
     short = arm("short", {0: [0.5], 1: [0.5]})
-    short.cells[0]["history"] = []
+    short.cells[0] = replace(short.cells[0], history=[])
     found = tune([LOW, MIDDLE, short], budget_steps=1)
     assert found is not None
     assert found.chosen == {0: "middle", 1: "short"}

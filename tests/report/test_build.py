@@ -23,7 +23,7 @@ def _build(folder: Path, arms: Any, **more: Any) -> Path:
     build.build(
         artifacts=artifacts,
         out=folder / "report",
-        report_config=report_inputs.REPORT,
+        report=report_inputs.REPORT,
         experiment="tutorial",
         date="2025-01-02",
     )
@@ -60,7 +60,7 @@ def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, 
     arms[lost]["errors"] = dict.fromkeys(range(2))
     out = _build(tmp_path, arms)
     assert read_metrics(out)[lost]["diverged"] == 2
-    assert f"{lost}: 2 of 2 runs diverged" in (out / "report.md").read_text()
+    assert f"2 of 2 runs of {lost} diverged" in (out / "report.md").read_text()
 
 
 def test_the_published_figures_stand_beside_the_replay_with_wilson_intervals(built):
@@ -68,7 +68,7 @@ def test_the_published_figures_stand_beside_the_replay_with_wilson_intervals(bui
     assert "1.91 (Wilson 95 %: 1.66 to 2.20)" in told
     assert "1.64 (Wilson 95 %: 1.41 to 1.91)" in told
     fit = np.mean(report_inputs.FIT_SECONDS[200]) * report_inputs.EPOCHS
-    row = "| plain Keras fit here, alone on all cores, from epochs measured (s) |"
+    row = "| plain Keras fit here, alone on all cores, from measured epochs (s) |"
     assert f"{row} {fit:.1f} (" in told
 
 
@@ -76,9 +76,9 @@ def test_the_report_tells_what_the_published_comparison_compares(built):
     told = (built / "report.md").read_text()
     for part in (
         "trained for 20 epochs, not 10",
-        "Its batch is 2000 instead of 200",
+        "Its batch size is 2000 instead of 200",
         "300 of the 2,000 steps",
-        "never turns",
+        "never falls",
         "takes the test set as validation set",
     ):
         assert part in told
@@ -94,7 +94,7 @@ def test_without_a_replay_the_report_has_no_published_section(tmp_path):
 def test_every_difference_from_conf_and_every_warning_of_bounds_is_listed(built):
     for name in ("report.md", "report.html"):
         told = (built / name).read_text().replace("\u00a0", " ")
-        assert "train.epochs is 3 here, 10 in conf/" in told
+        assert "train.epochs is 3 here and 10 in conf/" in told
         assert "a half-cycle lasts 1.67 epochs, under 2" in told
 
 
@@ -132,8 +132,8 @@ def test_from_thirty_pairs_on_the_bca_interval_stands_beside(tmp_path):
     told = (out / "report.md").read_text()
     assert "| 95 % interval | 95 % BCa interval | p |" in told
     assert f" | {shown} | " in told
-    assert "p: Monte Carlo, 99,999 random sign flips;" in told
-    assert "exact sign flips" not in told
+    assert "99,999 random sign flips (Monte Carlo)" in told
+    assert "all sign flips (exact)" not in told
 
 
 def test_where_some_p_values_are_exact_and_some_drawn_both_are_told(tmp_path):
@@ -144,20 +144,22 @@ def test_where_some_p_values_are_exact_and_some_drawn_both_are_told(tmp_path):
         "few": {"errors": {seed: many[seed] for seed in range(8)}},
     }
     told = (_build(tmp_path, arms) / "report.md").read_text()
-    assert "p: exact sign flips up to 16 pairs, beyond Monte Carlo, 99,999 random" in told
+    assert (
+        "all sign flips (exact) up to 16 pairs, and 99,999 random sign flips (Monte Carlo)" in told
+    )
 
 
 def test_with_few_pairs_there_is_no_bca_interval_and_p_is_exact(built):
     told = (built / "report.md").read_text()
     assert "BCa" not in told
-    assert "p: exact sign flips;" in told
+    assert "all sign flips (exact)" in told
     assert "bca_low" not in (built / "metrics.json").read_text()
 
 
 def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     assert (
-        "Equal seeds share their initial weights and the order of their data. The choice of bounds "
-        "saw only the validation split, and the test set was read once."
+        "Equal seeds share their initial weights and the order of their data. The bounds were "
+        "chosen on the validation split only, and the test set was read once."
     ) in (built / "report.md").read_text()
     arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
     arms["first"] = {"errors": arms["baseline"]["errors"]}
@@ -166,8 +168,8 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     out = _build(tmp_path, arms)
     for name in ("report.md", "report.html"):
         assert (
-            "the order of their data, except that continued starts from the weights that first "
-            "ended with and wide takes batches of 2,000 instead of 200. The choice"
+            "the order of their data, except that continued starts from the final weights of first "
+            "and wide trains with batches of 2,000 instead of 200. The bounds"
         ) in (out / name).read_text()
     rows = [
         line.split(" | ")[0] for line in (out / "report.md").read_text().splitlines() if "|" in line
@@ -180,7 +182,7 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
 
 def test_without_an_arm_of_clr_the_report_says_so(tmp_path):
     told = (_build(tmp_path, _only(tutorial_arms(), "baseline")) / "report.md").read_text()
-    assert "No arm of group clr" in told
+    assert "this experiment has no arm in group clr" in told
     assert "no seed finished in both arms" not in told
 
 
@@ -203,7 +205,9 @@ def test_markdown_tables_have_equal_numbers_of_cells(built):
 def test_text_of_artifacts_is_escaped(tmp_path):
     arms = _only(tutorial_arms(), "baseline", "clr")
     out = _build(tmp_path, arms, differences={"a<b>": {"conf": None, "used": "<script>"}})
-    assert "a&lt;b&gt; is &lt;script&gt; here, absent in conf/" in (out / "report.html").read_text()
+    assert (
+        "a&lt;b&gt; is &lt;script&gt; here and absent in conf/" in (out / "report.html").read_text()
+    )
 
 
 def test_the_tables_of_dvc_plots_hold_every_seed_and_at_most_200_rates(built):
@@ -225,7 +229,7 @@ def test_built_twice_the_bytes_differ_by_the_date_only(built, tmp_path):
     build.build(
         artifacts=built.parent / "artifacts",
         out=tmp_path,
-        report_config=report_inputs.REPORT,
+        report=report_inputs.REPORT,
         experiment="tutorial",
         date="2031-12-30",
     )

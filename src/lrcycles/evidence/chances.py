@@ -1,8 +1,7 @@
-"""How often is one arm better than another, and when do runs reach an error?"""
+"""Estimates shares: how often an arm is better, and how sure an error rate is."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,22 +20,11 @@ class Chance:
     high: float
 
 
-@dataclass(frozen=True)
-class Reaching:
-    """When runs reach an error: Kaplan-Meier's median, in steps; None: fewer than half did."""
-
-    runs: int
-    reached: int
-    median_steps: float | None
-    low_steps: float | None
-    high_steps: float | None
-
-
 def chance_better(differences: Sequence[float]) -> Chance:
     """Estimate P(A > B), the probability that a run of the arm is better than its pair.
 
-    A tie counts half; the interval takes ties for losses at its lower end, for wins at its upper.
-    Source: Bouthillier et al. 2021 (arXiv 2103.03098), sec. 4.
+    A tie counts as half a win. The interval counts ties as losses at its lower end and as wins at
+    its upper end. Source: Bouthillier et al. 2021 (arXiv 2103.03098), sec. 4.
 
     Args:
         differences: one per pair, arm minus other; negative means that the arm is better.
@@ -48,7 +36,7 @@ def chance_better(differences: Sequence[float]) -> Chance:
     75.0
     """
     if not differences:
-        raise InputError("need at least one pair, got none: leave the arm out")
+        raise InputError("A chance needs at least one pair. Received: none. Leave the arm out.")
     values = np.asarray(differences, dtype=float)
     wins, ties, n = int((values < 0).sum()), int((values == 0).sum()), len(values)
     low = stats.binomtest(wins, n).proportion_ci(0.95, method="wilson").low
@@ -56,33 +44,26 @@ def chance_better(differences: Sequence[float]) -> Chance:
     return Chance(100 * (wins + ties / 2) / n, 100 * float(low), 100 * float(high))
 
 
-def time_to_reach(steps: Sequence[int], censored: Sequence[bool]) -> Reaching:
-    """Estimate the median number of steps to an error that some runs never reach.
+def wilson_interval(errors: int, n: int) -> tuple[float, float]:
+    """Give the 95 % Wilson interval, in percent, of `errors` among `n` images in a single run.
 
-    Kaplan-Meier, with the log-log interval at 95 %: an end of it that the runs were too short to
-    show is None, and so are both where one time alone gives no variance.
+    The interval covers the finite test set only, not the variation between runs.
 
-    Args:
-        steps: of each run until it reached the error, or its full length.
-        censored: whether the run never reached it.
+    Raises:
+        InputError: there are no images, or more errors than images.
 
-    >>> time_to_reach([100, 200, 300], [False, False, True]).median_steps
-    200.0
+    >>> tuple(round(end, 2) for end in wilson_interval(191, 10_000))
+    (1.66, 2.2)
     """
-    from statsmodels.duration.survfunc import SurvfuncRight
+    if not 0 <= errors <= n or n < 1:
+        raise InputError(
+            "errors must lie between 0 and n, and n must be at least 1. "
+            f"Received: errors={errors}, n={n}. Count the errors among n images."
+        )
+    low, high = stats.binomtest(errors, n).proportion_ci(0.95, method="wilson")
+    return 100 * float(low), 100 * float(high)
 
-    reached = len(censored) - sum(censored)
-    if not reached:
-        return Reaching(len(censored), 0, None, None, None)
-    survival = SurvfuncRight(np.asarray(steps, float), 1 - np.asarray(censored, int))
-    # The first time that half have reached; statsmodels' `quantile` waits for more than half.
-    halved = survival.surv_times[survival.surv_prob <= 0.5 + 1e-9]
-    median = float(halved[0]) if len(halved) else None
-    if len(set(steps)) == 1 or reached == 1:  # one time: no variance that a log could take
-        return Reaching(len(censored), reached, median, None, None)
-    with np.errstate(divide="ignore", invalid="ignore"):  # the log of a survival of 0
-        low, high = survival.quantile_ci(0.5, method="cloglog")
-    if math.isnan(low):  # the curve falls past the whole interval of a half at its median
-        return Reaching(len(censored), reached, median, median, median)
-    ends = (float(end) if math.isfinite(end) else None for end in (low, high))
-    return Reaching(len(censored), reached, median, *ends)
+
+def wilson_percent(error_percent: float, images: int) -> tuple[float, float]:
+    """Give the 95 % interval of an error rate measured once on `images` images, in percent."""
+    return wilson_interval(round(error_percent / 100 * images), images)

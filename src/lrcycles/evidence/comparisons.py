@@ -1,40 +1,73 @@
-"""Which arms are set against which, seed by seed, and what is the verdict?"""
+"""Sets arms against each other, seed by seed, and gives each pair its verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import StrEnum
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.chances import Chance, chance_better
 from lrcycles.evidence.paired import (
     Interval,
+    Outcome,
     PairedComparison,
-    TimeToTarget,
     Verdict,
     compare_pairs,
     judge,
 )
+from lrcycles.evidence.times import TimeDifferences, TimeToTarget, time_differences
 
-ERROR, LOSS, TIME = "test_error_percent", "test_loss", "time_to_target_seconds"
-UNITS = {ERROR: "percentage points", LOSS: "", TIME: "s"}
+
+class Quantity(StrEnum):
+    """What two arms are compared in; the value names it in metrics.json."""
+
+    ERROR = "test_error_percent"
+    LOSS = "test_loss"
+    TIME = "time_to_target_seconds"
+
+
+class Role(StrEnum):
+    """Why a comparison is made."""
+
+    CANDIDATE = "candidate"  # the arm is what the report asks about
+    CONTROL = "control"  # the arm is a control of the controlled comparison
+    REPLAY = "replay"  # the published pair, repeated
+    INGREDIENT = "ingredient"  # a step of the waterfall
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An arm, the arm it is compared with, and why."""
+
+    arm: str
+    against: str
+    role: Role
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One arm against another in one quantity; differences are arm minus other, by seed."""
+    """One arm against another in one quantity; differences are arm minus other, by seed.
+
+    Attributes:
+        possible_means: the least and the largest possible mean, where runs that never reached the
+            target hide its sign.
+        is_limit: runs never reached the target, so that the mean is the limit nearest to zero.
+    """
 
     arm: str
     against: str
-    quantity: str
+    role: Role
+    quantity: Quantity
     differences: dict[int, float]
     paired: PairedComparison
     judged: Verdict
-    left_open: tuple[float, float] | None = None  # the mean's range, if censoring hides its sign
-    limit: bool = False  # runs never reached the target: the mean is its limit next to zero
+    possible_means: tuple[float, float] | None = None
+    is_limit: bool = False
 
     @property
     def title(self) -> str:
+        """The two arms."""
         return f"{self.arm} vs {self.against}"
 
     @property
@@ -44,105 +77,78 @@ class Comparison:
 
     @property
     def bca95(self) -> Interval | None:
-        """Beside the t interval where there are pairs enough, unless censoring hides the sign."""
-        return None if self.left_open else self.paired.bca95
+        """The bootstrap interval, where there are enough pairs and the sign is known."""
+        return None if self.possible_means else self.paired.bca95
 
     @property
-    def verdict(self) -> str:
-        return "undecided" if self.left_open else str(self.judged.verdict)
+    def outcome(self) -> Outcome:
+        """The verdict; undecided where runs that never arrived hide the sign."""
+        return Outcome.UNDECIDED if self.possible_means else self.judged.outcome
+
+
+Key = tuple[str, str, Quantity]
 
 
 def compare_arms(
     arms: Mapping[str, Arm],
-    pairs: Sequence[tuple[str, str]],
-    untimed: Sequence[tuple[str, str]],
-    reached: Mapping[str, Mapping[int, TimeToTarget]],
+    pairs: Sequence[Pair],
+    times: Mapping[str, Mapping[int, TimeToTarget]],
     margin: float,
-) -> dict[tuple[str, str, str], Comparison]:
-    """Every comparison that carries a verdict: one family for Holm's adjustment."""
-    differences: dict[tuple[str, str, str], dict[int, float]] = {}
-    left_open: dict[tuple[str, str, str], tuple[float, float]] = {}
-    limits = set()
-    for arm, against in [*pairs, *untimed]:
-        differences[arm, against, ERROR] = seedwise(arms, arm, against, ERROR)
-        if (arm, against) in pairs and arm in reached and against in reached:
-            key = (arm, against, TIME)
-            differences[key], least, most = _time_differences(reached[arm], reached[against])
-            if _censored(reached[arm], reached[against]):
-                limits.add(key)
-                if least <= 0 <= most:
-                    left_open[key] = (least, most)
+) -> dict[Key, Comparison]:
+    """Make every comparison that carries a verdict: one family for Holm's adjustment.
+
+    Args:
+        pairs: candidates and controls are compared in time too, the rest in error only.
+        times: by arm and seed the time to the target, of the arms whose time is known.
+        margin: in percentage points of test error.
+    """
+    role: dict[Key, Role] = {}
+    differences: dict[Key, dict[int, float]] = {}
+    of_times: dict[Key, TimeDifferences] = {}
+    for pair in pairs:
+        key = (pair.arm, pair.against, Quantity.ERROR)
+        if key in role:
+            continue
+        role[key] = pair.role
+        differences[key] = seedwise(arms, *key)
+        timed = pair.arm in times and pair.against in times
+        if timed and pair.role in (Role.CANDIDATE, Role.CONTROL):
+            key = (pair.arm, pair.against, Quantity.TIME)
+            role[key] = pair.role
+            of_times[key] = time_differences(times[pair.arm], times[pair.against])
+            differences[key] = of_times[key].nearest
     paired = {
         key: compare_pairs(
-            [found[seed] for seed in sorted(found)],
-            margin=margin if key[2] == ERROR else None,
-            unit=UNITS[key[2]],
+            [by_seed[seed] for seed in sorted(by_seed)],
+            margin=margin if key[2] == Quantity.ERROR else None,
         )
-        for key, found in differences.items()
-        if found
+        for key, by_seed in differences.items()
+        if by_seed
     }
-    verdicts = judge({" ".join(key): result for key, result in paired.items()})
+    verdicts = judge({" ".join(key): comparison for key, comparison in paired.items()})
     return {
         key: Comparison(
-            *key,
-            differences[key],
-            result,
-            verdicts[" ".join(key)],
-            left_open.get(key),
-            key in limits,
+            arm=key[0],
+            against=key[1],
+            role=role[key],
+            quantity=key[2],
+            differences=differences[key],
+            paired=comparison,
+            judged=verdicts[" ".join(key)],
+            possible_means=_possible_means(of_times.get(key)),
+            is_limit=key in of_times and of_times[key].censored,
         )
-        for key, result in paired.items()
+        for key, comparison in paired.items()
     }
 
 
-def seedwise(arms: Mapping[str, Arm], arm: str, against: str, key: str) -> dict[int, float]:
-    """Arm minus other, by each seed that both finished."""
-    own, other = arms[arm].values(key), arms[against].values(key)
+def _possible_means(times: TimeDifferences | None) -> tuple[float, float] | None:
+    return (times.least, times.most) if times and times.hides_sign else None
+
+
+def seedwise(
+    arms: Mapping[str, Arm], arm: str, against: str, quantity: Quantity
+) -> dict[int, float]:
+    """Subtract the figures of two arms for each seed that both finished."""
+    own, other = arms[arm].values(quantity), arms[against].values(quantity)
     return {seed: own[seed] - other[seed] for seed in own if seed in other}
-
-
-def without_charges(times: Mapping[int, TimeToTarget], extra: float) -> dict[int, TimeToTarget]:
-    """The times of an arm's training alone."""
-    return {seed: replace(time, seconds=time.seconds - extra) for seed, time in times.items()}
-
-
-def compare_times(
-    own: Mapping[int, TimeToTarget], other: Mapping[int, TimeToTarget]
-) -> PairedComparison | None:
-    """Times of two arms described, without a verdict; None if censored runs hide the sign."""
-    differences, least, most = _time_differences(own, other)
-    if not differences or (_censored(own, other) and least <= 0 <= most):
-        return None
-    return compare_pairs([differences[seed] for seed in sorted(differences)])
-
-
-def _censored(own: Mapping[int, TimeToTarget], other: Mapping[int, TimeToTarget]) -> bool:
-    return any(times[seed].censored for times in (own, other) for seed in own.keys() & other.keys())
-
-
-def _time_differences(
-    own: Mapping[int, TimeToTarget], other: Mapping[int, TimeToTarget]
-) -> tuple[dict[int, float], float, float]:
-    """Differences by seed whose mean is nearest to zero, and the least and the largest mean.
-
-    A run that never reached the target may have been about to, or may have gone on to the longest
-    run of both arms. Taking it at its full length only would call an arm slower whose rival often
-    fails.
-    """
-    shared = sorted(own.keys() & other.keys())
-    times = [time for seed in shared for time in (own[seed], other[seed])]
-    horizon = max((time.seconds for time in times), default=0.0)
-
-    def latest(time: TimeToTarget) -> float:
-        return horizon if time.censored else time.seconds
-
-    if not shared:
-        return {}, 0.0, 0.0
-    least = {seed: own[seed].seconds - latest(other[seed]) for seed in shared}
-    most = {seed: latest(own[seed]) - other[seed].seconds for seed in shared}
-    nearest = min(least, most, key=lambda found: abs(sum(found.values())))
-    return nearest, _mean(least), _mean(most)
-
-
-def _mean(found: Mapping[int, float]) -> float:
-    return sum(found.values()) / len(found)

@@ -1,29 +1,27 @@
-"""How does the report write a figure?"""
+"""Formats single figures: numbers, learning rates, p values, means with spread or interval."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lrcycles.evidence.arms import Arm, summarise
-from lrcycles.evidence.comparisons import ERROR, UNITS, Comparison
-from lrcycles.evidence.paired import Interval
 
-UNKNOWN = "\u2013"
+UNKNOWN = "\N{EN DASH}"
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A figure for people; what is unknown is a dash, below zero a true minus sign.
+    """Write a figure with a true minus sign; an unknown one is a dash.
 
     >>> number(0.256)
     '0.26'
     """
     if value is None:
         return UNKNOWN
-    return f"{value:.{digits}f}".replace("-", "\u2212")
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def rate(value: float | None) -> str:
-    """A learning rate: three significant digits, scientific below a ten-thousandth.
+    """Write a learning rate with three significant digits, below 0.0001 in scientific notation.
 
     >>> rate(0.0017545), rate(1.0), rate(0.0), rate(2.18e-5)
     ('0.00175', '1', '0', '2.18e-05')
@@ -34,78 +32,85 @@ def rate(value: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
+    """Write a p value with three digits.
+
+    >>> p_value(0.0078125), p_value(1e-5)
+    ('0.008', '< 0.001')
+    """
     if p is None:
         return UNKNOWN
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("= 0.", "= .")
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_relation(p: float) -> str:
+    """Write a p value with its sign, for a sentence.
+
+    >>> p_relation(0.0078125), p_relation(1e-5)
+    ('= 0.008', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def mean_sd(values: Mapping[int, float], digits: int = 2) -> str:
-    """Mean ± standard deviation (n), or what is known of it."""
-    found = summarise(values.values())
-    if found.mean is None:
+    """Write mean ± standard deviation (n), or what there is of it."""
+    summary = summarise(values.values())
+    if summary.mean is None:
         return "none finished"
-    spread = "" if found.sd is None else f" ± {number(found.sd, digits)}"
-    return f"{number(found.mean, digits)}{spread} (n = {found.n})"
+    spread = "" if summary.sd is None else f" ± {number(summary.sd, digits)}"
+    return f"{number(summary.mean, digits)}{spread} (n = {summary.n})"
 
 
 def with_interval(values: Mapping[int, float], digits: int = 2) -> str:
-    """Mean, 95 % interval of the mean and n, or what is known of it."""
-    found = summarise(values.values())
-    if found.mean is None:
+    """Write the mean, its 95 % interval and n, or what there is of it."""
+    summary = summarise(values.values())
+    if summary.mean is None:
         return "none finished"
-    between = ""
-    if found.low is not None:
-        between = f" ({number(found.low, digits)} to {number(found.high, digits)})"
-    return f"{number(found.mean, digits)}{between}, n = {found.n}"
+    interval = ""
+    if summary.low is not None:
+        interval = f" ({number(summary.low, digits)} to {number(summary.high, digits)})"
+    return f"{number(summary.mean, digits)}{interval}, n = {summary.n}"
 
 
 def every_seed(values: Mapping[int, float], digits: int = 2) -> str:
+    """Write the values in the order of the seeds."""
     return " ".join(number(value, digits) for _, value in sorted(values.items()))
 
 
-def interval(comparison: Comparison) -> str:
-    """The 95 % interval of a paired difference."""
-    if comparison.left_open:
-        return "none: runs that never reached the target hide the sign"
-    found = comparison.paired.interval95
-    return "no interval from one pair" if found is None else ends(comparison, found)
+def listed(words: Sequence[str]) -> str:
+    """Join words with commas and a last "and".
 
-
-def ends(comparison: Comparison, found: Interval | None) -> str:
-    """The two ends of an interval of a paired difference, if there is one."""
-    digits = _digits(comparison)
-    return UNKNOWN if found is None else " to ".join(number(end, digits) for end in found)
-
-
-def difference(comparison: Comparison) -> str:
-    """The mean of a paired difference, or the range that censored runs leave it."""
-    digits, unit = _digits(comparison), UNITS[comparison.quantity]
-    if comparison.left_open:
-        low, high = (number(end, digits) for end in comparison.left_open)
-        return f"between {low} and {high} {unit}"
-    mean = comparison.paired.mean
-    return f"{bound(comparison, mean)}{number(mean, digits)} {unit}"
-
-
-def bound(comparison: Comparison, mean: float) -> str:
-    """What stands before a mean that runs which never arrived make a limit."""
-    if not comparison.limit:
-        return ""
-    return "at least " if mean > 0 else "at most "
-
-
-def _digits(comparison: Comparison) -> int:
-    return 3 if comparison.quantity == ERROR else 2
-
-
-def listed(words: list[str]) -> str:
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def counted(count: int, word: str) -> str:
+    """Write a count with its noun.
+
+    >>> counted(1, "seed"), counted(1200, "step")
+    ('1 seed', '1,200 steps')
+    """
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def rates_of(arm: Arm) -> str:
-    """The rates that an arm's schedule was given, in the order in which it meets them."""
-    schedule = arm.settings["schedule"]
-    known = [value for value in (schedule["base_lr"], schedule["max_lr"]) if value is not None]
-    if len(known) > 1 and arm.rates and abs(arm.rates[0] - known[1]) < abs(arm.rates[0] - known[0]):
-        known.reverse()
-    return " to ".join(rate(value) for value in known)
+    """Write the bounds of an arm's schedule in the order in which the arm meets them."""
+    schedule = arm.settings.schedule
+    bounds = [value for value in (schedule.base_lr, schedule.max_lr) if value is not None]
+    first = arm.rates[0] if arm.rates else None
+    if len(bounds) > 1 and first is not None and abs(first - bounds[1]) < abs(first - bounds[0]):
+        bounds.reverse()
+    return " to ".join(rate(value) for value in bounds)
+
+
+def described(arm: Arm) -> str:
+    """Write an arm's name with its schedule and rates."""
+    parts = [part for part in (arm.settings.schedule.name, rates_of(arm)) if part]
+    return f"{arm.name} ({', '.join(parts)})"
+
+
+def threads(arms: Sequence[Arm]) -> str:
+    """Write how many threads each run had."""
+    counts = sorted({arm.settings.threads for arm in arms})
+    return f"{' or '.join(map(str, counts))} thread{'' if counts == [1] else 's'}"

@@ -1,22 +1,23 @@
-"""How do the arms differ: their rates, their curves, their errors, their times?"""
+"""Draws each arm: its rate, its validation curves, its errors, its times."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lrcycles.cells.result import EpochResult
 from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-MANY = 8  # arms: beyond, what tells single ones apart only clutters
+MANY = 8  # arms: with more, marks that tell single arms apart only clutter the figure
 
 
 def rates_over_steps(
@@ -41,10 +42,11 @@ def rates_over_steps(
         if step_size is not None and len(lr) < step_size:
             peak = lr[0] + (lr[-1] - lr[0]) * step_size / len(lr)
             ax.plot([len(lr), step_size], [lr[-1], peak], ":", color=GREY, linewidth=1.5)
-            told = f"never turns: ends at {100 * len(lr) / step_size:.0f} % of one half-cycle"
-            told = told.split(":", 1)[0] if many else told
+            note = "never falls"
+            if not many:
+                note += f": ends at {100 * len(lr) / step_size:.0f} % of one half-cycle"
             ax.annotate(
-                told,
+                note,
                 (len(lr), lr[-1]),
                 (0.97, 0.12),
                 textcoords="axes fraction",
@@ -60,7 +62,7 @@ def rates_over_steps(
 
 
 def validation_curves(
-    histories: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]],
+    histories: Mapping[str, Mapping[int, Sequence[EpochResult]]],
     *,
     target: float | None = None,
     held_out: str = "validation",
@@ -76,11 +78,10 @@ def validation_curves(
     for (arm, colour), line in zip(palette(list(histories)).items(), _line_styles(), strict=False):
         by_epoch: dict[int, list[float]] = {}
         for history in histories[arm].values():
-            points = [(e["epoch"], e["validation_error_percent"]) for e in history]
-            known = [(epoch, error) for epoch, error in points if error is not None]
-            for epoch, error in known:
+            points = [(entry.epoch, entry.validation_error_percent) for entry in history]
+            for epoch, error in points:
                 by_epoch.setdefault(epoch, []).append(error)
-            ax.plot(*zip(*known, strict=True), color=colour, linewidth=0.6, alpha=0.45)
+            ax.plot(*zip(*points, strict=True), color=colour, linewidth=0.6, alpha=0.45)
         means = [float(np.mean(errors)) for errors in by_epoch.values()]
         ax.plot(list(by_epoch), means, line, color=colour, linewidth=2.2, markersize=5, label=arm)
     if target is not None:

@@ -1,14 +1,14 @@
-"""What do the differences consist of, how do all arms compare, and how do they get there?"""
+"""Draws comparisons of arms: waterfall, forest, curves over epochs, errors over rates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lrcycles.cells.result import EpochResult
 from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
 
 Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
@@ -46,12 +46,12 @@ def waterfall(
     for place, row in enumerate(rows):
         if row in changes:
             change, low, high = changes[row]
-            said = f"{change:+.2f}"
+            label = f"{change:+.3f}"
             if low is not None and high is not None:
-                said += f"  [{low:+.2f}, {high:+.2f}]"
-            said = said.replace("-", "\N{MINUS SIGN}")
+                label += f"  [{low:+.3f}, {high:+.3f}]"
+            label = label.replace("-", "\N{MINUS SIGN}")
             ax.annotate(
-                said, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
+                label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
                 annotation_clip=False,
             )  # fmt: skip
     ax.plot([], [], "-o", color="black", markersize=5, label="mean, 95 % interval")
@@ -121,7 +121,7 @@ def forest(
 
 
 def anytime(
-    histories: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]],
+    histories: Mapping[str, Mapping[int, Sequence[EpochResult]]],
     *,
     cycle_ends: Mapping[str, Sequence[float]],
     target: float | None,
@@ -158,12 +158,12 @@ def anytime(
 
 
 def _band(
-    histories: Mapping[int, Sequence[Mapping[str, Any]]],
+    histories: Mapping[int, Sequence[EpochResult]],
 ) -> tuple[list[int], list[float], list[float], list[float]]:
     by_epoch: dict[int, list[float]] = {}
     for history in histories.values():
         for entry in history:
-            by_epoch.setdefault(entry["epoch"], []).append(entry["validation_error_percent"])
+            by_epoch.setdefault(entry.epoch, []).append(entry.validation_error_percent)
     values = list(by_epoch.values())
     means = [float(np.mean(errors)) for errors in values]
     return list(by_epoch), [min(e) for e in values], means, [max(e) for e in values]
@@ -174,17 +174,17 @@ def sensitivity(
     *,
     rates: Mapping[str, float],
     bounds: Mapping[str, tuple[float, float, float]],
-    clr: Ends | None,
+    cycles: tuple[str, Ends] | None,
 ) -> Figure:
     """Test error against a constant rate, every seed, with the selected bounds drawn in.
 
     Args:
         errors: percent, by arm and seed; rates: the constant rate of each of these arms.
         bounds: base_lr and max_lr: the value and its interval over the seeds.
-        clr: mean and interval of the test error of cycles between them.
+        cycles: the name of an arm that cycles between them, with its mean error and interval.
     """
     figure, (ax,) = panels(1, height=3.8)
-    colours = palette(["constant", "clr"])
+    colours = palette(["constant", "cycles"])
     order = sorted(errors, key=lambda arm: rates[arm])
     for arm in order:
         values = list(errors[arm].values())
@@ -196,11 +196,11 @@ def sensitivity(
         ax.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
         above = ("data", "axes fraction")
         ax.annotate(name, (value, 1.01), xycoords=above, ha="center", fontsize=9)
-    if clr is not None:
-        mean, least, most = clr
-        ax.axhline(mean, color=colours["clr"], linewidth=1.6, label="clr")
+    if cycles is not None:
+        name, (mean, least, most) = cycles
+        ax.axhline(mean, color=colours["cycles"], linewidth=1.6, label=name)
         if least is not None and most is not None:
-            ax.axhspan(least, most, color=colours["clr"], alpha=0.2, linewidth=0)
+            ax.axhspan(least, most, color=colours["cycles"], alpha=0.2, linewidth=0)
         ax.legend(frameon=False, fontsize=9)
     ax.set_xscale("log")
     ax.set_xlabel("constant learning rate")

@@ -1,0 +1,1 @@
+"""How do the figures of the report look?"""

@@ -1,0 +1,1 @@
+"""What does each section of the report say?"""

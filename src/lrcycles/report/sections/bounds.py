@@ -1,0 +1,102 @@
+"""Shows the selected bounds, the range test that they come from, and constant rates beside them."""
+
+from __future__ import annotations
+
+from lrcycles.bounds.plots import bounds_on_curve
+from lrcycles.config.schema import FEWEST_RATES
+from lrcycles.evidence.arms import summarise
+from lrcycles.evidence.comparisons import Quantity
+from lrcycles.evidence.tuned import constant_rates
+from lrcycles.evidence.weigh import Evidence
+from lrcycles.report.figures.comparisons import sensitivity
+from lrcycles.report.figures.inputs import mean_and_interval
+from lrcycles.report.formatting import mean_sd, number, rate
+from lrcycles.report.section import Block, Folded, Picture, Points, Section, Table, Text
+
+
+def section(evidence: Evidence) -> Section | None:
+    """Show the bounds; None where two experiments are compared."""
+    if evidence.of_stages is None:
+        return None
+    stages, chosen = evidence.stages, evidence.stages.bounds
+    blocks: list[Block] = [
+        Text(_sentence(evidence)),
+        Picture(
+            "bounds",
+            bounds_on_curve(stages.curves, chosen),
+            "Loss and held-out accuracy against the learning rate of the range test. "
+            + _sentence(evidence),
+            "The range test. Thin lines are seeds, the bold line is their median. The background "
+            "shows three phases: the loss hardly changes, it falls and then stays flat, it rises. "
+            "The vertical bands are the intervals of the two bounds over the seeds.",
+        ),
+        _table(evidence),
+        Folded("How each bound was read", [Points(chosen["reasons"])]),
+    ]
+    if picture := _constant_rates(evidence):
+        blocks.append(picture)
+    return Section("bounds", "The bounds and the range test", blocks)
+
+
+def _sentence(evidence: Evidence) -> str:
+    chosen = evidence.stages.bounds
+    text = (
+        f"Rule {chosen['rule']} selects base_lr = {rate(chosen['base_lr'])} and max_lr = "
+        f"{rate(chosen['max_lr'])}, for {chosen['cycles']} cycles of 2 x {chosen['step_size']:,} "
+        "steps."
+    )
+    if not any(arm.settings.uses_bounds for arm in evidence.arms.values()):
+        text += " No arm of this experiment uses them."
+    return text
+
+
+def _table(evidence: Evidence) -> Table:
+    interval = evidence.stages.bounds["interval"]
+    rows = []
+    for key in ("base_lr", "max_lr"):
+        spread = interval[key]
+        each = ["none" if seed[key] is None else rate(seed[key]) for seed in interval["per_seed"]]
+        rows.append(
+            [
+                key,
+                rate(evidence.stages.bounds[key]),
+                f"{rate(spread['low'])} to {rate(spread['high'])}",
+                number(spread["spread_decades"]),
+                " ".join(each),
+            ]
+        )
+    return Table(["", "selected", "interval over seeds", "spread (decades)", "each seed"], rows)
+
+
+def _constant_rates(evidence: Evidence) -> Picture | None:
+    """Draw the error over constant rates, if there are enough to show how it depends on them."""
+    arms = constant_rates([evidence.arms[name] for name in evidence.controlled])
+    arms = sorted((arm for arm in arms if arm.finished), key=lambda arm: arm.rates[0])
+    if len(arms) < FEWEST_RATES:
+        return None
+    cycles = [evidence.arms[name] for name in evidence.candidates if evidence.arms[name].finished]
+    chosen, spread = evidence.stages.bounds, evidence.stages.bounds["interval"]
+    drawn = sensitivity(
+        {arm.name: arm.values(Quantity.ERROR) for arm in arms},
+        rates={arm.name: arm.rates[0] for arm in arms},
+        bounds={
+            key: (chosen[key], spread[key]["low"], spread[key]["high"])
+            for key in ("base_lr", "max_lr")
+        },
+        cycles=(
+            cycles[0].name,
+            mean_and_interval(summarise(cycles[0].values(Quantity.ERROR).values())),
+        )
+        if cycles
+        else None,
+    )
+    text = "; ".join(
+        f"{rate(arm.rates[0])}: {mean_sd(arm.values(Quantity.ERROR))} %" for arm in arms
+    )
+    return Picture(
+        "sensitivity",
+        drawn,
+        f"Test error by constant learning rate. {text}",
+        "Test error at constant rates: every seed and the mean. Grey: the selected bounds with "
+        "their intervals over the seeds of the range test.",
+    )

@@ -1,0 +1,139 @@
+"""Warns of what a reader should know before believing a figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrcycles.evidence.comparisons import Quantity, Role
+from lrcycles.evidence.paired import FEWEST_PAIRS, Outcome
+from lrcycles.evidence.weigh import Evidence
+from lrcycles.report.formatting import listed, number
+from lrcycles.report.section import Block, Folded, Look, Points, Section
+
+_NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
+_SAME = ("data", "model", "classes", "device_name", "backend", "precision")  # in a fair pair
+_MANY_KEYS = 6  # more differences from conf/ than this are folded
+
+
+def section(evidence: Evidence) -> Section | None:
+    """List the cautions, and every key in which this run differs from conf/."""
+    stages = evidence.of_stages
+    lines = [*(stages.bounds["warnings"] if stages else []), *sentences(evidence)]
+    keys = differences(evidence) if stages else []
+    if not lines and not keys:
+        return None
+    blocks: list[Block] = [Points(lines)] if lines else []
+    if len(keys) > _MANY_KEYS:
+        blocks.append(Folded(f"{len(keys)} keys differ from conf/", [Points(keys)]))
+    elif keys:
+        blocks.append(Points(keys))
+    return Section("warnings", "Before you believe it", blocks, Look.WARNING)
+
+
+def differences(evidence: Evidence) -> list[str]:
+    """Word every key in which this run differs from conf/ as it stands."""
+    return [
+        f"{key} is {_value(entry['used'])} here and {_value(entry['conf'])} in conf/."
+        for key, entry in evidence.stages.differences.items()
+    ]
+
+
+def _value(value: Any) -> str:
+    return "absent" if value is None else str(value)
+
+
+def sentences(evidence: Evidence) -> list[str]:
+    """Word what a reader should know of the arms before believing a figure."""
+    return [
+        *_diverged(evidence),
+        *_few_pairs(evidence),
+        *_unlike(evidence),
+        *_guessing(evidence),
+        *_larger_loss(evidence),
+        *_unknown_price(evidence),
+    ]
+
+
+def _diverged(evidence: Evidence) -> list[str]:
+    return [
+        f"{len(arm.diverged)} of {len(arm.cells)} runs of {arm.name} diverged (seeds "
+        f"{', '.join(map(str, arm.diverged))}). Means and differences leave them out, which "
+        "flatters the arm."
+        for arm in evidence.arms.values()
+        if arm.diverged
+    ]
+
+
+def _few_pairs(evidence: Evidence) -> list[str]:
+    fewest = min((one.paired.n for one in evidence.comparisons.values()), default=FEWEST_PAIRS)
+    if fewest >= FEWEST_PAIRS:
+        return []
+    return [
+        f"A comparison has only {fewest} pairs of seeds. With fewer than {FEWEST_PAIRS} every "
+        "verdict is undecided."
+    ]
+
+
+def _unlike(evidence: Evidence) -> list[str]:
+    lines = []
+    for pair in evidence.pairs:
+        if pair.role not in (Role.CANDIDATE, Role.CONTROL):
+            continue
+        arm, other = evidence.arms[pair.arm], evidence.arms[pair.against]
+        if arm.cells.keys() != other.cells.keys():
+            lines.append(
+                f"{pair.arm} and {pair.against} have different seeds. Only common seeds are paired."
+            )
+        unlike = [
+            key for key in _SAME if getattr(arm.settings, key) != getattr(other.settings, key)
+        ]
+        if unlike:
+            lines.append(
+                f"{pair.arm} and {pair.against} differ in {listed(unlike)} too, and not only in "
+                "how they train."
+            )
+    return lines
+
+
+def _guessing(evidence: Evidence) -> list[str]:
+    """Word which runs finished without learning anything; a mean does not show them."""
+    lines = []
+    for arm in evidence.arms.values():
+        chance = 100 * (1 - 1 / arm.settings.classes)
+        errors = arm.values(Quantity.ERROR)
+        seeds = [seed for seed, error in errors.items() if error > chance - _NEAR_CHANCE]
+        if seeds:
+            lines.append(
+                f"{len(seeds)} of {len(errors)} finished runs of {arm.name} only guess: their "
+                f"error is near {number(chance, 0)} % (seeds {', '.join(map(str, seeds))}). They "
+                "count in the mean and the standard deviation."
+            )
+    return lines
+
+
+def _larger_loss(evidence: Evidence) -> list[str]:
+    """Word which arms make fewer errors, but are surer of those that they make."""
+    losses = evidence.loss_differences()
+    names: dict[str, list[str]] = {}
+    for one in evidence.of(Quantity.ERROR):
+        interval95 = losses[one.arm, one.against].interval95
+        if one.outcome == Outcome.BETTER and interval95 and interval95[0] > 0:
+            names.setdefault(one.against, []).append(one.arm)
+    return [
+        f"{listed(arms)} {'makes' if len(arms) == 1 else 'make'} fewer errors than {against}, but "
+        "at a larger test loss (95 % interval above 0)."
+        for against, arms in names.items()
+    ]
+
+
+def _unknown_price(evidence: Evidence) -> list[str]:
+    lines = []
+    for name in evidence.controlled:
+        arm = evidence.arms[name]
+        pays = arm.on_split and arm.settings.continues is None and arm.settings.uses_bounds
+        if pays and evidence.targets and name not in evidence.reached:
+            lines.append(
+                f"{name} takes its bounds from a range test whose time is not known here. It is "
+                "not compared in time."
+            )
+    return lines

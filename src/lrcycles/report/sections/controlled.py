@@ -1,0 +1,186 @@
+"""Compares all arms of the controlled comparison in error."""
+
+from __future__ import annotations
+
+from lrcycles.evidence.arms import Arm
+from lrcycles.evidence.chances import Chance, chance_better
+from lrcycles.evidence.comparisons import Quantity, Role
+from lrcycles.evidence.paired import BCA_FROM, EXACT_UP_TO, RESAMPLES
+from lrcycles.evidence.weigh import Evidence
+from lrcycles.report import tables, verdicts
+from lrcycles.report.figures import comparisons as figures
+from lrcycles.report.figures.inputs import errors_picture, histories, paired_interval
+from lrcycles.report.formatting import counted, listed, mean_sd, number, rate, with_interval
+from lrcycles.report.section import Block, Folded, Heading, Picture, Section, Table, Text
+
+_CONTROLLED = (Role.CANDIDATE, Role.CONTROL)
+
+
+def section(evidence: Evidence) -> Section:
+    """Show errors, differences, verdicts, and how the arms got there."""
+    names = evidence.controlled
+    finished = [name for name in names if evidence.arms[name].finished]
+    compared = evidence.of(Quantity.ERROR, *_CONTROLLED)
+    blocks: list[Block] = [Text(_what_is_equal(evidence))]
+    if finished:
+        caption = "Test error of every seed. Grey lines join equal seeds where there are few arms."
+        blocks.append(errors_picture("errors", evidence, finished, {}, caption))
+    blocks.append(_errors(evidence))
+    if compared:
+        blocks += [_differences(evidence), tables.comparisons(evidence, compared)]
+    blocks.append(Text(_rule(evidence), quiet=True))
+    if evidence.tuned:
+        blocks.append(Text(_tuning(evidence)))
+    if evidence.of(Quantity.ERROR):
+        blocks += [
+            Heading("How often an arm is better, and the test loss"),
+            Text(
+                "The first two columns give the share of pairs in which the first arm is better, "
+                "with its 95 % Wilson interval. A tie counts as half a win. The interval counts "
+                "ties as losses at its lower end and as wins at its upper end. The difference in "
+                "test loss has a 95 % interval and no verdict."
+            ),
+            _chances(evidence),
+        ]
+    if finished:
+        blocks.append(_epochs(evidence, finished))
+    blocks.append(Folded("Every seed", [tables.every_seed(evidence, names)]))
+    return Section("controlled", "All arms: the controlled comparison", blocks)
+
+
+def _what_is_equal(evidence: Evidence) -> str:
+    """Word what equal seeds of the controlled arms share, and when the test set was read."""
+    arms = [evidence.arms[name] for name in evidence.controlled]
+    exceptions = [
+        f"{arm.name} starts from the final weights of {arm.settings.continues}"
+        for arm in arms
+        if arm.settings.continues
+    ]
+    exceptions += [
+        f"{arm.name} trains with batches of {arm.settings.batch_size:,} instead of "
+        f"{arms[0].settings.batch_size:,}"
+        for arm in arms
+        if arm.settings.batch_size != arms[0].settings.batch_size
+    ]
+    text = "Equal seeds share their initial weights and the order of their data"
+    if exceptions:
+        text += f", except that {listed(exceptions)}"
+    if evidence.of_stages is None:
+        return f"{text}."
+    return (
+        f"{text}. The bounds were chosen on the validation split only, and the test set was read "
+        "once."
+    )
+
+
+def _errors(evidence: Evidence) -> Table:
+    head = ["arm", "test error (%)", "test loss", "validation error (%)", "diverged", "run ends"]
+    rows = []
+    for name in evidence.controlled:
+        arm = evidence.arms[name]
+        share = arm.cut_share
+        rows.append(
+            [
+                arm.label,
+                mean_sd(arm.values(Quantity.ERROR), 3),
+                mean_sd(arm.values(Quantity.LOSS), 4),
+                mean_sd(arm.values("validation_error_percent"), 3),
+                str(len(arm.diverged)) if arm.diverged else "none",
+                "as planned" if share is None else f"{share:.0%} into a cycle",
+            ]
+        )
+    return Table(head, rows)
+
+
+def _differences(evidence: Evidence) -> Picture:
+    compared = evidence.of(Quantity.ERROR, *_CONTROLLED)
+    drawn = figures.forest(
+        {one.title: one.differences for one in compared},
+        intervals={one.title: paired_interval(one) for one in compared},
+        margin=evidence.report.margin_percent,
+    )
+    alt = "; ".join(f"{one.title}: {verdicts.difference(one)}" for one in compared)
+    caption = "Difference of each pair of seeds. Within the grey band two arms count as equivalent."
+    return Picture("differences", drawn, alt, caption)
+
+
+def _rule(evidence: Evidence) -> str:
+    """Word how a verdict is reached."""
+    comparisons = evidence.comparisons.values()
+    exact = {one.paired.exact for one in comparisons}
+    drawn = f"{RESAMPLES:,} random sign flips (Monte Carlo)"
+    flips = "all sign flips (exact)" if exact != {False} else drawn
+    if exact == {True, False}:
+        flips = f"all sign flips (exact) up to {EXACT_UP_TO} pairs, and {drawn} for more pairs"
+    bootstrap = ""
+    if any(one.bca95 for one in comparisons):
+        bootstrap = (
+            f" The BCa interval is a bootstrap interval, given for {BCA_FROM} pairs or more."
+        )
+    return (
+        f"The interval is Student's t interval of the paired differences.{bootstrap} The p value "
+        f"comes from {flips}. Holm's method adjusts it for all comparisons of this report. An arm "
+        "is better or worse if its adjusted p is below 0.05. Two arms are equivalent if the 90 % "
+        f"interval lies within ±{evidence.report.margin_percent:g} percentage points. Everything "
+        "else is undecided. Intervals are not adjusted, so an interval may exclude 0 while the "
+        "comparison is undecided."
+    )
+
+
+def _tuning(evidence: Evidence) -> str:
+    """Word what the arm `tuned` is."""
+    tuned = evidence.tuned
+    assert tuned is not None
+    chosen = list(tuned.chosen.values())
+    counts = ", ".join(
+        f"{rate(evidence.arms[name].rates[0])} ({counted(chosen.count(name), 'seed')})"
+        for name in tuned.candidates
+    )
+    text = (
+        "The arm tuned is made of the arms with a constant rate. Each seed takes the rate with the "
+        f"lowest validation error after {counted(tuned.epochs, 'epoch')}. So many epochs take as "
+        "many steps as the range test, or are the whole training. The arm is charged the "
+        f"{tuned.tried_steps:,} steps of the rates that were dropped. Chosen: {counts}."
+    )
+    if tuned.at_length:
+        text += (
+            " If the rate were chosen after whole trainings instead, which cost "
+            f"{len(tuned.candidates)} times as much, the test error would be "
+            f"{with_interval(tuned.at_length)} (percent)."
+        )
+    return text
+
+
+def _chances(evidence: Evidence) -> Table:
+    head = ["comparison", "fewer errors (% of pairs)", "lower test loss (% of pairs)"]
+    head.append("difference in test loss")
+    losses = evidence.loss_differences()
+    rows = []
+    for one in evidence.of(Quantity.ERROR):
+        paired = losses[one.arm, one.against]
+        interval = ""
+        if paired.interval95 is not None:
+            interval = " ({} to {})".format(*(number(end, 4) for end in paired.interval95))
+        chances = [_chance(one.chance), _chance(chance_better(paired.differences))]
+        rows.append([one.title, *chances, number(paired.mean, 4) + interval])
+    return Table(head, rows)
+
+
+def _chance(chance: Chance) -> str:
+    return f"{chance.percent:.0f} ({chance.low:.0f} to {chance.high:.0f})"
+
+
+def _epochs(evidence: Evidence, names: list[str]) -> Picture:
+    arms: dict[str, Arm] = {name: evidence.arms[name] for name in names}
+    return Picture(
+        "validation",
+        figures.anytime(
+            {name: histories(arm) for name, arm in arms.items()},
+            cycle_ends={name: arm.cycle_ends_epochs for name, arm in arms.items()},
+            target=evidence.target_percent,
+        ),
+        f"The validation error after each epoch by arm, each beside {names[0]}.",
+        f"Error on the validation split after each epoch; {names[0]} in grey. Bands reach from the "
+        "lowest to the highest seed. Dotted lines are the ends of cycles, the dashed line is the "
+        "target.",
+    )

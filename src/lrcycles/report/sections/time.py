@@ -1,0 +1,116 @@
+"""Compares the arms in time: when do they reach the baseline's error, and what does it cost?"""
+
+from __future__ import annotations
+
+from lrcycles.evidence.comparisons import Quantity
+from lrcycles.evidence.times import Reaching
+from lrcycles.evidence.weigh import Evidence
+from lrcycles.report import tables
+from lrcycles.report.figures.arms import times_to_target
+from lrcycles.report.formatting import UNKNOWN, listed, mean_sd, number
+from lrcycles.report.section import Block, Heading, Picture, Points, Section, Table, Text
+
+
+def section(evidence: Evidence) -> Section:
+    """Show the time to the target, its comparisons, and the steps to several errors."""
+    blocks: list[Block] = []
+    if picture := _times_drawn(evidence):
+        blocks += [picture, _times(evidence)]
+    if compared := evidence.of(Quantity.TIME):
+        blocks.append(tables.comparisons(evidence, compared))
+    blocks.append(Points(_notes(evidence)))
+    if evidence.targets:
+        blocks += [
+            Heading("Steps and seconds to several errors"),
+            Text(
+                "Each cell gives how many runs reached the error. If at least half of them did, it "
+                "also gives the Kaplan-Meier median of the steps with its 95 % interval, and the "
+                "seconds of these steps with what was spent before training. The errors are the "
+                "baseline's after a quarter, half and all of its epochs. They are read at the ends "
+                "of epochs, which rarely are ends of cycles."
+            ),
+            _reaching(evidence),
+        ]
+    return Section("time", "Time", blocks)
+
+
+def _times_drawn(evidence: Evidence) -> Picture | None:
+    reached = {name: times for name, times in evidence.reached.items() if times}
+    if not reached:
+        return None
+    by_seed = {
+        name: {seed: (time.seconds, time.censored) for seed, time in times.items()}
+        for name, times in reached.items()
+    }
+    return Picture(
+        "times",
+        times_to_target(by_seed, extra=evidence.extra_seconds),
+        "Time of every seed to the baseline's median final validation error.",
+        "Seconds until the target error. The vertical line is the mean.",
+    )
+
+
+def _times(evidence: Evidence) -> Table:
+    """Tabulate the time to the target per arm, and the raw seconds, which carry no verdict."""
+    head = ["arm", "time to target (s)", "never reached it", "spent before training (s)"]
+    head += ["ms per step (median over runs with the same network, batch size and machine)"]
+    head += ["whole training, measured (s)", "compilation, not included (s)"]
+    rows = []
+    for name, times in evidence.reached.items():
+        arm = evidence.arms[name]
+        per_step = evidence.seconds_per_step.get(name)
+        rows.append(
+            [
+                arm.label,
+                mean_sd({seed: time.seconds for seed, time in times.items()}),
+                f"{sum(time.censored for time in times.values())} of {len(times)}",
+                number(evidence.extra_seconds[name]),
+                number(None if per_step is None else 1000 * per_step, 3),
+                mean_sd(arm.values("train_seconds")),
+                mean_sd(arm.values("compile_seconds"), 1),
+            ]
+        )
+    return Table(head, rows)
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    """Word how time is measured, with this run's figures."""
+    if evidence.target_percent is None:
+        return ["No target: no run of the baseline finished, or the cost of no arm is known."]
+    lines = [
+        f"The target is a validation error of {number(evidence.target_percent, 3)} %, the median "
+        f"of the final errors of {next(iter(evidence.reached))}. The time is the number of steps "
+        "until the first epoch that ends at or below the target, times the median seconds of a "
+        "step.",
+        "A run that never reaches the target counts with its full length in the mean of its arm. "
+        "In a paired difference it may have arrived at any time from its own end to the end of the "
+        "longest run of both arms. It counts with the time that makes the difference smallest, and "
+        "the difference then says 'at least' or 'at most'.",
+    ]
+    if paying := [name for name, seconds in evidence.range_test_seconds.items() if seconds]:
+        lines.append(f"The range test is charged to {listed(paying)}.")
+    if continuing := [n for n in evidence.reached if evidence.arms[n].settings.continues]:
+        lines.append(f"{listed(continuing)} is charged the training that it continues.")
+    lines.append("Measured seconds have no verdict, because a machine's speed drifts.")
+    return lines
+
+
+def _reaching(evidence: Evidence) -> Table:
+    head = ["arm", *(f"{number(target)} % error" for target in evidence.targets)]
+    rows = []
+    for name, reaching in evidence.reaching.items():
+        cells = [_reached(evidence, name, one) for one in reaching]
+        rows.append([evidence.arms[name].label, *cells])
+    return Table(head, rows)
+
+
+def _reached(evidence: Evidence, name: str, one: Reaching) -> str:
+    text = f"{one.reached} of {one.runs}"
+    if one.median_steps is None:
+        return text
+    ends = (one.low_steps, one.high_steps)
+    low, high = (UNKNOWN if end is None else f"{end:,.0f}" for end in ends)
+    interval = "" if ends == (None, None) else f" ({low} to {high})"
+    per_step = evidence.seconds_per_step.get(name, 0.0)
+    seconds = one.median_steps * per_step + evidence.extra_seconds[name]
+    return f"{text}; {one.median_steps:,.0f}{interval} steps, {number(seconds)} s"
