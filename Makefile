@@ -1,4 +1,4 @@
-# Bytecode is wanted: without it TensorFlow takes three times as long to import.
+# Without bytecode TensorFlow takes three times as long to import.
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -7,14 +7,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test test-slow bench bench-gpu study-bounds study-verdicts ui clean
 
-help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+help: ## list all targets
+	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: .venv/ready ## make .venv from requirements.lock; prepare DVC and git for experiments
+setup: .venv/ready ## make .venv from requirements.lock, prepare git and DVC for experiments
 	@if [ -e .git ]; then \
 	  git config user.email >/dev/null || { \
 	    git config user.email lrcycles@localhost && git config user.name lrcycles && \
-	    echo "git had no identity: set lrcycles@localhost in this clone, for dvc exp run"; }; \
+	    echo "git has no identity, which dvc exp run needs. This clone now uses lrcycles@localhost."; }; \
 	else $(BIN)/dvc config --quiet --local core.no_scm true; fi
 
 .venv/ready: requirements.lock pyproject.toml
@@ -23,33 +23,33 @@ setup: .venv/ready ## make .venv from requirements.lock; prepare DVC and git for
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-reproduce: setup ## the whole pipeline on real MNIST, to artifacts/report/report.html
+reproduce: setup ## run the whole pipeline on MNIST (10 minutes); report: artifacts/report/report.html
 	$(BIN)/dvc repro
 
-test: setup ## lint, types and the test suite
+test: setup ## run ruff, mypy and the tests (5 minutes)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-test-slow: setup ## the longer checks as well
+test-slow: setup ## run the tests, also the slow ones
 	$(BIN)/pytest -m ''
 
-study-bounds: setup ## the study of bound rules, to docs/study-bounds (about half an hour)
+study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds
 	$(BIN)/dvc repro data
 	$(BIN)/dvc repro studies/bounds/dvc.yaml
 
 REPORT_tutorial := -S train.seeds=30 -S train.save_models=first_seed
-report-%: setup ## one experiment's report to docs/reports: report-tutorial, -attribution, -schedules, -optimizers, -lenet
+report-%: setup ## run an experiment and copy its report to docs/reports, e.g. report-tutorial
 	$(BIN)/dvc exp run -S experiment=$* $(REPORT_$*)
 	rm -rf docs/reports/$* && mkdir -p docs/reports && cp -r artifacts/report docs/reports/$*
 
-study-verdicts: setup ## the test bench of the verdicts, to docs/study-verdicts (some minutes)
+study-verdicts: setup ## test the verdicts where the truth is known (some minutes); result: docs/study-verdicts
 	PYTHONPATH=src $(BIN)/python -m studies.verdicts
 
 BENCH := PYTHONPATH=src .venv-bench/bin/python -m benchmarks
 
-bench: setup .venv-bench/ready ## measure beside the peers, to docs/performance.md (about 40 minutes, alone)
+bench: setup .venv-bench/ready ## compare the speed with other libraries (40 minutes, nothing else running); result: docs/performance.md
 	$(BIN)/dvc repro data
 	PYTHONPATH=src .venv-bench/bin/python benchmarks/schedule_references.py --check
 	$(BENCH).peer_rules_check --check
@@ -64,7 +64,7 @@ bench: setup .venv-bench/ready ## measure beside the peers, to docs/performance.
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.page
 
-bench-gpu: ## the same of a CUDA machine; BACKEND=jax or tensorflow (untested)
+bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflow (untested)
 	PYTHONPATH=src KERAS_BACKEND=$${BACKEND:-jax} $(PYTHON) -m benchmarks.gpu
 	-PYTHONPATH=src $(PYTHON) -m benchmarks.page
 
@@ -76,10 +76,10 @@ bench-gpu: ## the same of a CUDA machine; BACKEND=jax or tensorflow (untested)
 	.venv-bench/bin/pip install --quiet --no-deps ktrain
 	touch $@
 
-ui: setup ## MLflow on http://127.0.0.1:5000 over this project's runs
-	@echo "runs: http://127.0.0.1:$${PORT:-5000}/#/experiments/1/runs?workflowType=machine_learning"
+ui: setup ## show the runs in MLflow on http://127.0.0.1:5000; PORT=... changes the port
+	@echo "Runs: http://127.0.0.1:$${PORT:-5000}/#/experiments/1/runs?workflowType=machine_learning"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 \
 	  --port $${PORT:-5000} --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
-clean: ## empty the cell store and the results; MLflow's runs stay
+clean: ## delete the results and the cell store; the runs in MLflow stay
 	rm -rf .lrcycles/cells artifacts outputs

@@ -1,9 +1,9 @@
-"""Do our trainings end at the test errors of plain Keras `fit`?
+"""Compares the test errors of lrcycles with those of plain Keras `fit`.
 
     PYTHONPATH=src python -m benchmarks.errors
 
-The tutorial's first fit, five epochs, on one thread; each seed trains once by `fit`, once by ours,
-with batches and initial weights of their own.
+The training is the tutorial's first fit, with five epochs on one thread. Each seed trains once with
+`fit` and once with lrcycles. The two draw their own batches and initial weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EPOCHS = 5
 
 
 def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
-    """Test error in percent after plain `fit`."""
+    """Train with plain `fit`; return the seed and the test error in percent."""
     import keras
 
     from lrcycles import models

@@ -1,8 +1,8 @@
-"""Where does the default experiment spend time, other than in training and compiling?
+"""Measures the time that the default experiment spends outside training and compiling.
 
     PYTHONPATH=src python -m benchmarks.overhead
 
-Runs `dvc repro` in a fresh clone of this checkout, with nothing reused but the downloaded images.
+Runs `dvc repro` in a fresh clone of this checkout. The clone reuses only the downloaded images.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from lrcycles.files import read_json
 IMPORTS = {
     "keras with tensorflow": "import keras, tensorflow",
     "mlflow": "import mlflow",
-    "a stage's own modules": "import lrcycles.stage, lrcycles.plan",
+    "a stage's own modules": "import lrcycles.stages.run, lrcycles.stages.plan",
     "plots": "import matplotlib.pyplot, seaborn",
     "dvc": "import dvc.cli",
 }
 
 
 def stages(clone: Path, python: str) -> dict[str, float]:
-    """Seconds of each stage as DVC runs it; `dvc` is what it needs between and around them."""
+    """Run `dvc repro`; return the seconds of each stage, and of DVC itself as `dvc`."""
     environment = {
         **os.environ,
         "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
@@ -52,15 +52,15 @@ def stages(clone: Path, python: str) -> dict[str, float]:
     )
     marks: list[tuple[str, float]] = []
     assert process.stdout
-    said = []
+    output = []
     for line in process.stdout:
-        said.append(line)
-        if found := re.match(r"Running stage '(.+)'", line):
-            marks.append((found[1], time.perf_counter()))
+        output.append(line)
+        if started := re.match(r"Running stage '(.+)'", line):
+            marks.append((started[1], time.perf_counter()))
         elif line.startswith(("Updating lock file", "Generating lock file")):
             marks.append(("dvc", time.perf_counter()))
     if process.wait():
-        raise RuntimeError("".join(said[-20:]))
+        raise RuntimeError("".join(output[-20:]))
     ended = time.perf_counter()
     spent: dict[str, float] = {"dvc": marks[0][1] - begun}
     for (name, start), (_, stop) in zip(marks, [*marks[1:], ("", ended)], strict=True):
@@ -69,11 +69,11 @@ def stages(clone: Path, python: str) -> dict[str, float]:
 
 
 def busy(clone: Path) -> dict[str, dict[str, float]]:
-    """Seconds of training, compiling and evaluating in each stage, summed over its cells."""
+    """Read the seconds of training, compiling and evaluating, per stage, summed over its cells."""
     sweep = read_json(clone / "artifacts/range_test/range_test.json")
-    found = {
+    seconds = {
         "range_test": {
-            "train": sweep["train_seconds"],  # evaluating is part of a range test's price
+            "train": sweep["train_seconds"],  # includes evaluating
             "compile": sweep["compile_seconds"],
             "evaluate": 0.0,
         }
@@ -81,22 +81,22 @@ def busy(clone: Path) -> dict[str, dict[str, float]]:
     for group in ("baseline", "clr", "controls"):
         folder = clone / "artifacts/train" / group
         cells = [read_json(path) for path in sorted(folder.glob("*/*/result.json"))]
-        found[f"train@{group}"] = {
+        seconds[f"train@{group}"] = {
             key: sum(cell[f"{key}_seconds"] for cell in cells)
             for key in ("train", "compile", "evaluate")
         }
-    return found
+    return seconds
 
 
 def fit_seconds(clone: Path) -> float:
-    """Seconds that stage train@controls trains and compiles to measure an epoch of plain `fit`."""
+    """Read the seconds in which stage train@controls measures epochs of plain `fit`."""
     rows = read_json(clone / "artifacts/train/controls/fit_epochs.json")
     kinds = ("fit_seconds", "compiled_seconds", "step_seconds", "scheduled_step_seconds")
     return sum(row["compile_seconds"] + sum(sum(row[kind]) for kind in kinds) for row in rows)
 
 
 def mlflow_per_cell(clone: Path) -> float:
-    """Median seconds between the ends of a group's runs of cells, which are written in a row."""
+    """Return the median seconds between the ends of runs, which are written one after another."""
     import mlflow
 
     mlflow.set_tracking_uri(f"sqlite:///{clone / 'mlflow.db'}")
@@ -107,16 +107,16 @@ def mlflow_per_cell(clone: Path) -> float:
 
 
 def imports(python: str) -> dict[str, float]:
-    """Seconds of importing what the stages need, each alone in a process, median of five."""
-    found = {}
+    """Import what the stages need, each in a new process; return median seconds of five tries."""
+    medians = {}
     for name, code in IMPORTS.items():
         seconds = []
         for _ in range(5):
             begun = time.perf_counter()
             subprocess.run([python, "-c", code], check=True, capture_output=True, cwd="src")
             seconds.append(time.perf_counter() - begun)
-        found[name] = median(seconds)
-    return found
+        medians[name] = median(seconds)
+    return medians
 
 
 def main() -> None:

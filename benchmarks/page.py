@@ -1,4 +1,4 @@
-"""What do the measurements in docs/performance say? Writes docs/performance.md and its figure.
+"""Writes docs/performance.md and its figure from the measurements in docs/performance.
 
 PYTHONPATH=src python -m benchmarks.page
 """
@@ -26,11 +26,11 @@ NAMES = {
     "ours_tensorflow": "lrcycles, TensorFlow",
     "ours_jax": "lrcycles, JAX",
     "tutorial_fit": "the tutorial's fit",
-    "plain_fit": "the same without validation",
+    "plain_fit": "plain fit, no validation",
     "tuned_fit": "fit, tuned tf.data",
     "torch_eager": "PyTorch, eager",
     "torch_compile": "torch.compile",
-    "jax_scan": "JAX, a scan by hand",
+    "jax_scan": "JAX, hand-written scan",
     "floor_graph": "products only, TensorFlow",
     "floor_xla": "products only, XLA",
     "floor_jax": "products only, JAX",
@@ -44,17 +44,18 @@ def read(name: str) -> dict[str, Any] | None:
 
 
 def rows(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each contender that ran, the fastest first."""
+    """Give one row for each contender that ran, the fastest first."""
     ran = {name: result for name, result in results.items() if "error" not in result}
     floor = min(r["median_seconds"] for name, r in ran.items() if name.startswith("floor_"))
-    found = []
+    table = []
     for name in sorted(ran, key=lambda name: ran[name]["median_seconds"]):
         result = ran[name]
         seconds = result["median_seconds"]
-        found.append(
+        table.append(
             {
                 "name": NAMES.get(name, name),
                 "mine": name in MINE,
+                "floor": name.startswith("floor_"),
                 "seconds": seconds,
                 "best": min(result["seconds"]),
                 "us_per_image": 1e6 * seconds / result["images"],
@@ -67,24 +68,25 @@ def rows(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "accuracy": result["accuracy"],
             }
         )
-    return found
+    return table
 
 
 def goals(task: str, results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, bool]]:
-    """The project's own goals for the TensorFlow backend, and whether this run meets them."""
+    """Word the goals for the TensorFlow backend, each with whether this run meets it."""
     seconds = {n: r["median_seconds"] for n, r in results.items() if "error" not in r}
     mine = seconds["ours_tensorflow"]
     floor = min(s for name, s in seconds.items() if name.startswith("floor_"))
     factor = {"mlp_200": 2.5, "mlp_2000": 1.6, "lenet_512": 1.3}[task]
-    # Validation costs the tutorial's fit time, but noise may cost the other more: the faster one.
+    # plain_fit does less work, but noise can make it slower than tutorial_fit: take the faster.
     over = min(seconds[name] for name in ("plain_fit", "tutorial_fit") if name in seconds) / mine
-    found = [(f"{over:.2f} x fit (goal {factor})", over >= factor)]
+    worded = [(f"{over:.2f} times as fast as `fit` (goal: at least {factor})", over >= factor)]
     if task == "mlp_200":
-        found.append((f"{floor / mine:.2f} of the floor (goal .8)", floor / mine >= 0.8))
+        text = f"{floor / mine:.2f} of the speed of the floor (goal: at least 0.8)"
+        worded.append((text, floor / mine >= 0.8))
     best = min((name for name in PEERS if name in seconds), key=lambda name: seconds[name])
     ratio = mine / seconds[best]
-    text = f"{ratio:.2f} of the time of the fastest peer, {NAMES[best]} (goal: at most 1)"
-    return [*found, (text, ratio <= 1)]
+    text = f"{ratio:.2f} of the time of the fastest peer ({NAMES[best]}; goal: at most 1)"
+    return [*worded, (text, ratio <= 1)]
 
 
 def draw(speed: Mapping[str, Any], path: Path) -> None:
@@ -96,27 +98,25 @@ def draw(speed: Mapping[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(1, len(tasks), figsize=(4.2 * len(tasks), 3.6), squeeze=False)
     for ax, (task, results) in zip(axes[0], tasks.items(), strict=True):
         table = rows(results)
-        colours = [
-            "C0" if row["mine"] else "0.8" if "products" in row["name"] else "0.55" for row in table
-        ]
+        colours = ["C0" if row["mine"] else "0.8" if row["floor"] else "0.55" for row in table]
         ax.barh(
             [row["name"] for row in table], [row["us_per_image"] for row in table], color=colours
         )
         ax.invert_yaxis()
         ax.set_title(TITLES.get(task, task))
-        ax.set_xlabel("microseconds an image, median")
+        ax.set_xlabel("microseconds per image, median")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
 
 def measured() -> dict[str, Any]:
-    """What has been measured; None for what has not."""
+    """Read every measurement; None for one that has not been made."""
     names = ("speed", "range_test", "streaming", "scaling", "errors", "overhead", "gpu")
     return {name: read(name) for name in (*names, "side_by_side")}
 
 
-def page(found: Mapping[str, Any]) -> str:
-    """The text of docs/performance.md."""
+def page(measurements: Mapping[str, Any]) -> str:
+    """Render docs/performance.md."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -124,15 +124,15 @@ def page(found: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template("page.md.j2")
-    text = template.render(**found, rows=rows, goals=goals, titles=TITLES, names=NAMES)
+    text = template.render(**measurements, rows=rows, goals=goals, titles=TITLES, names=NAMES)
     return text.rstrip() + "\n"
 
 
 def main() -> None:
-    found = measured()
-    Path("docs/performance.md").write_text(page(found), encoding="utf-8")
-    if found["speed"]:
-        draw(found["speed"], shapes.OUT / "speed.png")
+    measurements = measured()
+    Path("docs/performance.md").write_text(page(measurements), encoding="utf-8")
+    if measurements["speed"]:
+        draw(measurements["speed"], shapes.OUT / "speed.png")
 
 
 if __name__ == "__main__":

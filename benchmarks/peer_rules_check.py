@@ -1,13 +1,13 @@
-"""Do our peer rules answer as the real tools do, given the same losses?
+"""Compares our copies of other tools' rules with the real tools, on the same losses.
 
-The tools run their own range tests, loops, smoothing and stops included, on a model whose loss is
-handed to it; only the rate's point on the sweep is compared. Their answers go to
-tests/data/peer_rules.json, so that the default tests compare without installing them:
+Each tool runs its own range test, with its own loop, smoothing and stop, on a model that returns
+given losses. Only the position of the suggested rate on the sweep is compared. The answers are kept
+in tests/references/peer_rules.json, so that the default tests need none of the tools:
 
     make bench                                                       # compares only
     PYTHONPATH=src .venv-bench/bin/python -m benchmarks.peer_rules_check   # writes the file
 
-ktrain needs a Keras of old: its own LRFinder runs here with that Keras left out.
+ktrain needs an old Keras. Here its LRFinder runs without Keras.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Answers = dict[str, int | None]
 
 
 def curve(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rates and raw losses of one sweep, in float32 steps as a framework gives them.
+    """Generate the rates and raw losses of one sweep, rounded to float32 as in a framework.
 
-    Most fall from about 2.3 to .3 and then diverge; a few stay flat, only rise, or end in nan or
-    inf. Noise, length and the places of fall and divergence differ.
+    Most losses fall from about 2.3 to 0.3 and then diverge. A few stay flat, only rise, or end in
+    nan or inf. The curves differ in noise, length, and where they fall and diverge.
     """
     random = np.random.default_rng(seed)
     points = (100, 100, 200, 37, 18)[seed % 5]
@@ -53,7 +53,7 @@ def curve(seed: int) -> tuple[np.ndarray, np.ndarray]:
     fall = 2.0 / (1 + np.exp(-(exponent - centre) / random.uniform(0.15, 0.5)))
     rise = 10 ** np.minimum(2 * (exponent - centre - random.uniform(1, 3)), 6)
     kind = seed % 11
-    if kind == 7:  # without noise, rounding alone would choose
+    if kind == 7:  # without noise, rounding would decide
         noise = max(noise, 0.02)
     shape = {7: 0 * fall, 8: 0.3 * (exponent + 7)}.get(kind, rise - fall)
     loss = np.maximum(2.3 + shape + noise * random.normal(size=points), 0.01)
@@ -63,10 +63,10 @@ def curve(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours(seed: int) -> Answers:
-    """The points that our rules choose on the curve of `seed`."""
+    """Return the points that our rules choose on the curve of `seed`."""
     lr, loss = curve(seed)
     return {
-        name: None if (found := rule(lr, loss).lr) is None else _point(found * rule.divisor, lr)
+        name: None if (rate := rule(lr, loss).lr) is None else _point(rate * rule.divisor, lr)
         for name, rule in PEER_RULES.items()
     }
 
@@ -76,7 +76,7 @@ def _point(rate: float, lr: Any) -> int:
 
 
 class _HandedLoss:
-    """A loss that the network does not decide, with a gradient of nothing."""
+    """Returns given losses, whatever the network computes, with a gradient of zero."""
 
     def __init__(self, loss: np.ndarray) -> None:
         self.left = iter(loss)
@@ -107,7 +107,7 @@ def fastai(loss: np.ndarray) -> Answers:
     )
     with tempfile.TemporaryDirectory() as folder:
         learner = Learner(loaders, torch.nn.Linear(1, 1), loss_func=_HandedLoss(loss), path=folder)
-        found = learner.lr_find(
+        suggestions = learner.lr_find(
             LOWEST,
             HIGHEST,
             num_it=len(loss),
@@ -116,7 +116,7 @@ def fastai(loss: np.ndarray) -> Answers:
         )
     rates = learner.recorder.lrs
     return {
-        name: None if (rate := getattr(found, name)) is None else _point(rate * times, rates)
+        name: None if (rate := getattr(suggestions, name)) is None else _point(rate * times, rates)
         for name, times in (("valley", 1), ("slide", 1), ("steep", 1), ("minimum", 10))
     }
 
@@ -208,7 +208,7 @@ def ktrain(loss: np.ndarray) -> Answers:
 
 
 def _ktrain_module() -> Any:
-    """ktrain's own file lrfinder.py; the rest of ktrain and its Keras are left out."""
+    """Import lrfinder.py of ktrain without the rest of ktrain and without its Keras."""
     if "handed.lroptimize.lrfinder" in sys.modules:
         return sys.modules["handed.lroptimize.lrfinder"]
     spec = importlib.util.find_spec("ktrain")
@@ -236,23 +236,23 @@ TOOLS = (fastai, lightning, torch_lr_finder, ignite, ktrain)
 
 
 def ask_the_tools() -> dict[str, list[int | None]]:
-    """Every rule's answers on every curve, from the tools themselves."""
+    """Ask each tool for its answer on each curve."""
     answers: dict[str, list[int | None]] = {name: [] for name in PEER_RULES}
     for seed in range(CURVES):
         _, loss = curve(seed)
         for tool in TOOLS:
             with _quiet():
-                found = tool(loss)
-            for name, point in found.items():
+                points = tool(loss)
+            for name, point in points.items():
                 answers[name].append(point)
         if sys.stderr.isatty():
-            print(f"{seed + 1} of {CURVES}", end="\r", file=sys.stderr)
+            print(f"Curve {seed + 1} of {CURVES}", end="\r", file=sys.stderr)
     return answers
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The tools print and warn at every sweep."""
+    """Silence the tools, which print and warn at every sweep."""
     for name in list(logging.root.manager.loggerDict):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with (
@@ -268,7 +268,7 @@ def _quiet() -> Iterator[None]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare only, write no file")
+    parser.add_argument("--check", action="store_true", help="compare and write no file")
     check = parser.parse_args().check
     theirs = ask_the_tools()
     own = [ours(seed) for seed in range(CURVES)]
@@ -284,9 +284,10 @@ def main() -> int:
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     if check:
-        known = json.loads(FILE.read_text())["points"]
-        print("the file holds the same answers" if known == theirs else "the file holds others")
-        return int(not agree or known != theirs)
+        committed = json.loads(FILE.read_text())["points"]
+        same_file = committed == theirs
+        print(f"{FILE.name} holds {'the same' if same_file else 'other'} answers.")
+        return int(not agree or not same_file)
     rows = ",\n".join(f'    "{name}": {json.dumps(points)}' for name, points in theirs.items())
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text(

@@ -1,4 +1,4 @@
-"""How do cells side by side, threads, batch, layers and the way of compiling scale?
+"""Measures the speed by workers and threads, by the way of compiling and by the number of epochs.
 
 PYTHONPATH=src python -m benchmarks.scaling
 """
@@ -34,8 +34,8 @@ DENSE = {
 
 
 def splits(rounds: int) -> dict[str, Any]:
-    """Images a second of each way to use two cores, four cells of two epochs a turn."""
-    found: dict[str, list[float]] = {name: [] for name in SPLITS}
+    """Measure images per second for each way to use two cores, with four cells of two epochs."""
+    speeds: dict[str, list[float]] = {name: [] for name in SPLITS}
     for turn in range(rounds):
         for name, (workers, threads) in SPLITS.items():
             cells = [
@@ -44,12 +44,12 @@ def splits(rounds: int) -> dict[str, Any]:
             ]
             results = shapes.train(cells, workers=workers)
             seconds = median(result["train_seconds"] for result in results)
-            found[name].append(workers * 2 * results[0]["images"] / seconds)
-    return {name: {"images_per_second": median(values)} for name, values in found.items()}
+            speeds[name].append(workers * 2 * results[0]["images"] / seconds)
+    return {name: {"images_per_second": median(values)} for name, values in speeds.items()}
 
 
 def ways_of_compiling(rounds: int) -> list[dict[str, Any]]:
-    """Milliseconds a step by XLA and by graph, for what `compile: auto` decides between."""
+    """Measure milliseconds per step with XLA and with a graph, and what `compile: auto` chooses."""
     rows = [
         *((name, model, batch) for batch in (200, 2000) for name, model in DENSE.items()),
         ("lenet", shapes.LENET, 64),
@@ -57,11 +57,9 @@ def ways_of_compiling(rounds: int) -> list[dict[str, Any]]:
     runtime = shapes.cell().runtime
     with pool.workers(1, runtime=runtime) as run:
         jobs = [shapes.cell(model=model, batch_size=batch) for _, model, batch in rows]
-        found = {}
-        for key, timed in run(partial(_time, rounds=rounds), jobs):
-            found[key] = timed
+        times = dict(run(partial(_time, rounds=rounds), jobs))
     return [
-        {"network": name, "batch_size": batch, **found[job.key]}
+        {"network": name, "batch_size": batch, **times[job.key]}
         for (name, _, batch), job in zip(rows, jobs, strict=True)
     ]
 
@@ -92,7 +90,7 @@ def _time(cell: Cell, _notify: Any, *, rounds: int) -> tuple[str, dict[str, Any]
 
 
 def sizes(rounds: int) -> Iterator[dict[str, Any]]:
-    """Microseconds an image and peak memory, by the number of images and of epochs."""
+    """Measure microseconds per image and seconds of compilation, by the number of epochs."""
     for epochs in (1, 4):
         cells = [shapes.cell(seed=k, epochs=epochs) for k in range(rounds)]
         results = shapes.train(cells, workers=1)

@@ -1,12 +1,13 @@
-"""What do PyTorch and optax give, where this library promises the same?
+"""Computes rates of PyTorch and optax with which the schedules of lrcycles must agree.
 
     pip install torch optax                             # in an environment of its own
-    python benchmarks/schedule_references.py            # writes tests/data/schedule_references.json
-    python benchmarks/schedule_references.py --check    # computes anew, compares; exit status 1
+    python benchmarks/schedule_references.py            # writes the file
+    python benchmarks/schedule_references.py --check    # compares; exit status 1 if rates differ
 
-For each source, 10,000 random settings and the rate of one random step under each; a quarter of
-the steps are those where something turns. The file holds the rates alone: the settings come again
-from the seed. It also holds what PyTorch's optimizers do to two weights while momentum cycles.
+The file is tests/references/schedule_references.json. For each source it holds the rates of 10,000
+random settings, at one random step each. In a quarter of the cases the step is at or next to a
+turning point of the schedule. The settings are not in the file; they follow from a seed. The file
+also holds two weights after each update of PyTorch's optimizers with a cycling momentum.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SETTINGS = 10_000
 TOLERANCE = 2e-7  # the file holds 32 bits
 Setting = dict[str, Any]
 
-# Two weights in a valley ten times steeper across than along, and how momentum cycles on it.
+# A quadratic loss of two weights, ten times steeper in one of them, and the cycle of momentum.
 START, CURVATURE, UPDATES = (1.0, -2.0), (1.0, 10.0), 50
 MOMENTUM = {"base_momentum": 0.85, "max_momentum": 0.95}
 SGD_RATE, SGD_STEP_SIZE = 0.01, 10
@@ -38,10 +39,10 @@ ONE_CYCLE |= {"final_div_factor": 100.0}
 OPTIMIZERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "sgd": ("SGD", {"momentum": 0.95}),
     "nesterov": ("SGD", {"momentum": 0.95, "nesterov": True}),
-    # PyTorch and Keras add epsilon in other places: too small to matter here.
+    # PyTorch and Keras add epsilon in different places; 1e-12 is too small to matter.
     "adam": ("Adam", {"eps": 1e-12}),
     "adamw": ("AdamW", {"eps": 1e-12, "weight_decay": 0.1}),
-    "nadam": ("NAdam", {"eps": 1e-12, "momentum_decay": 1.0}),  # Keras knows no other decay
+    "nadam": ("NAdam", {"eps": 1e-12, "momentum_decay": 1.0}),  # the only decay that Keras has
 }
 
 
@@ -54,7 +55,7 @@ def whole(rng: Random, low: int, high: int) -> int:
 
 
 def some_step(rng: Random, last: int, turns: list[int]) -> int:
-    """A step from 0 to `last`: in a quarter of the cases one of the `turns`, or next to it."""
+    """Draw a step from 0 to `last`, in a quarter of the cases at or next to one of `turns`."""
     if rng.random() < 0.75:
         return whole(rng, 0, last)
     return min(last, max(0, turns[whole(rng, 0, len(turns) - 1)] + whole(rng, -1, 1)))
@@ -160,7 +161,7 @@ def torch_restarts(s: Setting) -> float:
     scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
         optimizer, T_0=s["first"], T_mult=s["factor"], eta_min=s["base_lr"]
     )
-    # Step by step: its jump to a step takes a logarithm, and lands a cycle off at some restarts.
+    # Step by step: a jump uses a logarithm and ends in the wrong cycle at some restarts.
     for _ in range(s["step"]):
         scheduler.step()
     return float(optimizer.param_groups[0]["lr"])
@@ -193,29 +194,29 @@ SOURCES: Mapping[str, tuple[Callable[[Random], Setting], Callable[[Setting], flo
 
 
 def settings(source: str) -> list[Setting]:
-    """The random settings of a source, the same on every machine."""
-    rng = Random(list(SOURCES).index(source))  # Random.random() is promised never to change
+    """Draw the random settings of a source, the same on every machine."""
+    rng = Random(list(SOURCES).index(source))  # Python promises that Random.random() never changes
     return [SOURCES[source][0](rng) for _ in range(SETTINGS)]
 
 
 def read_rates(source: str) -> np.ndarray:
-    """The rates in the committed file, in the order of `settings`."""
+    """Read the rates of the committed file, in the order of `settings`."""
     return _unpack(json.loads(FILE.read_text(encoding="utf-8"))["rates"][source])
 
 
 def read_weights(optimizer: str) -> np.ndarray:
-    """The two weights after each of the updates, shape (UPDATES, 2)."""
+    """Read the two weights after each update, shape (UPDATES, 2)."""
     return np.array(json.loads(FILE.read_text(encoding="utf-8"))["weights"][optimizer])
 
 
 def torch_weights(name: str) -> list[list[float]]:
-    """Descend the valley while momentum cycles; the weights after each update."""
+    """Train the two weights while momentum cycles; return them after each update."""
     import torch
 
     kind, arguments = OPTIMIZERS[name]
     weights = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     optimizer = getattr(torch.optim, kind)([weights], lr=SGD_RATE, **arguments)
-    if kind == "SGD":  # one rate: PyTorch multiplies the velocity by it, Keras the gradient
+    if kind == "SGD":  # constant rate: PyTorch applies it to the velocity, Keras to the gradient
         scheduler: Any = torch.optim.lr_scheduler.CyclicLR(
             optimizer, base_lr=SGD_RATE, max_lr=SGD_RATE, step_size_up=SGD_STEP_SIZE, **MOMENTUM
         )
@@ -232,7 +233,7 @@ def torch_weights(name: str) -> list[list[float]]:
 
 
 def compute() -> dict[str, Any]:
-    """Ask the real packages."""
+    """Compute all references with PyTorch and optax."""
     import jax
     import optax
     import torch
@@ -248,7 +249,7 @@ def compute() -> dict[str, Any]:
 
 
 def _rate_at(scheduler: Any, step: int) -> float:
-    """Jump there: these schedulers compute a rate from `last_epoch` alone."""
+    """Jump to a step; these schedulers compute the rate from `last_epoch` alone."""
     if step:
         scheduler.last_epoch = step - 1
         scheduler.step()
@@ -265,7 +266,7 @@ def _unpack(text: str) -> np.ndarray:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    parser.add_argument("--check", action="store_true", help="compare and write no file")
     check = parser.parse_args().check
     fresh = compute()
     if not check:

@@ -1,4 +1,4 @@
-"""What do the measurements of lrcycles itself have in common?"""
+"""Shared by the measurements of lrcycles: networks, cells, folders and the record of a result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lrcycles.training.run import train_all
 MLP = {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}}
 LENET = {"function": "lrcycles.models:lenet", "arguments": {}}
 DATA = Path("artifacts/data")
-OUT = Path("docs/performance")  # one JSON file a measurement; benchmarks.page makes a page of them
+OUT = Path("docs/performance")  # one JSON file per measurement; benchmarks.page reads them
 
 _RUNTIME = Runtime(
     backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
@@ -49,12 +49,12 @@ _CELL = Cell(
 
 
 def cell(*, runtime: Mapping[str, Any] | None = None, **settings: Any) -> Cell:
-    """The tutorial's first fit for an epoch, on one thread, but for what is given."""
+    """Describe one epoch of the tutorial's first fit on one thread; `settings` change it."""
     return replace(_CELL, runtime=replace(_RUNTIME, **(runtime or {})), **settings)
 
 
 def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
-    """The result.json of each cell, trained on what stage `data` left."""
+    """Train each cell on the images of stage `data`; return the result.json of each."""
     with tempfile.TemporaryDirectory() as folder:
         store = CellStore(Path(folder))
         train_all(
@@ -70,7 +70,7 @@ def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
 
 
 def write(name: str, results: Mapping[str, Any]) -> None:
-    """Keep a measurement with the day and the machine."""
+    """Write a measurement with its date and machine to docs/performance/NAME.json."""
     OUT.mkdir(parents=True, exist_ok=True)
     record = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

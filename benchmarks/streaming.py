@@ -1,8 +1,9 @@
-"""What do streamed images cost against resident ones, in speed and in memory?
+"""Compares images streamed from disk with images in memory, in speed and in memory use.
 
     PYTHONPATH=src python -m benchmarks.streaming --gigabytes 20 --folder FOLDER
 
-Generates FOLDER/train_images.npy unless it is there; random pixels, since nothing is learnt.
+Generates FOLDER/train_images.npy if it is missing. The pixels are random, because the measurement
+does not depend on what is learnt.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ from lrcycles.training.orders import Windows, epoch_order
 
 SHAPE = (28, 28)
 RESIDENT_IMAGES = 60_000
-STEPS = 2000  # of a turn: 400,000 images
+STEPS = 2000  # per turn: 400,000 images
 
 
 def generate(path: Path, images: int) -> None:
-    """Write random images, a part at a time."""
+    """Write a file of random images, a part at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
+    temporary_path = path.with_suffix(".part")
     random = np.random.default_rng(0)
     header = {"descr": "|u1", "fortran_order": False, "shape": (images, *SHAPE)}
-    with beside.open("wb") as file:
+    with temporary_path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for begin in range(0, images, 100_000):
             count = min(100_000, images - begin)
             file.write(random.bytes(count * SHAPE[0] * SHAPE[1]))
-    beside.rename(path)
+    temporary_path.rename(path)
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had; getrusage would count its parent's."""
+    """Return the peak memory of this process; getrusage would count its parent as well."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return int(kilobytes) << 10
 
 
 def worker(path: Path, kind: str, threads: int) -> None:
-    """Train a turn of steps for every line on stdin; seconds and peak memory on stdout."""
+    """Train one turn for each line on stdin; print seconds per step and peak memory as JSON."""
     from lrcycles.training.engine import Engine, backend_module
     from lrcycles.training.feeding import Resident, Streamed
 
@@ -114,20 +115,20 @@ def main() -> None:
                 text=True,
             )
             assert workers[kind].stdout.readline() == "ready\n"
-        found: dict[str, list[list[float]]] = {kind: [] for kind in workers}
+        turns: dict[str, list[list[float]]] = {kind: [] for kind in workers}
         for _ in range(arguments.rounds):
             for kind, process in workers.items():
                 process.stdin.write("\n")
                 process.stdin.flush()
-                found[kind].append(json.loads(process.stdout.readline()))
+                turns[kind].append(json.loads(process.stdout.readline()))
         for process in workers.values():
             process.kill()
             process.communicate()
-        seconds = {kind: median(s for s, _ in values) for kind, values in found.items()}
+        seconds = {kind: median(s for s, _ in values) for kind, values in turns.items()}
         results[f"{threads} threads"] = {
             "seconds_per_step": seconds,
             "speed_of_resident": seconds["resident"] / seconds["streamed"],
-            "peak_bytes": {kind: values[-1][1] for kind, values in found.items()},
+            "peak_bytes": {kind: values[-1][1] for kind, values in turns.items()},
         }
     shapes.write(
         "streaming",

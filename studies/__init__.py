@@ -1,4 +1,4 @@
-"""Studies on the cell store, each a DVC pipeline of its own, run from the project's root."""
+"""How good are the parts of lrcycles? Each study is run from the root of the project."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What do the tools on Keras 3 share: the compiled network?"""
+"""Builds the compiled network for the tools on Keras 3."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""How long does a range test of 100 iterations take, and until there is an answer?
+"""Measures the time of a range test of 100 iterations, for each tool.
 
     PYTHONPATH=src python -m benchmarks.range_test_speed.measure --data artifacts/data --out x.json
 
-Every run is a process of its own, the tools by turns. A time during which others used the machine
-is measured again and left out, unless there is no other. ktrain needs packages that the other tools
-would import too if they found them, which takes them seconds: --ktrain-extras names their folder,
+Each run is a process of its own, and the tools take turns. A time during which other processes were
+busy is measured again; it is used only if no other time exists. ktrain needs packages that would
+slow the other tools down, because they would import them too. --ktrain-extras is their folder:
     pip install --no-deps --target FOLDER tf_keras langdetect jieba chardet charset-normalizer \
         syntok "transformers<5" "huggingface_hub<1" "tokenizers<0.23" safetensors sentencepiece \
         regex keras_bert tika whoosh
@@ -28,13 +28,13 @@ from benchmarks.range_test_speed import protocol, quiet
 from lrcycles.training.compilation import cpu_name
 
 PEERS = ("fastai", "lightning", "torch_lr_finder", "ignite", "ktrain", "keras_fit")
-OURS = ("lrcycles", "engine")  # the public function, and the pipeline's way for comparison
+OURS = ("lrcycles", "engine")  # the public function, and stage `range_test` of the pipeline
 PARTS = ("import_seconds", "setup_seconds", "first_seconds", "answer_seconds")
 Run = dict[str, Any]
 
 
 def run(tool: str, data: Path, extras: Path | None, *, wait: float) -> Run:
-    """One run; what the worker printed, or the last line of its complaint as `error`."""
+    """Run a worker; return what it printed, or the last line of its error output as `error`."""
     paths = [os.environ.get("PYTHONPATH"), str(extras) if extras and tool == "ktrain" else None]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
@@ -46,12 +46,12 @@ def run(tool: str, data: Path, extras: Path | None, *, wait: float) -> Run:
     )
     if done.returncode:
         return {"tool": tool, "error": (done.stderr.strip().splitlines() or ["killed"])[-1]}
-    found: Run = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    result: Run = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
 
 
 def summary(runs: list[Run]) -> Mapping[str, Any]:
-    """One tool's medians over its undisturbed times; its error where it has never run."""
+    """Return the medians of one tool over its undisturbed times, or its error if it never ran."""
     good = [one for one in runs if "error" not in one]
     if not good:
         return {"error": runs[-1]["error"]}
@@ -77,7 +77,7 @@ def summary(runs: list[Run]) -> Mapping[str, Any]:
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Seconds, and what part of the fastest peer's they are."""
+    """Format the seconds of each tool, and ours relative to the fastest other tool."""
     columns = {
         "steady s": "steady_seconds",
         "tests": "undisturbed_tests",
@@ -97,18 +97,21 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         numbers = "".join(f"{row[name]:9.3g}" for name in columns.values())
         lines.append(f"{tool:16}{numbers}  {row['suggestion']}")
     ran = {tool: row for tool, row in rows.items() if "error" not in row}
-    for key, what in (("steady_seconds", "steady"), ("answer_seconds", "until the answer")):
+    for key, what in (
+        ("steady_seconds", "repeated test"),
+        ("answer_seconds", "start to suggestion"),
+    ):
         peers = {tool: ran[tool][key] for tool in PEERS if tool in ran}
         for tool in OURS:
             if peers and tool in ran:
                 best = min(peers, key=lambda peer: peers[peer])
                 ratio = ran[tool][key] / peers[best]
-                lines.append(f"{what}: {tool} takes {ratio:.2f} of {best}'s time")
+                lines.append(f"{what}: {tool} takes {ratio:.2f} times as long as {best}")
     return "\n".join(lines)
 
 
 def record(runs: list[Run]) -> Mapping[str, Any]:
-    """The content of the file: where and what was measured, medians, every run."""
+    """Build the content of the file: machine, settings, medians and every run."""
     versions: dict[str, str] = {}
     for one in runs:
         versions |= one.get("versions", {})
@@ -131,7 +134,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train_*.npy")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--wait", type=float, default=60, help="seconds at most, for a quiet start")
+    parser.add_argument(
+        "--wait", type=float, default=60, help="most seconds to wait for a quiet start"
+    )
     parser.add_argument("--tools", nargs="+", default=[*PEERS, *OURS])
     parser.add_argument("--ktrain-extras", type=Path, help="folder of the packages ktrain needs")
     options = parser.parse_args()
@@ -139,12 +144,12 @@ def main() -> None:
     runs: list[Run] = []
     for number in range(options.rounds):
         for tool in options.tools:
-            found = run(tool, options.data, options.ktrain_extras, wait=options.wait)
-            runs.append({"round": number, **found})
-            # After every run: what was measured is kept if a later run hangs.
+            result = run(tool, options.data, options.ktrain_extras, wait=options.wait)
+            runs.append({"round": number, **result})
+            # Written after every run, so that nothing is lost if a later run hangs.
             options.out.write_text(json.dumps(record(runs), indent=2) + "\n")
             if sys.stderr.isatty():
-                print(f"round {number + 1} of {options.rounds}: {tool}", file=sys.stderr)
+                print(f"Round {number + 1} of {options.rounds}: {tool}", file=sys.stderr)
     print(table(record(runs)["medians"]))
 
 

@@ -1,4 +1,4 @@
-"""How much of the machine did others use while something was timed here?"""
+"""Measures how busy other processes kept the machine during a measurement."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import resource
 import time
 from pathlib import Path
 
-BUSY = 0.15  # cores; above it a time is called disturbed
+BUSY = 0.15  # cores; a time with more is called disturbed
 
 
 class Watch:
-    """Seconds since its making, and the cores that others used meanwhile."""
+    """Counts seconds, and the cores that other processes used, from its creation on."""
 
     def __init__(self) -> None:
         self._started, self._busy, self._own = time.time(), _busy_seconds(), _own_seconds()
 
     def read(self) -> tuple[float, float]:
-        """Seconds, and the cores of others; finished children count as ours."""
+        """Return seconds and cores used by other processes; finished children count as our own."""
         seconds = time.time() - self._started
         others = _busy_seconds() - self._busy - (_own_seconds() - self._own)
         return seconds, max(0.0, others / seconds)
 
 
 def wait(limit: float) -> None:
-    """Wait for others to be quiet, at most `limit` seconds."""
+    """Wait until other processes are quiet, at most `limit` seconds."""
     until = time.time() + limit
     while time.time() < until:
         watch = Watch()
@@ -34,7 +34,7 @@ def wait(limit: float) -> None:
 
 
 def _busy_seconds() -> float:
-    """Of all cores since boot, what other guests of the host took from us included."""
+    """Return busy seconds of all cores since boot, including time taken by other guests (steal)."""
     words = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=9)
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""What do the tools on PyTorch share: network, optimizer, and batches as fast as they come?"""
+"""Builds the network, the optimizer and a fast data loader for the tools on PyTorch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def network() -> torch.nn.Module:
 
 
 def adam(parameters: Any, lr: float = MIN_LR, **settings: Any) -> torch.optim.Adam:
-    """Fused: the fastest of PyTorch's three on this network."""
+    """Return the fused Adam, the fastest of the three in PyTorch for this network."""
     return torch.optim.Adam(parameters, lr=lr, fused=True, **settings)
 
 
 def loader(images: np.ndarray, labels: np.ndarray) -> DataLoader:
-    """Whole shuffled batches gathered at once, several times faster than sample by sample."""
+    """Gather whole shuffled batches, several times faster than sample by sample."""
     data = TensorDataset(torch.from_numpy(images), torch.from_numpy(labels))
     batches = BatchSampler(RandomSampler(data), BATCH_SIZE, drop_last=True)
     return DataLoader(data, sampler=batches, batch_size=None, num_workers=0)

@@ -1,4 +1,4 @@
-"""How long does one tool take in a process of its own? Prints one line of JSON, its last.
+"""Measures one tool in its own process and prints one line of JSON at the end.
 
 PYTHONPATH=src python -m benchmarks.range_test_speed.worker --tool fastai --data artifacts/data
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.range_test_speed import protocol, quiet
 
-MOST_AGAIN = 3  # times as many further range tests where others disturb them
+MOST_AGAIN = 3  # up to this many times as many repeated tests if others disturb them
 
 
 def main() -> None:
@@ -23,24 +23,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tool", required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--again", type=int, default=4, help="further range tests, undisturbed")
+    parser.add_argument("--again", type=int, default=4, help="undisturbed repeated tests")
     parser.add_argument("--started", type=float, default=begun, help="time.time() at the start")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[: protocol.THREADS]
-    os.sched_setaffinity(0, cores)  # before a framework counts them
+    os.sched_setaffinity(0, cores)  # before a framework counts the cores
     watch = quiet.Watch()
     tool = importlib.import_module(f"benchmarks.range_test_speed.tools.{options.tool}_tool")
     imported = time.time()
     test = tool.prepare(options.data)
     prepared = time.time()
-    found = [test()]
+    results = [test()]
     answered = time.time()
     _, others = watch.read()
     again: list[tuple[float, float]] = []
     while len(again) < MOST_AGAIN * options.again:
         quiet.wait(2.0)
         watch = quiet.Watch()
-        found.append(test())
+        results.append(test())
         again.append(watch.read())
         if sum(disturbed <= quiet.BUSY for _, disturbed in again) == options.again:
             break
@@ -53,8 +53,8 @@ def main() -> None:
         "answer_cores_of_others": others,
         "again_seconds": [seconds for seconds, _ in again],
         "again_cores_of_others": [disturbed for _, disturbed in again],
-        "iterations": sorted({one.iterations for one in found}),
-        "suggestion": found[0].suggestion,
+        "iterations": sorted({result.iterations for result in results}),
+        "suggestion": results[0].suggestion,
         "versions": {name: importlib.metadata.version(name) for name in tool.PACKAGES},
         "threads": len(cores),
     }

@@ -1,8 +1,9 @@
-"""How fast could an epoch be if nothing but its matrix products and convolutions were done?
+"""Measures the matrix products and convolutions of an epoch, without all other work.
 
-No activations, pools, loss, optimizer or batches. Every layer's products have the shapes of the
-real step. Weights carry the last step's gradient on, at 1e-30 where they are small, so that no
-compiler can hoist a product out of the loop or leave it out.
+There are no activations, pools, loss, optimizer or batches. The products have the shapes of a real
+training step. Each step uses the gradients of the step before: they replace the largest weights,
+and are added to the other weights, multiplied by 1e-30. So a compiler cannot move a product out of
+the loop or leave it out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from benchmarks.speed.tasks import CLASSES, Data, Prepared, Task
 
-TINY = 1e-30  # lost in the rounding, which no compiler may know
+TINY = 1e-30  # vanishes in the rounding, which a compiler cannot know
 # Inputs and hidden units of the dense layers; shapes of the convolutions' inputs and kernels.
 DENSE = {"mlp": (784, 784), "lenet": (800, 500)}
 CONVOLUTIONS = (((28, 28, 1), (5, 5, 1, 20)), ((12, 12, 20), (5, 5, 20, 50)))
@@ -25,12 +26,12 @@ def _convolutions(task: Task) -> range:
 
 
 def _carried(task: Task) -> tuple[str, ...]:
-    """Operands that a step takes from the one before: gradients."""
+    """Name the operands that a step takes from the step before: gradients."""
     return ("w", "dv", *(("dx", "dk0", "dk1", "dc1") if _convolutions(task) else ()))
 
 
 def _operands(task: Task) -> dict[str, np.ndarray]:
-    """Inputs x and c, weights w, v and k, and first values of gradients, all random."""
+    """Draw random inputs x and c, weights w, v and k, and first gradients."""
     random = np.random.default_rng(0)
     b, (inputs, units) = task.batch_size, DENSE[task.network]
 
@@ -68,7 +69,7 @@ def _tensorflow(task: Task, data: Data, threads: int, *, xla: bool) -> Prepared:
     import tensorflow as tf
 
     if xla and task.network == "lenet":
-        raise ValueError("XLA's convolutions take forty times the graph's time on a CPU: left out")
+        raise ValueError("XLA convolutions take 40 times as long as the graph on a CPU. Left out.")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     fixed = {name: tf.constant(value) for name, value in _operands(task).items()}
@@ -115,13 +116,13 @@ def floor_jax(task: Task, data: Data, threads: int) -> Prepared:  # noqa: ARG001
     import jax
     from jax import lax
 
-    from benchmarks.speed.jax_peer import convolve  # far faster than XLA's own on a CPU
+    from benchmarks.speed.jax_peer import convolve  # on a CPU far faster than XLA's
 
     steps = task.steps(len(data.y))
     operands = {name: jax.device_put(value) for name, value in _operands(task).items()}
     convolutions = _convolutions(task)
     for name in ("c0", "c1", "dc1") if convolutions else ():
-        operands[name] = operands[name].transpose(3, 1, 2, 0)  # what `convolve` takes
+        operands[name] = operands[name].transpose(3, 1, 2, 0)  # the layout of `convolve`
 
     def step(fixed: Operands, carried: Operands) -> Operands:
         v = fixed["v"] + TINY * carried["dv"]
@@ -134,7 +135,8 @@ def floor_jax(task: Task, data: Data, threads: int) -> Prepared:  # noqa: ARG001
         for n in convolutions:
             kernel = fixed[f"k{n}"] + TINY * carried[f"dk{n}"]
             out, gradients = jax.vjp(convolve, fixed[f"c{n}"], kernel)
-            new["dc1"], new[f"dk{n}"] = gradients(out)  # the first one's is overwritten: left out
+            # The first dc1 is overwritten, so XLA leaves it out.
+            new["dc1"], new[f"dk{n}"] = gradients(out)
         return new
 
     @jax.jit
@@ -163,7 +165,7 @@ def floor_torch(task: Task, data: Data, threads: int) -> Prepared:
     plain = ([0], [1, 1], [0, 0], [1, 1], False, [0, 0], 1)  # no bias, stride 1, no padding
 
     @torch.no_grad()
-    def train_epoch() -> None:  # nothing is compiled, so nothing can be left out
+    def train_epoch() -> None:  # nothing is compiled, so no product can be left out
         for _ in range(steps):
             torch.mm(x, w, out=h)
             torch.mm(h, v, out=o)

@@ -1,4 +1,4 @@
-"""How fast does Keras's own `fit` train, as the tutorial calls it and at its best?"""
+"""Trains with Keras `fit`, as the tutorial calls it and as fast as we could make it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def _network(task: Task, shape: tuple[int, ...]) -> keras.Model:
 
 
 def tutorial_fit(task: Task, data: Data, threads: int) -> Prepared:
-    """The tutorial's code: flat images, one-hot labels, the test set scored every epoch."""
+    """Train as the tutorial: flat images, one-hot labels, the test set evaluated every epoch."""
     return _fit(task, data, threads, validate=True)
 
 
 def plain_fit(task: Task, data: Data, threads: int) -> Prepared:
-    """`tutorial_fit` without validation: like everybody else, it trains and nothing more."""
+    """Train as `tutorial_fit` without validation, as all other contenders do."""
     return _fit(task, data, threads, validate=False)
 
 
 def _fit(task: Task, data: Data, threads: int, *, validate: bool) -> Prepared:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     keras.utils.set_random_seed(0)
-    shape = (784,) if task.network == "mlp" else SHAPE  # the tutorial has no LeNet
+    shape = (784,) if task.network == "mlp" else SHAPE  # LeNet takes images
     used = task.steps(len(data.y)) * task.batch_size
     x, x_test = data.x[:used].reshape(-1, *shape), data.x_test.reshape(-1, *shape)
     y, y_test = (keras.utils.to_categorical(labels) for labels in (data.y[:used], data.y_test))
@@ -47,12 +47,13 @@ def _fit(task: Task, data: Data, threads: int, *, validate: bool) -> Prepared:
 
 
 def tuned_fit(task: Task, data: Data, threads: int) -> Prepared:
-    """The best that `fit` can do here: an index pipeline, the whole epoch in one call of it.
+    """Train with the fastest `fit` that we found: a pipeline of indices, one call per epoch.
 
-    Tried for the MLP at 200, s an epoch: this 1.96; under XLA 1.99; 30 steps a call 2.05; a
-    pipeline that caches and shuffles image by image 2.09; with tf.data's autotuning 2.56. Epochs
-    took 2.55 or 5.11 s then, sums of 10, 20, 40, .. ms, as if they waited for its thread to wake.
-    At 2000 and for LeNet only this was tried: there XLA loses in our own engine (compilation.py).
+    Variants that were measured for the MLP at batch 200, in seconds per epoch: this one 1.96; with
+    XLA 1.99; 30 steps per call 2.05; a pipeline that caches and shuffles single images 2.09; with
+    the autotuning of tf.data 2.56. With autotuning, single epochs took 2.55 or 5.11 s, probably
+    because they waited for its thread. At batch 2000 and for LeNet, no variant was measured: there
+    XLA is slower in our own engine too (compilation.py).
     """
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     keras.utils.set_random_seed(0)
@@ -85,7 +86,7 @@ def tuned_fit(task: Task, data: Data, threads: int) -> Prepared:
         network.fit(batches, epochs=1, verbose=0)
 
     def accuracy() -> float:
-        found = network.predict(data.x_test, batch_size=1000, verbose=0).argmax(axis=1)
-        return float((found == data.y_test).mean())
+        predicted = network.predict(data.x_test, batch_size=1000, verbose=0).argmax(axis=1)
+        return float((predicted == data.y_test).mean())
 
     return Prepared(train_epoch, accuracy)

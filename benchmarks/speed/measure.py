@@ -1,10 +1,10 @@
-"""How fast does each library train the same networks, side by side on this machine?
+"""Measures how fast each library trains the same networks on this machine.
 
     PYTHONPATH=src .venv-bench/bin/python -m benchmarks.speed.measure --out speed.json
 
-Every contender stays alive in a process of its own; in every round each trains one epoch, in an
-order drawn anew, so that a slow minute of the machine strikes all and nobody keeps a neighbour.
-Epochs during which other processes were busy are measured again.
+Each contender runs in its own process. In every round each contender trains one epoch, in a new
+random order, so that a slow minute of the machine affects all. Epochs during which other processes
+were busy are measured again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from benchmarks.speed.tasks import TASKS
 from benchmarks.speed.worker import CONTENDERS
 from lrcycles.training.compilation import cpu_name
 
-LIMIT = 600.0  # seconds for a contender to compile, or to train an epoch
-CALM = 0.1  # cores; where others kept more of them busy, an epoch is not counted
-PATIENCE = 3  # times as many rounds may be needed until all have enough calm epochs
+LIMIT = 600.0  # seconds, for compiling or for an epoch
+CALM = 0.1  # cores; an epoch does not count if other processes kept more busy
+PATIENCE = 3  # at most this many times `rounds`, until all have enough calm epochs
 
 
 class Worker:
@@ -53,13 +53,13 @@ class Worker:
             raise
 
     def epoch(self) -> tuple[float, float]:
-        """Train one epoch; its seconds, and how many cores others kept busy.
+        """Train one epoch; return its seconds and how many cores other processes kept busy.
 
         Raises:
             RuntimeError: the process ended or took longer than `LIMIT`.
         """
         assert self._process.stdin
-        with suppress(BrokenPipeError):  # reading tells why
+        with suppress(BrokenPipeError):  # _read raises the reason
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         answer = self._read()
@@ -79,25 +79,26 @@ class Worker:
             return dict(json.loads(line))
         self._process.wait()
         self._errors.seek(0)
-        said = self._errors.read().strip().splitlines()
+        lines = self._errors.read().strip().splitlines()
         raise RuntimeError(
-            f"ended with status {self._process.returncode}: {said[-1] if said else 'no message'}"
+            f"ended with status {self._process.returncode}: {lines[-1] if lines else 'no message'}"
         )
 
 
 def measure(
     task: str, contenders: Sequence[str], *, threads: int, rounds: int, data: Path
 ) -> dict[str, dict[str, Any]]:
-    """Train `rounds` calm epochs with each contender in turn; one that fails leaves its error.
+    """Train `rounds` calm epochs with each contender in turn; keep the error of one that fails.
 
-    All epochs are kept, with how many cores others kept busy. On two cores, another busy process
-    made TensorFlow's epochs twice as long and PyTorch's six times: its threads wait for the last.
+    The result has all epochs, each with the cores that other processes kept busy. On two cores,
+    another busy process made an epoch of TensorFlow twice as long. It made an epoch of PyTorch six
+    times as long, because its threads wait for the slowest thread.
     """
     results: dict[str, dict[str, Any]] = {}
     workers: dict[str, Worker] = {}
     try:
         for name in contenders:
-            _tell(f"{task}: starting {name}")
+            _report_progress(f"{task}: start {name}")
             try:
                 workers[name] = Worker(name, task, threads=threads, data=data)
             except RuntimeError as error:
@@ -108,7 +109,7 @@ def measure(
             lacking = [name for name in workers if len(calm(results[name])) < rounds]
             if not lacking:
                 break
-            _tell(f"{task}: round {turn + 1}, for {len(lacking)} contenders")
+            _report_progress(f"{task}: round {turn + 1} with {len(lacking)} contenders")
             for name in random.Random(turn).sample(lacking, len(lacking)):
                 try:
                     seconds, others = workers[name].epoch()
@@ -131,15 +132,15 @@ def measure(
 
 
 def calm(result: dict[str, Any]) -> list[float]:
-    """The seconds of those epochs that nobody else disturbed."""
+    """Return the seconds of the epochs during which no other process was busy."""
     pairs = zip(result["seconds"], result["others"], strict=True)
     return [seconds for seconds, others in pairs if others <= CALM]
 
 
 def table(results: dict[str, dict[str, Any]]) -> list[str]:
-    """The lines of a table of one task, the fastest contender first.
+    """Format the results of one task, the fastest contender first.
 
-    `calm` counts the epochs behind a median; at 0 all are, disturbed ones: measure again.
+    `calm` is the number of epochs behind a median. If it is 0, the median is over disturbed epochs.
     """
     medians = {
         name: result["median_seconds"] for name, result in results.items() if "error" not in result
@@ -171,7 +172,7 @@ def table(results: dict[str, dict[str, Any]]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tasks", nargs="*", help=f"of {', '.join(TASKS)}; all if none is named")
+    parser.add_argument("tasks", nargs="*", help=f"{', '.join(TASKS)}; default: all")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=7)
@@ -179,9 +180,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     if unknown := set(arguments.tasks) - set(TASKS):
-        parser.error(f"need tasks of {', '.join(TASKS)}, got {', '.join(sorted(unknown))}")
+        parser.error(
+            f"tasks must be among {', '.join(TASKS)}. Received: {', '.join(sorted(unknown))}. "
+            "Name no task to measure all."
+        )
     if arguments.rounds < 1:
-        parser.error(f"need --rounds of at least 1, got {arguments.rounds}")
+        parser.error(
+            f"--rounds must be at least 1. Received: {arguments.rounds}. Set --rounds 1 or more."
+        )
     report: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": cpu_name(),
@@ -199,13 +205,13 @@ def main() -> None:
             rounds=arguments.rounds,
             data=arguments.data,
         )
-        # After every task: an hour's figures shouldn't be lost to the last task.
+        # Written after every task, so that nothing is lost if a later task fails.
         arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         print(f"\n{task}, {arguments.threads} threads, {report['cpu']}")
         print("\n".join(table(report["tasks"][task])), flush=True)
 
 
-def _tell(text: str) -> None:
+def _report_progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

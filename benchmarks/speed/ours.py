@@ -1,4 +1,4 @@
-"""How fast does lrcycles train an epoch?"""
+"""Trains an epoch with lrcycles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrcycles.training.feeding import Part
 
 
 class _Images:
-    """Images that lie on the device: what `Resident` does, without a file to read them from."""
+    """Images on the device, like `Resident` but without a file."""
 
     def __init__(self, backend: str, x: np.ndarray, y: np.ndarray) -> None:
         self._data = backend_module(backend).put(np.rint(x * 255).astype(np.uint8), y)
@@ -36,7 +36,7 @@ def ours_tensorflow(task: Task, data: Data, threads: int) -> Prepared:
 
 def ours_jax(task: Task, data: Data, threads: int) -> Prepared:
     if task.network == "lenet":
-        raise ValueError("XLA's convolutions take forty times the graph's time on a CPU: left out")
+        raise ValueError("XLA convolutions take 40 times as long as the graph on a CPU. Left out.")
     return _ours("jax", task, data, threads)
 
 

@@ -1,4 +1,4 @@
-"""What is trained in every library alike?"""
+"""Defines the tasks that every library trains, and loads their data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHAPE = (28, 28)
 
 @dataclass(frozen=True)
 class Task:
-    """A network, trained with Adam at .001 on whole batches, the last short one left out."""
+    """A network, trained with Adam at rate 0.001; the last short batch is left out."""
 
     network: str  # mlp or lenet
     batch_size: int
 
     def steps(self, images: int) -> int:
-        """Batches of one epoch."""
+        """Return the number of batches in an epoch."""
         return images // self.batch_size
 
 
@@ -42,14 +42,14 @@ class Data(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What a contender hands over; the floors train nothing and have no accuracy."""
+    """The functions of a contender; a floor trains nothing and has no accuracy."""
 
     train_epoch: Callable[[], None]
     accuracy: Callable[[], float] | None  # on the test set, 0..1
 
 
 def load(folder: Path) -> Data:
-    """MNIST as the stage `data` left it."""
+    """Load MNIST from the folder of stage `data`."""
 
     def images(part: str) -> np.ndarray:
         return np.load(folder / f"{part}_images.npy").astype(np.float32) / np.float32(255)

@@ -1,11 +1,13 @@
-"""How fast does PyTorch train?
+"""Trains with PyTorch.
 
-Tried on one core of an AMD EPYC with AVX-512, CPU ms a step:
-LeNet at 512: eager 223, in channels_last 118; network and loss compiled 152, in channels_last 145;
-the whole step compiled as one function of its parameters (torch.func) 211, in channels_last 199;
-max-autotune 182. MLP, CPU s an epoch at 200: eager 2.15; network and loss compiled 2.12, with the
-optimizer's step compiled as well 2.25, the whole step as one function 2.15.
-Adam: fused 3.9 ms a step of the MLP at 200 on two cores, foreach 4.9.
+Variants that were measured on one core of an AMD EPYC with AVX-512:
+
+- LeNet at batch 512, ms of CPU per step: eager 223, with channels_last 118; network and loss
+  compiled 152, with channels_last 145; the whole step compiled as one function of its parameters
+  (torch.func) 211, with channels_last 199; max-autotune 182.
+- MLP at batch 200, seconds of CPU per epoch: eager 2.15; network and loss compiled 2.12; the step
+  of the optimizer compiled as well 2.25; the whole step as one function 2.15.
+- Adam, MLP at batch 200 on two cores: fused 3.9 ms per step, foreach 4.9 ms.
 """
 
 from __future__ import annotations
@@ -37,12 +39,12 @@ def _network(name: str) -> nn.Module:
 
 
 def torch_eager(task: Task, data: Data, threads: int) -> Prepared:
-    """A loop over tensors in memory, without a DataLoader, which would collate image by image."""
+    """Train on tensors in memory, without a DataLoader, which would collect single images."""
     return _prepare(task, data, threads, lambda loss: loss)
 
 
 def torch_compile(task: Task, data: Data, threads: int) -> Prepared:
-    """`torch_eager` with network and loss through Inductor, forward and backward."""
+    """Train as `torch_eager`, with network and loss compiled by Inductor."""
     return _prepare(task, data, threads, torch.compile)
 
 

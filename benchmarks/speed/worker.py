@@ -1,10 +1,10 @@
-"""How long does one contender take for an epoch of one task?
+"""Times the epochs of one contender on one task.
 
     PYTHONPATH=src python -m benchmarks.speed.worker CONTENDER TASK --threads N --data FOLDER
 
-Prints one JSON line when ready; then trains an epoch for every line on stdin and prints its
-seconds, and how many cores others kept busy meanwhile. A process of its own per contender, so
-that no library meets another's threads.
+Prints one JSON line when it is ready. Then it trains an epoch for every line on stdin and prints
+the seconds, and how many cores other processes kept busy. Each contender has its own process, so
+that the threads of two libraries never compete.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Result = TypeVar("Result")
-# Contender (the name of a function) -> its module, and the library underneath.
+# Contender (the name of a function) -> its module and its library.
 CONTENDERS = {
     "tutorial_fit": ("keras_fit", "tensorflow"),
     "plain_fit": ("keras_fit", "tensorflow"),
@@ -39,18 +39,21 @@ CONTENDERS = {
 }
 PACKAGES = ("numpy", "tensorflow", "keras", "torch", "jax", "jaxlib", "optax")
 LEAST_ACCURACY = 0.8
-WARM_UPS = 3  # a second pass over 30 steps may be needed to learn enough
+WARM_UPS = 3  # one epoch of 30 steps may be too short to reach the accuracy
 
 
 def restrict(threads: int) -> None:
-    """Bind this process to `threads` processors: the one limit that every library obeys.
+    """Bind this process to `threads` processors, the only limit that every library obeys.
 
     Raises:
-        ValueError: there are fewer processors.
+        ValueError: the process may use fewer processors.
     """
     processors = sorted(os.sched_getaffinity(0))
     if threads > len(processors):
-        raise ValueError(f"need at most {len(processors)} threads, got {threads}")
+        raise ValueError(
+            f"--threads must be at most {len(processors)}, the number of processors. "
+            f"Received: {threads}. Set --threads {len(processors)} or less."
+        )
     os.sched_setaffinity(0, processors[:threads])
     os.environ["OMP_NUM_THREADS"] = str(threads)
 
@@ -62,7 +65,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
-    # Libraries print from C as well: only our own lines may reach the real stdout.
+    # Libraries print from C as well. Only our own lines may reach the real stdout.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -84,14 +87,18 @@ def main() -> None:
     import_seconds = time.perf_counter() - start
     prepare_seconds, prepared = _timed(lambda: prepare(task, data, arguments.threads))
     first_seconds, _ = _timed(prepared.train_epoch)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # scoring may take more
+    # Read before evaluating, which may need more memory.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     accuracy, warm_ups = None, 1
     if prepared.accuracy:
         while (accuracy := prepared.accuracy()) < LEAST_ACCURACY and warm_ups < WARM_UPS:
             prepared.train_epoch()
             warm_ups += 1
         if accuracy < LEAST_ACCURACY:
-            raise RuntimeError(f"need a test accuracy over {LEAST_ACCURACY}, got {accuracy:.3f}")
+            raise RuntimeError(
+                f"The test accuracy must be at least {LEAST_ACCURACY}. Received: {accuracy:.3f}. "
+                "Check the contender: it does not learn."
+            )
     answer(
         ready=True,
         import_seconds=import_seconds,
@@ -117,7 +124,7 @@ def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
 
 
 def _others_seconds() -> float:
-    """Processor time that other processes have taken since the machine started."""
+    """Return the processor seconds of all other processes since the machine started."""
     user, nice, system, _, _, irq, soft_irq, steal, *_ = (
         int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     )

@@ -1,1 +1,1 @@
-"""Are the report's verdicts right? Made-up and real pairs of arms whose difference is known."""
+"""Are the verdicts of the report right?"""

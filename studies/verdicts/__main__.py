@@ -1,4 +1,4 @@
-"""Run the test bench of the verdicts and write docs/study-verdicts.
+"""Runs the study of the verdicts and writes docs/study-verdicts.
 
 PYTHONPATH=src python -m studies.verdicts
 """
@@ -25,9 +25,9 @@ OUT = Path("docs/study-verdicts")
 
 
 def smoke_errors(trainings: int) -> list[float]:
-    """Test errors, in percent, of the smoke experiment's baseline with so many seeds."""
-    asked = [f"train.seeds={trainings}", "experiment=smoke", "train.save_models=none"]
-    checked = compose.check(compose.compose(Path("conf"), asked))
+    """Train the baseline of experiment smoke; return test errors in percent, one per seed."""
+    overrides = [f"train.seeds={trainings}", "experiment=smoke", "train.save_models=none"]
+    checked = compose.check(compose.compose(Path("conf"), overrides))
     with tempfile.TemporaryDirectory() as folder:
         data, store = Path(folder) / "data", CellStore(Path(folder) / "cells")
         data.mkdir()
@@ -42,12 +42,12 @@ def smoke_errors(trainings: int) -> list[float]:
             models=[],
             on_event=lambda *_: None,
         )
-        found = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
-    return [float(result["test_error_percent"]) for result in found]
+        results = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+    return [float(result["test_error_percent"]) for result in results]
 
 
 def main() -> None:
-    gc.freeze()  # statsmodels collects garbage at every adjustment: of these objects there is none
+    gc.freeze()  # statsmodels collects garbage at every adjustment; skip the objects that stay
     simulated = []
     for case in simulate.cases():
         simulated.append(simulate.run(case))

@@ -1,4 +1,4 @@
-"""Does docs/performance.md say what was measured, and nothing else?"""
+"""Compares docs/performance.md with the measurements that it is made of."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_page_is_made_of_the_measurements_beside_it(monkeypatch):
     monkeypatch.chdir(ROOT)
-    found = page.measured()
-    assert found["speed"] is not None
-    assert page.page(found) == (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    measurements = page.measured()
+    assert measurements["speed"] is not None
+    assert page.page(measurements) == (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 
 
 def test_a_goal_that_is_missed_is_called_missed():
@@ -21,6 +21,6 @@ def test_a_goal_that_is_missed_is_called_missed():
     results = {name: {"median_seconds": value} for name, value in seconds.items()}
     (times, enough), (of_floor, near), (peer, slower) = page.goals("mlp_200", results)
     assert (enough, near, slower) == (False, True, False)
-    assert times.startswith("2.00 x fit")
-    assert of_floor.startswith("0.90 of the floor")
-    assert "1.25 of the time of the fastest peer, JAX" in peer
+    assert times.startswith("2.00 times as fast as `fit`")
+    assert of_floor.startswith("0.90 of the speed of the floor")
+    assert "1.25 of the time of the fastest peer (JAX" in peer

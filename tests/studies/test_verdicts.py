@@ -1,4 +1,4 @@
-"""Does the test bench of the verdicts count right, and does its page say what it counted?"""
+"""Tests what the study of the verdicts counts, and compares its page with its results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_drawn_differences_have_the_mean_and_spread_that_the_truth_needs(sha
     assert drawn.std() == pytest.approx(1, abs=0.02)
 
 
-def test_an_effect_three_times_its_spread_is_always_found_and_none_is_not():
+def test_a_large_difference_is_always_found_and_no_difference_seldom():
     strong = simulate.run(simulate.Case("normal", 8, 3 * simulate.SD, repeats=5))
     assert strong["decided"]["percent"] == 100
     assert strong["wrong_way"]["percent"] == 0
@@ -32,14 +32,14 @@ def test_an_effect_three_times_its_spread_is_always_found_and_none_is_not():
 
 def test_real_runs_are_compared_in_disjoint_groups_and_the_rest_is_left_out():
     errors = [*np.random.default_rng(1).normal(5, 1, 40), 1e9]
-    found = simulate.run_real(errors, pairs=6)
-    assert (found["comparisons"], found["trainings"]) == (3, 36)
-    assert found["sd_of_differences"] < 3
+    counted = simulate.run_real(errors, pairs=6)
+    assert (counted["comparisons"], counted["trainings"]) == (3, 36)
+    assert counted["sd_of_differences"] < 3
 
 
-def test_the_page_is_made_of_the_results_beside_it():
+def test_the_page_holds_the_committed_results():
     assert page.render(read_json(FOLDER / "results.json")) == (FOLDER / "README.md").read_text()
 
 
-def test_times_of_equal_arms_are_seldom_told_apart():
+def test_times_of_equal_arms_seldom_get_a_verdict():
     assert simulate.run_times(6, never=0.2, repeats=25)["decided"]["percent"] < 20

@@ -1,4 +1,4 @@
-"""How long does the same range test take on the pipeline's compiled engine (stage range_test)?"""
+"""Runs the range test on the compiled engine of the pipeline (stage range_test)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lrcycles.range_tests.sweep import as_curves
 from lrcycles.training import chain, tensorflow_engine
 
 PACKAGES = ("keras", "tensorflow")
-_select_bounds = lrcycles.select_bounds  # imports it
+_select_bounds = lrcycles.select_bounds  # imported here, not in the timed test
 
 
 def prepare(folder: Path) -> Test:
@@ -36,11 +36,11 @@ def prepare(folder: Path) -> Test:
         min_lr=MIN_LR,
         max_lr=MAX_LR,
         steps=STEPS,
-        evaluate_every_steps=10,  # this and the next as `range_test` has them by default
+        evaluate_every_steps=10,  # this and the next are the defaults of `range_test`
         heldout_images=1000,
         stop_factor=math.inf,
     )
-    chain.laid_out(cell, folder)  # reads the data, once a process
+    chain.laid_out(cell, folder)  # reads the data once
 
     def test() -> Found:
         timed = of_cells.sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)

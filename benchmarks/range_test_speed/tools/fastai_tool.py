@@ -1,4 +1,4 @@
-"""How is fastai's `Learner.lr_find` run? It writes the model to a file and reads it back."""
+"""Runs `Learner.lr_find` of fastai, which writes the model to a file and reads it back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import fastai.callback.schedule  # noqa: F401  # gives Learner its lr_find
+import fastai.callback.schedule  # noqa: F401  # adds lr_find to Learner
 import torch
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
@@ -25,14 +25,14 @@ def prepare(folder: Path) -> Test:
         DataLoaders(batches, batches, device="cpu"),
         torch_parts.network(),
         loss_func=torch.nn.CrossEntropyLoss(),
-        # fastai's own Adam updates weight by weight in Python: PyTorch's is faster.
+        # PyTorch's Adam is faster than fastai's, which updates weight by weight in Python.
         opt_func=partial(OptimWrapper, opt=torch_parts.adam),
         path=tempfile.mkdtemp(),
     )
 
     def test() -> Found:
         with learner.no_bar():
-            found = learner.lr_find(MIN_LR, MAX_LR, STEPS, stop_div=False, show_plot=False)
-        return Found(len(learner.recorder.lrs), f"{found.valley:.3g}")
+            suggestion = learner.lr_find(MIN_LR, MAX_LR, STEPS, stop_div=False, show_plot=False)
+        return Found(len(learner.recorder.lrs), f"{suggestion.valley:.3g}")
 
     return test

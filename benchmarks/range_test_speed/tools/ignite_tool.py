@@ -1,4 +1,4 @@
-"""How is ignite's `FastaiLRFinder` run? It writes model and optimizer to a file and restores."""
+"""Runs `FastaiLRFinder` of ignite, which saves model and optimizer to a file and restores them."""
 
 from __future__ import annotations
 

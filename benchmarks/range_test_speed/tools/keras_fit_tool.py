@@ -1,4 +1,4 @@
-"""How is a range test done by hand: Keras's `fit` and a callback, as the recipes on the web?"""
+"""Runs a range test by hand: Keras `fit` with a callback, as in recipes on the web."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKAGES = ("keras", "tensorflow")
 
 
 class Ramp(keras.callbacks.Callback):
-    """Set the rate before every batch, keep the loss after it."""
+    """Sets the rate before each batch and keeps the loss after it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Ramp(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = self.rates[batch]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self.losses.append(logs["loss"])  # an average over the epoch so far, as in the recipes
+        self.losses.append(logs["loss"])  # the mean over the epoch so far, as in the recipes
 
 
 def prepare(folder: Path) -> Test:

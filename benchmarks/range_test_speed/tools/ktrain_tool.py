@@ -1,4 +1,4 @@
-"""How is ktrain's `Learner.lr_find` run? Only with the Keras of old, as its own README says."""
+"""Runs `Learner.lr_find` of ktrain, which needs Keras 2 (tf_keras), as its README says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
-# ktrain imports transformers, which would import PyTorch into the same process: slow, and a crash.
+# ktrain imports transformers, which would import PyTorch as well: slow, and it crashes.
 os.environ |= {"USE_TF": "1", "USE_TORCH": "0"}
 
 import ktrain
@@ -38,18 +38,18 @@ def prepare(folder: Path) -> Test:
         ]
     )
     model.compile(keras.optimizers.legacy.Adam(), loss="sparse_categorical_crossentropy")
-    # It counts epochs, no iterations: an epoch of so many samples is as many.
+    # lr_find counts epochs, not iterations: this many samples make one epoch of STEPS iterations.
     samples = slice(STEPS * BATCH_SIZE)
     data = images[samples], labels[samples]
     learner = ktrain.get_learner(model, train_data=data, batch_size=BATCH_SIZE)
 
     def test() -> Found:
-        # It always ends at rate 10: the loss may explode, and must not stop it.
+        # lr_find always goes up to rate 10. It must not stop when the loss explodes.
         learner.lr_find(
             start_lr=MIN_LR,
             max_epochs=1,
             stop_factor=float("inf"),
-            restore_weights_only=True,  # the cheaper of its two ways
+            restore_weights_only=True,  # the faster of its two ways
             verbose=0,
         )
         valley = learner.lr_estimate()[-1]

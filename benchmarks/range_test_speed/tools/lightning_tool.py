@@ -1,4 +1,4 @@
-"""How is Lightning's `Tuner.lr_find` run? It saves a checkpoint and restores it, asked or not."""
+"""Runs `Tuner.lr_find` of Lightning, which always saves and restores a checkpoint."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def prepare(folder: Path) -> Test:
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        found = Tuner(trainer).lr_find(
+        finder = Tuner(trainer).lr_find(
             Net(),
             batches,
             min_lr=MIN_LR,
@@ -55,7 +55,7 @@ def prepare(folder: Path) -> Test:
             num_training=STEPS,
             early_stop_threshold=None,
         )
-        assert found is not None
-        return Found(len(found.results["lr"]), f"{found.suggestion():.3g}")
+        assert finder is not None
+        return Found(len(finder.results["lr"]), f"{finder.suggestion():.3g}")
 
     return test

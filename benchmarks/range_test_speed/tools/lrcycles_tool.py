@@ -1,4 +1,4 @@
-"""How is our `range_test` run? It also measures held-out accuracy, and answers with two rates."""
+"""Runs `lrcycles.range_test`, which also measures held-out accuracy and suggests two rates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.range_test_speed.protocol import (
 )
 
 PACKAGES = ("keras", "tensorflow")
-_range_test, _select_bounds = lrcycles.range_test, lrcycles.select_bounds  # imports them
+_range_test, _select_bounds = lrcycles.range_test, lrcycles.select_bounds  # imported here
 
 
 def prepare(folder: Path) -> Test:

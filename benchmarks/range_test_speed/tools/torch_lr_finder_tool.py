@@ -1,4 +1,4 @@
-"""How is torch-lr-finder's `LRFinder.range_test` run? Its answer comes from the plotting method."""
+"""Runs `LRFinder.range_test` of torch-lr-finder, whose plot method returns the suggestion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def prepare(folder: Path) -> Test:
             net, torch_parts.adam(net.parameters()), torch.nn.CrossEntropyLoss(), device="cpu"
         )
         finder.range_test(batches, end_lr=MAX_LR, num_iter=STEPS, diverge_th=math.inf)
-        _, rate = finder.plot(ax=MagicMock())  # the answer alone: drawing would only cost it time
+        _, rate = finder.plot(ax=MagicMock())  # drawing would only take time
         finder.reset()
         return Found(len(finder.history["lr"]), f"{rate:.3g}")
 
