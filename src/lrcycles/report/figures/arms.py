@@ -23,7 +23,7 @@ MANY = 8  # arms: with more, marks that tell single arms apart only clutter the 
 def rates_over_steps(
     rates: Mapping[str, ArrayLike], step_sizes: Mapping[str, int | None] | None = None
 ) -> Figure:
-    """The learning rate at every step, a panel per arm; dotted: how far a cut half-cycle would go.
+    """Draw the learning rate at every step, a panel per arm; dotted: the rest of a cut half-cycle.
 
     Args:
         rates: for each arm the rate of each of its steps.
@@ -67,7 +67,7 @@ def validation_curves(
     target: float | None = None,
     held_out: str = "validation",
 ) -> Figure:
-    """Error after each epoch: each seed thin, the mean bold, a target dashed.
+    """Draw the error after each epoch: each seed thin, the mean bold, a target dashed.
 
     Args:
         histories: for each arm and seed the `history` of result.json.
@@ -95,7 +95,7 @@ def validation_curves(
 
 
 def _line_styles() -> Iterator[str]:
-    """Line and marker, so that arms differ without colour too."""
+    """Give line and marker, so that arms differ without colour too."""
     marks = "osD^vPX*<>"
     while True:
         yield from (f"-{mark}" for mark in marks)
@@ -107,7 +107,7 @@ def errors_by_arm(
     means: Mapping[str, tuple[float, float | None, float | None]],
     published: Mapping[str, tuple[float, float, float]] | None = None,
 ) -> Figure:
-    """Every seed's test error, a row per arm; grey lines join equal seeds of neighbouring arms.
+    """Draw every seed's test error, a row per arm; grey lines join equal seeds of adjacent arms.
 
     Args:
         errors: percent, by arm and seed.
@@ -149,7 +149,7 @@ def errors_by_arm(
 def times_to_target(
     reached: Mapping[str, Mapping[int, tuple[float, bool]]], *, extra: Mapping[str, float]
 ) -> Figure:
-    """Every seed's seconds until the target, a row per arm; hollow where it was never reached.
+    """Draw every seed's seconds until the target, a row per arm; hollow if it was never reached.
 
     Args:
         reached: by arm and seed the seconds, `extra` included, and whether they are censored.
@@ -180,12 +180,12 @@ def times_to_target(
 
 
 def _spread(count: int) -> list[float]:
-    """Heights within a row, since many seeds reach the target at the same step."""
+    """Give heights within a row, since many seeds reach the target at the same step."""
     return [float(offset) for offset in np.linspace(-0.28, 0.28, count)] if count > 1 else [0.0]
 
 
 def run_times(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
-    """How long a whole run takes, a row per arm, a bar per way of measuring.
+    """Draw how long a whole run takes, a row per arm, a bar per way of measuring.
 
     Args:
         seconds: by arm and way, the ways in equal order.

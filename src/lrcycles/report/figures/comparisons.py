@@ -22,12 +22,12 @@ def waterfall(
     published: Mapping[str, float],
     quantity: str,
 ) -> Figure:
-    """A row per step from top to bottom: where it ends, and the bar that it adds or takes away.
+    """Draw a row for each arm with its mean, and a bar for the change from the row above.
 
     Args:
-        means: by row, the mean of the runs with all that has come in so far.
-        changes: by row but the first, the paired difference from the row above.
-        published: figures that were published for some of the rows.
+        means: by row, the mean test error with its interval.
+        changes: by row except the first, the paired difference from the row above.
+        published: by row, a published figure.
     """
     rows = list(means)
     figure, (ax,) = panels(1, height=1.3 + 0.5 * len(rows))
@@ -55,8 +55,8 @@ def waterfall(
                 annotation_clip=False,
             )  # fmt: skip
     ax.plot([], [], "-o", color="black", markersize=5, label="mean, 95 % interval")
-    ax.barh(0, 0, color=_BETTER, alpha=0.35, label="gained by the step")
-    ax.barh(0, 0, color=_WORSE, alpha=0.35, label="lost by the step")
+    ax.barh(0, 0, color=_BETTER, alpha=0.35, label="fewer errors than the row above")
+    ax.barh(0, 0, color=_WORSE, alpha=0.35, label="more errors than the row above")
     if published:
         ax.plot([], [], "D", color="black", mfc="none", label="published")
     rows_of(ax, rows)
@@ -75,11 +75,11 @@ def forest(
     intervals: Mapping[str, Ends],
     margin: float,
 ) -> Figure:
-    """Each seed's difference, a row per comparison, with the mean, its interval and the margin.
+    """Draw each seed's difference, a row per comparison, with mean, interval and margin.
 
     Args:
-        differences: by comparison and seed, percentage points of test error; below zero the first
-            arm of the comparison is better.
+        differences: by comparison and seed, in percentage points of test error; below zero the
+            first arm of the comparison is better.
         intervals: for each comparison the mean difference and the ends of its 95 % interval.
         margin: half the width of the band within which two arms count as equivalent.
     """
@@ -126,10 +126,10 @@ def anytime(
     cycle_ends: Mapping[str, Sequence[float]],
     target: float | None,
 ) -> Figure:
-    """Validation error at the end of every epoch, a panel per arm beside the first, in grey.
+    """Draw the validation error after every epoch, a panel per arm, with the first arm in grey.
 
-    Lines are means over the seeds, bands from the lowest to the highest seed, dotted lines the
-    ends of cycles: only there is a cyclical arm read as it wants to be.
+    Lines are means over the seeds. Bands reach from the lowest to the highest seed. Dotted lines
+    mark the ends of cycles, where the rate is low and the error of a cyclical arm is comparable.
 
     Args:
         histories: for each arm and seed the `history` of result.json; the baseline first.
@@ -176,7 +176,7 @@ def sensitivity(
     bounds: Mapping[str, tuple[float, float, float]],
     cycles: tuple[str, Ends] | None,
 ) -> Figure:
-    """Test error against a constant rate, every seed, with the selected bounds drawn in.
+    """Draw the test error of every seed over the constant rate, with the selected bounds.
 
     Args:
         errors: percent, by arm and seed; rates: the constant rate of each of these arms.

@@ -169,7 +169,7 @@ def at_a_glance(evidence: Evidence) -> Table | None:
         ],
         _controlled_seconds(evidence, pair),
     ]
-    head = ["", "first", "second", "second minus first (95 % interval)"]
+    head = ["", "constant rate", "cyclical rate", "cyclical minus constant (95 % interval)"]
     return Table(head, rows, compact=True)
 
 
