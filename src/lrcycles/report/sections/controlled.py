@@ -138,9 +138,10 @@ def _tuning(evidence: Evidence) -> str:
     )
     text = (
         "The arm tuned is made of the arms with a constant rate. Each seed takes the rate with the "
-        f"lowest validation error after {counted(tuned.epochs, 'epoch')}. So many epochs take as "
-        "many steps as the range test, or are the whole training. The arm is charged the "
-        f"{tuned.tried_steps:,} steps of the rates that were dropped. Chosen: {counts}."
+        f"lowest validation error after {counted(tuned.epochs, 'epoch')}. These trials take "
+        "together as many steps as the range test, rounded up to whole epochs, and at most whole "
+        f"trainings. The arm is charged the {tuned.tried_steps:,} steps of the rates that were "
+        f"dropped. Chosen: {counts}."
     )
     if tuned.at_length:
         text += (

@@ -48,7 +48,7 @@ def section(evidence: Evidence) -> Section | None:
                 "replay_validation",
                 figures.validation_curves(by_arm, held_out="test (used as validation)"),
                 "The test error after each epoch, of every seed and the mean, by arm.",
-                "Error after each epoch, on the test set as published.",
+                "Error after each epoch, measured on the test set as in the publication.",
             )
         )
     blocks.append(
