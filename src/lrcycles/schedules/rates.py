@@ -158,7 +158,7 @@ def sgdr(
     cycle_factor: int = 1,
     base_lr: float = 0.0,
 ) -> Rates:
-    """Fall as `cosine`, restart at `max_lr`. Each cycle is `cycle_factor` times as long as the last.
+    """Fall as `cosine`, restart at `max_lr`. Each cycle is `cycle_factor` times as long.
 
     In the paper `first_cycle_steps` is T_0, `cycle_factor` is T_mult and `base_lr` is eta_min.
     Source: Loshchilov & Hutter 2017 (arXiv 1608.03983), sec. 3.
