@@ -103,7 +103,7 @@ BAD = {
     "seed twice": ("train.seeds=[1,1]", r"list of different seeds .*Received: \[1, 1\]"),
     "bounds out of order": (
         "arms.controls.published.base_lr=0.1 arms.controls.published.max_lr=0.01",
-        r"base_lr of arms\.controls\.published must be below max_lr\. .* base_lr=0\.1, max_lr=0\.01\.",
+        r"base_lr of arms\.controls\.published must be below max_lr\. .*base_lr=0\.1, max_lr=0\.01",
     ),
     "no rate": (
         "arms.baseline.baseline.base_lr=fast",
