@@ -77,6 +77,15 @@ def bounds(**given):
     return SimpleNamespace(**usual | {"steps_per_epoch": 100} | given)
 
 
+def rates_of(schedule, steps):
+    """The rates at an array of steps, by the pure function."""
+    settings = schedule.get_config()
+    del settings["steps_per_update"]
+    if cycles := settings.pop("cycles", None):
+        steps = np.minimum(steps, cycles * (settings["step_size"] + settings["fall_size"]))
+    return type(schedule).rate(steps, **settings)
+
+
 @each
 def test_a_schedule_comes_back_equal_from_its_config_and_from_keras(schedule):
     assert type(schedule).from_config(schedule.get_config()) == schedule
@@ -89,15 +98,10 @@ def test_a_schedule_comes_back_equal_from_its_config_and_from_keras(schedule):
 @pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
 def test_a_compiled_schedule_draws_the_rates_of_the_pure_function(schedule, dtype):
     steps = np.arange(0, 36, 7)
-    settings = schedule.get_config()
-    del settings["steps_per_update"]
-    held = steps
-    if cycles := settings.pop("cycles", None):
-        held = np.minimum(steps, cycles * (settings["step_size"] + settings["fall_size"]))
     drawn = tf.function(schedule)(tf.constant(steps, dtype))
     assert drawn.dtype == "float32"
     assert drawn.shape == (6,)
-    assert_allclose(drawn, type(schedule).rate(held, **settings), rtol=1e-6)
+    assert_allclose(drawn, rates_of(schedule, steps), rtol=1e-6)
     assert schedule(tf.constant(3, dtype)).shape == ()
 
 
@@ -147,11 +151,35 @@ def test_inverse_time_with_power_1_is_keras_own_inverse_time_decay():
     assert_allclose(ours(steps), own(steps), rtol=1e-6)
 
 
-def test_fit_moves_a_weight_by_exactly_the_rate_of_each_step():
-    schedule = Triangular(**BOUNDS)
+def one_weight(schedule, **compile):
+    """A model with one weight and a loss of slope 1: each step lowers the weight by the rate."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-    model.compile(keras.optimizers.SGD(schedule), loss=lambda _, predicted: predicted)
+    model.compile(keras.optimizers.SGD(schedule), loss=lambda _, predicted: predicted, **compile)
     model.layers[0].set_weights([np.zeros((1, 1))])
+    return model
+
+
+@each
+def test_a_compiled_fit_moves_a_weight_by_the_sum_of_the_rates(schedule):
+    model, ones = one_weight(schedule), np.ones((12, 1), "float32")
+    model.fit(ones, ones, batch_size=1, verbose=0)
+    assert_allclose(
+        -model.get_weights()[0].item(), rates_of(schedule, np.arange(12)).sum(), rtol=1e-5
+    )
+
+
+def test_a_fit_compiled_by_xla_with_two_steps_per_execution_follows_the_schedule():
+    schedule = ExpRange(**BOUNDS, gamma=0.99)
+    model = one_weight(schedule, jit_compile=True, steps_per_execution=2)
+    ones = np.ones((12, 1), "float32")
+    model.fit(ones, ones, batch_size=1, verbose=0)
+    assert_allclose(
+        -model.get_weights()[0].item(), rates_of(schedule, np.arange(12)).sum(), rtol=1e-5
+    )
+
+
+def test_fit_moves_a_weight_by_exactly_the_rate_of_each_step():
+    model = one_weight(Triangular(**BOUNDS))
     weights = []
     seen = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda *_, **__: weights.append(model.get_weights()[0].item())
