@@ -1,4 +1,4 @@
-"""Stage `config`: is this configuration whole and right? Writes params.yaml from conf/."""
+"""Stage `config`: writes params.yaml from conf/ and checks it."""
 
 import os
 import sys
@@ -16,22 +16,22 @@ def main(run: Run) -> None:
     different = params_file.differences(run.values, conf)
     files.write_json(run.out / "differences.json", different)
     for key, values in different.items():
-        print(f"differs from conf/: {key} is {values['used']}, conf/ has {values['conf']}")
+        print(f"params.yaml differs from conf/: {key} is {values['used']}, not {values['conf']}")
     params = (run.out if run.overrides else run.root) / "params.yaml"
     if run.overrides:
         files.write_text(params, params_file.render(run.values))
     elif not composed_by_dvc(run.root):
         update(params, run.values)
-    if not run.overrides:  # with overrides it is one of the results
+    if not run.overrides:  # otherwise it is in run.out
         run.mlflow.log_artifacts(params)
     run.mlflow.log_artifacts(run.out)
 
 
 def load(root: Path) -> dict[str, Any]:
-    """Compose conf/, but keep the params.yaml that DVC itself has just composed with `-S`.
+    """Compose conf/, or read the params.yaml that DVC has just composed with `-S`.
 
-    Nothing is written yet: a configuration that fails, or an MLflow that does not answer, must not
-    leave a params.yaml that looks edited by hand the next time.
+    This writes nothing: if the checks or MLflow fail afterwards, params.yaml must not look edited
+    by hand in the next run.
     """
     if composed_by_dvc(root):
         return params_file.read(root / "params.yaml")
@@ -39,17 +39,18 @@ def load(root: Path) -> dict[str, Any]:
 
 
 def composed_by_dvc(root: Path) -> bool:
+    """Return whether `dvc exp run` has just written params.yaml."""
     return bool(os.environ.get("DVC_EXP_NAME")) and (root / "params.yaml").exists()
 
 
 def update(path: Path, values: dict[str, Any]) -> None:
-    """Write params.yaml; say what changes in it and keep what somebody wrote into it."""
+    """Write params.yaml, print what changes in it, and keep an edit by hand in another file."""
     rendered = params_file.render(values)
     if not path.exists():
-        print("params.yaml was not there: composed from conf/")
+        print("params.yaml was missing. It is composed from conf/.")
     elif path.read_bytes() != rendered.encode():
         try:
-            found = params_file.read(path)
+            current = params_file.read(path)
         except InputError as error:
             print(error, file=sys.stderr)
             keep(path)
@@ -58,19 +59,19 @@ def update(path: Path, values: dict[str, Any]) -> None:
             if by_hand:
                 keep(path)
             word = "dropped" if by_hand else "changed"
-            for key, change in params_file.differences(values, found).items():
+            for key, change in params_file.differences(values, current).items():
                 print(f"{word}: {key}: {change['conf']} -> {change['used']}")
     files.write_text(path, rendered)
 
 
 def keep(path: Path) -> None:
-    """Put a hand edit aside, byte by byte."""
+    """Keep an edit by hand in params.yaml.orig, byte by byte."""
     kept = path.with_name("params.yaml.orig")
-    with files.replacing(kept) as beside:
-        beside.write_bytes(path.read_bytes())
+    with files.replacing(kept) as temporary_path:
+        temporary_path.write_bytes(path.read_bytes())
     print(
-        f"params.yaml was edited by hand: restored from conf/, the edit is in {kept.name}; "
-        f"edit conf/ or use `dvc exp run -S` instead",
+        f"params.yaml was edited by hand. It is restored from conf/, and the edit is in "
+        f"{kept.name}. Edit conf/ or use `dvc exp run -S` instead.",
         file=sys.stderr,
     )
 

@@ -1,3 +1,5 @@
+"""Tests the networks and optimizers that a configuration names."""
+
 from __future__ import annotations
 
 import keras
@@ -55,20 +57,24 @@ def test_the_default_is_the_tutorials_network():
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        ("lrcycles.models:nope", {}, "need model.function to name a function"),
+        ("lrcycles.models:nope", {}, r"model\.function must name a function"),
         ("nowhere:build", {}, "No module named 'nowhere'"),
         ("lrcycles.models:mlp", {"unit": [4]}, "unexpected keyword argument 'unit'"),
         ("tests.test_models:broken", {}, "RuntimeError: no network for"),
-        ("tests.test_models:no_model", {}, r"need a keras\.Model .* got \[\(4, 3\), 5\]"),
+        (
+            "tests.test_models:no_model",
+            {},
+            r"must return a keras\.Model .* Received: \[\(4, 3\), 5\]",
+        ),
     ],
 )
-def test_a_function_that_gives_no_network_is_named(function, arguments, message):
+def test_a_function_that_returns_no_network_is_named(function, arguments, message):
     with pytest.raises(InputError, match=message):
         build(function, **arguments)
 
 
 def test_a_network_that_ends_in_logits_is_refused_and_a_softmax_is_not():
-    with pytest.raises(InputError, match="outputs are probabilities, got rows that sum to"):
+    with pytest.raises(InputError, match=r"must be probabilities\. Received: outputs that sum to"):
         models.check_probabilities(build("tests.test_models:logits"), input_shape=(4, 3))
     models.check_probabilities(build("lrcycles.models:mlp", units=[4]), input_shape=(4, 3))
 
@@ -78,6 +84,6 @@ def test_a_network_that_ends_in_logits_is_refused_and_a_softmax_is_not():
 )
 def test_what_keras_refuses_of_an_optimizer_is_one_line(name, arguments):
     with pytest.raises(
-        InputError, match=f"Keras refuses optimizer {name} .*{next(iter(arguments))}"
+        InputError, match=f"optimizer.arguments of {name}.* Received: .*{next(iter(arguments))}"
     ):
         models.build_optimizer({"name": name, "arguments": arguments})

@@ -1,4 +1,4 @@
-"""Does what the README shows for notebooks run as it stands there?"""
+"""Tests that the README's code for notebooks runs, and that every public name exists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def notebook(digits) -> dict:
-    """The names that the README's lines take for granted."""
+    """The names that the README's code expects to exist."""
     import keras
 
     from lrcycles.data.image_sets import read_sets
@@ -29,8 +29,8 @@ def notebook(digits) -> dict:
     return {"model": model, "x": train.scaled(), "y": train.labels}
 
 
-@pytest.mark.filterwarnings("ignore:.*are advised:lrcycles.schedules.keras_base.CycleWarning")
-def test_the_lines_of_the_readme_run_twice_in_one_process(notebook, capsys):
+@pytest.mark.filterwarnings("ignore:Half a cycle is:lrcycles.schedules.keras_base.CycleWarning")
+def test_the_code_of_the_readme_runs_twice_in_one_process(notebook, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [block] = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     for _ in range(2):
@@ -54,7 +54,7 @@ def test_a_plot_of_the_bounds_shows_both_on_loss_and_metric(notebook):
     assert f"max_lr = {bounds.max_lr:.3g}" in labels
 
 
-def test_curves_without_a_metric_are_drawn_as_a_loss_alone():
+def test_curves_without_a_metric_are_drawn_as_one_plot_of_the_loss():
     import pandas as pd
 
     rates = np.logspace(-4, 0, 60)
@@ -64,7 +64,7 @@ def test_curves_without_a_metric_are_drawn_as_a_loss_alone():
     assert len(plots.range_curves(table).axes) == 1
 
 
-def test_every_public_name_is_there_typed_and_told():
+def test_every_public_name_exists_and_has_a_type_and_a_docstring():
     tree = ast.parse((ROOT / "src/lrcycles/__init__.py").read_text(encoding="utf-8"))
     imported = {
         alias.name: node.module
@@ -76,9 +76,9 @@ def test_every_public_name_is_there_typed_and_told():
     }
     assert sorted(imported) == lrcycles.__all__
     for name, module in imported.items():
-        found = getattr(lrcycles, name)
-        assert found.__doc__, name
-        assert found is getattr(sys.modules[module], name)
+        public = getattr(lrcycles, name)
+        assert public.__doc__, name
+        assert public is getattr(sys.modules[module], name)
         assert not (ROOT / "src/lrcycles" / f"{name}.py").exists(), "a module would hide it"
 
 

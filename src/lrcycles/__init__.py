@@ -1,4 +1,4 @@
-"""Cyclical learning rates, measured: range test, bounds, and evidence of whether cycling helps."""
+"""Measures cyclical learning rates: range test, bounds, and evidence of whether cycling helps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from lrcycles.range_tests.curves import Curves as Curves
     from lrcycles.range_tests.of_model import range_test as range_test
     from lrcycles.range_tests.recorded.histories import read_history as read_history
+    from lrcycles.schedules.cycles import check_cycles as check_cycles
     from lrcycles.schedules.keras_base import CycleWarning as CycleWarning
     from lrcycles.schedules.keras_callback import CyclicLR as CyclicLR
-    from lrcycles.schedules.keras_optimizers import CyclicMomentum as CyclicMomentum
+    from lrcycles.schedules.keras_loading import register_keras_objects as register_keras_objects
     from lrcycles.schedules.keras_optimizers import controlled as controlled
     from lrcycles.schedules.keras_schedules import SGDR as SGDR
     from lrcycles.schedules.keras_schedules import Constant as Constant
     from lrcycles.schedules.keras_schedules import Cosine as Cosine
+    from lrcycles.schedules.keras_schedules import CyclicMomentum as CyclicMomentum
     from lrcycles.schedules.keras_schedules import ExpRange as ExpRange
     from lrcycles.schedules.keras_schedules import ExpRangeBounds as ExpRangeBounds
     from lrcycles.schedules.keras_schedules import Hann as Hann
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from lrcycles.schedules.keras_schedules import Triangular as Triangular
     from lrcycles.schedules.keras_schedules import Triangular2 as Triangular2
     from lrcycles.schedules.keras_schedules import Welch as Welch
-    from lrcycles.schedules.limits import check_cycles as check_cycles
     from lrcycles.schedules.plateau import PlateauRule as PlateauRule
     from lrcycles.schedules.plateau import PlateauState as PlateauState
     from lrcycles.schedules.plateau import plateau as plateau
@@ -56,18 +57,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Where each public name is. Loaded on first use, so that `import lrcycles` costs nothing.
+# The module of each public name. A name is loaded on first use, so `import lrcycles` is fast.
 _PUBLIC = {
     "errors": "InputError",
     "schedules.rates": "constant triangular triangular2 exp_range exp_range_bounds welch hann "
     "linear_decay cosine sgdr one_cycle step_decay inverse_time linear_ramp exponential_ramp",
     "schedules.table": "rate_table ramp_table cycle_step_size",
-    "schedules.limits": "check_cycles",
+    "schedules.cycles": "check_cycles",
     "schedules.plateau": "PlateauRule PlateauState plateau",
     "schedules.keras_schedules": "Constant Triangular Triangular2 ExpRange ExpRangeBounds Welch "
-    "Hann LinearDecay Cosine SGDR OneCycle StepDecay InverseTime",
+    "Hann LinearDecay Cosine SGDR OneCycle StepDecay InverseTime CyclicMomentum",
     "schedules.keras_base": "CycleWarning",
-    "schedules.keras_optimizers": "controlled CyclicMomentum",
+    "schedules.keras_optimizers": "controlled",
+    "schedules.keras_loading": "register_keras_objects",
     "schedules.keras_callback": "CyclicLR",
     "range_tests.of_model": "range_test",
     "range_tests.curves": "Curves",

@@ -1,11 +1,11 @@
-"""Which mistakes are the user's, to be told in one line?"""
+"""Holds the error for mistakes of the user."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Something the user typed or supplied breaks a rule.
+    """A value that the user typed or supplied breaks a rule.
 
-    The message states the rule, what was received and the remedy; the command line prints it
-    without a traceback and exits with status 1.
+    The message is one line: what must hold, what was received, what to do. The command line prints
+    it without a traceback and exits with status 1.
     """

@@ -1,4 +1,4 @@
-"""Which network is trained?"""
+"""Builds the network and the optimizer that a configuration names."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def mlp(
     kernel_initializer: str = "random_normal",
     batch_norm: bool = False,
 ) -> keras.Model:
-    """The tutorial's network: ReLU layers of `units`, then a softmax over the classes.
+    """Build the tutorial's network: ReLU layers of `units`, then a softmax over the classes.
 
-    Takes batches of shape (n, *input_shape), gives probabilities of shape (n, classes).
+    The network takes batches of shape (n, *input_shape) and returns probabilities of shape
+    (n, classes).
 
     Args:
-        batch_norm: normalise over the batch between each layer's sum and its ReLU.
+        batch_norm: normalise over the batch before each ReLU.
     """
     import keras
 
@@ -63,14 +64,16 @@ def lenet(
     kernel_initializer: str = "lecun_uniform",
     weight_decay: float = 0.0,
 ) -> keras.Model:
-    """Caffe's LeNet: convolution and 2 x 2 max pool twice, no ReLU there, then one ReLU layer.
+    """Build Caffe's LeNet: twice a convolution with 2 x 2 max pooling, then one ReLU layer.
 
-    Takes batches of shape (n, height, width) or (n, height, width, channels), gives probabilities
-    of shape (n, classes). Source: Smith 2018, sec. 4.2, after Caffe's lenet_train_test.prototxt.
+    The convolutions have no ReLU. The network takes batches of shape (n, height, width) or
+    (n, height, width, channels) and returns probabilities of shape (n, classes).
+    Source: Smith 2018, sec. 4.2; Caffe's lenet_train_test.prototxt.
 
     Args:
-        kernel_initializer: Keras's lecun_uniform is what Caffe calls xavier.
-        weight_decay: as in Caffe part of the gradient, so that momentum carries it; of biases too.
+        kernel_initializer: Keras's lecun_uniform is Caffe's xavier.
+        weight_decay: of kernels and biases. As in Caffe it is part of the gradient, so that
+            momentum applies to it.
     """
     import keras
 
@@ -101,7 +104,7 @@ def lenet(
 
 
 def _softmax(classes: int, **settings: Any) -> keras.Layer:
-    """The last layer, in float32 whatever the policy: half precision loses small probabilities."""
+    """Build the last layer, always in float32: half precision loses small probabilities."""
     import keras
 
     return keras.layers.Dense(classes, activation="softmax", dtype="float32", **settings)
@@ -111,7 +114,7 @@ def build(model: Mapping[str, Any], *, input_shape: Sequence[int], classes: int)
     """Call the "module:function" of `model` with its arguments.
 
     Raises:
-        InputError: the function is missing or fails, or gives no model of the right shapes.
+        InputError: the function is missing or fails, or returns no model of the right shapes.
     """
     import keras
 
@@ -121,45 +124,47 @@ def build(model: Mapping[str, Any], *, input_shape: Sequence[int], classes: int)
         builder = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise InputError(
-            f"need model.function to name a function, got {name!r}: {error}"
+            "model.function must name a function that can be imported. "
+            f"Received: {name!r}, with the error: {error}. Correct the name."
         ) from error
     try:
         built = builder(tuple(input_shape), classes, **arguments)
-    except Exception as error:  # the user's code: whatever it raises is theirs to read
+    except Exception as error:  # the user's code may raise anything
         raise InputError(
-            f"{name} failed with model.arguments={dict(arguments)}: {type(error).__name__}: {error}"
+            f"{name} must return a model. Received: {type(error).__name__}: {error}, with "
+            f"model.arguments={dict(arguments)}. Correct the function or its arguments."
         ) from error
     if not isinstance(built, keras.Model) or tuple(built.output_shape) != (None, classes):
         raise InputError(
-            f"need a keras.Model that gives probabilities of shape (None, {classes}), "
-            f"got {getattr(built, 'output_shape', built)} from {name}"
+            f"{name} must return a keras.Model with outputs of shape (None, {classes}). "
+            f"Received: {getattr(built, 'output_shape', built)}. Correct the function."
         )
     return built
 
 
 def check_probabilities(model: keras.Model, *, input_shape: Sequence[int]) -> None:
-    """Refuse a network that ends in logits: its loss and every number after it would be wrong.
+    """Refuse a network that ends in logits: its loss and all results would be wrong.
 
     Raises:
-        InputError: the outputs of a batch are negative or don't sum to 1.
+        InputError: the outputs for a batch are negative or do not sum to 1.
     """
     batch = np.random.default_rng(0).random((8, *input_shape), dtype=np.float32)
     outputs = np.asarray(model(batch, training=False), np.float32)
     if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=0.02):
         raise InputError(
-            f"need a model whose outputs are probabilities, got rows that sum to "
-            f"{outputs.sum(axis=1)[0]:.3g}: end it with a softmax"
+            "The outputs of the model must be probabilities. Received: outputs that sum to "
+            f"{outputs.sum(axis=1)[0]:.3g}. End the model with a softmax."
         )
 
 
 def build_optimizer(
     optimizer: Mapping[str, Any], *, momentum: Any = None
 ) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of that name, with its arguments.
+    """Build a Keras optimizer.
 
     Args:
-        optimizer: name, arguments and, if layers have rates of their own, layer_rates.
-        momentum: gives the momentum of each step, if that is no constant.
+        optimizer: name and arguments, and layer_rates if the layers differ in rate.
+        momentum: returns the momentum of each step, if the momentum cycles.
 
     Raises:
         InputError: Keras refuses an argument, or the optimizer has no momentum.
@@ -177,5 +182,6 @@ def build_optimizer(
         return built
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"Keras refuses optimizer {name} with optimizer.arguments={arguments}: {error}"
+            f"Keras must accept optimizer.arguments of {name}. Received: {arguments}, with the "
+            f"error: {str(error).rstrip('.')}. Correct the arguments."
         ) from error

@@ -1,4 +1,4 @@
-"""When is params.yaml written, and what becomes of what somebody else wrote into it?"""
+"""Tests when stage `config` writes params.yaml, and that it keeps edits by hand."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def fresh(clone: Project) -> Iterator[Project]:
-    """A clone without a dvc.lock, as git has it: its params.yaml is another experiment's."""
+    """A clone without dvc.lock, with the params.yaml of another experiment, as in git."""
     yield clone
     clone.run("git", "checkout", "-q", "params.yaml")
     (clone.root / "params.yaml.orig").unlink(missing_ok=True)
 
 
-def test_a_fresh_clone_without_a_lock_is_not_taken_for_an_edit_whatever_fails_first(fresh):
+def test_a_fresh_clone_without_a_lock_is_not_an_edit_even_after_a_failure(fresh):
     committed = (fresh.root / "params.yaml").read_bytes()
     assert fresh.stage("config", ok=False, **NO_MLFLOW).returncode == 1
     assert (fresh.root / "params.yaml").read_bytes() == committed
@@ -39,7 +39,7 @@ def test_a_fresh_clone_without_a_lock_is_not_taken_for_an_edit_whatever_fails_fi
 def test_an_edit_that_is_no_text_is_kept_byte_by_byte(fresh):
     (fresh.root / "params.yaml").write_bytes(b"train: [\xff\n")
     done = fresh.stage("config")
-    assert "params.yaml was edited by hand: restored from conf/" in done.stderr
+    assert "params.yaml was edited by hand. It is restored from conf/" in done.stderr
     assert (fresh.root / "params.yaml.orig").read_bytes() == b"train: [\xff\n"
     assert fresh.params() == compose.compose(fresh.root / "conf")
 

@@ -1,4 +1,4 @@
-"""One word names a stage everywhere."""
+"""Tests the conventions of names: each stage has one name everywhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_stage_has_one_name_in_dvc_pipelines_mlproject_and_artifacts():
         assert all(path.startswith(f"artifacts/{stage}") or path == "params.yaml" for path in paths)
 
 
-def test_the_store_of_cells_forgets_nothing_that_training_imports():
+def test_the_keys_of_cells_cover_everything_that_training_imports():
     training = source_files(
         ["lrcycles.training.chain", "lrcycles.training.tensorflow_engine"], ROOTS
     )

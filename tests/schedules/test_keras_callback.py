@@ -1,4 +1,4 @@
-"""Do the tutorial's lines run, at the rates that PyTorch gives for the same cycles?"""
+"""Tests that the tutorial's code runs, at the rates of PyTorch for the same cycles."""
 
 from __future__ import annotations
 
@@ -95,26 +95,26 @@ def fit(clr, *, epochs, steps=4):
 
 
 @pytest.mark.parametrize(
-    ("settings", "epochs", "told"),
+    ("settings", "epochs", "warning"),
     [
-        ({"step_size": 12.0}, 6, "cycles in the run: 1, three or more are advised"),
-        ({"step_size": 8}, 14, "the run ends 50% into a cycle.* multiple of 16 steps"),
-        ({"step_size": 4}, 6, "step_size in epochs: 1, 2 to 10 are advised"),
-        ({"step_size": 8, "mode": "exp_range", "gamma": 0.7}, 12, "exp_range keeps 24%"),
+        ({"step_size": 12.0}, 6, "The run has 1 cycle; Smith advises 3 or more"),
+        ({"step_size": 8}, 14, "The run ends 50 % into a cycle.* multiple of 16 steps"),
+        ({"step_size": 4}, 6, "Half a cycle is 1 epoch; Smith advises 2 to 10"),
+        ({"step_size": 8, "mode": "exp_range", "gamma": 0.7}, 12, "exp_range keeps 24 %"),
     ],
 )
-def test_cycles_that_make_no_sense_are_warned_of_when_training_begins(settings, epochs, told):
-    with pytest.warns(CycleWarning, match=told):
+def test_cycles_that_make_no_sense_are_warned_of_when_training_begins(settings, epochs, warning):
+    with pytest.warns(CycleWarning, match=warning):
         fit(CyclicLR(**settings), epochs=epochs)
 
 
 def test_triangular2_that_is_gone_within_an_epoch_is_refused_when_training_begins():
-    with pytest.raises(InputError, match=r"need triangular2 to keep 0\.1%.*raise step_size to 40"):
+    with pytest.raises(InputError, match=r"triangular2 must keep 0\.1 %.*Raise step_size to 40"):
         fit(CyclicLR(step_size=0.9, mode="triangular2"), epochs=1, steps=20)
 
 
 @pytest.mark.filterwarnings("error::lrcycles.schedules.keras_base.CycleWarning")
-def test_three_whole_cycles_pass_without_a_word_however_many_fits_they_take():
+def test_three_whole_cycles_pass_without_a_warning_in_any_number_of_fits():
     clr = CyclicLR(step_size=8.0, mode="triangular2")
     fit(clr, epochs=12)
     fit(clr, epochs=4)  # the fourth cycle
@@ -122,7 +122,7 @@ def test_three_whole_cycles_pass_without_a_word_however_many_fits_they_take():
 
 @pytest.mark.filterwarnings("error::lrcycles.schedules.keras_base.CycleWarning")
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_a_loop_of_ones_own_and_data_of_unknown_length_are_not_judged():
+def test_a_loop_without_fit_and_data_of_unknown_length_are_not_checked():
     clr, model = CyclicLR(), one_weight()
     keras.callbacks.CallbackList([clr], model=model).on_train_begin()
     batches = ((np.ones((1, 1)), np.ones((1, 1))) for _ in range(3))
@@ -142,22 +142,22 @@ def test_a_second_fit_goes_on_where_the_first_one_stopped_and_reset_begins_anew(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: CyclicLR(mode="triangle"), "got mode='triangle'"),
-        (lambda: CyclicLR(scale_mode="epochs"), "got scale_mode='epochs'"),
-        (lambda: CyclicLR(base_lr=0.1), r"need 0 < base_lr < max_lr, got base_lr=0\.1"),
-        (lambda: CyclicLR(step_size=0), "got step_size=0"),
-        (lambda: CyclicLR(mode="exp_range", gamma=1.1), r"got gamma=1\.1"),
+        (lambda: CyclicLR(mode="triangle"), "mode must be .* Received: 'triangle'"),
+        (lambda: CyclicLR(scale_mode="epochs"), "scale_mode must be .* Received: 'epochs'"),
+        (lambda: CyclicLR(base_lr=0.1), r"base_lr must be below max_lr\. Received: base_lr=0\.1"),
+        (lambda: CyclicLR(step_size=0), "step_size must be .* Received: 0"),
+        (lambda: CyclicLR(mode="exp_range", gamma=1.1), r"gamma must be .* Received: 1\.1"),
         (
             lambda: train(CyclicLR(), model=one_weight(steps_per_execution=5)),
-            r"need steps_per_execution=1, got steps_per_execution=5.*lrcycles\.Triangular",
+            r"steps_per_execution must be 1: .* Received: 5.*lrcycles\.Triangular",
         ),
         (
             lambda: train(
                 CyclicLR(), model=one_weight(Triangular(base_lr=0.1, max_lr=1, step_size=4))
             ),
-            "got one that holds a schedule: leave out",
+            "Received: an optimizer with a schedule. Leave out",
         ),
-        (lambda: train(CyclicLR(), model=one_weight(lambda: 0.1)), "holds a schedule"),
+        (lambda: train(CyclicLR(), model=one_weight(lambda: 0.1)), "an optimizer with a schedule"),
     ],
 )
 def test_what_it_cannot_do_is_refused(make, message):

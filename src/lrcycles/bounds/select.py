@@ -15,7 +15,8 @@ from lrcycles.bounds.smith import Reading, smith
 from lrcycles.bounds.thirds import thirds
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Array, Curves, SeedCurve
-from lrcycles.schedules.limits import STEP_SIZE_EPOCHS, check_cycles, need_count, run_length
+from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
+from lrcycles.schedules.limits import need_count, run_length
 from lrcycles.schedules.table import cycle_step_size
 
 DEFAULT = "calibrated"

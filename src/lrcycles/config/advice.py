@@ -6,18 +6,18 @@ from lrcycles.config.arms import can_tune
 from lrcycles.config.resolve import arm_length, seed_list
 from lrcycles.config.schema import GROUPS, Config, TrainingSet
 from lrcycles.errors import InputError
-from lrcycles.schedules.limits import check_cycles
-from lrcycles.schedules.table import cycle_step_size, repeats
+from lrcycles.schedules.cycles import check_cycles
+from lrcycles.schedules.table import SCHEDULES, cycle_step_size
 
 FEWEST_SEEDS = 6  # with 5 pairs the smallest two-sided sign-flip p is 2 / 32
 MANY_COMPARISONS, SEEDS_FOR_MANY = 6, 12
 
 
 def warnings(config: Config) -> list[str]:
-    """What is allowed but unwise, in sentences.
+    """Return a sentence for every setting that is allowed but unwise.
 
     Raises:
-        InputError: an arm whose cycles are a constant rate after less than an epoch.
+        InputError: the cycles of an arm become a constant rate within an epoch.
     """
     return [*_few_seeds(config), *_unwise_cycles(config)]
 
@@ -32,26 +32,26 @@ def _few_seeds(config: Config) -> list[str]:
         return []
     if seeds < FEWEST_SEEDS:
         return [
-            f"fewer than {FEWEST_SEEDS} seeds leave every comparison undecided, got {seeds}: "
-            f"raise train.seeds to {enough}"
+            f"Fewer than {FEWEST_SEEDS} seeds leave every comparison undecided. Received: {seeds} "
+            f"seeds. Raise train.seeds to {enough}."
         ]
     if not _can_be_decided(family, seeds):
         return [
-            f"{family} comparisons of {seeds} seeds leave even the clearest difference undecided: "
-            f"raise train.seeds to {enough}"
+            f"With {family} comparisons, {seeds} seeds leave even the clearest difference "
+            f"undecided. Raise train.seeds to {enough}."
         ]
     return [
-        f"{family} comparisons need {SEEDS_FOR_MANY} seeds or more to be decided, "
-        f"got {seeds}: raise train.seeds"
+        f"{family} comparisons need at least {SEEDS_FOR_MANY} seeds to be decided. "
+        f"Received: {seeds} seeds. Raise train.seeds to {enough}."
     ]
 
 
 def _unwise_cycles(config: Config) -> list[str]:
-    """What there is to say of each arm's cycles; a replay's are as they were published."""
-    told = []
+    """Check every arm's cycles, except a replay's: they stay as published."""
+    sentences = []
     for group in GROUPS:
         for name, arm in getattr(config.arms, group).items():
-            if not repeats(arm.schedule.value) or arm.training_set == TrainingSet.all:
+            if not SCHEDULES[arm.schedule.value].repeats or arm.training_set == TrainingSet.all:
                 continue
             epochs, batch_size, images = arm_length(config, arm)
             steps_per_epoch = images // batch_size
@@ -61,21 +61,21 @@ def _unwise_cycles(config: Config) -> list[str]:
                 cycles = arm.cycles or config.train.cycles
                 step_size = cycle_step_size(total_steps, cycles)
             try:
-                said = check_cycles(
+                unwise = check_cycles(
                     arm.schedule.value,
                     total_steps=total_steps,
                     step_size=step_size,
                     steps_per_epoch=steps_per_epoch,
                     cycles=cycles,
-                )  # without gamma: that of a run leaves a tenth at its end, however long it is
+                )  # without gamma: the default leaves a tenth at the end of any run
             except InputError as error:
                 raise InputError(f"arms.{group}.{name}: {error}") from error
-            told += [f"{name}: {sentence}" for sentence in said]
-    return told
+            sentences += [f"{name}: {sentence}" for sentence in unwise]
+    return sentences
 
 
 def _comparisons(config: Config) -> int:
-    """How many verdicts the report will give: the family that it adjusts for."""
+    """Return how many verdicts the report will give, which is the family it adjusts for."""
     arms = {name: arm for group in GROUPS for name, arm in getattr(config.arms, group).items()}
     first = next(iter(config.arms.baseline))
     pairs = sum(
@@ -86,10 +86,10 @@ def _comparisons(config: Config) -> int:
     pairs += can_tune(config)
     replayed = len(arms.keys() & config.report.published.keys())
     steps = len(arms.keys() & config.report.waterfall.keys())
-    # Error and time of the pairs; only the error of a replay and of what it consists of.
+    # The pairs have an error and a time. A replay and the steps of a waterfall have an error.
     return 2 * pairs + max(replayed - 1, 0) + max(steps - 1, 0)
 
 
 def _can_be_decided(family: int, seeds: int) -> bool:
-    """Whether the smallest p that `seeds` sign flips can give survives Holm's first step."""
+    """Return whether the smallest p of `seeds` sign flips passes Holm's first step."""
     return family * 0.5 ** (seeds - 1) < 0.05

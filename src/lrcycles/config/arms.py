@@ -1,4 +1,4 @@
-"""Which arms are of the right types and still make no sense?"""
+"""Checks that arms of the right types also make sense, alone and together."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from lrcycles.config.schema import (
     ArmConfig,
     Config,
     Optimizer,
+    OptimizerName,
     TrainingSet,
 )
-from lrcycles.config.training_checks import check_momentum
 from lrcycles.errors import InputError
-from lrcycles.schedules.table import rate_table, repeats, taken_by
+from lrcycles.schedules.limits import need_count
+from lrcycles.schedules.table import SCHEDULES, rate_table
 
-# Names of arms become folders, columns, rows and anchors beside these; pandas reads some as NaN.
+# An arm's name becomes a folder, a column, a row and an anchor. These names are taken there, or
+# pandas reads them as NaN.
 RESERVED = frozenset(
     {
         "null",
@@ -38,36 +40,39 @@ RESERVED = frozenset(
         "target_validation_error_percent",
     }
 )
-NOT_FOR_THE_USER = {
+REFUSED_ARGUMENTS = {
     "learning_rate": "the arm's schedule sets the rate",
     "use_ema": "averaged weights are not supported yet",
     "gradient_accumulation_steps": "accumulated gradients are not supported yet",
 }
-_ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}  # for those that are not selected yet
+WITHOUT_MOMENTUM = (OptimizerName.adagrad, OptimizerName.adadelta)
+_ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}  # stand for bounds that are not selected yet
 
 
 def check_arms(config: Config) -> None:
-    """Raise InputError on the first arm that makes no sense, alone or beside the others."""
+    """Raise InputError on the first arm that makes no sense, alone or with the other arms."""
     if not config.arms.baseline:
         raise InputError(
-            "need an arm or more in arms.baseline, which the report compares with, got none: "
-            "add `/arm@arms.baseline.baseline: baseline` to the experiment"
+            "arms.baseline must have at least one arm: the report compares the others with it. "
+            "Received: none. Add `/arm@arms.baseline.baseline: baseline` to the experiment."
         )
     groups: dict[str, str] = {}
     for group, name, arm in _all_arms(config):
         if name in groups:
             raise InputError(
-                f"arm names are unique, got {name!r} in both {groups[name]} and {group}: rename one"
+                f"Arm names must be unique. Received: {name!r} in both {groups[name]} and {group}. "
+                "Rename one of them."
             )
         groups[name] = group
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name.lower() in RESERVED:
             raise InputError(
-                f"need arm names of letters, digits and _, starting with a letter and none of "
-                f"{', '.join(sorted(RESERVED))}, got {name!r} in arms.{group}: rename it"
+                "An arm's name must have only letters, digits and _, start with a letter, and be "
+                f"none of {', '.join(sorted(RESERVED))}. Received: {name!r} in arms.{group}. "
+                "Rename the arm."
             )
         _check_arm(config, f"arms.{group}.{name}", group, arm)
         _check_schedule(config, f"arms.{group}.{name}", group, arm)
-        check_momentum(config, f"arms.{group}.{name}", arm)
+        _check_momentum(config, f"arms.{group}.{name}", arm)
         if arm.optimizer is not None:
             check_optimizer(f"arms.{group}.{name}.optimizer", arm.optimizer)
     on_split = [name for _, name, arm in _all_arms(config) if arm.training_set == TrainingSet.split]
@@ -77,28 +82,29 @@ def check_arms(config: Config) -> None:
 
 
 def _check_against(config: Config, name: str, group: str, on_split: list[str]) -> None:
-    """Only what trains on the split is compared, and the baseline is what others compare to."""
+    """Only arms that train on the split are compared. Others are compared with the baseline."""
     against = getattr(config.arms, group)[name].against or []
     others = [other for other in (*on_split, TUNED) if other != name]
     if against and (group == "baseline" or name not in on_split):
         raise InputError(
-            f"arms.{group}.{name} takes no `against`, got {', '.join(against)}: only arms of "
-            "groups clr and controls that train on the split are set against others"
+            "Only an arm of clr or controls that trains on the split may have `against`. "
+            f"Received: arms.{group}.{name}.against={', '.join(against)}. Remove `against`."
         )
     if wrong := [other for other in against if other not in others]:
         raise InputError(
-            f"arms.{group}.{name} is set against {wrong[0]!r}, which is no other arm that trains "
-            f"on the split: name one of {', '.join(others)}"
+            f"arms.{group}.{name}.against must name other arms that train on the split. "
+            f"Received: {wrong[0]!r}. Name one of {', '.join(others)}."
         )
     if TUNED in against and not can_tune(config):
         raise InputError(
-            f"arms.{group}.{name} is set against {TUNED}, which needs {FEWEST_RATES} constant "
-            "rates or more that differ from the baseline in nothing else: add such arms"
+            f"`against: {TUNED}` needs at least {FEWEST_RATES} arms of constant rates that differ "
+            f"from the baseline in nothing else. Received: fewer, in arms.{group}.{name}. "
+            "Add such arms."
         )
 
 
 def can_tune(config: Config) -> bool:
-    """Whether the report will choose among constant rates, as `tuned.tune` does with results."""
+    """Return whether the report will choose among constant rates, as evidence/tuned.py does."""
     first = next(iter(config.arms.baseline.values()))
 
     def alike(arm: ArmConfig) -> bool:
@@ -123,43 +129,46 @@ def _all_arms(config: Config) -> Iterator[tuple[str, str, ArmConfig]]:
 def _check_arm(config: Config, where: str, group: str, arm: ArmConfig) -> None:
     epochs, batch_size, images = arm_length(config, arm)
     for key, value in {"epochs": epochs, "batch_size": batch_size, "cycles": arm.cycles}.items():
-        if value is not None and value < 1:
-            raise InputError(f"need {where}.{key} >= 1, got {value}")
+        if value is not None:
+            need_count(f"{where}.{key}", value)
     if batch_size > images:
         raise InputError(
-            f"need batch_size <= {images} training images, got {batch_size} in {where}: "
-            f"lower train.batch_size or the arm's"
+            f"The batch size of {where} must be at most its {images} training images. "
+            f"Received: {batch_size}. Lower train.batch_size or {where}.batch_size."
         )
     if arm.training_set == TrainingSet.all and group != "controls":
         raise InputError(
-            f"{where} has training_set: all, which leaves only the test set to validate on; only "
-            f"the replay in group controls may: remove it or move the arm to controls"
+            "Only an arm of group controls may have training_set: all, which leaves only the test "
+            f"set to validate on. Received: {where}.training_set=all. Remove the setting, or move "
+            "the arm to controls."
         )
 
 
 def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> None:
     if asks_for_bounds(arm) and group == "baseline":
         raise InputError(
-            f"{where} asks for bounds, but group baseline trains before there are any: "
-            f"move the arm to clr or controls"
+            "An arm of group baseline must not ask for bounds: the group trains before stage "
+            f"`bounds`. Received: {where} with bounds. Move the arm to clr or controls."
         )
     name = arm.schedule.value
-    takes = taken_by(name)
-    wanted = {key: key in takes for key in ("max_lr", "step_size", *SHAPES)}
-    wanted["cycles"] = repeats(name)
-    given = [key for key in wanted if getattr(arm, key) is not None]
-    extra = [key for key in given if not wanted[key]]
-    if extra:
-        raise InputError(f"{where}: schedule {name} takes no {', '.join(extra)}: leave that out")
-    one_rate = "max_lr" not in takes
-    if "total_steps" in takes and arm.base_lr == 0:  # a decay may end there; cycles rise from it
+    row = SCHEDULES[name]
+    settings = ("max_lr", "step_size", "cycles", *SHAPES)
+    given = [key for key in settings if getattr(arm, key) is not None]
+    if extra := [key for key in given if key not in row.takes]:
+        received = ", ".join(f"{key}={getattr(arm, key)}" for key in extra)
+        raise InputError(
+            f"{where}: schedule {name} takes no {', '.join(extra)}. Received: {received}. "
+            "Leave that out."
+        )
+    one_rate = "max_lr" not in row.takes
+    if row.base_lr_may_be_0 and arm.base_lr == 0:
         check_rates(where, arm.max_lr, arm.max_lr, names=("max_lr", "max_lr"), equal=True)
     else:
         check_rates(where, arm.base_lr, arm.base_lr if one_rate else arm.max_lr, equal=one_rate)
-    if repeats(name) and arm.cycles is not None and arm.step_size is not None:
+    if row.repeats and arm.cycles is not None and arm.step_size is not None:
         raise InputError(
-            f"{where}: need either cycles or step_size >= 1, got cycles={arm.cycles}, "
-            f"step_size={arm.step_size}"
+            f"{where} must have cycles or step_size, not both. Received: cycles={arm.cycles}, "
+            f"step_size={arm.step_size}. Leave one out."
         )
     try:
         rate_table(
@@ -170,32 +179,61 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
         raise InputError(f"{where}: {error}") from error
 
 
+def _check_momentum(config: Config, where: str, arm: ArmConfig) -> None:
+    low, high = arm.base_momentum, arm.max_momentum
+    if low is None and high is None:
+        return
+    if low is None or high is None or not 0 < low < high < 1:
+        raise InputError(
+            f"base_momentum of {where} must be above 0 and below max_momentum, and max_momentum "
+            f"below 1. Received: base_momentum={low}, max_momentum={high}. Give both or neither."
+        )
+    if not SCHEDULES[arm.schedule.value].momentum_may_cycle:
+        raise InputError(
+            f"{where}: momentum can cycle only against a rate that rises and falls between fixed "
+            f"bounds. Received: schedule {arm.schedule.value}. Use triangular, or leave out "
+            "base_momentum and max_momentum."
+        )
+    optimizer = arm.optimizer or config.optimizer
+    if optimizer.name in WITHOUT_MOMENTUM:
+        raise InputError(
+            f"{where}: momentum can cycle only in an optimizer that has momentum. Received: "
+            f"{optimizer.name.value}. Use sgd or adam, or leave out base_momentum and max_momentum."
+        )
+
+
 def _check_chain(config: Config, name: str, group: str) -> None:
     arms: dict[str, ArmConfig] = getattr(config.arms, group)
     seen = [name]
     while (parent := arms[seen[-1]].continues) is not None:
         if parent not in arms:
             raise InputError(
-                f"arms.{group}.{seen[-1]} continues {parent!r}, which is not in group {group}: "
-                f"add it there or name one of {', '.join(arms)}"
+                f"arms.{group}.{seen[-1]}.continues must name an arm of group {group}. "
+                f"Received: {parent!r}. Add that arm to the group, or name one of "
+                f"{', '.join(arms)}."
             )
         if parent in seen:
-            raise InputError(f"arms.{group}: {' -> '.join([*seen, parent])} continue in a circle")
+            circle = " -> ".join([*seen, parent])
+            raise InputError(
+                f"The arms of arms.{group} must not continue one another in a circle. "
+                f"Received: {circle}. Remove one `continues`."
+            )
         if missing := set(arm_seeds(config, arms[seen[-1]])) - set(arm_seeds(config, arms[parent])):
             raise InputError(
-                f"arms.{group}.{seen[-1]} continues {parent}, which has not its seeds "
-                f"{', '.join(map(str, sorted(missing)))}: give {parent} those too"
+                f"An arm must have the seeds of the arm that continues it. Received: "
+                f"arms.{group}.{parent} without seeds {', '.join(map(str, sorted(missing)))} of "
+                f"{seen[-1]}. Give {parent} those seeds too."
             )
         seen.append(parent)
 
 
 def check_optimizer(where: str, optimizer: Optimizer) -> None:
-    """Raise InputError on an argument that belongs to the schedule, or is not supported."""
+    """Raise InputError on an argument that the schedule sets, or that is not supported."""
     for name, value in optimizer.arguments.items():
-        if name in NOT_FOR_THE_USER:
+        if name in REFUSED_ARGUMENTS:
             raise InputError(
-                f"{where}.arguments cannot have {name}, got {value}: {NOT_FOR_THE_USER[name]}, "
-                f"leave it out"
+                f"{where}.arguments must not have {name}: {REFUSED_ARGUMENTS[name]}. "
+                f"Received: {name}={value}. Leave it out."
             )
 
 
@@ -207,15 +245,22 @@ def check_rates(
     names: tuple[str, str] = ("base_lr", "max_lr"),
     equal: bool = False,
 ) -> None:
-    """Raise InputError on what is no rate, or on two of them in the wrong order."""
+    """Raise InputError on a value that is no rate, or on two rates in the wrong order.
+
+    Args:
+        equal: the two rates may be equal.
+    """
     for name, value in zip(names, (base_lr, max_lr), strict=True):
         if value in BOUNDS:
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or value <= 0:
-            raise InputError(f"need {where}.{name} to be a rate > 0 or `bounds`, got {value!r}")
+            raise InputError(
+                f"{where}.{name} must be a rate above 0 or `bounds`. Received: {value!r}. "
+                f"Set {where}.{name}=0.001, for example."
+            )
     if not equal and not {base_lr, max_lr} & set(BOUNDS) and base_lr >= max_lr:
         raise InputError(
-            f"need 0 < {names[0]} < {names[1]}, got {names[0]}={base_lr}, {names[1]}={max_lr} "
-            f"in {where}: swap or change them"
+            f"{names[0]} of {where} must be below {names[1]}. Received: {names[0]}={base_lr}, "
+            f"{names[1]}={max_lr}. Swap or change them."
         )

@@ -1,21 +1,22 @@
-"""Which configurations are of the right types and still make no sense?"""
+"""Checks that values of the right types also make sense."""
 
 from __future__ import annotations
 
 import importlib.util
 import math
+from typing import Any
 
 from lrcycles.config.arms import check_arms, check_optimizer, check_rates
 from lrcycles.config.resolve import SEEDS, seed_list
-from lrcycles.config.schema import GROUPS, SOURCES, Config
-from lrcycles.config.training_checks import check_training
+from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config
 from lrcycles.errors import InputError
+from lrcycles.schedules.limits import is_count, need_count
 
 
 def check_values(config: Config) -> None:
     """Raise InputError on the first value, or combination of values, that makes no sense."""
     _check_counts(config)
-    check_training(config)
+    _check_training(config)
     _check_data(config)
     _check_range_test(config)
     _check_report(config)
@@ -28,32 +29,71 @@ def check_function(function: str, name: str) -> None:
     """Check that "module:function" names a module that can be found, without importing it."""
     module, _, attribute = function.partition(":")
     try:
-        found = importlib.util.find_spec(module) if module and attribute else None
+        spec = importlib.util.find_spec(module) if module and attribute else None
     except (ImportError, ValueError):
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         raise InputError(
-            f'need {name} as "module:function" with a module importable from the project\'s '
-            f"root, got {function!r}"
+            f'{name} must be "module:function" with a module that can be imported from the root '
+            f"of the project. Received: {function!r}. Correct the name of the module or function."
         )
 
 
 def _check_counts(config: Config) -> None:
     train, sweep, data = config.train, config.range_test, config.data
-    for name, value in {
-        "train.epochs": train.epochs,
-        "train.batch_size": train.batch_size,
-        "train.cycles": train.cycles,
-        "range_test.evaluate_every_steps": sweep.evaluate_every_steps,
-        "range_test.heldout_images": sweep.heldout_images,
-        "data.train_images": data.train_images,
-        "data.validation_images": data.validation_images,
-        "data.test_images": data.test_images,
-    }.items():
-        if value < 1:
-            raise InputError(f"need {name} >= 1, got {value}")
+    need_count("train.epochs", train.epochs)
+    need_count("train.batch_size", train.batch_size)
+    need_count("train.cycles", train.cycles)
+    need_count("range_test.evaluate_every_steps", sweep.evaluate_every_steps)
+    need_count("range_test.heldout_images", sweep.heldout_images)
+    need_count("range_test.steps", sweep.steps, least=2)  # a ramp has two ends
+    need_count("range_test.widen", sweep.widen, least=0)  # 0: the range is never widened
+    need_count("data.train_images", data.train_images)
+    need_count("data.validation_images", data.validation_images)
+    need_count("data.test_images", data.test_images)
     seed_list(train.seeds, "train.seeds")
     seed_list(sweep.seeds, "range_test.seeds")
+
+
+def _check_training(config: Config) -> None:
+    train = config.train
+    for name in ("workers", "threads_per_cell", "side_by_side"):
+        value = getattr(train, name)
+        if value != "auto" and not is_count(value):
+            raise InputError(
+                f"train.{name} must be auto or a whole number of at least 1. Received: {value!r}. "
+                f"Set train.{name}=auto, for example."
+            )
+    if train.backend == Backend.tensorflow and train.side_by_side not in ("auto", 1):
+        raise InputError(
+            "train.side_by_side must be auto or 1 with train.backend=tensorflow, which trains "
+            f"cells side by side in processes. Received: {train.side_by_side}. "
+            "Set train.backend=jax, or set train.workers instead."
+        )
+    if train.backend == Backend.jax and train.compile == Compile.graph:
+        raise InputError(
+            "train.compile must be auto or xla with train.backend=jax. Received: graph. "
+            "Set train.compile=auto."
+        )
+    _check_class_weights(train.class_weights, classes=len(config.data.classes))
+    for pattern, rate in config.optimizer.layer_rates.items():
+        if not _is_number(rate) or rate < 0:
+            raise InputError(
+                "optimizer.layer_rates must be numbers of at least 0. "
+                f"Received: {rate!r} for {pattern!r}. Set 0 or more."
+            )
+
+
+def _check_class_weights(weights: Any, *, classes: int) -> None:
+    if weights in ("none", "balanced"):
+        return
+    numbers = isinstance(weights, list) and all(_is_number(w) and w >= 0 for w in weights)
+    if not numbers or len(weights) != classes or not any(weights):
+        raise InputError(
+            f"train.class_weights must be none, balanced or a list of {classes} numbers of at "
+            f"least 0, one per class and not all 0. Received: {weights!r}. "
+            "Set train.class_weights=balanced, for example."
+        )
 
 
 def _check_data(config: Config) -> None:
@@ -62,59 +102,75 @@ def _check_data(config: Config) -> None:
         check_function(data.source, "data.source")
     elif data.source not in SOURCES:
         raise InputError(
-            f"need data.source to be {', '.join(SOURCES)} or module:function, got {data.source!r}"
+            f"data.source must be one of {', '.join(SOURCES)} or module:function. "
+            f"Received: {data.source!r}. Set data.source=auto, for example."
         )
     if not 0 <= data.split_seed < SEEDS:
-        raise InputError(f"need 0 <= data.split_seed < 2**32, got {data.split_seed}")
+        raise InputError(
+            f"data.split_seed must be at least 0 and below 2**32. Received: {data.split_seed}. "
+            "Set data.split_seed=0, for example."
+        )
     if len(data.classes) < 2:
-        raise InputError(f"need 2 data.classes or more, got {data.classes}: name each of them")
+        raise InputError(
+            f"data.classes must name at least 2 classes. Received: {data.classes}. "
+            "Name every class."
+        )
     if not data.image_shape or min(data.image_shape) < 1:
         raise InputError(
-            f"need data.image_shape as a list of sizes >= 1, got {data.image_shape}: "
-            f"give height, width and any channels"
+            "data.image_shape must be a list of sizes of at least 1. "
+            f"Received: {data.image_shape}. Give height, width and any channels."
         )
     if config.train.batch_size > data.train_images:
         raise InputError(
-            f"need train.batch_size <= data.train_images, got {config.train.batch_size} > "
-            f"{data.train_images}: lower train.batch_size (the range test uses it too)"
+            f"train.batch_size must be at most data.train_images={data.train_images}. "
+            f"Received: {config.train.batch_size}. Lower train.batch_size; the range test uses it "
+            "too."
         )
 
 
 def _check_range_test(config: Config) -> None:
     sweep = config.range_test
-    if sweep.widen < 0:
-        raise InputError(f"need range_test.widen >= 0, got {sweep.widen}: 0 never widens")
-    if sweep.steps < 2:
-        raise InputError(f"need range_test.steps >= 2, got {sweep.steps}: a ramp has two ends")
     check_rates("range_test", sweep.min_lr, sweep.max_lr, names=("min_lr", "max_lr"))
     if not sweep.stop_factor > 1:
-        raise InputError(f"need range_test.stop_factor > 1, got {sweep.stop_factor}")
+        raise InputError(
+            f"range_test.stop_factor must be above 1. Received: {sweep.stop_factor}. "
+            "Set range_test.stop_factor=4, for example."
+        )
     if sweep.heldout_images > config.data.validation_images:
         raise InputError(
-            f"need range_test.heldout_images <= data.validation_images, got "
-            f"{sweep.heldout_images} > {config.data.validation_images}: "
-            f"lower range_test.heldout_images"
+            "range_test.heldout_images must be at most "
+            f"data.validation_images={config.data.validation_images}. "
+            f"Received: {sweep.heldout_images}. Lower range_test.heldout_images."
         )
 
 
 def _check_report(config: Config) -> None:
     report = config.report
     if not 0 < report.margin_percent < 100:
-        raise InputError(f"need 0 < report.margin_percent < 100, got {report.margin_percent}")
+        raise InputError(
+            "report.margin_percent must be above 0 and below 100. "
+            f"Received: {report.margin_percent}. Set report.margin_percent=0.05, for example."
+        )
     for name, figures in report.published.items():
         where = f"report.published.{name}"
         if not 0 <= figures.error_percent <= 100:
             raise InputError(
-                f"need 0 <= {where}.error_percent <= 100, got {figures.error_percent}: "
-                f"give the test error in percent"
+                f"{where}.error_percent must be from 0 to 100. Received: {figures.error_percent}. "
+                "Give the test error in percent."
             )
         if not 0 < figures.seconds < math.inf:
             raise InputError(
-                f"need {where}.seconds > 0, got {figures.seconds}: give the training time"
+                f"{where}.seconds must be a finite number above 0. Received: {figures.seconds}. "
+                "Give the training time in seconds."
             )
     arms = {name for group in GROUPS for name in getattr(config.arms, group)}
-    if lost := [name for name in report.waterfall if name not in arms]:
+    if missing := [name for name in report.waterfall if name not in arms]:
         raise InputError(
-            f"report.waterfall.{lost[0]} is no arm, got {', '.join(sorted(arms))}: what it adds "
-            f"would count for the next; add the arm, or say ~report.waterfall.{lost[0]}"
+            f"Every key of report.waterfall must be an arm, one of {', '.join(sorted(arms))}. "
+            f"Received: report.waterfall.{missing[0]}. Add the arm, or remove the key with "
+            f"~report.waterfall.{missing[0]}."
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

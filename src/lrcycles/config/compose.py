@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from lrcycles.config.checks import check_values
+from lrcycles.config.plain import need_mapping, one_line
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 
 
 def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
-    """Compose conf/ with `overrides`, as Hydra does; `render` gives the bytes DVC would write."""
+    """Compose conf/ with `overrides`, as DVC does.
+
+    Raises:
+        InputError: conf/ does not compose.
+    """
     import yaml
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -27,16 +32,21 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
         OmegaConf.resolve(composed)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise InputError(f"conf/ does not compose: {one_line(error)}") from error
-    except (ValueError, TypeError) as error:  # Hydra's, of a group that is set to no file's name
+    except (ValueError, TypeError) as error:  # Hydra's, if a folder is set to no file's name
         raise InputError(
-            f"conf/ does not compose with {' '.join(overrides or []) or 'its own values'}: "
-            f"{one_line(error)}; a folder of conf/ takes the name of a file in it"
+            f"conf/ must compose. Received: {' '.join(overrides or []) or 'no overrides'}, and "
+            f"Hydra's {type(error).__name__}: {one_line(error)}. Set a folder of conf/ to the name "
+            "of a file in it."
         ) from error
     return cast(dict[str, Any], OmegaConf.to_container(composed))
 
 
 def check(values: Mapping[str, Any]) -> Config:
-    """Turn plain values into a `Config`, or raise InputError naming the key, value and remedy."""
+    """Turn plain values into a `Config`.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value breaks its rule.
+    """
     from omegaconf import OmegaConf
     from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
@@ -44,7 +54,8 @@ def check(values: Mapping[str, Any]) -> Config:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Config), values)
         if missing := OmegaConf.missing_keys(merged):
-            raise InputError(f"need a value for {', '.join(sorted(missing))}, got none")
+            listed = ", ".join(sorted(missing))
+            raise InputError(f"{listed} must have a value. Received: none. Set {listed}=VALUE.")
         config = cast(Config, OmegaConf.to_object(merged))
     except ConfigKeyError as error:
         raise InputError(_unknown_key(error, values)) from error
@@ -54,22 +65,11 @@ def check(values: Mapping[str, Any]) -> Config:
     return config
 
 
-def need_mapping(values: Any, name: str) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        received = repr(values) if len(repr(values)) < 60 else f"a {type(values).__name__}"
-        raise InputError(
-            f"need {name} to hold keys and values, got {received}: `dvc repro config` restores it"
-        )
-    return dict(values)
-
-
 def _unknown_key(error: Any, values: Mapping[str, Any]) -> str:
     parent, _, _key = str(error.full_key).rpartition(".")
-    known = ", ".join(f.name for f in fields(error.object_type)) if error.object_type else ""
-    where = f"known keys of {parent}" if parent else "known keys"
-    return f"unknown key {error.full_key}; {where}: {known or ', '.join(values)}"
-
-
-def one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.split(" full_key:")[0]
+    keys = [f.name for f in fields(error.object_type)] if error.object_type else list(values)
+    where = f"Every key of {parent}" if parent else "Every key"
+    return (
+        f"{where} must be one of {', '.join(keys)}. Received: {error.full_key}. "
+        "Correct or remove the key."
+    )

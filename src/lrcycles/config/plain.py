@@ -1,17 +1,18 @@
-"""Turns a configuration into plain dictionaries, strings and numbers."""
+"""Turns a configuration, and an error about one, into plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any
 
 from lrcycles.config.schema import Config
+from lrcycles.errors import InputError
 
 
 def flatten(config: Config) -> dict[str, Any]:
-    """The configuration as flat dotted keys, for MLflow's parameters."""
+    """Return the configuration as flat dotted keys, for MLflow's parameters."""
 
     def leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict) and value:
@@ -24,7 +25,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses and enums as plain dictionaries and strings."""
+    """Return dataclasses and enums as plain dictionaries and strings."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Enum):
@@ -34,3 +35,24 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     return value
+
+
+def need_mapping(values: Any, name: str) -> dict[str, Any]:
+    """Return the keys and values of params.yaml, or refuse what has none.
+
+    Args:
+        name: the file, for the error.
+    """
+    if not isinstance(values, Mapping):
+        received = repr(values) if len(repr(values)) < 60 else f"a {type(values).__name__}"
+        raise InputError(
+            f"{name} must hold keys and values. Received: {received}. "
+            "Run `dvc repro config` to restore it."
+        )
+    return dict(values)
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error in one line, without the details that OmegaConf appends."""
+    text = " ".join(str(error).split())
+    return text.split(" full_key:")[0]

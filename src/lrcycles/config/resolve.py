@@ -1,4 +1,4 @@
-"""What does an arm or a list of seeds mean, where the configuration leaves something out?"""
+"""Fills in what an arm or a list of seeds leaves out."""
 
 from __future__ import annotations
 
@@ -8,38 +8,42 @@ from typing import Any, cast
 
 from lrcycles.config.schema import BOUNDS, SHAPES, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
-from lrcycles.schedules.table import repeats, taken_by
+from lrcycles.schedules.limits import is_count
+from lrcycles.schedules.table import SCHEDULES
 
-SEEDS = 2**32  # what NumPy and the backends take: 0 to this - 1
-MOST_SEEDS = 10_000  # a count beyond is a seed typed in its place
+SEEDS = 2**32  # NumPy and the backends take seeds from 0 to SEEDS - 1
+MOST_SEEDS = 10_000  # a larger number is a seed, typed where a count belongs
 
 
 def seed_list(seeds: Any, name: str) -> list[int]:
-    """A count n means 0..n-1; a list is itself.
+    """Return the seeds of a count n, which are 0 to n-1, or of a list.
+
+    Args:
+        name: the key, for the error.
 
     >>> seed_list(3, "train.seeds"), seed_list([7, 0], "train.seeds")
     ([0, 1, 2], [7, 0])
     """
-    if _is_int(seeds) and 1 <= seeds <= MOST_SEEDS:
+    if is_count(seeds) and seeds <= MOST_SEEDS:
         return list(range(seeds))
-    whole = isinstance(seeds, list) and all(_is_int(seed) and 0 <= seed < SEEDS for seed in seeds)
+    whole = isinstance(seeds, list) and all(is_count(s, least=0) and s < SEEDS for s in seeds)
     if not whole or not seeds or len(set(seeds)) != len(seeds):
         raise InputError(
-            f"need {name} to be a count >= 1 and <= {MOST_SEEDS}, or a list of different seeds "
-            f">= 0 and < 2**32, got {seeds!r}"
+            f"{name} must be a count from 1 to {MOST_SEEDS}, or a list of different seeds of at "
+            f"least 0 and below 2**32. Received: {seeds!r}. Set {name}=8, for example."
         )
     return cast(list[int], seeds)
 
 
 def arm_seeds(config: Config, arm: ArmConfig) -> list[int]:
-    """An arm's own seeds, or else those of all arms."""
+    """Return an arm's own seeds, or train.seeds."""
     if arm.seeds is None:
         return seed_list(config.train.seeds, "train.seeds")
     return seed_list(arm.seeds, "an arm's seeds")
 
 
 def arm_length(config: Config, arm: ArmConfig) -> tuple[int, int, int]:
-    """An arm's (epochs, batch_size, images it trains on)."""
+    """Return an arm's epochs, batch size, and number of training images."""
     data = config.data
     images = data.train_images
     if arm.training_set == TrainingSet.all:
@@ -50,22 +54,22 @@ def arm_length(config: Config, arm: ArmConfig) -> tuple[int, int, int]:
 
 
 def arm_steps(config: Config, arm: ArmConfig) -> int:
-    """How many updates an arm makes."""
+    """Return the number of updates of an arm."""
     epochs, batch_size, images = arm_length(config, arm)
     return epochs * (images // batch_size)
 
 
 def asks_for_bounds(arm: ArmConfig) -> bool:
-    """Whether a rate of the arm is one that stage `bounds` chose."""
+    """Return whether a rate of the arm is one that stage `bounds` chose."""
     return arm.base_lr in BOUNDS or arm.max_lr in BOUNDS
 
 
 def arm_schedule(arm: ArmConfig, cycles: int, bounds: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What `schedules.rate_table` takes of an arm, beside the number of steps.
+    """Return the arguments of `rate_table` for an arm, except the number of steps.
 
     Args:
-        cycles: of an arm that goes through cycles and does not say how many.
-        bounds: base_lr and max_lr for an arm that asks for those that were selected.
+        cycles: the number of cycles of an arm that sets neither cycles nor step_size.
+        bounds: base_lr and max_lr for an arm that asks for the selected bounds.
     """
 
     def value(key: str) -> Any:
@@ -78,16 +82,13 @@ def arm_schedule(arm: ArmConfig, cycles: int, bounds: Mapping[str, Any] | None) 
         return bounds[given.removeprefix("bounds").removeprefix(".") or key]
 
     name = arm.schedule.value
-    found = {"name": name, "base_lr": value("base_lr")}
-    if "max_lr" in taken_by(name):
-        found["max_lr"] = value("max_lr")
-    if repeats(name) and arm.step_size is None:
-        found["cycles"] = arm.cycles or cycles
+    row = SCHEDULES[name]
+    settings = {"name": name, "base_lr": value("base_lr")}
+    if "max_lr" in row.takes:
+        settings["max_lr"] = value("max_lr")
+    if row.repeats and arm.step_size is None:
+        settings["cycles"] = arm.cycles or cycles
     for key in ("step_size", *SHAPES):
         if getattr(arm, key) is not None:
-            found[key] = getattr(arm, key)
-    return found
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+            settings[key] = getattr(arm, key)
+    return settings

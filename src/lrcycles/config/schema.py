@@ -1,35 +1,30 @@
-"""Which keys has a configuration, and of which types? YAML owns the values."""
+"""Defines the keys of a configuration and their types. Their values are in conf/."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from lrcycles.schedules.table import SCHEDULES
+
 GROUPS = ("baseline", "clr", "controls")
-TUNED = "tuned"  # the arm that the report makes of the constant rates that were tried
-FEWEST_RATES = 3  # that it chooses from
-SHAPES = ("final_lr", "gamma", "power", "factor", "patience_epochs")  # of an arm's schedule
-# What stands for a rate that stage `bounds` chose: base_lr for base_lr, max_lr for max_lr; or that.
+TUNED = "tuned"  # the arm that the report makes from the constant rates
+FEWEST_RATES = 3  # constant rates that the report needs to choose from
+# Words for a rate that stage `bounds` chose. `bounds` is its base_lr for base_lr, its max_lr for
+# max_lr.
 BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
-# Where images come from, by name; anything else is a "module:function".
+# Sources of images. Any other source is a "module:function".
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 
 
 class ScheduleName(StrEnum):
-    constant = "constant"
-    triangular = "triangular"
-    triangular2 = "triangular2"
-    exp_range = "exp_range"
-    exp_range_bounds = "exp_range_bounds"
-    welch = "welch"
-    hann = "hann"
-    linear_decay = "linear_decay"
-    cosine = "cosine"
-    sgdr = "sgdr"
-    one_cycle = "one_cycle"
-    inverse_time = "inverse_time"
-    reduce_on_plateau = "reduce_on_plateau"
+    """The names of `SCHEDULES`."""
+
+    _ignore_ = "_name _members"
+    _members = vars()
+    for _name in SCHEDULES:
+        _members[_name] = _name
 
 
 class OptimizerName(StrEnum):
@@ -128,7 +123,7 @@ class Model:
 class Optimizer:
     name: OptimizerName
     arguments: dict[str, Any] = field(default_factory=dict)
-    # Pattern of a layer's name -> what its rate is multiplied by.
+    # Pattern of a layer's name -> factor of its rate.
     layer_rates: dict[str, Any] = field(default_factory=dict)
 
 
@@ -171,7 +166,7 @@ class Train:
 
 @dataclass
 class ArmConfig:
-    """One way to train; what is None follows `train`."""
+    """One way to train. A setting that is None follows `train`."""
 
     schedule: ScheduleName
     base_lr: Any = None  # a rate or `bounds`
@@ -188,10 +183,19 @@ class ArmConfig:
     epochs: int | None = None
     batch_size: int | None = None
     training_set: TrainingSet = TrainingSet.split
-    optimizer: Optimizer | None = None  # another one than the rest
+    optimizer: Optimizer | None = None  # instead of Config.optimizer
     seeds: Any = None  # a count or a list
     continues: str | None = None
-    against: list[str] | None = None  # whom the report compares it with; None: the baseline
+    against: list[str] | None = None  # arms that the report compares it with; None: the baseline
+
+
+# The settings of an arm that shape its schedule, besides its bounds and its length.
+_EVERY_SETTING = frozenset().union(*(row.takes for row in SCHEDULES.values()))
+SHAPES = tuple(
+    each.name
+    for each in fields(ArmConfig)
+    if each.name in _EVERY_SETTING - {"base_lr", "max_lr", "cycles", "step_size"}
+)
 
 
 @dataclass
@@ -223,13 +227,13 @@ class Report:
     published_source: str
     reference: dict[str, Reference]
     reference_source: str
-    reference_notes: list[str]  # what differs from the paper's protocol
-    waterfall: dict[str, str]  # arm -> what it has that the one before has not
+    reference_notes: list[str]  # differences from the paper's protocol
+    waterfall: dict[str, str]  # arm -> its difference from the arm before
 
 
 @dataclass
 class Config:
-    """The whole of params.yaml."""
+    """All of params.yaml."""
 
     experiment: str
     data: Data

@@ -1,7 +1,7 @@
-# Keras ships no types, so that its classes are Any.
+# Keras has no type annotations, so its classes are Any.
 # mypy: disallow-subclassing-any=False
 
-"""What do all Keras schedules share: a function with its settings, cycles that fill a run?"""
+"""Holds what the Keras schedules share: settings, saving, and cycles that fill a run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.schedules import table
-from lrcycles.schedules.limits import check_cycles, check_settings, run_length
+from lrcycles.schedules.cycles import check_cycles
+from lrcycles.schedules.limits import check_settings, run_length
 
 registered = keras.saving.register_keras_serializable(package="lrcycles")
 
 
 class CycleWarning(UserWarning):
-    """Cycles that run, but from which little can be expected."""
+    """The cycles run, but they are not as Smith advises."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A function of `lrcycles.rates` with its settings.
+    """A function of `lrcycles.schedules.rates` with its settings.
 
     Args:
-        steps_per_update: with gradient accumulation Keras counts every micro-batch as a step;
-            give the optimizer's gradient_accumulation_steps, and a step is an update again.
+        steps_per_update: the optimizer's gradient_accumulation_steps. With gradient accumulation
+            Keras counts every mini-batch as a step, while the schedule counts updates.
     """
 
     rate: ClassVar[Callable[..., Any]]
@@ -38,21 +39,23 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     steps_per_update: int = 1
 
     def __post_init__(self) -> None:
-        check_settings(**self.get_config())
+        row = table.SCHEDULES.get(type(self).rate.__name__)
+        may_be_0 = row is not None and row.base_lr_may_be_0
+        check_settings(**self.get_config(), base_lr_may_be_0=may_be_0)
 
     def __call__(self, step: Any) -> Any:
         return self.at(step)
 
-    def at(self, step: Any, **instead: float) -> Any:
-        """The rate at `step` as float32, with other settings `instead` of its own."""
-        settings = self.get_config() | instead
+    def at(self, step: Any, **changed: float) -> Any:
+        """Return the rate at `step` as float32, with some settings `changed`."""
+        settings = self.get_config() | changed
         steps_per_update, cycles = settings.pop("steps_per_update"), settings.pop("cycles", None)
-        # Keras leaves a variable as it is, and its arithmetic rounds to 32 bits.
+        # Arithmetic on a Keras variable would round to 32 bits; its value does not.
         counted = step.value if isinstance(step, keras.Variable) else step
         updates = keras.ops.convert_to_tensor(counted)
         if steps_per_update > 1:
             updates = keras.ops.floor_divide(updates, steps_per_update)
-        # A whole cycle ends where the next begins: holding the step there holds the rate there.
+        # A whole cycle ends where the next one begins. Holding the step there holds the rate.
         if cycles is not None:
             fall = settings["fall_size"] or settings["step_size"]
             updates = keras.ops.minimum(updates, cycles * (settings["step_size"] + fall))
@@ -60,7 +63,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        # NumPy's numbers are not JSON.
+        # Keras saves the settings as JSON, which has no NumPy numbers.
         return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
 
 
@@ -69,8 +72,9 @@ class Cyclic(Schedule):
     """Cycles between two bounds.
 
     Args:
-        step_size: half a cycle in updates; with `fall_size`, the rising part alone.
-        cycles: so many whole cycles, then stay where the last one ended; None for no end.
+        step_size: half a cycle in updates; with `fall_size`, the rise alone.
+        fall_size: updates of the fall; None for as many as the rise.
+        cycles: after so many whole cycles the rate stays where the last one ended; None: never.
     """
 
     base_lr: float
@@ -91,31 +95,31 @@ class Cyclic(Schedule):
         steps_per_update: int = 1,
         **others: Any,
     ) -> Self:
-        """Fill a run with whole cycles between `bounds`; warn of those that make no sense.
+        """Fill a run with whole cycles between `bounds`. Warn of cycles that are unwise.
 
         Args:
-            bounds: what `select_bounds` gives: base_lr, max_lr, cycles, and step_size and
-                steps_per_epoch, which are None where unknown. Its steps and those of the run are
-                mini-batches; `steps_per_update` of them make an update.
-            epochs: the length of the run, if `bounds` knows the steps of an epoch.
-            total_steps: instead of `epochs`. Without either, `bounds` knows step_size.
-            cycles: instead of those of `bounds`.
-            fall_size: in so many updates of each cycle the rate falls; None for half of them.
+            bounds: the result of `select_bounds`. Its steps are mini-batches, as `total_steps`.
+            epochs: the length of the run, if `bounds` has steps_per_epoch.
+            total_steps: the length of the run in mini-batches, instead of `epochs`. Without both,
+                the length follows from the step_size of `bounds`.
+            cycles: whole cycles of the run; by default those of `bounds`.
+            fall_size: updates of each cycle in which the rate falls; None for half of them.
+            steps_per_update: mini-batches of an update.
             others: further settings of the schedule, such as gamma.
 
         Raises:
-            InputError: the length is unknown, or too short for the cycles; one of `others` is
-                what this works out.
+            InputError: the length is unknown, or too short for the cycles, or one of `others` is
+                a setting that follows from the bounds and the length.
         """
-        refuse_worked_out(others, "base_lr", "max_lr", "step_size")
+        refuse_derived(others, "base_lr", "max_lr", "step_size")
         check_settings(cycles=cycles, fall_size=fall_size, steps_per_update=steps_per_update)
         total = run_length(epochs, total_steps, bounds.steps_per_epoch)
         if total is None and bounds.step_size and cycles in (None, bounds.cycles):
             total = 2 * bounds.cycles * bounds.step_size
         if total is None:
             raise InputError(
-                f"need the length of the run, got neither epochs nor total_steps, cycles={cycles} "
-                f"and bounds.step_size={bounds.step_size}: give total_steps"
+                "The length of the run must be known. Received: neither epochs nor total_steps, "
+                f"cycles={cycles}, bounds.step_size={bounds.step_size}. Give total_steps."
             )
         cycles = cycles or bounds.cycles
         updates = total // steps_per_update
@@ -123,8 +127,8 @@ class Cyclic(Schedule):
         step_size = half if fall_size is None else updates // cycles - fall_size
         if step_size < 1:
             raise InputError(
-                f"need fall_size < {updates // cycles}, the updates of each of {cycles} cycles, "
-                f"got fall_size={fall_size}: lower it or cycles"
+                f"fall_size must be below {updates // cycles}, the updates of each of {cycles} "
+                f"cycles. Received: fall_size={fall_size}. Lower fall_size or cycles."
             )
         if "gamma" in {field.name for field in fields(cls)}:
             others = {"gamma": table.default_gamma(updates)} | others
@@ -151,16 +155,17 @@ class Cyclic(Schedule):
         return schedule
 
 
-def refuse_worked_out(others: dict[str, Any], *names: str) -> None:
+def refuse_derived(others: dict[str, Any], *names: str) -> None:
+    """Refuse a setting that from_bounds derives."""
     for name in names:
         if name in others:
             raise InputError(
-                f"from_bounds works out {name} itself, got {name}={others[name]}: leave it out, "
-                "or make the schedule without from_bounds"
+                f"{name} must not be given to from_bounds, which derives it. Received: "
+                f"{name}={others[name]}. Leave it out, or make the schedule without from_bounds."
             )
 
 
 def warn_of_cycles(sentences: list[str]) -> None:
-    """Give one CycleWarning of all `sentences`, if any, to the caller of the caller."""
+    """Warn the caller of the caller once with all `sentences`, if there are any."""
     if sentences:
-        warnings.warn("; ".join(sentences), CycleWarning, stacklevel=3)
+        warnings.warn(" ".join(sentences), CycleWarning, stacklevel=3)

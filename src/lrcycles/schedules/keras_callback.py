@@ -1,10 +1,11 @@
-# Keras ships no types, so that its classes are Any.
+# Keras has no type annotations, so its classes are Any.
 # mypy: disallow-subclassing-any=False
 
-"""How do the lines of the tutorial, written for the CLR callback of 2017, run on Keras 3?
+"""Holds the callback CyclicLR, for code that was written for the CLR callback of 2017.
 
-A callback changes the rate from outside, batch by batch: it costs time in each, cannot work with
-steps_per_execution, and forgets its place when a model is saved. `keras_schedules` does not.
+A callback changes the rate after every batch. This costs time, does not work with
+steps_per_execution, and loses its place when a model is saved. The schedules of `keras_schedules`
+have none of these drawbacks.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import keras
 
 from lrcycles.errors import InputError
 from lrcycles.schedules import rates
+from lrcycles.schedules.cycles import check_cycles
 from lrcycles.schedules.keras_base import warn_of_cycles
-from lrcycles.schedules.limits import check_cycles, check_settings, need_positive
+from lrcycles.schedules.limits import check_settings, need_positive
 
 Mode = Literal["triangular", "triangular2", "exp_range"]
 ScaleMode = Literal["cycle", "iterations"]
@@ -26,20 +28,23 @@ MODES = ("triangular", "triangular2", "exp_range")
 
 
 class CyclicLR(keras.callbacks.Callback):
-    """Set the learning rate of every batch, with the arguments and the history of bckenstler/CLR.
+    """Set the learning rate of every batch.
+
+    The arguments and the history are those of bckenstler/CLR.
 
     Args:
         step_size: half a cycle in batches.
-        mode: ignored if `scale_fn` is given.
-        gamma: of exp_range, the factor by which the amplitude shrinks every batch.
-        scale_fn: what the amplitude is multiplied by, a function of the cycle (from 1) or of the
-            batches trained, as `scale_mode` says.
+        mode: the schedule; ignored if `scale_fn` is given.
+        gamma: with exp_range, every batch multiplies the amplitude by this.
+        scale_fn: returns a factor of the amplitude.
+        scale_mode: the argument of `scale_fn`: the number of the cycle, from 1, or of batches
+            trained (iterations).
 
     Attributes:
         clr_iterations: batches since the cycles began.
-        trn_iterations: batches trained in all.
-        history: for each batch, the rate it was trained at (lr), its number (iterations), and the
-            logs of Keras; those are running means of the epoch, the loss too.
+        trn_iterations: all batches trained.
+        history: for each batch its rate (lr), its number (iterations), and the logs of Keras,
+            which are means since the epoch began, for the loss too.
     """
 
     base_lr: float
@@ -58,10 +63,12 @@ class CyclicLR(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if mode not in MODES:
-            raise InputError(f"need mode to be one of {', '.join(MODES)}, got mode={mode!r}")
+            raise InputError(
+                f"mode must be one of {', '.join(MODES)}. Received: {mode!r}. Choose one."
+            )
         if scale_mode not in ("cycle", "iterations"):
             raise InputError(
-                f"need scale_mode to be cycle or iterations, got scale_mode={scale_mode!r}"
+                f"scale_mode must be cycle or iterations. Received: {scale_mode!r}. Choose one."
             )
         check_settings(gamma=gamma)
         self.mode = mode
@@ -78,7 +85,7 @@ class CyclicLR(keras.callbacks.Callback):
         new_max_lr: float | None = None,
         new_step_size: float | None = None,
     ) -> None:
-        """Begin the cycles anew, with other bounds and another half-cycle where given."""
+        """Restart the cycles, with new bounds and a new half-cycle where given."""
         base_lr = self.base_lr if new_base_lr is None else new_base_lr
         max_lr = self.max_lr if new_max_lr is None else new_max_lr
         step_size = self.step_size if new_step_size is None else new_step_size
@@ -88,7 +95,7 @@ class CyclicLR(keras.callbacks.Callback):
         self.clr_iterations = 0
 
     def clr(self) -> float:
-        """The learning rate of the next batch."""
+        """Return the learning rate of the next batch."""
         step = self.clr_iterations
         window = {"base_lr": self.base_lr, "max_lr": self.max_lr, "step_size": self.step_size}
         if self.scale_fn is not None:
@@ -103,10 +110,9 @@ class CyclicLR(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         if self.model.steps_per_execution != 1:
             raise InputError(
-                "need steps_per_execution=1, got "
-                f"steps_per_execution={self.model.steps_per_execution}: a callback cannot reach "
-                "the batches in between: compile with 1, or give the optimizer a schedule such "
-                "as lrcycles.Triangular"
+                "steps_per_execution must be 1: a callback cannot reach the batches in between. "
+                f"Received: {self.model.steps_per_execution}. Compile with 1, or give the "
+                "optimizer a schedule such as lrcycles.Triangular."
             )
         self._set_rate()
         warn_of_cycles(self._unwise_cycles())
@@ -115,16 +121,16 @@ class CyclicLR(keras.callbacks.Callback):
         self.trn_iterations += 1
         self.clr_iterations += 1
         used = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        seen = {"lr": used, "iterations": self.trn_iterations, **(logs or {})}
-        for name, value in seen.items():
+        record = {"lr": used, "iterations": self.trn_iterations, **(logs or {})}
+        for name, value in record.items():
             self.history.setdefault(name, []).append(value)
         self._set_rate()
 
     def _unwise_cycles(self) -> list[str]:
-        """What there is to say of the cycles up to the end of the fit that begins."""
-        params = self.params or {}  # none in a training loop of one's own
+        """Return what is unwise about the cycles up to the end of the fit that begins."""
+        params = self.params or {}  # empty in a training loop without fit
         steps_per_epoch = params.get("steps")
-        if steps_per_epoch is None:  # nor with data that do not know their length
+        if steps_per_epoch is None:  # data of unknown length
             return []
         return check_cycles(
             "triangular" if self.scale_fn is not None else self.mode,
@@ -139,6 +145,6 @@ class CyclicLR(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = self.clr()
         except (AttributeError, TypeError) as error:
             raise InputError(
-                "need an optimizer whose learning_rate is a number, got one that holds a schedule: "
-                "leave out the schedule or CyclicLR"
+                "The optimizer's learning_rate must be a number. Received: an optimizer with a "
+                "schedule. Leave out the schedule or CyclicLR."
             ) from error

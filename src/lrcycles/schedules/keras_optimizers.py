@@ -1,11 +1,12 @@
-# Keras ships no types, so that its classes are Any.
+# Keras has no type annotations, so its classes are Any.
 # mypy: disallow-subclassing-any=False
 
-"""How does momentum cycle against the rate, and how does each layer get a rate of its own?
+"""Holds Keras optimizers whose momentum follows a schedule and whose layers differ in rate.
 
-Keras reads momentum (`beta_1` of the Adam family) as a Python number, and knows one rate for all
-layers. The optimizers here are Keras's own, made by `controlled`, with both read at every update.
-To load a model that was saved with one, import this module first.
+Keras reads momentum (`beta_1` of the Adam family) as a Python number and has one rate for all
+layers. `controlled` returns the same optimizer of Keras with a momentum that is computed at every
+update and a rate for each layer. Call `lrcycles.register_keras_objects()` before you load a model
+that was saved with one.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ import keras
 from keras import ops, optimizers
 
 from lrcycles.errors import InputError
-from lrcycles.schedules.keras_base import Cyclic, registered
-from lrcycles.schedules.keras_schedules import ExpRangeBounds, OneCycle
+from lrcycles.schedules.keras_base import registered
 
 
 def controlled(
@@ -30,34 +30,36 @@ def controlled(
     layer_rates: Mapping[str, float] | None = None,
     momentum: Any = None,
 ) -> optimizers.Optimizer:
-    """Give an optimizer with the settings of `optimizer`, and rates and momentum of its own.
+    """Return a copy of `optimizer` with a rate for each layer and a schedule of the momentum.
 
     Args:
-        optimizer: SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW or Nadam of Keras, not yet used;
-            call exclude_from_weight_decay, if at all, on the result.
-        layer_rates: pattern of a layer's name -> what its rate is multiplied by; 0 freezes it.
-            The first pattern that matches counts. One with a slash is matched with the end of the
-            variable's path: "*/bias" are all biases.
-        momentum: a schedule, such as `CyclicMomentum`, of the momentum of SGD and RMSprop, or
+        optimizer: a new SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW or Nadam of Keras. If you use
+            exclude_from_weight_decay, call it on the result.
+        layer_rates: pattern of a layer's name -> factor of the layer's rate; 0 freezes the layer.
+            The first pattern that matches counts. A pattern with a slash is compared with the end
+            of the variable's path: "*/bias" means all biases. The factor multiplies the update and
+            the weight decay, not the gradient, because Adam ignores the size of the gradient.
+        momentum: a schedule, such as `CyclicMomentum`, of the momentum of SGD and RMSprop, or of
             the beta_1 of Adam, AdamW and Nadam. Adam's bias correction stays 1 - beta_1**t with
             the beta_1 of the step, as in PyTorch's OneCycleLR.
 
-    The update is multiplied, not the gradient, to whose size Adam is blind; weight decay with it.
-
     Raises:
-        InputError: another optimizer, one in use, a negative multiplier; when the model is
-            known, a pattern without a layer.
+        InputError: the optimizer is of another kind or already in use, or a factor is negative.
+            Building the optimizer raises it if a pattern matches no layer.
     """
     kind = _KINDS.get(type(optimizer))
     if kind is None:
         raise InputError(
-            f"need one of {', '.join(base.__name__ for base in _KINDS)}, "
-            f"got {type(optimizer).__name__}: wrap the inner optimizer of a LossScaleOptimizer"
+            f"optimizer must be one of {', '.join(base.__name__ for base in _KINDS)}. "
+            f"Received: {type(optimizer).__name__}. Pass one of these; with a LossScaleOptimizer, "
+            "pass the inner optimizer and wrap the result."
         )
     if optimizer.built:
-        raise InputError("need an optimizer not yet in use, got one that has state: make a new one")
+        raise InputError(
+            "optimizer must not be in use yet. Received: an optimizer with state. Make a new one."
+        )
     config = optimizer.get_config()
-    del config["name"]  # each has its own
+    del config["name"]  # the copy gets its own name
     schedule = config.pop("learning_rate")
     if isinstance(schedule, dict):
         schedule = keras.saving.deserialize_keras_object(schedule)
@@ -68,7 +70,7 @@ def controlled(
 
 @dataclass
 class GivenMomentum:
-    """A momentum that whoever makes the steps sets before each: `now`."""
+    """A momentum that the training loop sets before each step, in `now`."""
 
     now: Any
 
@@ -76,59 +78,10 @@ class GivenMomentum:
         return self.now
 
 
-@registered
-@dataclass(frozen=True, kw_only=True)
-class CyclicMomentum(keras.optimizers.schedules.LearningRateSchedule):
-    """Momentum against the rate: `max_momentum` where it is lowest, `base_momentum` at its peak.
-
-    For `lrcycles.controlled(optimizer, momentum=...)`. Where the amplitude of the rate shrinks,
-    that of the momentum does too, as in PyTorch.
-    Source: Smith 2018, sec. 4.3.
-    """
-
-    schedule: Cyclic | OneCycle
-    base_momentum: float = 0.85
-    max_momentum: float = 0.95
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.schedule, Cyclic | OneCycle):
-            raise InputError(
-                f"need a cyclic schedule or OneCycle, got {self.schedule!r}: momentum runs "
-                "against a rate that rises and falls"
-            )
-        if isinstance(self.schedule, ExpRangeBounds):
-            raise InputError(
-                "need bounds that stay, got ExpRangeBounds: as its rate, the momentum would end "
-                "at 0: use ExpRange"
-            )
-        if not 0 <= self.base_momentum < self.max_momentum < 1:
-            raise InputError(
-                "need 0 <= base_momentum < max_momentum < 1, got "
-                f"base_momentum={self.base_momentum}, max_momentum={self.max_momentum}"
-            )
-
-    def __call__(self, step: Any) -> Any:
-        low_rate, high_rate = self.max_momentum, self.base_momentum
-        instead = {"final_lr": low_rate} if isinstance(self.schedule, OneCycle) else {}
-        return self.schedule.at(step, base_lr=low_rate, max_lr=high_rate, **instead)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "schedule": keras.saving.serialize_keras_object(self.schedule),
-            "base_momentum": float(self.base_momentum),
-            "max_momentum": float(self.max_momentum),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        schedule = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(**config | {"schedule": schedule})
-
-
 class _Controlled(optimizers.Optimizer):
-    """Before one of Keras's optimizers: each update at the rate of its layer and its momentum."""
+    """A mixin for Keras optimizers: each update has the rate of its layer and its momentum."""
 
-    momentum_name = ""  # the attribute that Keras's update reads; empty if it has no momentum
+    momentum_name = ""  # the attribute that Keras's update reads; empty without momentum
     weight_decay: float | None
 
     def __init__(
@@ -142,15 +95,16 @@ class _Controlled(optimizers.Optimizer):
         for pattern, multiplier in rates:
             if not 0 <= multiplier < float("inf"):
                 raise InputError(
-                    f"need layer_rates to be finite numbers >= 0, got {multiplier} for {pattern!r}"
+                    "layer_rates must be finite numbers of at least 0. "
+                    f"Received: {multiplier} for {pattern!r}. Set 0 or more."
                 )
         if momentum_schedule is not None:
             if not self.momentum_name:
                 raise InputError(
-                    f"need an optimizer that has momentum, got {type(self).__name__}: "
-                    "leave momentum out"
+                    "With a momentum schedule the optimizer must have momentum. "
+                    f"Received: {type(self).__name__}. Leave momentum out."
                 )
-            # Keras makes no slot for a momentum of 0.
+            # Keras creates no variable for a momentum of 0.
             settings[self.momentum_name] = float(momentum_schedule(0))
         super().__init__(*args, **settings)
         self._layer_rates = rates
@@ -185,12 +139,12 @@ class _Controlled(optimizers.Optimizer):
 
     @contextmanager
     def _momentum_of_this_step(self) -> Iterator[None]:
-        """Let Keras's update read the schedule where it reads its own number."""
+        """Put the schedule's value where Keras's update reads its own number."""
         if self._momentum_schedule is None:
             yield
             return
         number = getattr(self, self.momentum_name)
-        # The counter that Keras hands to the schedule of the rate: micro-steps, if it accumulates.
+        # Keras gives the schedule of the rate the same counter: of mini-batches, if it accumulates.
         setattr(self, self.momentum_name, self._momentum_schedule(self._iterations))
         try:
             yield
@@ -217,7 +171,7 @@ class _Controlled(optimizers.Optimizer):
 
 
 class _SGD(optimizers.SGD):
-    """Keras's update, which asks `momentum != 0` in Python, for a momentum that is a tensor."""
+    """SGD for a momentum that is a tensor: Keras's update asks `momentum != 0` in Python."""
 
     momentum: Any
 
@@ -233,7 +187,7 @@ class _SGD(optimizers.SGD):
 
 
 class _RMSprop(optimizers.RMSprop):
-    """The same for `momentum > 0`."""
+    """RMSprop for a momentum that is a tensor: Keras's update asks `momentum > 0` in Python."""
 
     momentum: Any
 
@@ -241,7 +195,7 @@ class _RMSprop(optimizers.RMSprop):
         if not isinstance(self.momentum, float):
             velocity = self._momentums[self._get_variable_index(variable)]
             self.assign(velocity, velocity * ops.cast(self.momentum, variable.dtype))
-            self.momentum = 1.0  # already in; `_Controlled` puts its own number back
+            self.momentum = 1.0  # already applied; `_Controlled` restores the number
         super().update_step(gradient, variable, learning_rate)
 
 
@@ -280,7 +234,7 @@ class ControlledNadam(_Controlled, optimizers.Nadam):
     momentum_name = "beta_1"
 
     def _backend_update_step(self, *args: Any) -> None:
-        with self._momentum_of_this_step():  # Nadam's product of all beta_1 is updated here
+        with self._momentum_of_this_step():  # Keras updates Nadam's product of all beta_1 here
             super()._backend_update_step(*args)
 
 
@@ -296,13 +250,13 @@ _KINDS = {
 
 
 def _multipliers(rates: Sequence[tuple[str, float]], paths: Sequence[str]) -> tuple[float, ...]:
-    """What the rate of the variable at each path is multiplied by."""
+    """Return the factor of the rate of the variable at each path."""
     for pattern, _ in rates:
         if not any(_matches(path, pattern) for path in paths):
             layers = dict.fromkeys(path.rpartition("/")[0] for path in paths)
             raise InputError(
-                f"need layer_rates that match a trainable layer, got {pattern!r}: "
-                f"there are {', '.join(layers)}"
+                f"A pattern of layer_rates must match a trainable layer. Received: {pattern!r}. "
+                f"Choose from {', '.join(layers)}."
             )
     return tuple(
         next((multiplier for pattern, multiplier in rates if _matches(path, pattern)), 1.0)
@@ -311,7 +265,7 @@ def _multipliers(rates: Sequence[tuple[str, float]], paths: Sequence[str]) -> tu
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Whether a pattern names a layer around the variable, or, with a slash, the path's end."""
+    """Return whether a pattern matches a layer of the path, or, with a slash, the path's end."""
     if "/" in pattern:
         return fnmatchcase(f"/{path}", f"*/{pattern}")
     return any(fnmatchcase(layer, pattern) for layer in path.split("/")[:-1])

@@ -1,12 +1,11 @@
-# Keras ships no types, so that its classes are Any.
+# Keras has no type annotations, so its classes are Any.
 # mypy: disallow-subclassing-any=False
 
-"""How does a Keras optimizer follow a schedule of this library?
+"""Holds the schedules as classes for Keras optimizers, and the one of momentum.
 
-Each class is one function of `lrcycles.rates` with its settings: pass it to any optimizer as
-`learning_rate`. It has no state: the optimizer owns the step, so a model that is saved and loaded
-goes on in mid-cycle by itself. To load it, import this module first: Keras looks classes up by
-their registered names.
+Each class is one function of `lrcycles.schedules.rates` with its settings. Pass an instance to any
+optimizer as `learning_rate`. It has no state: the optimizer counts the steps, so a saved model goes
+on in mid-cycle after it is loaded. Call `lrcycles.register_keras_objects()` before you load one.
 
 >>> float(Triangular(base_lr=1.0, max_lr=3.0, step_size=2)(3))
 2.0
@@ -17,16 +16,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self, get_args
 
+import keras
+
 from lrcycles.errors import InputError
 from lrcycles.schedules import rates, table
-from lrcycles.schedules.keras_base import Cyclic, Schedule, refuse_worked_out, registered
+from lrcycles.schedules.keras_base import Cyclic, Schedule, refuse_derived, registered
 from lrcycles.schedules.limits import check_settings, run_length
 
 
 @registered
 @dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """Stay at `base_lr`."""
+    """A rate that stays at `base_lr`."""
 
     rate = staticmethod(rates.constant)
     base_lr: float
@@ -34,7 +35,7 @@ class Constant(Schedule):
 
 @registered
 class Triangular(Cyclic):
-    """Straight up from base_lr to max_lr in `step_size` steps, straight down in as many."""
+    """A rise from base_lr to max_lr in `step_size` steps, a fall in as many, both straight."""
 
     rate = staticmethod(rates.triangular)
 
@@ -49,7 +50,7 @@ class Triangular2(Cyclic):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class ExpRange(Cyclic):
-    """As `Triangular`, with an amplitude that shrinks by `gamma` every step; base_lr stays."""
+    """As `Triangular`, but every step multiplies the amplitude by `gamma`; base_lr stays."""
 
     rate = staticmethod(rates.exp_range)
     gamma: float
@@ -58,7 +59,7 @@ class ExpRange(Cyclic):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class ExpRangeBounds(Cyclic):
-    """As `Triangular`, with both bounds shrinking by `gamma` every step: the paper's exp_range."""
+    """As `Triangular`, but every step multiplies both bounds by `gamma`: the paper's exp_range."""
 
     rate = staticmethod(rates.exp_range_bounds)
     gamma: float
@@ -66,14 +67,14 @@ class ExpRangeBounds(Cyclic):
 
 @registered
 class Welch(Cyclic):
-    """As `Triangular`, along a parabola."""
+    """As `Triangular`, but along a parabola."""
 
     rate = staticmethod(rates.welch)
 
 
 @registered
 class Hann(Cyclic):
-    """As `Triangular`, along a sine."""
+    """As `Triangular`, but along a sine."""
 
     rate = staticmethod(rates.hann)
 
@@ -81,7 +82,7 @@ class Hann(Cyclic):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class LinearDecay(Schedule):
-    """Straight down from `max_lr` to `base_lr` at `total_steps`."""
+    """A straight fall from `max_lr` to `base_lr` at `total_steps`."""
 
     rate = staticmethod(rates.linear_decay)
     max_lr: float
@@ -92,7 +93,7 @@ class LinearDecay(Schedule):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
-    """Down along half a cosine from `max_lr` to `base_lr` at `total_steps`."""
+    """A fall along half a cosine from `max_lr` to `base_lr` at `total_steps`."""
 
     rate = staticmethod(rates.cosine)
     max_lr: float
@@ -103,7 +104,7 @@ class Cosine(Schedule):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class SGDR(Schedule):
-    """`Cosine` with warm restarts; every cycle is `cycle_factor` times as long as the last."""
+    """`Cosine` with restarts. Every cycle is `cycle_factor` times as long as the one before."""
 
     rate = staticmethod(rates.sgdr)
     max_lr: float
@@ -115,10 +116,10 @@ class SGDR(Schedule):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class OneCycle(Schedule):
-    """Up to `max_lr`, down to `base_lr`, then far below it, to `final_lr`.
+    """A rise to `max_lr`, a fall to `base_lr`, then a fall to `final_lr`, far below `base_lr`.
 
     Args:
-        annihilation_steps: the last part; with 0, the fall itself ends at `final_lr`.
+        annihilation_steps: the steps of the last fall. With 0, the first fall ends at `final_lr`.
         shape: linear or cosine.
     """
 
@@ -134,7 +135,9 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.shape not in get_args(rates.Shape):
-            raise InputError(f"need shape to be linear or cosine, got shape={self.shape!r}")
+            raise InputError(
+                f"shape must be linear or cosine. Received: {self.shape!r}. Set one of them."
+            )
 
     @classmethod
     def from_bounds(
@@ -147,25 +150,35 @@ class OneCycle(Schedule):
         steps_per_update: int = 1,
         **others: Any,
     ) -> Self:
-        """Fill a run with one cycle; its last part, the share `annihilation`, goes far below.
+        """Fill a run with one cycle.
 
         Args:
-            total_steps: mini-batches, as an epoch's; `steps_per_update` of them make an update.
+            bounds: the result of `select_bounds`.
+            epochs: the length of the run, if `bounds` has steps_per_epoch.
+            total_steps: the length of the run in mini-batches, instead of `epochs`.
+            annihilation: the share of the run in which the rate falls from base_lr to final_lr.
+            steps_per_update: mini-batches of an update.
             others: further settings of the schedule: final_lr and shape.
 
         Raises:
-            InputError: the length is unknown, or too short for a cycle; one of `others` is what
-                this works out.
+            InputError: the length is unknown, or too short for a cycle, or one of `others` is a
+                setting that follows from the bounds and the length.
         """
-        refuse_worked_out(
+        refuse_derived(
             others, "base_lr", "max_lr", "rise_steps", "fall_steps", "annihilation_steps"
         )
         check_settings(steps_per_update=steps_per_update)
         total = run_length(epochs, total_steps, bounds.steps_per_epoch)
         if total is None:
-            raise InputError("need epochs or total_steps, got neither: give the length of the run")
+            raise InputError(
+                "The length of the run must be known. Received: neither epochs nor total_steps. "
+                "Give one of them."
+            )
         if not 0 <= annihilation < 1:
-            raise InputError(f"need 0 <= annihilation < 1, got annihilation={annihilation}")
+            raise InputError(
+                "annihilation must be at least 0 and below 1, a share of the run. "
+                f"Received: {annihilation}. Set 0.1, for example."
+            )
         updates = total // steps_per_update
         half = table.cycle_step_size(round(updates * (1 - annihilation)), 1)
         settings = {
@@ -174,7 +187,7 @@ class OneCycle(Schedule):
             "final_lr": bounds.base_lr / 1e4,  # "several orders of magnitude", Smith 2018
             "rise_steps": half,
             "fall_steps": half,
-            # The last update, not the one after it, is the one at final_lr.
+            # The last update of the run has final_lr.
             "annihilation_steps": max(0, updates - 1 - 2 * half) if annihilation else 0,
             "steps_per_update": steps_per_update,
         }
@@ -184,7 +197,7 @@ class OneCycle(Schedule):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class StepDecay(Schedule):
-    """`base_lr` times `factor` once every `every_steps` steps."""
+    """A rate that starts at `base_lr`; every `every_steps` steps multiply it by `factor`."""
 
     rate = staticmethod(rates.step_decay)
     base_lr: float
@@ -195,9 +208,59 @@ class StepDecay(Schedule):
 @registered
 @dataclass(frozen=True, kw_only=True)
 class InverseTime(Schedule):
-    """`base_lr` times (1 + gamma * step) ** -power."""
+    """A rate of `base_lr` times (1 + gamma * step) ** -power."""
 
     rate = staticmethod(rates.inverse_time)
     base_lr: float
     gamma: float
     power: float = 1.0
+
+
+@registered
+@dataclass(frozen=True, kw_only=True)
+class CyclicMomentum(keras.optimizers.schedules.LearningRateSchedule):
+    """Momentum against the rate: highest at the lowest rate, lowest at the highest rate.
+
+    For `lrcycles.controlled(optimizer, momentum=...)`. Where the amplitude of the rate shrinks, the
+    amplitude of the momentum shrinks too, as in PyTorch.
+    Source: Smith 2018, sec. 4.3.
+    """
+
+    schedule: Cyclic | OneCycle
+    base_momentum: float = 0.85
+    max_momentum: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schedule, Cyclic | OneCycle):
+            raise InputError(
+                "CyclicMomentum must have a schedule that rises and falls. Received: "
+                f"{self.schedule!r}. Use a cyclic schedule or OneCycle."
+            )
+        if isinstance(self.schedule, ExpRangeBounds):
+            raise InputError(
+                "CyclicMomentum must have a schedule whose base_lr stays: otherwise the momentum "
+                "falls to 0 too. Received: ExpRangeBounds. Use ExpRange."
+            )
+        if not 0 <= self.base_momentum < self.max_momentum < 1:
+            raise InputError(
+                "base_momentum must be at least 0 and below max_momentum, and max_momentum below "
+                f"1. Received: base_momentum={self.base_momentum}, "
+                f"max_momentum={self.max_momentum}. Set 0.85 and 0.95, for example."
+            )
+
+    def __call__(self, step: Any) -> Any:
+        at_low_rate, at_high_rate = self.max_momentum, self.base_momentum
+        final = {"final_lr": at_low_rate} if isinstance(self.schedule, OneCycle) else {}
+        return self.schedule.at(step, base_lr=at_low_rate, max_lr=at_high_rate, **final)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "base_momentum": float(self.base_momentum),
+            "max_momentum": float(self.max_momentum),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(**config | {"schedule": schedule})

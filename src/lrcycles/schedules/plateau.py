@@ -1,12 +1,14 @@
-"""When has a metric stopped improving, so that the rate should fall?
+"""Reduces the rate when a metric stops improving.
 
-The one policy with state. It is decided between epochs, and its state is a plain value: keep it in
-the checkpoint (`dataclasses.asdict`), give it back with `PlateauState(**saved)`.
+This is the one policy with state: it decides between epochs, from the values measured so far. Its
+state is a plain value. Keep it in a checkpoint with `dataclasses.asdict(state)` and restore it with
+`PlateauState(**saved)`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,14 +18,16 @@ from lrcycles.schedules.limits import check_settings, need_count
 
 @dataclass(frozen=True)
 class PlateauRule:
-    """How long to wait, and what to do then; the settings of Keras's ReduceLROnPlateau.
+    """How long to wait for an improvement, and what to do then.
+
+    The settings are those of Keras's ReduceLROnPlateau.
 
     Args:
-        factor: what the rate is multiplied by.
-        patience: epochs without improvement before that.
-        min_delta: an improvement by less than this is none.
-        cooldown: epochs after a fall in which nothing is counted.
-        min_lr: the rate never falls below it.
+        factor: the rate is multiplied by this.
+        patience: epochs in a row without improvement before the rate is reduced.
+        min_delta: a smaller improvement does not count.
+        cooldown: epochs after a reduction that do not count.
+        min_lr: the rate never falls below this.
         mode: min for a loss, max for an accuracy.
     """
 
@@ -39,9 +43,11 @@ class PlateauRule:
         need_count("patience", self.patience, least=0)
         need_count("cooldown", self.cooldown, least=0)
         if self.factor == 1:
-            raise InputError("need factor < 1, got factor=1: 0.1 is the usual one")
+            raise InputError("factor must be below 1. Received: 1. Set factor=0.1, for example.")
         if self.mode not in ("min", "max"):
-            raise InputError(f"need mode to be min or max, got mode={self.mode!r}")
+            raise InputError(
+                f"mode must be min or max. Received: {self.mode!r}. Set mode='min' for a loss."
+            )
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,11 @@ class PlateauState:
 
 
 def plateau(state: PlateauState, value: float, rule: PlateauRule) -> PlateauState:
-    """Give the state after an epoch that measured `value`; NaN is never an improvement.
+    """Return the state after an epoch that measured `value`.
 
-    As Keras's ReduceLROnPlateau does, but for a first value that is NaN: Keras takes it for the
-    best, which no later value improves on, and lets the rate fall to the end.
+    The rates are those of Keras's ReduceLROnPlateau, with one exception: a first value that is not
+    finite is not the best value so far. Keras keeps a first NaN as the best value; no later value
+    improves on NaN, so Keras reduces the rate to the end.
 
     >>> rule = PlateauRule(factor=0.5, patience=2)
     >>> state = PlateauState(lr=1.0)
@@ -73,9 +80,9 @@ def plateau(state: PlateauState, value: float, rule: PlateauRule) -> PlateauStat
     cooldown = max(0, state.cooldown_epochs - 1)
     sign = 1 if rule.mode == "min" else -1
     if state.best is None:
-        improved = not math.isnan(value)
+        improved = math.isfinite(value)
     else:
-        improved = sign * value + rule.min_delta < sign * state.best
+        improved = sign * value < sign * state.best - rule.min_delta
     if improved:
         return replace(state, best=value, wait_epochs=0, cooldown_epochs=cooldown)
     if cooldown > 0:
@@ -85,3 +92,18 @@ def plateau(state: PlateauState, value: float, rule: PlateauRule) -> PlateauStat
         return replace(state, wait_epochs=wait, cooldown_epochs=0)
     lowered = max(state.lr * rule.factor, rule.min_lr)
     return replace(state, lr=lowered, wait_epochs=0, cooldown_epochs=rule.cooldown)
+
+
+def lr_after(
+    losses: Sequence[float], *, base_lr: float, factor: float, patience_epochs: int
+) -> float:
+    """Return the rate of the next epoch after epochs with these validation losses.
+
+    >>> lr_after([3.0, 2.0, 2.0, 2.5], base_lr=8.0, factor=0.5, patience_epochs=2)
+    4.0
+    """
+    rule = PlateauRule(factor=factor, patience=patience_epochs)
+    state = PlateauState(lr=base_lr)
+    for loss in losses:
+        state = plateau(state, loss, rule)
+    return state.lr

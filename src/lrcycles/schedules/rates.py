@@ -1,9 +1,9 @@
-"""Which learning rate belongs to a step?
+"""Computes the learning rate of a step, for every schedule.
 
-Every schedule is a function of the step, without state. A step is a number, a NumPy array or a
-tensor of the backend that Keras runs on, of whole numbers or floats; the rate is of the same kind.
-Whole steps stay whole until the last division, so that a rate is as exact at step ten million as
-at step ten, in 32 bits too.
+Every schedule is a function of the step, without state. The step is a number, a NumPy array or a
+tensor of Keras's backend, of whole numbers or floats; the rate is of the same kind. Whole steps
+stay whole until the last division. So a rate at step ten million is as exact as one at step ten,
+also in 32 bits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def constant(step: Steps, *, base_lr: float) -> Rates:
     >>> constant(7, base_lr=0.5)
     0.5
     """
-    # True division turns integer steps into floats on every backend, and keeps their shape.
+    # True division turns whole steps into floats on every backend and keeps their shape.
     return base_lr + 0 * (step / 1)
 
 
@@ -34,7 +34,7 @@ def triangular(
 ) -> Rates:
     """Rise from `base_lr` to `max_lr` in `step_size` steps, fall back in as many, repeat.
 
-    `fall_size` gives the fall a length of its own; without it this is arithmetic only.
+    `fall_size` is the number of steps of the fall, if it differs from `step_size`.
     Source: Smith 2017, sec. 3.1.
 
     >>> [triangular(s, base_lr=1.0, max_lr=3.0, step_size=2) for s in range(6)]
@@ -47,7 +47,7 @@ def triangular(
 def triangular2(
     step: Steps, *, base_lr: float, max_lr: float, step_size: float, fall_size: float | None = None
 ) -> Rates:
-    """As `triangular`, with half the amplitude after every cycle.
+    """As `triangular`, but every cycle halves the amplitude.
 
     Source: Smith 2017, sec. 3.1.
 
@@ -67,10 +67,10 @@ def exp_range(
     gamma: float,
     fall_size: float | None = None,
 ) -> Rates:
-    """As `triangular`, with an amplitude that shrinks by the factor `gamma` every step.
+    """As `triangular`, but every step multiplies the amplitude by `gamma`.
 
-    `base_lr` stays: the reading of the well-known Keras callback and of PyTorch. The paper's own
-    is `exp_range_bounds`.
+    `base_lr` stays, as in the Keras callback bckenstler/CLR and in PyTorch. The paper describes
+    `exp_range_bounds`.
 
     >>> exp_range(np.arange(4), base_lr=1, max_lr=3, step_size=1, gamma=0.5).round(9).tolist()
     [1.0, 2.0, 1.0, 1.25]
@@ -88,9 +88,9 @@ def exp_range_bounds(
     gamma: float,
     fall_size: float | None = None,
 ) -> Rates:
-    """As `triangular`, with both bounds shrinking by the factor `gamma` every step.
+    """As `triangular`, but every step multiplies both bounds by `gamma`.
 
-    Source: Smith 2017, sec. 3.1, where exp_range lets "each boundary value" decline.
+    Source: Smith 2017, sec. 3.1, where in exp_range "each boundary value" declines.
 
     >>> steps = np.arange(4)
     >>> exp_range_bounds(steps, base_lr=1, max_lr=3, step_size=1, gamma=0.5).round(9).tolist()
@@ -103,7 +103,7 @@ def exp_range_bounds(
 def welch(
     step: Steps, *, base_lr: float, max_lr: float, step_size: float, fall_size: float | None = None
 ) -> Rates:
-    """As `triangular`, along a parabola: the Welch window.
+    """As `triangular`, but along a parabola: the Welch window.
 
     Source: Smith 2017, sec. 3.1.
 
@@ -117,7 +117,7 @@ def welch(
 def hann(
     step: Steps, *, base_lr: float, max_lr: float, step_size: float, fall_size: float | None = None
 ) -> Rates:
-    """As `triangular`, along a sine: the Hann window.
+    """As `triangular`, but along a sine: the Hann window.
 
     Source: Smith 2017, sec. 3.1.
 
@@ -129,7 +129,7 @@ def hann(
 
 
 def linear_decay(step: Steps, *, max_lr: float, total_steps: int, base_lr: float = 0.0) -> Rates:
-    """Fall by equal amounts from `max_lr` at step 0 to `base_lr` at `total_steps`, stay there.
+    """Fall by equal amounts from `max_lr` at step 0 to `base_lr` at `total_steps`, then stay.
 
     >>> linear_decay(np.arange(6), max_lr=4.0, total_steps=4).tolist()
     [4.0, 3.0, 2.0, 1.0, 0.0, 0.0]
@@ -139,7 +139,7 @@ def linear_decay(step: Steps, *, max_lr: float, total_steps: int, base_lr: float
 
 
 def cosine(step: Steps, *, max_lr: float, total_steps: int, base_lr: float = 0.0) -> Rates:
-    """Fall along half a cosine from `max_lr` at step 0 to `base_lr` at `total_steps`, stay there.
+    """Fall along half a cosine from `max_lr` at step 0 to `base_lr` at `total_steps`, then stay.
 
     Source: Loshchilov & Hutter 2017 (arXiv 1608.03983), eq. 5, without restarts.
 
@@ -158,9 +158,9 @@ def sgdr(
     cycle_factor: int = 1,
     base_lr: float = 0.0,
 ) -> Rates:
-    """Fall as `cosine`, restart at `max_lr`; every cycle is `cycle_factor` times as long.
+    """Fall as `cosine`, restart at `max_lr`. Each cycle is `cycle_factor` times as long.
 
-    The paper's T_0 is `first_cycle_steps`, its T_mult `cycle_factor`, its eta_min `base_lr`.
+    In the paper `first_cycle_steps` is T_0, `cycle_factor` is T_mult and `base_lr` is eta_min.
     Source: Loshchilov & Hutter 2017 (arXiv 1608.03983), sec. 3.
 
     >>> sgdr(np.arange(8), max_lr=4.0, first_cycle_steps=2, cycle_factor=2).round(2).tolist()
@@ -169,9 +169,9 @@ def sgdr(
     if cycle_factor == 1:
         left = first_cycle_steps - step % first_cycle_steps
         return base_lr + (max_lr - base_lr) * _half_sine(left / first_cycle_steps)
-    # A table of restarts: the closed form, floor(log(step)), lands a cycle off at some of them.
+    # A table of restarts. The closed form, floor(log(step)), is a cycle off at some restarts.
     starts, lengths = [0], [first_cycle_steps]
-    while starts[-1] + lengths[-1] < 2**31:  # what a step of 32 bits can count
+    while starts[-1] + lengths[-1] < 2**31:  # the largest step in 32 bits
         starts.append(starts[-1] + lengths[-1])
         lengths.append(lengths[-1] * cycle_factor)
     maths = _maths(step)
@@ -195,11 +195,11 @@ def one_cycle(
     annihilation_steps: float = 0,
     shape: Shape = "linear",
 ) -> Rates:
-    """Rise to `max_lr`, fall to `base_lr`, then anneal to `final_lr`, far below it, and stay there.
+    """Rise to `max_lr`, fall to `base_lr`, fall on to `final_lr`, far below `base_lr`, then stay.
 
-    With `annihilation_steps` 0 the fall itself ends at `final_lr`, as in fast.ai's two phases.
-    PyTorch's OneCycleLR(total_steps=T, pct_start=p) is rise_steps = p * T - 1 and
-    fall_steps = T - 1 - rise_steps, or with three_phase fall_steps = rise_steps and
+    With annihilation_steps=0 the first fall ends at `final_lr`, as in fast.ai's two phases.
+    PyTorch's OneCycleLR(total_steps=T, pct_start=p) has rise_steps = p * T - 1 and
+    fall_steps = T - 1 - rise_steps. With three_phase=True it has fall_steps = rise_steps and
     annihilation_steps = T - 1 - 2 * rise_steps.
     Source: Smith 2018 (arXiv 1803.09820), sec. 4.3; Smith & Topin 2018 (arXiv 1708.07120), sec. 3.
 
@@ -214,17 +214,17 @@ def one_cycle(
         within = _maths(share).clip(share, 0.0, 1.0)
         return _half_sine(within) if shape == "cosine" else within
 
-    up, down = level(at / rise_steps), level((ends[1] - at) / fall_steps)  # one of them is 1
+    up, down = level(at / rise_steps), level((ends[1] - at) / fall_steps)  # one of the two is 1
     low = final_lr
     if annihilation_steps:
         left = level((ends[2] - at) / annihilation_steps)
         low = base_lr * left + final_lr * (1 - left)
-    # Weights that sum to 1, not differences: exact for a final_lr far below max_lr in 32 bits.
+    # Weights that sum to 1 are exact in 32 bits for a final_lr far below max_lr; differences not.
     return max_lr * up * down + base_lr * (1 - up) + low * (1 - down)
 
 
 def step_decay(step: Steps, *, base_lr: float, factor: float, every_steps: int) -> Rates:
-    """Multiply `base_lr` by `factor` once every `every_steps` steps: Caffe's "step".
+    """Multiply the rate by `factor` once every `every_steps` steps: Caffe's "step".
 
     >>> [step_decay(s, base_lr=4.0, factor=0.5, every_steps=2) for s in range(5)]
     [4.0, 4.0, 2.0, 2.0, 1.0]
@@ -233,7 +233,7 @@ def step_decay(step: Steps, *, base_lr: float, factor: float, every_steps: int) 
 
 
 def inverse_time(step: Steps, *, base_lr: float, gamma: float, power: float = 1.0) -> Rates:
-    """Let `base_lr` fall as (1 + gamma * step) ** -power: Caffe's "inv".
+    """Multiply `base_lr` by (1 + gamma * step) ** -power: Caffe's "inv".
 
     Source: Smith 2018, table 2 (gamma=1e-4, power=0.75).
 
@@ -264,10 +264,10 @@ def exponential_ramp(step: Steps, *, min_lr: float, max_lr: float, steps: int) -
 
 
 def _cycle(step: Steps, step_size: float, fall_size: float | None) -> tuple[Any, Any]:
-    """The height within a cycle, 0 at a trough and 1 at the peak, and how many went before."""
+    """Return the height within a cycle, from 0 to 1, and the number of cycles before it."""
     rise, fall = _whole(step_size), _whole(step_size if fall_size is None else fall_size)
     if not isinstance(rise + fall, int):
-        step = step / 1  # a tensor of whole numbers takes no remainder of a fraction
+        step = step / 1  # a tensor of whole numbers has no remainder by a fraction
     position = step % (rise + fall)
     cycle = (step - position) / (rise + fall)
     if fall_size is None:
@@ -276,22 +276,22 @@ def _cycle(step: Steps, step_size: float, fall_size: float | None) -> tuple[Any,
 
 
 def _whole(size: float) -> float:
-    """2000 for 2000.0: what a tensor of whole numbers can be divided by without rounding."""
+    """Return 2000 for 2000.0, so that whole steps can be divided by it without rounding."""
     return int(size) if float(size).is_integer() else size
 
 
 def _power(gamma: float, step: Steps) -> Rates:
-    # Not gamma**step: in 32 bits the rounding of gamma itself grows with the step.
+    # In 32 bits the rounding error of gamma would grow with the step in gamma**step.
     return _maths(step).exp((step / 1) * math.log(gamma))
 
 
 def _half_sine(share: Rates) -> Rates:
-    """From 0 to 1 as half a cosine does; a square, since 1 - cos loses what lies close to 0."""
+    """Rise from 0 to 1 along half a cosine. Close to 0, sin**2 is more exact than 1 - cos."""
     return _maths(share).sin(share * (math.pi / 2)) ** 2
 
 
 def _maths(value: Any) -> Any:
-    """NumPy for numbers and arrays, Keras's own functions for tensors of its backend."""
+    """Return NumPy for numbers and arrays, keras.ops for tensors."""
     if isinstance(value, Number | np.ndarray):
         return np
     import keras

@@ -1,35 +1,154 @@
-"""Which rates does a run of so many steps go through?"""
+"""Lists the schedules of the pipeline and tabulates their rates.
+
+To add a schedule, write its function in rates.py, its row in `SCHEDULES` here, and its arm in
+conf/arm/. The configuration, the checks and the documentation follow from the row.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrcycles.errors import InputError
-from lrcycles.schedules import on_plateau, rates
+from lrcycles.schedules import plateau, rates
 from lrcycles.schedules.limits import check_settings, need_count, need_order, need_positive
 from lrcycles.schedules.rates import Rates
 
-# What can be said with base_lr, max_lr and the length of the run or of half a cycle.
-SCHEDULES: Mapping[str, Callable[..., Rates]] = MappingProxyType(
+_ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
+_FINAL_SHARE = 1e-3  # of base_lr: "several orders of magnitude" below (Smith 2018, sec. 4.3)
+
+Lengths = Callable[[int, int], dict[str, int]]
+Default = Callable[[int, float], float]
+
+
+def _half_cycle(_total_steps: int, step_size: int) -> dict[str, int]:
+    return {"step_size": step_size}
+
+
+def _whole_run(total_steps: int, _step_size: int) -> dict[str, int]:
+    return {"total_steps": total_steps}
+
+
+def _whole_cycle(_total_steps: int, step_size: int) -> dict[str, int]:
+    return {"first_cycle_steps": 2 * step_size}
+
+
+def _three_phases(total_steps: int, step_size: int) -> dict[str, int]:
+    return {
+        "rise_steps": step_size,
+        "fall_steps": step_size,
+        "annihilation_steps": max(0, total_steps - 1 - 2 * step_size),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleRow:
+    """What the pipeline and its checks must know of one schedule.
+
+    Every schedule has a base_lr. A length is given as step_size, half a cycle in steps, or, by a
+    schedule that repeats, as a number of whole cycles.
+
+    Args:
+        rate: the function of the step.
+        lengths: returns the lengths that `rate` takes, from total_steps and step_size.
+        needs: the settings that must be given.
+        options: the settings that may be left out, each with its default as a function of
+            total_steps and base_lr, or None where `rate` has a default.
+        repeats: the rate goes through cycles, any number of them.
+        restarts: a cycle ends with a jump to max_lr, one step after its lowest rate.
+        base_lr_may_be_0: the rate ends at base_lr instead of rising from it.
+        momentum_may_cycle: the rate rises and falls between bounds that stay, so that momentum can
+            cycle against it.
+        amplitude_per_cycle: one cycle multiplies the amplitude by this; `gamma` does so each step.
+        between_epochs: returns the rate of the next epoch from the validation losses so far, the
+            base_lr, and all of `needs`; `rate` then takes base_lr alone.
+    """
+
+    rate: Callable[..., Rates]
+    lengths: Lengths | None = None
+    needs: tuple[str, ...] = ()
+    options: Mapping[str, Default | None] = field(default_factory=dict)
+    repeats: bool = False
+    restarts: bool = False
+    base_lr_may_be_0: bool = False
+    momentum_may_cycle: bool = False
+    amplitude_per_cycle: float = 1.0
+    between_epochs: Callable[..., float] | None = None
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """All settings that may be given."""
+        lengths = {"step_size", "cycles"} if self.repeats else set()
+        return frozenset({"base_lr", *self.needs, *self.options, *lengths})
+
+
+def _cyclic(
+    rate: Callable[..., Rates],
+    *,
+    gamma: bool = False,
+    bounds_stay: bool = True,
+    amplitude_per_cycle: float = 1.0,
+) -> ScheduleRow:
+    """Return the row of a schedule that rises and falls between two bounds, again and again."""
+    shrinking: dict[str, Default | None] = {"gamma": lambda steps, _: default_gamma(steps)}
+    return ScheduleRow(
+        rate=rate,
+        lengths=_half_cycle,
+        needs=("max_lr",),
+        options={"fall_size": None, **(shrinking if gamma else {})},
+        repeats=True,
+        momentum_may_cycle=bounds_stay,
+        amplitude_per_cycle=amplitude_per_cycle,
+    )
+
+
+def _decay(rate: Callable[..., Rates]) -> ScheduleRow:
+    """Return the row of a schedule that falls from max_lr to base_lr over the whole run."""
+    return ScheduleRow(rate=rate, lengths=_whole_run, needs=("max_lr",), base_lr_may_be_0=True)
+
+
+SCHEDULES: Mapping[str, ScheduleRow] = MappingProxyType(
     {
-        "constant": rates.constant,
-        "triangular": rates.triangular,
-        "triangular2": rates.triangular2,
-        "exp_range": rates.exp_range,
-        "exp_range_bounds": rates.exp_range_bounds,
-        "welch": rates.welch,
-        "hann": rates.hann,
-        "linear_decay": rates.linear_decay,
-        "cosine": rates.cosine,
-        "sgdr": rates.sgdr,
-        "one_cycle": rates.one_cycle,
-        "inverse_time": rates.inverse_time,
-        "reduce_on_plateau": on_plateau.reduce_on_plateau,
+        "constant": ScheduleRow(rate=rates.constant),
+        "triangular": _cyclic(rates.triangular),
+        "triangular2": _cyclic(rates.triangular2, amplitude_per_cycle=0.5),
+        "exp_range": _cyclic(rates.exp_range, gamma=True),
+        "exp_range_bounds": _cyclic(rates.exp_range_bounds, gamma=True, bounds_stay=False),
+        "welch": _cyclic(rates.welch),
+        "hann": _cyclic(rates.hann),
+        "linear_decay": _decay(rates.linear_decay),
+        "cosine": _decay(rates.cosine),
+        "sgdr": ScheduleRow(
+            rate=rates.sgdr,
+            lengths=_whole_cycle,
+            needs=("max_lr",),
+            repeats=True,
+            restarts=True,
+            base_lr_may_be_0=True,
+            momentum_may_cycle=True,
+        ),
+        "one_cycle": ScheduleRow(
+            rate=rates.one_cycle,
+            lengths=_three_phases,
+            needs=("max_lr",),
+            options={
+                "step_size": lambda steps, _: max(1, int(_ONE_CYCLE_SHARE * steps)),
+                "final_lr": lambda _, base_lr: base_lr * _FINAL_SHARE,
+            },
+            momentum_may_cycle=True,
+        ),
+        "inverse_time": ScheduleRow(
+            rate=rates.inverse_time, needs=("gamma",), options={"power": None}
+        ),
+        "reduce_on_plateau": ScheduleRow(
+            rate=rates.constant,
+            needs=("factor", "patience_epochs"),
+            between_epochs=plateau.lr_after,
+        ),
     }
 )
 RAMPS: Mapping[str, Callable[..., Rates]] = MappingProxyType(
@@ -37,24 +156,8 @@ RAMPS: Mapping[str, Callable[..., Rates]] = MappingProxyType(
 )
 
 
-_PHASES = frozenset({"first_cycle_steps", "rise_steps", "fall_steps", "annihilation_steps"})
-_ONE_CYCLE_SHARE = 0.45  # of the run, for each of its two ways: a tenth is left to anneal
-_FINAL_SHARE = 1e-3  # of base_lr: "several orders of magnitude" below (Smith 2018, sec. 4.3)
-
-
-def taken_by(name: str) -> Set[str]:
-    """Name the settings that a schedule of `SCHEDULES` takes, such as step_size."""
-    taken = inspect.signature(SCHEDULES[name]).parameters.keys() - {"cycle_factor", "shape"}
-    return taken - _PHASES | {"step_size"} if taken & _PHASES else taken
-
-
-def repeats(name: str) -> bool:
-    """Whether a schedule of `SCHEDULES` goes through cycles, of which there can be several."""
-    return "step_size" in taken_by(name) and name != "one_cycle"
-
-
 def cycle_step_size(total_steps: int, cycles: int) -> int:
-    """Give the half-cycle, in steps, of `cycles` whole cycles within `total_steps`.
+    """Return the half-cycle, in steps, of `cycles` whole cycles within `total_steps`.
 
     Raises:
         InputError: the run is too short for a rise and a fall of one step per cycle.
@@ -65,16 +168,16 @@ def cycle_step_size(total_steps: int, cycles: int) -> int:
     need_count("cycles", cycles)
     if total_steps < 2 * cycles:
         raise InputError(
-            f"need total_steps >= 2 * cycles, got total_steps={total_steps}, cycles={cycles}: "
-            "train longer, or lower cycles or the batch size"
+            f"total_steps must be at least 2 * cycles. Received: total_steps={total_steps}, "
+            f"cycles={cycles}. Train longer, or lower cycles or the batch size."
         )
     return total_steps // (2 * cycles)
 
 
 def default_gamma(total_steps: int) -> float:
-    """Give the `gamma` of exp_range that leaves a tenth of the amplitude after `total_steps`.
+    """Return the `gamma` of exp_range that leaves a tenth of the amplitude after `total_steps`.
 
-    As the paper's own run does: .99994 over 42,000 steps leaves .08 (Smith 2017, table 1).
+    Source: Smith 2017, table 1, where 0.99994 leaves 0.08 after 42,000 steps.
 
     >>> round(default_gamma(2) ** 2, 9)
     0.1
@@ -95,103 +198,86 @@ def rate_table(
     """Tabulate the rate of updates 0 to `total_steps` - 1 under the schedule `name`.
 
     Args:
-        base_lr: the lower bound; where linear_decay, cosine and sgdr end, and may be 0 for them.
-        step_size: half a cycle in steps; the schedule runs for as long as there are steps.
-        cycles: instead of `step_size`: so many whole cycles; the few steps left over stay where
-            the last cycle ended, at `base_lr`. one_cycle takes only `step_size`, and without it
-            rises and falls in .45 of the run each.
-        others: what else the schedule of that name takes: `gamma` of exp_range, if left out
-            `default_gamma(total_steps)`; `final_lr` of one_cycle, if left out `base_lr` / 1000;
-            `gamma` and `power` of inverse_time; `factor` and `patience_epochs`.
+        base_lr: the lower bound. linear_decay, cosine and sgdr end there, and may end at 0.
+        step_size: half a cycle in steps. The cycles repeat until the run ends.
+        cycles: whole cycles that fill the run, instead of `step_size`. The few steps left over
+            stay where the last cycle ended, at `base_lr`. one_cycle takes only `step_size`;
+            by default its rise and its fall each take 0.45 of the run.
+        others: the other settings of the schedule: `gamma` of exp_range, by default
+            `default_gamma(total_steps)`; `final_lr` of one_cycle, by default `base_lr` / 1000;
+            `gamma` and `power` of inverse_time; `factor` and `patience_epochs` of
+            reduce_on_plateau, whose table stays at `base_lr` until validation reduces the rate.
 
     Raises:
-        InputError: an unknown name, a bound out of order, settings the schedule does not take.
+        InputError: the name is unknown, a bound is out of order, a setting is missing, or the
+            schedule does not take a setting.
 
     >>> rate_table("triangular", total_steps=5, base_lr=1, max_lr=3, cycles=1).tolist()
     [1.0, 2.0, 3.0, 2.0, 1.0]
     """
     if name not in SCHEDULES:
-        raise InputError(f"unknown schedule {name!r}: need one of {', '.join(sorted(SCHEDULES))}")
-    schedule = SCHEDULES[name]
-    takes = taken_by(name)
+        raise _unknown("schedule", name, list(SCHEDULES))
+    row = SCHEDULES[name]
     need_count("total_steps", total_steps)
-    others = {key: value for key, value in others.items() if value is not None}
-    if name == "one_cycle" and step_size is None and cycles is None:
-        step_size = max(1, int(_ONE_CYCLE_SHARE * total_steps))
-    if "gamma" in takes and "max_lr" in takes:
-        others = {"gamma": default_gamma(total_steps), **others}
-    if "final_lr" in takes:
-        others = {"final_lr": base_lr * _FINAL_SHARE, **others}
-    _need_what_it_takes(name, takes, max_lr=max_lr, step_size=step_size, cycles=cycles, **others)
+    given = {"max_lr": max_lr, "step_size": step_size, "cycles": cycles, **others}
+    settings = {key: value for key, value in given.items() if value is not None}
+    _check_names(name, row, settings)
+    for key, default in row.options.items():
+        if default is not None and key not in settings:
+            settings[key] = default(total_steps, base_lr)
+    check_settings(base_lr=base_lr, base_lr_may_be_0=row.base_lr_may_be_0, **settings)
     steps = np.arange(total_steps)
-    if cycles is not None:
-        step_size = cycle_step_size(total_steps, cycles)
-        # A whole cycle ends at base_lr, where sgdr restarts: holding the step holds the rate.
-        steps = np.minimum(steps, 2 * cycles * step_size - (name == "sgdr"))
-    known = {
-        "base_lr": base_lr,
-        "max_lr": max_lr,
-        "step_size": step_size,
-        "total_steps": total_steps,
-        **_phases(total_steps, step_size),
-        **others,
-    }
-    parameters = inspect.signature(schedule).parameters
-    settings = {key: value for key, value in known.items() if key in parameters}
-    check_settings(**settings)
-    return np.asarray(schedule(steps, **settings), dtype=np.float32)
-
-
-def _phases(total_steps: int, step_size: int | None) -> dict[str, int]:
-    """The phases of sgdr and one_cycle, which are told in half-cycles here."""
-    if step_size is None:
-        return {}
-    return {
-        "first_cycle_steps": 2 * step_size,
-        "rise_steps": step_size,
-        "fall_steps": step_size,
-        "annihilation_steps": max(0, total_steps - 1 - 2 * step_size),
-    }
+    half = int(settings.pop("step_size", 0))
+    if settings.pop("cycles", None) is not None:
+        assert cycles is not None
+        half = cycle_step_size(total_steps, cycles)
+        # A whole cycle ends at base_lr. Holding the step there holds the rate there.
+        steps = np.minimum(steps, 2 * cycles * half - row.restarts)
+    if row.between_epochs is not None:
+        row.between_epochs([], base_lr=base_lr, **settings)  # refuses a setting that cannot work
+        settings = {}
+    lengths = row.lengths(total_steps, half) if row.lengths else {}
+    drawn = row.rate(steps, base_lr=base_lr, **lengths, **settings)
+    return np.asarray(drawn, dtype=np.float32)
 
 
 def ramp_table(name: str, *, min_lr: float, max_lr: float, steps: int) -> NDArray[np.float32]:
     """Tabulate the rates of a range test: `steps` updates from `min_lr` to `max_lr`.
 
     Raises:
-        InputError: an unknown ramp, bounds out of order, fewer than two steps.
+        InputError: the ramp is unknown, the bounds are out of order, or there are fewer than two
+            steps.
 
     >>> ramp_table("exponential", min_lr=1, max_lr=4, steps=3).tolist()
     [1.0, 2.0, 4.0]
     """
     if name not in RAMPS:
-        raise InputError(f"unknown ramp {name!r}: need one of {', '.join(sorted(RAMPS))}")
+        raise _unknown("ramp", name, list(RAMPS))
     need_positive("min_lr", min_lr)
     need_order("min_lr", min_lr, max_lr)
     need_count("steps", steps, least=2)
-    risen = RAMPS[name](np.arange(steps), min_lr=min_lr, max_lr=max_lr, steps=steps)
-    return np.asarray(risen, dtype=np.float32)
+    drawn = RAMPS[name](np.arange(steps), min_lr=min_lr, max_lr=max_lr, steps=steps)
+    return np.asarray(drawn, dtype=np.float32)
 
 
-def _need_what_it_takes(name: str, takes: Set[str], **given: float | None) -> None:
-    """Refuse settings that the schedule would ignore, and the lack of those it needs."""
-    as_taken = {"cycles": "step_size"} if repeats(name) else {}  # two ways to say the same
-    extra = {
-        key: value
-        for key, value in given.items()
-        if value is not None and as_taken.get(key, key) not in takes
-    }
-    if extra:
-        received = ", ".join(f"{key}={value}" for key, value in extra.items())
-        refused = ", ".join(extra)
-        raise InputError(f"schedule {name} takes no {refused}, got {received}: leave that out")
-    if "max_lr" in takes and given["max_lr"] is None:
-        raise InputError(f"schedule {name} needs max_lr, got none: give 0 < base_lr < max_lr")
-    parameters = inspect.signature(SCHEDULES[name]).parameters
-    for key in takes - {"step", "base_lr", "max_lr", "step_size", "total_steps"}:
-        if given.get(key) is None and parameters[key].default is inspect.Parameter.empty:
-            raise InputError(f"schedule {name} needs {key}, got none: give it")
-    if "step_size" in takes and (given["step_size"] is None) == (given["cycles"] is None):
+def _unknown(noun: str, name: str, names: Sequence[str]) -> InputError:
+    listed = ", ".join(sorted(names))
+    return InputError(f"The {noun} must be one of {listed}. Received: {name!r}. Choose one.")
+
+
+def _check_names(name: str, row: ScheduleRow, settings: Mapping[str, float]) -> None:
+    """Refuse a setting that the schedule would ignore, and a missing one that it needs."""
+    if extra := [key for key in settings if key not in row.takes]:
+        received = ", ".join(f"{key}={settings[key]}" for key in extra)
         raise InputError(
-            f"schedule {name} needs either cycles or step_size, "
-            f"got cycles={given['cycles']}, step_size={given['step_size']}: give one of them"
+            f"Schedule {name} takes no {', '.join(extra)}. Received: {received}. Leave that out."
+        )
+    for key in row.needs:
+        if key not in settings:
+            raise InputError(f"Schedule {name} needs {key}. Received: none. Give {key} a value.")
+    if row.repeats and ("step_size" in settings) == ("cycles" in settings):
+        raise InputError(
+            f"Schedule {name} needs either cycles or step_size. Received: "
+            f"cycles={settings.get('cycles')}, step_size={settings.get('step_size')}. "
+            "Give one of them."
         )

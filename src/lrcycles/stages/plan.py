@@ -47,7 +47,7 @@ def group_cells(
 def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
     """One cell per seed of the range test; its schedule is the sweep's own."""
     runtime = replace(find_runtime(config), side_by_side=1)  # each stops where it diverges
-    stand_in = ArmConfig(ScheduleName.constant, base_lr=config.range_test.min_lr)
+    stand_in = ArmConfig(ScheduleName("constant"), base_lr=config.range_test.min_lr)
     return [
         _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None)
         for seed in seed_list(config.range_test.seeds, "range_test.seeds")

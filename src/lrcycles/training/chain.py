@@ -14,8 +14,7 @@ from lrcycles.cells.cell import Cell
 from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
 from lrcycles.files import write_json
-from lrcycles.schedules.on_plateau import lr_after
-from lrcycles.schedules.table import rate_table, taken_by
+from lrcycles.schedules.table import SCHEDULES, rate_table
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order
@@ -182,7 +181,7 @@ def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, 
         if cell.momentum is not None:
             low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
             mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
-            if "final_lr" in taken_by(cell.schedule["name"]):
+            if "final_lr" in SCHEDULES[cell.schedule["name"]].takes:
                 mirrored["final_lr"] = low  # momentum stays where the rate is annealed
             momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
     return np.stack(rates), np.stack(momenta) if momenta else None
@@ -191,8 +190,9 @@ def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, 
 def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[Mapping[str, Any]]) -> None:
     """Set the rates of the steps to come as validation decides, for the one schedule that asks."""
     settings = dict(cell.schedule)
-    if settings.pop("name") == "reduce_on_plateau":
-        rates[:] = lr_after([entry["validation_loss"] for entry in history], **settings)
+    reduced = SCHEDULES[settings.pop("name")].between_epochs
+    if reduced is not None:
+        rates[:] = reduced([entry["validation_loss"] for entry in history], **settings)
 
 
 def saved_weights(store: CellStore, key: str) -> list[np.ndarray]:
