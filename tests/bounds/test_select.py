@@ -1,4 +1,4 @@
-"""Are the bounds of hand-made curves found where the curves were bent?"""
+"""Bounds are medians over the seeds, and come with reasons, warnings and a step size."""
 
 from __future__ import annotations
 
@@ -10,63 +10,19 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lrcycles.bounds import select
-from lrcycles.bounds.select import RULES, Bounds
+from lrcycles.bounds.select import RULES
 from lrcycles.config.schema import RuleName
 from lrcycles.errors import InputError
-from lrcycles.range_tests.curves import Curves
-
-HALF_WINDOW = 0.25  # decades: a window is ten of a hundred measurements over five decades
-TRAINING = {"cycles": 3, "total_steps": 3600, "steps_per_epoch": 300}
-BEFORE = dict.fromkeys(range(5), 0.1)
-
-
-def select_bounds(
-    table, *, rule="smith", initial_accuracy=None, steps_per_epoch=None, **training
-) -> Bounds:
-    curves = Curves(table, initial_metric=initial_accuracy or {}, steps_per_epoch=steps_per_epoch)
-    return select.select_bounds(curves, rule=rule, **training)
-
-
-# log10 of the rate, accuracy: flat, rise, plateau, fall.
-HILL = ([-5, -4, -2, -1, 0], [0.1, 0.1, 0.9, 0.9, 0.1])
-
-
-def one_curve(corners, *, seed=0, noise=0.004, count=101, every=4):
-    """Accuracy along straight lines between `corners`, measured every few of the steps."""
-    steps = np.arange(1, every * count + 1)
-    exponent = np.linspace(corners[0][0], corners[0][-1], len(steps))
-    random = np.random.default_rng(seed)
-    accuracy = np.interp(exponent, *corners) + noise * random.normal(size=len(steps))
-    loss = 2.3 * (1 - np.interp(exponent, *corners))
-    accuracy[steps % every != 0] = np.nan
-    return pd.DataFrame(
-        {"seed": seed, "step": steps, "lr": 10**exponent, "loss": loss, "accuracy": accuracy}
-    )
-
-
-def curves(corners, seeds=range(5), **settings):
-    return pd.concat([one_curve(corners, seed=seed, **settings) for seed in seeds])
-
-
-def decades(rate, expected):
-    return abs(math.log10(rate / expected))
-
-
-def test_base_lr_is_where_a_tenth_of_the_climb_is_done_and_max_lr_where_it_ends():
-    found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.06
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW
-    for key in ("base_lr", "max_lr"):
-        assert found.interval[key]["spread_decades"] < 0.15
-        assert found.interval[key]["low"] <= getattr(found, key) <= found.interval[key]["high"]
-
-
-@pytest.mark.parametrize("noise", [0.0, 0.001, 0.01, 0.02])
-def test_the_bounds_hardly_move_with_the_noise_of_the_accuracy(noise):
-    found = select_bounds(curves(HILL, noise=noise), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.15
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW
+from tests.bounds.hand_made import (
+    BEFORE,
+    HALF_WINDOW,
+    HILL,
+    TRAINING,
+    curves,
+    decades,
+    one_curve,
+    select_bounds,
+)
 
 
 def test_the_file_has_the_agreed_keys_and_plain_values():
@@ -104,76 +60,6 @@ def test_the_order_of_rows_and_seeds_does_not_matter():
     )
 
 
-def test_a_rest_half_way_up_is_not_taken_for_the_top():
-    stairs = ([-5, -4.5, -4, -3, -2, -1, 0], [0.1, 0.1, 0.5, 0.5, 0.9, 0.9, 0.1])
-    found = select_bounds(curves(stairs), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW
-
-
-def test_accuracy_that_becomes_ragged_ends_the_range_though_it_still_rises():
-    slow = ([-5, -4, -2.5, 0], [0.1, 0.1, 0.85, 0.95])
-    table = curves(slow, noise=0.0005)
-    late = table["lr"] > 10**-1.5
-    table.loc[late, "accuracy"] += 0.03 * np.random.default_rng(9).normal(size=late.sum())
-    found = select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-1.5) < 2 * HALF_WINDOW
-    assert "ragged" in " ".join(found.reasons)
-
-
-def test_a_sharp_fall_at_the_end_gives_the_rate_of_the_best_accuracy():
-    peak = ([-5, -4, -0.3, 0], [0.1, 0.1, 0.9, 0.3])
-    found = select_bounds(curves(peak), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-0.3) < HALF_WINDOW
-    assert "before it fell" in " ".join(found.reasons)
-
-
-@pytest.mark.parametrize("last", [math.nan, math.inf])
-def test_a_sweep_that_blew_up_ends_the_range_at_its_best_accuracy(last):
-    table = curves(([-5, -4, -1], [0.1, 0.1, 0.9]))
-    table.loc[table["step"] == table["step"].max(), ["loss", "accuracy"]] = last, math.nan
-    found = select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-1) < HALF_WINDOW
-    assert "blew up" in " ".join(found.reasons)
-
-
-def test_accuracy_at_chance_long_after_the_fall_changes_nothing():
-    long = ([-5, -4, -2, -1, 0, 2], [0.1, 0.1, 0.9, 0.9, 0.1, 0.1])
-    found = select_bounds(curves(long, count=141), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.06
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW * 1.4
-
-
-def test_a_curve_that_still_rises_has_no_end_and_says_what_to_change():
-    rising = curves(([-5, -4, -1], [0.1, 0.1, 0.9]))
-    with pytest.raises(
-        InputError,
-        match=r"no end .* 5 of 5 seeds .* over rates 1e-05 to 0\.1.*raise its max_lr",
-    ):
-        select_bounds(rising, initial_accuracy=BEFORE, **TRAINING)
-
-
-def test_a_curve_that_rises_from_the_first_has_no_start_and_says_what_to_change():
-    late = curves(([-3, -2, -1, 0], [0.5, 0.9, 0.9, 0.1]))
-    with pytest.raises(InputError, match=r"no start .*had begun.*lower its min_lr"):
-        select_bounds(late, initial_accuracy=BEFORE, **TRAINING)
-    with pytest.raises(InputError, match=r"no start .*had begun.*lower its min_lr"):
-        select_bounds(late, **TRAINING)
-
-
-@pytest.mark.parametrize("noise", [0.0, 0.01])
-def test_a_network_that_never_learns_has_no_start(noise):
-    flat = curves(([-5, 0], [0.1, 0.1]), noise=noise)
-    with pytest.raises(InputError, match=r"never rose beyond its noise.*change its min_lr"):
-        select_bounds(flat, initial_accuracy=BEFORE, **TRAINING)
-
-
-def test_a_sweep_that_diverges_at_once_has_no_start():
-    table = curves(HILL)
-    table = table[table["step"] <= 4].assign(loss=math.nan, accuracy=math.nan)
-    with pytest.raises(InputError, match="only 0 held-out accuracies were measured"):
-        select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
-
-
 def test_empty_or_incomplete_curves_are_refused():
     with pytest.raises(InputError, match="curves are empty"):
         select_bounds(curves(HILL)[:0], **TRAINING)
@@ -181,11 +67,6 @@ def test_empty_or_incomplete_curves_are_refused():
         select_bounds(curves(HILL).drop(columns="loss"), **TRAINING)
     with pytest.raises(InputError, match="only 0 held-out accuracies were measured"):
         select_bounds(curves(HILL).drop(columns="accuracy"), **TRAINING)
-
-
-def test_a_flat_beginning_replaces_the_accuracy_before_the_first_step():
-    found = select_bounds(curves(HILL), **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.06
 
 
 def test_seeds_without_an_end_are_left_out_and_named():

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from lrcycles.range_tests.keras_model import loop as keras_loop
 from lrcycles.range_tests.keras_model.loop import compiled_loop, stackable
 from lrcycles.range_tests.of_model import range_test
-from tests.range_tests.test_of_model import blobs, compiled, network  # noqa: F401
+from tests.range_tests.small_models import compiled, network
 
 SETTINGS = {"steps": 9, "seeds": 2, "batch_size": 16, "evaluate_every_steps": 4, "widen": 0}
 
@@ -31,7 +31,7 @@ def curves(monkeypatch, model, *data, by_loop, **settings):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_losses_and_metrics_are_those_of_train_on_batch(monkeypatch, blobs, jit_compile):  # noqa: F811
+def test_losses_and_metrics_are_those_of_train_on_batch(monkeypatch, blobs, jit_compile):
     middle = [keras.layers.BatchNormalization(), keras.layers.Dropout(0.3)]
     keras.utils.set_random_seed(0)
     model = compiled("adam", *middle, run_eagerly=False, jit_compile=jit_compile)
@@ -43,7 +43,7 @@ def test_losses_and_metrics_are_those_of_train_on_batch(monkeypatch, blobs, jit_
         assert_allclose(together[column], one_by_one[column], rtol=1e-5)
 
 
-def test_batches_of_other_shapes_are_trained_in_their_turn(monkeypatch, blobs):  # noqa: F811
+def test_batches_of_other_shapes_are_trained_in_their_turn(monkeypatch, blobs):
     x, y = blobs
     sizes = [8, 8, 5, 5, 5, 8, 7, 6, 6, 6]
     ends = np.cumsum(sizes)
