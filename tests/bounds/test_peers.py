@@ -1,4 +1,4 @@
-"""Do the rules answer as the tools themselves did, and is nothing left without a reason?"""
+"""The rules suggest the rates that the tools themselves suggest, and give a reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_real_answers_hold_rates_and_refusals():
 
 
 def noisy_curve(seed):
-    """Steepest at 1e-2 over the log of the rate, diverging near 1; noise .1."""
+    """A loss that is steepest at 1e-2 over the log of the rate and rises near 1; noise 0.1."""
     exponent = np.linspace(-7, 1, 100)
     loss = 2.3 - 2 / (1 + np.exp(-(exponent + 2) / 0.3)) + 10 ** (2 * exponent)
     return 10**exponent, loss + 0.1 * np.random.default_rng(seed).normal(size=100)
@@ -123,19 +123,19 @@ def test_no_answer_is_left_without_a_reason(name, points, loss):
     assert found.lr is None or found.lr > 0
 
 
-def test_a_reason_says_that_the_tool_stopped_before_its_rule_had_enough():
+def test_the_reason_names_that_the_tool_stopped_before_its_rule_had_enough_points():
     found = PEER_RULES["torch_lr_finder"](RATES, np.where(np.arange(121) < 9, 1.0, 1e4))
     assert found.lr is None
-    assert "10 points were recorded, 17 are needed (it stops at 5 times the best" in found.reason
+    assert "10 points were recorded, 17 are needed (the tool stops at 5 times" in found.reason
 
 
-def test_a_loss_that_never_falls_is_named_beside_the_rate():
+def test_a_loss_that_never_falls_is_named_with_the_rate():
     rising = PEER_RULES["valley"](RATES, np.linspace(1, 2, 121))
     assert rising.lr == RATES[12]
     assert "never falls" in rising.reason
 
 
-def test_where_a_loss_was_lost_is_named_beside_the_rate():
+def test_a_loss_that_became_nan_is_named_with_the_rate():
     loss = np.where(np.arange(121) < 80, 2.0, np.nan)
     for name in ("torch_lr_finder", "ignite"):
         found = PEER_RULES[name](RATES, loss)
@@ -152,7 +152,7 @@ def test_two_sweeps_after_each_other_are_refused(suggest):
 
 
 def planted(noise=0.0, *, rise_at=1e-1):
-    """2.3, falling to .3 by 1e-3, rising by one a point from `rise_at` on."""
+    """A loss of 2.3 that falls to 0.3 at 1e-3 and rises by one per point from `rise_at` on."""
     loss = np.interp(np.log10(RATES), [-6, -5, -3, 0], [2.3, 2.3, 0.3, 0.3])
     loss += noise * np.random.default_rng(0).normal(size=len(RATES))
     return loss + np.cumsum(rise_at < RATES)
@@ -165,7 +165,7 @@ def test_the_largest_converging_rate_is_where_the_loss_begins_to_rise(noise):
     assert abs(np.log10(found.lr / 1e-1)) < 0.11  # two points
 
 
-def test_a_loss_that_becomes_nan_has_stopped_to_converge():
+def test_a_loss_that_becomes_nan_no_longer_converges():
     loss = np.where(RATES > 1e-1, np.nan, planted())
     assert thirds(RATES, loss).lr == pytest.approx(1e-1, rel=0.3)
 

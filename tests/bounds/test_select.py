@@ -61,9 +61,9 @@ def test_the_order_of_rows_and_seeds_does_not_matter():
 
 
 def test_empty_or_incomplete_curves_are_refused():
-    with pytest.raises(InputError, match="curves are empty"):
+    with pytest.raises(InputError, match="an empty table"):
         select_bounds(curves(HILL)[:0], **TRAINING)
-    with pytest.raises(InputError, match="missing loss"):
+    with pytest.raises(InputError, match="curves without loss"):
         select_bounds(curves(HILL).drop(columns="loss"), **TRAINING)
     with pytest.raises(InputError, match="only 0 held-out accuracies were measured"):
         select_bounds(curves(HILL).drop(columns="accuracy"), **TRAINING)
@@ -73,7 +73,7 @@ def test_seeds_without_an_end_are_left_out_and_named():
     rising = one_curve(([-5, -4, -1], [0.1, 0.1, 0.9]), seed=7)
     table = pd.concat([curves(HILL, seeds=[0, 1]), rising])
     found = select_bounds(table, initial_accuracy=BEFORE | {7: 0.1}, **TRAINING)
-    assert any("seeds 7" in warning for warning in found.warnings)
+    assert any("both bounds: 7." in warning for warning in found.warnings)
     assert found.interval["per_seed"][-1]["max_lr"] is None
     assert decades(found.max_lr, 10**-2) < HALF_WINDOW
 
@@ -94,16 +94,16 @@ def test_the_reasons_name_each_seed_and_both_bounds():
     found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
     assert f"base_lr {found.base_lr:g}, max_lr {found.max_lr:g}" in found.reasons[0]
     assert [reason.split(":")[0] for reason in found.reasons[1:]] == [
-        *(f"seed {i}" for i in range(5)),
-        "step_size 600",
+        *(f"Seed {i}" for i in range(5)),
+        "step_size is 600 steps",
     ]
 
 
-def test_a_calm_choice_has_no_warnings():
+def test_clear_bounds_have_no_warnings():
     assert select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING).warnings == []
 
 
-def test_short_half_cycles_few_cycles_and_wide_spread_are_warned_of():
+def test_short_half_cycles_few_cycles_and_a_wide_spread_give_warnings():
     apart = [
         one_curve(([-5, -4 + d, -2 + d, -1 + d, 0.5], [0.1, 0.1, 0.9, 0.9, 0.1]), seed=seed)
         for seed, d in enumerate((-0.5, 0, 0.5))
@@ -111,41 +111,37 @@ def test_short_half_cycles_few_cycles_and_wide_spread_are_warned_of():
     found = select_bounds(
         pd.concat(apart), initial_accuracy=BEFORE, cycles=2, total_steps=2000, steps_per_epoch=300
     )
-    assert [warning.split(" ")[0] for warning in found.warnings] == [
-        "base_lr",
-        "max_lr",
-        "cycles",
-        "step_size",
-    ]
+    assert len(found.warnings) == 4
+    for warning, word in zip(found.warnings, ("base_lr", "max_lr", "cycles", "1.67"), strict=True):
+        assert word in warning
     assert found.interval["base_lr"]["spread_decades"] == pytest.approx(0.5, abs=0.05)
-    assert "step_size in epochs: 1.67, 2 to 10 are advised" in found.warnings[-1]
 
 
 def test_a_training_too_short_for_its_cycles_is_refused():
-    with pytest.raises(InputError, match="total_steps=5, cycles=3"):
+    with pytest.raises(InputError, match="total_steps=5.*cycles=3"):
         select_bounds(curves(HILL), cycles=3, total_steps=5, steps_per_epoch=5)
 
 
-def test_the_step_size_follows_from_what_is_known_of_the_length():
+def test_the_step_size_follows_from_the_known_length():
     table = curves(HILL)
     assert select_bounds(table, epochs=12, steps_per_epoch=300).step_size == 600
     assert select_bounds(table, steps_per_epoch=300).step_size == 2 * 300
     assert select_bounds(table, total_steps=600).step_size == 100
     unknown = select_bounds(table)
     assert unknown.step_size is None
-    assert "step_size is not known" in unknown.reasons[-1]
+    assert "step_size is unknown" in unknown.reasons[-1]
 
 
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        ({"epochs": -5}, r"need epochs to be a whole number >= 1, got epochs=-5"),
-        ({"epochs": 2.5, "steps_per_epoch": 9}, r"got epochs=2\.5"),
-        ({"total_steps": 0}, r"got total_steps=0"),
-        ({"cycles": 0}, r"need cycles to be a whole number >= 1, got cycles=0"),
-        ({"steps_per_epoch": 0}, r"got steps_per_epoch=0"),
-        ({"epochs": 12, "total_steps": 600}, r"epochs=12, total_steps=600: leave one out"),
-        ({"epochs": 12}, r"steps_per_epoch to turn epochs=12 .* give total_steps instead"),
+        ({"epochs": -5}, r"epochs.*-5"),
+        ({"epochs": 2.5, "steps_per_epoch": 9}, r"epochs.*2\.5"),
+        ({"total_steps": 0}, r"total_steps.*0"),
+        ({"cycles": 0}, r"cycles.*0"),
+        ({"steps_per_epoch": 0}, r"steps_per_epoch.*0"),
+        ({"epochs": 12, "total_steps": 600}, r"epochs=12.*total_steps=600"),
+        ({"epochs": 12}, r"steps_per_epoch.*total_steps"),
     ],
     ids=str,
 )
@@ -154,32 +150,32 @@ def test_a_length_that_breaks_its_rule_is_refused(training, message):
         select_bounds(curves(HILL), **training)
 
 
-def test_bounds_print_as_sentences():
+def test_bounds_are_printed_line_by_line():
     lines = str(select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)).splitlines()
     assert lines[0].endswith("3 cycles, step_size 600 steps (rule: smith)")
     assert lines[2].startswith("max_lr over the seeds: ")
 
 
 def test_an_unknown_rule_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"unknown rule 'guess' for bounds: need one of .*smith"):
+    with pytest.raises(InputError, match=r"rule must be one of .*smith.*Received: 'guess'"):
         select_bounds(curves(HILL), rule="guess", **TRAINING)
 
 
-def test_a_rule_of_one_rate_that_has_none_says_so_without_a_start_or_an_end():
+def test_a_rule_of_one_rate_that_finds_none_is_refused_without_a_start_or_an_end():
     falling = curves(([-5, -4, -1], [0.1, 0.1, 0.9]))
-    with pytest.raises(InputError, match=r"^rule thirds has no answer in 5 of 5 seeds ") as refused:
+    with pytest.raises(InputError, match=r"^Rule thirds .*no rate in 5 of 5 seeds ") as refused:
         select_bounds(falling, rule="thirds", **TRAINING)
     assert "the loss still converges at the last rate, 0.1" in str(refused.value)
     assert "start" not in str(refused.value)
 
 
-def test_a_seed_without_an_answer_gives_its_one_reason_once():
+def test_a_seed_without_a_rate_gives_its_reason_once():
     falling = one_curve(([-5, -4, -1], [0.1, 0.1, 0.9]), seed=7)
     table = pd.concat([curves(HILL, seeds=[0, 1]), falling])
     found = select_bounds(table, rule="thirds", **TRAINING)
-    (reason,) = [reason for reason in found.reasons if reason.startswith("seed 7")]
-    assert reason == "seed 7: the loss still converges at the last rate, 0.1: sweep further up"
-    assert "seeds 7" in found.warnings[0]
+    (reason,) = [reason for reason in found.reasons if reason.startswith("Seed 7")]
+    assert reason == "Seed 7: the loss still converges at the last rate, 0.1: sweep further up."
+    assert "both bounds: 7." in found.warnings[0]
 
 
 def test_every_rule_can_be_configured_and_no_other():

@@ -64,7 +64,7 @@ def test_a_subclass_model_is_built_by_the_test(blobs):
     assert len(range_test(model, blobs[0], blobs[0][:, :1], **FEW).table) == 3
 
 
-def test_a_batch_with_nan_in_the_middle_of_a_sweep_is_no_divergence(blobs):
+def test_a_batch_with_nan_in_the_middle_of_a_sweep_is_refused(blobs):
     x, y = blobs
     batches = Loader([(x, y), (x, y), (np.full_like(x, np.nan), y)])
     with pytest.raises(InputError, match="NaN or infinity in a mini-batch"):

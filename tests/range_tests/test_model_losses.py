@@ -134,7 +134,7 @@ def test_a_schedule_without_a_configuration_is_left_alone(blobs):
     assert model.optimizer._learning_rate is schedule
 
 
-def test_weights_that_are_spared_weight_decay_are_spared_it_in_the_test():
+def test_weights_excluded_from_weight_decay_are_excluded_in_the_test():
     x, y = line()
     decaying, spared, plain = linear(weight_decay=5.0), linear(weight_decay=5.0), linear()
     spared.optimizer.exclude_from_weight_decay(var_names=["kernel", "bias"])

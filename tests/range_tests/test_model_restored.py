@@ -113,13 +113,13 @@ def check_no_trace(case, blobs, go_on, **settings):
 
 
 @pytest.mark.parametrize("case", PAIRWISE, ids=str)
-def test_a_model_is_afterwards_what_it_was_and_trains_on_alike(case, blobs):
+def test_a_model_is_restored_and_trains_on_as_without_the_test(case, blobs):
     check_no_trace(case, blobs, lambda model: train(model, blobs, batches=2), run_eagerly=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in ALL if case not in PAIRWISE], ids=str)
-def test_a_model_is_what_it_was_in_every_combination_of_settings(case, blobs):
+def test_a_model_is_restored_in_every_combination_of_settings(case, blobs):
     check_no_trace(case, blobs, lambda model: train(model, blobs, batches=2), run_eagerly=True)
 
 
@@ -213,7 +213,7 @@ class Interrupted(keras.Sequential):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")], ids=repr)
-def test_a_test_that_is_cut_off_leaves_the_model_as_it_was(error, blobs):
+def test_an_interrupted_test_leaves_the_model_as_it_was(error, blobs):
     layers = network(keras.layers.Dropout(0.3)).layers
     model = Interrupted([keras.Input((FEATURES,)), *layers])
     compiled("adam", model=model)
@@ -224,10 +224,10 @@ def test_a_test_that_is_cut_off_leaves_the_model_as_it_was(error, blobs):
     assert state(model) == before
 
 
-def test_a_sweep_that_diverges_keeps_its_curve_and_leaves_the_model_as_it_was():
+def test_a_sweep_that_stops_early_keeps_its_curve_and_leaves_the_model_as_it_was():
     model = linear()
     before = state(model)
     curves = range_test(model, *line(), **{**FEW, "steps": 40}, min_lr=0.1, max_lr=1e4)
     assert state(model) == before
     assert len(curves.table) < 40
-    assert any("seed 0 diverged at step" in note for note in curves.notes)
+    assert any("seed 0 stopped at step" in note for note in curves.notes)

@@ -45,7 +45,7 @@ def test_a_tools_history_is_recognised_and_its_average_undone(tmp_path, tool, se
     assert_allclose(one_curve(history).loss, raw[: len(seen)], atol=1e-3)
 
 
-def test_fastais_unnamed_history_is_told_from_torch_lr_finders_by_its_start(tmp_path):
+def test_fastais_history_is_distinguished_from_torch_lr_finders_by_its_start(tmp_path):
     right = 0
     for seed in range(20):
         for average, name in ((averages.FASTAI, "fastai"), (averages.LR_FINDER, "torch")):
@@ -64,7 +64,7 @@ def test_raw_losses_stay_as_they_are(tmp_path, noise):
     assert_allclose(one_curve(history).loss, raw)
 
 
-def test_one_may_say_who_smoothed(tmp_path):
+def test_the_user_may_name_the_tool_that_smoothed(tmp_path):
     raw = raw_losses()
     path = as_json(
         tmp_path, {"lr": RATES.tolist(), "loss": averages.LR_FINDER.smooth(raw).tolist()}
@@ -127,7 +127,7 @@ def test_rows_in_any_order_are_put_into_the_order_of_their_steps(tmp_path):
     assert_allclose(one_curve(read_history(tmp_path / "curves.csv")).lr, RATES)
 
 
-def test_what_our_stage_measured_before_the_first_step_is_read_beside_its_curves(tmp_path):
+def test_the_summary_of_stage_range_test_is_read_with_its_curves(tmp_path):
     pd.DataFrame({"seed": 0, "step": range(POINTS), "lr": RATES, "loss": 1.0}).to_parquet(
         tmp_path / "curves.parquet"
     )
@@ -173,12 +173,12 @@ def test_json_may_hold_the_columns_inside_or_a_row_a_step(tmp_path, wrapped):
     ],
     ids=["CSVLogger", "callback"],
 )
-def test_kerass_running_mean_is_named(tmp_path, columns, source):
+def test_a_note_names_the_running_mean_of_keras(tmp_path, columns, source):
     table = pd.DataFrame({**columns, "loss": 1.0, "val_accuracy": 0.5, "val_loss": 1.5})
     table.to_csv(tmp_path / "log.csv", index=False)
     history = read_history(tmp_path / "log.csv")
     assert history.source == source
-    assert "mean loss of the epoch" in history.curves.notes[0]
+    assert "mean loss since the start of the epoch" in history.curves.notes[0]
     assert one_curve(history).metric[0] == 0.5
     assert one_curve(history).heldout_loss[0] == 1.5
 
@@ -200,7 +200,7 @@ def test_a_validation_within_the_last_step_keeps_its_loss(tmp_path):
     assert np.isnan(heldout[:-1]).all()
 
 
-def test_a_tail_of_nan_is_a_sweep_that_diverged(tmp_path):
+def test_losses_may_be_nan_at_the_end(tmp_path):
     raw = raw_losses()
     raw[80:] = np.nan
     history = read_history(as_json(tmp_path, {"lr": RATES.tolist(), "loss": raw.tolist()}))
@@ -208,7 +208,7 @@ def test_a_tail_of_nan_is_a_sweep_that_diverged(tmp_path):
     assert np.isfinite(one_curve(history).loss[:80]).all()
 
 
-def test_the_ramp_is_seen_in_the_rates(tmp_path):
+def test_the_ramp_is_recognised_by_the_rates(tmp_path):
     for rates, ramp in ((RATES, "exponential"), (np.linspace(1e-4, 1, POINTS), "linear")):
         path = as_json(tmp_path, {"lr": rates.tolist(), "loss": raw_losses().tolist()})
         assert read_history(path).curves.ramp == ramp
