@@ -118,7 +118,7 @@ def test_short_half_cycles_few_cycles_and_a_wide_spread_give_warnings():
 
 
 def test_a_training_too_short_for_its_cycles_is_refused():
-    with pytest.raises(InputError, match="total_steps=5.*cycles=3"):
+    with pytest.raises(InputError, match=r"total_steps=5.*cycles=3"):
         select_bounds(curves(HILL), cycles=3, total_steps=5, steps_per_epoch=5)
 
 

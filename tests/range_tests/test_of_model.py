@@ -107,7 +107,7 @@ def test_an_optimizer_that_its_configuration_does_not_describe_is_named(blobs):
         def __init__(self, factor):
             super().__init__(0.1 * factor)
 
-    with pytest.raises(InputError, match="described by its get_config. Received: Twice"):
+    with pytest.raises(InputError, match=r"described by its get_config\. Received: Twice"):
         range_test(compiled(Twice(2)), *blobs, **FEW)
 
 
@@ -118,5 +118,5 @@ def test_a_test_step_that_returns_no_loss_is_named(blobs):
 
     model = Silent()
     model.compile("sgd", loss="mse", run_eagerly=True)
-    with pytest.raises(InputError, match="test_step must return the loss.*Received: mae"):
+    with pytest.raises(InputError, match=r"test_step must return the loss.*Received: mae"):
         range_test(model, blobs[0], blobs[0][:, :1], **FEW)

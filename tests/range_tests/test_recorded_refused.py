@@ -85,5 +85,5 @@ def test_a_file_that_is_not_there_and_a_folder_are_named(tmp_path):
 
 def test_an_unknown_tool_is_named(tmp_path):
     path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": raw_losses().tolist()})
-    with pytest.raises(InputError, match="smoothed_by.*Received: 'me'"):
+    with pytest.raises(InputError, match=r"smoothed_by.*Received: 'me'"):
         read_history(path, smoothed_by="me")

@@ -46,7 +46,7 @@ def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> Missing
     """
     stopped = len(curve.loss) < steps or _ends_above_start(curve, stop_factor)
     values = curve.metric[np.isfinite(curve.metric)]
-    began_too_high = MissingEnds(start=f"the sweep stopped in its first quarter, at {curve.lr[-1]:.3g}")
+    began_too_high = MissingEnds(f"the sweep stopped in its first quarter, at {curve.lr[-1]:.3g}")
     early = stopped and len(curve.loss) <= steps / 4
     if len(values) < FEWEST_MEASUREMENTS:
         return began_too_high if early else MissingEnds()
