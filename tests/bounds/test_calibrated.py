@@ -31,9 +31,9 @@ def decades(rate: float, expected: float) -> float:
 
 
 def test_at_the_neutral_pace_max_lr_is_a_fifth_of_the_way_from_basin_to_explosion():
-    found = calibrated(swept(steps=1 + 7 * 78))
-    assert decades(found.max_lr, BETWEEN) < 0.02
-    assert_allclose(found.base_lr, found.max_lr / 40)
+    bounds = calibrated(swept(steps=1 + 7 * 78))
+    assert decades(bounds.max_lr, BETWEEN) < 0.02
+    assert_allclose(bounds.base_lr, bounds.max_lr / 40)
 
 
 @pytest.mark.parametrize("faster", [4, 9])
@@ -86,9 +86,15 @@ def test_the_last_losses_of_a_sweep_do_not_matter(last):
     ],
 )
 def test_without_a_whole_basin_there_is_a_reason_and_no_rate(corners, reason):
-    found = calibrated(swept(corners, noise=0.02))
-    assert found.max_lr is None
-    assert reason in found.max_lr_reason + found.base_lr_reason
+    bounds = calibrated(swept(corners, noise=0.02))
+    assert bounds.max_lr is None
+    assert reason in bounds.max_lr_reason + bounds.base_lr_reason
+
+
+def test_a_sweep_that_begins_in_the_basin_needs_a_lower_first_rate():
+    begun = calibrated(swept(([-5, -4.8, -3, 0], [0.4, 0.3, 2.3, 4.0]), noise=0.02))
+    flat = calibrated(swept(([-5, 0], [2.3, 2.3]), noise=0.02))
+    assert (begun.learns_at_first_rate, flat.learns_at_first_rate) == (True, False)
 
 
 def test_a_loss_that_falls_until_it_becomes_nan_gives_a_max_lr():
@@ -101,16 +107,16 @@ def test_a_loss_that_falls_until_it_becomes_nan_gives_a_max_lr():
 def test_a_sweep_that_stopped_when_its_loss_exploded_gives_a_max_lr(steps):
     curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), steps=steps, noise=0.01)
     curve.loss[-4:] = 3, 9, 27, 90  # a sweep that stops at four times the first loss ends so
-    found = calibrated(curve)
-    assert 1e-2 < found.max_lr <= curve.lr[-4]
+    bounds = calibrated(curve)
+    assert 1e-2 < bounds.max_lr <= curve.lr[-4]
 
 
 def test_cycles_never_go_beyond_the_rate_at_which_the_loss_exploded():
     curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), steps=3000, noise=0.01)
     curve.loss[-4:] = np.nan
-    found = calibrated(curve)
-    assert found.max_lr == curve.lr[-4]
-    assert "must not go beyond" in found.max_lr_reason
+    bounds = calibrated(curve)
+    assert bounds.max_lr == curve.lr[-4]
+    assert "must not go beyond" in bounds.max_lr_reason
 
 
 def test_one_loss_that_is_not_finite_is_no_explosion():

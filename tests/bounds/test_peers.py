@@ -78,8 +78,8 @@ def test_rules_of_the_least_loss_give_a_tenth_of_its_rate():
 
 
 def test_the_valley_lies_in_the_middle_of_the_fall():
-    found = PEER_RULES["valley"](RATES, bowl(), smoothed=True).lr
-    assert found == pytest.approx(RATES[(12 + 60) // 2], rel=0.13)  # a point more or less
+    rate = PEER_RULES["valley"](RATES, bowl(), smoothed=True).lr
+    assert rate == pytest.approx(RATES[(12 + 60) // 2], rel=0.13)  # a point more or less
 
 
 def test_the_steepest_fall_is_found_where_it_was_put():
@@ -117,16 +117,16 @@ def test_a_history_that_its_tool_has_stopped_stays_whole():
 @pytest.mark.parametrize("points", [1, 2, 5, 12, 20, 60])
 @pytest.mark.parametrize("name", PEER_RULES)
 def test_no_answer_is_left_without_a_reason(name, points, loss):
-    found = PEER_RULES[name](RATES[:points], np.full(points, loss))
-    assert found.reason
-    assert found.rule == name
-    assert found.lr is None or found.lr > 0
+    suggestion = PEER_RULES[name](RATES[:points], np.full(points, loss))
+    assert suggestion.reason
+    assert suggestion.rule == name
+    assert suggestion.lr is None or suggestion.lr > 0
 
 
 def test_the_reason_names_that_the_tool_stopped_before_its_rule_had_enough_points():
-    found = PEER_RULES["torch_lr_finder"](RATES, np.where(np.arange(121) < 9, 1.0, 1e4))
-    assert found.lr is None
-    assert "10 points were recorded, 17 are needed (the tool stops at 5 times" in found.reason
+    suggestion = PEER_RULES["torch_lr_finder"](RATES, np.where(np.arange(121) < 9, 1.0, 1e4))
+    assert suggestion.lr is None
+    assert "10 points were recorded, 17 are needed (the tool stops at 5 times" in suggestion.reason
 
 
 def test_a_loss_that_never_falls_is_named_with_the_rate():
@@ -138,14 +138,14 @@ def test_a_loss_that_never_falls_is_named_with_the_rate():
 def test_a_loss_that_became_nan_is_named_with_the_rate():
     loss = np.where(np.arange(121) < 80, 2.0, np.nan)
     for name in ("torch_lr_finder", "ignite"):
-        found = PEER_RULES[name](RATES, loss)
-        assert found.lr == RATES[79]
-        assert "nan" in found.reason
+        suggestion = PEER_RULES[name](RATES, loss)
+        assert suggestion.lr == RATES[79]
+        assert "nan" in suggestion.reason
 
 
 @pytest.mark.parametrize("suggest", [PEER_RULES["valley"], thirds], ids=["valley", "thirds"])
 def test_two_sweeps_after_each_other_are_refused(suggest):
-    with pytest.raises(InputError, match="rise from step to step"):
+    with pytest.raises(InputError, match=r"rise from step to step\. Received: 1e-06 at point 122"):
         suggest(np.tile(RATES, 2), np.ones(242))
     with pytest.raises(InputError, match=r"shapes \(121,\) and \(120,\)"):
         suggest(RATES, np.ones(120))
@@ -160,9 +160,9 @@ def planted(noise=0.0, *, rise_at=1e-1):
 
 @pytest.mark.parametrize("noise", [0.0, 0.02, 0.1])
 def test_the_largest_converging_rate_is_where_the_loss_begins_to_rise(noise):
-    found = thirds(RATES, planted(noise))
-    assert found.lr is not None
-    assert abs(np.log10(found.lr / 1e-1)) < 0.11  # two points
+    suggestion = thirds(RATES, planted(noise))
+    assert suggestion.lr is not None
+    assert abs(np.log10(suggestion.lr / 1e-1)) < 0.11  # two points
 
 
 def test_a_loss_that_becomes_nan_no_longer_converges():
@@ -181,9 +181,9 @@ def test_a_loss_that_becomes_nan_no_longer_converges():
     ids=["no end", "flat", "lost", "rising"],
 )
 def test_without_a_largest_converging_rate_the_reason_is_named(loss, reason):
-    found = thirds(RATES, loss)
-    assert found.lr is None
-    assert reason in found.reason
+    suggestion = thirds(RATES, loss)
+    assert suggestion.lr is None
+    assert reason in suggestion.reason
 
 
 def test_too_few_points_are_named():

@@ -26,10 +26,10 @@ def test_bounds_stand_on_the_curves_with_their_values_in_thelegend():
 
 @pytest.fixture
 def shell(monkeypatch):
-    """A notebook's shell, of IPython only what plots use; `shown` is what its cells show."""
-    published = []
+    """The parts of IPython's shell that plots use; `outputs` collects what the cells show."""
+    outputs = []
     shell = SimpleNamespace(
-        execution_count=1, display_pub=SimpleNamespace(publish=published.append), shown=published
+        execution_count=1, display_pub=SimpleNamespace(publish=outputs.append), outputs=outputs
     )
     # Matplotlib reads the version when it makes the first canvas of a process.
     ipython = SimpleNamespace(get_ipython=lambda: shell, version_info=(9, 0, 0))
@@ -44,19 +44,19 @@ def _plotted_bounds() -> Figure:
 
 def test_a_notebook_shows_the_bounds_wherever_in_a_cell_they_are_plotted(shell):
     _plotted_bounds()
-    (shown,) = shell.shown
-    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    (output,) = shell.outputs
+    assert base64.b64decode(output["image/png"]).startswith(b"\x89PNG")
 
 
 def test_a_figure_that_ends_a_cell_is_not_shown_twice_but_again_in_a_later_one(shell):
     figure = _plotted_bounds()
     figure._ipython_display_()  # what IPython calls for the value of a cell
-    assert len(shell.shown) == 1
+    assert len(shell.outputs) == 1
     for count in (2, 3):
         shell.execution_count = count
         figure._ipython_display_()
         figure._ipython_display_()
-        assert len(shell.shown) == count
+        assert len(shell.outputs) == count
 
 
 def test_a_script_that_has_loaded_ipython_shows_nothing(monkeypatch):

@@ -25,30 +25,30 @@ from tests.bounds.hand_made import (
 )
 
 
-def test_the_file_has_the_agreed_keys_and_plain_values():
-    found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING).to_dict()
-    assert set(json.loads(json.dumps(found, allow_nan=False))) == {
+def test_bounds_json_has_the_documented_keys_and_plain_values():
+    bounds = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING).to_dict()
+    assert set(json.loads(json.dumps(bounds, allow_nan=False))) == {
         *("schema", "base_lr", "max_lr", "cycles", "step_size", "rule", "status"),
         *("reasons", "warnings", "interval", "steps_per_epoch"),
     }
-    assert set(found["interval"]) == {"base_lr", "max_lr", "per_seed"}
-    assert [set(entry) for entry in found["interval"]["per_seed"]] == [
+    assert set(bounds["interval"]) == {"base_lr", "max_lr", "per_seed"}
+    assert [set(entry) for entry in bounds["interval"]["per_seed"]] == [
         {"seed", "base_lr", "max_lr"}
     ] * 5
-    assert (found["status"], found["rule"], found["step_size"]) == ("ok", "smith", 600)
+    assert (bounds["status"], bounds["rule"], bounds["step_size"]) == ("ok", "smith", 600)
 
 
 def test_rates_have_three_significant_digits():
-    found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
-    for rate in (found.base_lr, found.max_lr):
+    bounds = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
+    for rate in (bounds.base_lr, bounds.max_lr):
         assert rate == float(f"{rate:.2e}")
 
 
 def test_the_bound_is_the_median_over_the_seeds_on_the_logarithmic_scale():
-    found = select_bounds(curves(HILL, seeds=range(4)), initial_accuracy=BEFORE, **TRAINING)
-    each = [entry["max_lr"] for entry in found.interval["per_seed"]]
-    assert_allclose(found.max_lr, math.sqrt(sorted(each)[1] * sorted(each)[2]), rtol=0.01)
-    spread = found.interval["max_lr"]["spread_decades"]
+    bounds = select_bounds(curves(HILL, seeds=range(4)), initial_accuracy=BEFORE, **TRAINING)
+    each = [entry["max_lr"] for entry in bounds.interval["per_seed"]]
+    assert_allclose(bounds.max_lr, math.sqrt(sorted(each)[1] * sorted(each)[2]), rtol=0.01)
+    spread = bounds.interval["max_lr"]["spread_decades"]
     assert_allclose(spread, np.std(np.log10(each), ddof=1), atol=0.002)
 
 
@@ -72,10 +72,10 @@ def test_empty_or_incomplete_curves_are_refused():
 def test_seeds_without_an_end_are_left_out_and_named():
     rising = one_curve(([-5, -4, -1], [0.1, 0.1, 0.9]), seed=7)
     table = pd.concat([curves(HILL, seeds=[0, 1]), rising])
-    found = select_bounds(table, initial_accuracy=BEFORE | {7: 0.1}, **TRAINING)
-    assert any("both bounds: 7." in warning for warning in found.warnings)
-    assert found.interval["per_seed"][-1]["max_lr"] is None
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW
+    bounds = select_bounds(table, initial_accuracy=BEFORE | {7: 0.1}, **TRAINING)
+    assert any("both bounds: 7." in warning for warning in bounds.warnings)
+    assert bounds.interval["per_seed"][-1]["max_lr"] is None
+    assert decades(bounds.max_lr, 10**-2) < HALF_WINDOW
 
 
 def test_half_of_the_seeds_are_not_enough():
@@ -86,14 +86,14 @@ def test_half_of_the_seeds_are_not_enough():
 
 
 def test_one_seed_has_no_spread():
-    found = select_bounds(curves(HILL, seeds=[3]), initial_accuracy=BEFORE, **TRAINING)
-    assert found.interval["max_lr"]["spread_decades"] is None
+    bounds = select_bounds(curves(HILL, seeds=[3]), initial_accuracy=BEFORE, **TRAINING)
+    assert bounds.interval["max_lr"]["spread_decades"] is None
 
 
 def test_the_reasons_name_each_seed_and_both_bounds():
-    found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
-    assert f"base_lr {found.base_lr:g}, max_lr {found.max_lr:g}" in found.reasons[0]
-    assert [reason.split(":")[0] for reason in found.reasons[1:]] == [
+    bounds = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
+    assert f"base_lr {bounds.base_lr:g}, max_lr {bounds.max_lr:g}" in bounds.reasons[0]
+    assert [reason.split(":")[0] for reason in bounds.reasons[1:]] == [
         *(f"Seed {i}" for i in range(5)),
         "step_size is 600 steps",
     ]
@@ -108,13 +108,13 @@ def test_short_half_cycles_few_cycles_and_a_wide_spread_give_warnings():
         one_curve(([-5, -4 + d, -2 + d, -1 + d, 0.5], [0.1, 0.1, 0.9, 0.9, 0.1]), seed=seed)
         for seed, d in enumerate((-0.5, 0, 0.5))
     ]
-    found = select_bounds(
+    bounds = select_bounds(
         pd.concat(apart), initial_accuracy=BEFORE, cycles=2, total_steps=2000, steps_per_epoch=300
     )
-    assert len(found.warnings) == 4
-    for warning, word in zip(found.warnings, ("base_lr", "max_lr", "cycles", "1.67"), strict=True):
+    assert len(bounds.warnings) == 4
+    for warning, word in zip(bounds.warnings, ("base_lr", "max_lr", "cycles", "1.67"), strict=True):
         assert word in warning
-    assert found.interval["base_lr"]["spread_decades"] == pytest.approx(0.5, abs=0.05)
+    assert bounds.interval["base_lr"]["spread_decades"] == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_training_too_short_for_its_cycles_is_refused():
@@ -172,10 +172,10 @@ def test_a_rule_of_one_rate_that_finds_none_is_refused_without_a_start_or_an_end
 def test_a_seed_without_a_rate_gives_its_reason_once():
     falling = one_curve(([-5, -4, -1], [0.1, 0.1, 0.9]), seed=7)
     table = pd.concat([curves(HILL, seeds=[0, 1]), falling])
-    found = select_bounds(table, rule="thirds", **TRAINING)
-    (reason,) = [reason for reason in found.reasons if reason.startswith("Seed 7")]
+    bounds = select_bounds(table, rule="thirds", **TRAINING)
+    (reason,) = [reason for reason in bounds.reasons if reason.startswith("Seed 7")]
     assert reason == "Seed 7: the loss still converges at the last rate, 0.1: sweep further up."
-    assert "both bounds: 7." in found.warnings[0]
+    assert "both bounds: 7." in bounds.warnings[0]
 
 
 def test_every_rule_can_be_configured_and_no_other():
@@ -185,6 +185,6 @@ def test_every_rule_can_be_configured_and_no_other():
 @pytest.mark.parametrize("rule", sorted(set(RULES) - {"smith"}))
 def test_every_rule_finds_rates_on_the_slope_of_a_plain_curve(rule):
     # Falls from 1e-4 to 1e-2, rises from 1e-1 on: no rule has a reason to leave that stretch.
-    found = select_bounds(curves(HILL, noise=0.0), rule=rule, **TRAINING)
-    assert 10**-4.5 < found.max_lr < 1
-    assert found.base_lr < found.max_lr
+    bounds = select_bounds(curves(HILL, noise=0.0), rule=rule, **TRAINING)
+    assert 10**-4.5 < bounds.max_lr < 1
+    assert bounds.base_lr < bounds.max_lr

@@ -20,25 +20,25 @@ from tests.bounds.hand_made import (
 
 
 def test_base_lr_is_where_a_tenth_of_the_climb_is_done_and_max_lr_where_it_ends():
-    found = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.06
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW
+    bounds = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)
+    assert decades(bounds.base_lr, 10**-3.8) < 0.06
+    assert decades(bounds.max_lr, 10**-2) < HALF_WINDOW
     for key in ("base_lr", "max_lr"):
-        assert found.interval[key]["spread_decades"] < 0.15
-        assert found.interval[key]["low"] <= getattr(found, key) <= found.interval[key]["high"]
+        assert bounds.interval[key]["spread_decades"] < 0.15
+        assert bounds.interval[key]["low"] <= getattr(bounds, key) <= bounds.interval[key]["high"]
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.001, 0.01, 0.02])
 def test_the_bounds_hardly_move_with_the_noise_of_the_accuracy(noise):
-    found = select_bounds(curves(HILL, noise=noise), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.15
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW
+    bounds = select_bounds(curves(HILL, noise=noise), initial_accuracy=BEFORE, **TRAINING)
+    assert decades(bounds.base_lr, 10**-3.8) < 0.15
+    assert decades(bounds.max_lr, 10**-2) < HALF_WINDOW
 
 
 def test_a_rest_half_way_up_is_not_taken_for_the_top():
     stairs = ([-5, -4.5, -4, -3, -2, -1, 0], [0.1, 0.1, 0.5, 0.5, 0.9, 0.9, 0.1])
-    found = select_bounds(curves(stairs), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW
+    bounds = select_bounds(curves(stairs), initial_accuracy=BEFORE, **TRAINING)
+    assert decades(bounds.max_lr, 10**-2) < HALF_WINDOW
 
 
 def test_accuracy_that_becomes_ragged_ends_the_range_though_it_still_rises():
@@ -46,32 +46,32 @@ def test_accuracy_that_becomes_ragged_ends_the_range_though_it_still_rises():
     table = curves(slow, noise=0.0005)
     late = table["lr"] > 10**-1.5
     table.loc[late, "accuracy"] += 0.03 * np.random.default_rng(9).normal(size=late.sum())
-    found = select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-1.5) < 2 * HALF_WINDOW
-    assert "ragged" in " ".join(found.reasons)
+    bounds = select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
+    assert decades(bounds.max_lr, 10**-1.5) < 2 * HALF_WINDOW
+    assert "ragged" in " ".join(bounds.reasons)
 
 
 def test_a_sharp_fall_at_the_end_gives_the_rate_of_the_best_accuracy():
     peak = ([-5, -4, -0.3, 0], [0.1, 0.1, 0.9, 0.3])
-    found = select_bounds(curves(peak), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-0.3) < HALF_WINDOW
-    assert "before it fell" in " ".join(found.reasons)
+    bounds = select_bounds(curves(peak), initial_accuracy=BEFORE, **TRAINING)
+    assert decades(bounds.max_lr, 10**-0.3) < HALF_WINDOW
+    assert "before it fell" in " ".join(bounds.reasons)
 
 
 @pytest.mark.parametrize("last", [math.nan, math.inf])
 def test_a_loss_that_ends_above_its_start_gives_the_rate_of_the_highest_accuracy(last):
     table = curves(([-5, -4, -1], [0.1, 0.1, 0.9]))
     table.loc[table["step"] == table["step"].max(), ["loss", "accuracy"]] = last, math.nan
-    found = select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.max_lr, 10**-1) < HALF_WINDOW
-    assert "rose above its start" in " ".join(found.reasons)
+    bounds = select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
+    assert decades(bounds.max_lr, 10**-1) < HALF_WINDOW
+    assert "rose above its start" in " ".join(bounds.reasons)
 
 
 def test_accuracy_at_chance_long_after_the_fall_changes_nothing():
     long = ([-5, -4, -2, -1, 0, 2], [0.1, 0.1, 0.9, 0.9, 0.1, 0.1])
-    found = select_bounds(curves(long, count=141), initial_accuracy=BEFORE, **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.06
-    assert decades(found.max_lr, 10**-2) < HALF_WINDOW * 1.4
+    bounds = select_bounds(curves(long, count=141), initial_accuracy=BEFORE, **TRAINING)
+    assert decades(bounds.base_lr, 10**-3.8) < 0.06
+    assert decades(bounds.max_lr, 10**-2) < HALF_WINDOW * 1.4
 
 
 def test_a_curve_that_still_rises_has_no_end_and_the_message_names_what_to_change():
@@ -106,5 +106,5 @@ def test_a_sweep_that_stops_at_once_has_no_start():
 
 
 def test_a_flat_beginning_replaces_the_accuracy_before_the_first_step():
-    found = select_bounds(curves(HILL), **TRAINING)
-    assert decades(found.base_lr, 10**-3.8) < 0.06
+    bounds = select_bounds(curves(HILL), **TRAINING)
+    assert decades(bounds.base_lr, 10**-3.8) < 0.06

@@ -71,10 +71,10 @@ def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
             differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05
         ),
     ]
-    for figure, told in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
+    for figure, label in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
         (ax,) = figure.axes
         assert ax.get_xlim()[1] < 3
-        assert [text.get_text() for text in ax.texts] == [told]
+        assert [text.get_text() for text in ax.texts] == [label]
     assert figures[0].axes[0].get_xlim()[1] > 1.9  # what was published stays in sight
 
 

@@ -35,11 +35,13 @@ def calibrated(curve: SeedCurve) -> SeedBounds:
     6. Multiply by (1 - momentum)^0.2, because momentum also delays the harm.
     7. max_lr is the result, but never above the limit if the loss exploded. base_lr is max_lr / 40.
 
-    There are no bounds if the loss never falls by more than three times its noise, or if it is in
-    the basin already at the first rate. There is no max_lr if it is in the basin at the last rate.
+    There are no bounds if the smoothed loss never falls by more than 3 times its own noise, or if
+    it is in the basin already at the first rate. There is no max_lr if it is in the basin at the
+    last rate and has not exploded.
 
-    The weights and powers were fitted on fourteen tasks and judged on seven others. Source:
-    docs/study-bounds.
+    The weights and powers were fitted on fourteen tasks and judged on seven others.
+
+    Source: docs/study-bounds.
     """
     seed = curve.seed
     if len(curve.lr) < SHORTEST:

@@ -30,7 +30,7 @@ class SeedBounds:
 
     @classmethod
     def none(cls, seed: int, reason: str, *, learns_at_first_rate: bool = False) -> SeedBounds:
-        """Return that neither bound was found, for one reason."""
+        """Make an entry without bounds, with the same reason for both."""
         return cls(seed, None, None, reason, reason, learns_at_first_rate)
 
 
