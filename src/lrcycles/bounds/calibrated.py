@@ -91,11 +91,11 @@ def _corrected(curve: SeedCurve, centre: float, exploded: int) -> SeedBounds:
     factor = (pace / NEUTRAL_STEPS_PER_DECADE) ** PACE_POWER
     factor *= (1 - curve.momentum) ** MOMENTUM_POWER
     max_lr = factor * between
-    end = "explodes" if exploded < len(curve.lr) else "was last measured"
+    end = "the explosion of the loss" if exploded < len(curve.lr) else "the last rate"
     reason = (
-        f"the loss's basin is centred at {centre:.3g} and the loss {end} at {limit:.3g}; max_lr is "
-        f"{between:.3g}, which lies between them, times {factor:.2g} for {pace:.0f} steps per "
-        "decade"
+        f"{between:.3g} is a fifth of the way from the basin's centre ({centre:.3g}) to {end} "
+        f"({limit:.3g}), and max_lr is {factor:.2g} times this rate, because the sweep has "
+        f"{pace:.0f} steps per decade"
     )
     if curve.momentum:
         reason += f" and momentum {curve.momentum:g}"
