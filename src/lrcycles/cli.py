@@ -1,4 +1,4 @@
-"""The command `lrcycles`: what users do with results outside the pipeline."""
+"""The command `lrcycles`: suggests bounds, draws range tests, compares runs, fills MLflow."""
 
 from __future__ import annotations
 
@@ -13,134 +13,170 @@ from lrcycles import __version__
 from lrcycles.errors import InputError
 
 if TYPE_CHECKING:
-    from lrcycles.bounds.opinions import Opinions
+    from lrcycles.bounds.suggestions import Suggestions
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; 0 on success, 1 with one line on a user's mistake."""
+    """Run one subcommand; return 0 on success, and 1 after one line about a user's mistake."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
     if getattr(chosen, "epochs", None) and not chosen.steps_per_epoch:
-        parser.error("--epochs needs --steps-per-epoch, or their steps are not known")
+        parser.error(
+            "--epochs must come with --steps-per-epoch. Received: only --epochs. "
+            "Add --steps-per-epoch N."
+        )
     try:
         chosen.run(chosen)
         sys.stdout.flush()
     except InputError as error:
         print(f"lrcycles: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # whoever read the output has seen enough, as in `| head`
+    except BrokenPipeError:  # the reader closed the pipe, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lrcycles", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="lrcycles",
+        description="Suggest bounds for cyclical learning rates, and compare trained runs.",
+    )
     parser.add_argument("--version", action="version", version=f"lrcycles {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    found = commands.add_parser("suggest", help="bounds from a range test, beside what tools say")
-    _about_a_range_test(found)
-    found.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    found.set_defaults(run=suggest)
+    suggest_parser = commands.add_parser(
+        "suggest", help="choose bounds from a range test, next to the rates of other tools' rules"
+    )
+    _add_range_test_arguments(suggest_parser)
+    suggest_parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    suggest_parser.set_defaults(run=suggest)
 
-    drawn = commands.add_parser("plot", help="draw a range test with every rule's answer, as PNG")
-    _about_a_range_test(drawn)
-    drawn.add_argument(
+    plot_parser = commands.add_parser(
+        "plot", help="draw a range test with the bounds and the rate of every rule as a PNG"
+    )
+    _add_range_test_arguments(plot_parser)
+    plot_parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="OUT.png",
-        help="FILE's name with .png, here, if left out",
+        help="the PNG to write (default: FILE's name with .png, in the current folder)",
     )
-    drawn.set_defaults(run=plot)
+    plot_parser.set_defaults(run=plot)
 
-    compared = commands.add_parser(
-        "compare", help="the report of two DVC experiments or MLflow runs, paired by seed"
+    compare_parser = commands.add_parser(
+        "compare", help="report on two DVC experiments or MLflow runs, paired by seed"
     )
-    compared.description = (
-        "A and B are DVC experiments, git revisions, MLflow runs, folders with train/ or "
-        "`workspace`; NAME:ARM is one arm of them. Negative differences: B is better."
+    compare_parser.description = (
+        "Compare A and B. Each is a DVC experiment, a git revision, an MLflow run, a folder with "
+        "train/, or `workspace`. NAME:ARM selects one arm. A negative difference means that B is "
+        "better."
     )
-    compared.add_argument("first", metavar="A")
-    compared.add_argument("second", metavar="B")
-    compared.add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help="outputs/compare/A_B if left out"
+    compare_parser.add_argument("first", metavar="A")
+    compare_parser.add_argument("second", metavar="B")
+    compare_parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder of the report (default: outputs/compare/A_B)",
     )
-    compared.add_argument(
-        "--margin", type=float, default=0.05, metavar="P", help="equivalence, percentage points"
+    compare_parser.add_argument(
+        "--margin",
+        type=float,
+        default=0.05,
+        metavar="P",
+        help="differences below P percentage points do not matter (default: 0.05)",
     )
-    compared.set_defaults(run=compare)
+    compare_parser.set_defaults(run=compare)
 
-    mirrored = commands.add_parser(
-        "sync", help="mirror results in files to the MLflow store that lacks them"
+    sync_parser = commands.add_parser(
+        "sync", help="copy results from files to the MLflow store that lacks them"
     )
-    mirrored.set_defaults(run=lambda _: sync(Path.cwd()))
+    sync_parser.set_defaults(run=lambda _: sync(Path.cwd()))
     return parser
 
 
-def _about_a_range_test(parser: argparse.ArgumentParser) -> None:
+def _add_range_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "FILE holds learning rates and losses: CSV, JSON or parquet, as fastai, Lightning, "
-        "torch-lr-finder, ignite, ktrain, Keras or lrcycles leave them."
+        "FILE is CSV, JSON or parquet with learning rates and losses, as written by fastai, "
+        "Lightning, torch-lr-finder, ignite, ktrain, Keras or lrcycles."
     )
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument(
-        "--rule", help="for the bounds: ours if left out, smith, thirds, valley ..."
+        "--rule", help="the rule for the bounds: calibrated (default), smith, thirds, valley, ..."
     )
-    parser.add_argument("--cycles", type=_count, default=3, metavar="N", help="default: 3")
-    parser.add_argument("--steps-per-epoch", type=_count, metavar="N", help="gives step_size")
-    parser.add_argument("--epochs", type=_count, metavar="N", help="of the training to come")
     parser.add_argument(
-        "--momentum", type=float, metavar="M", help="SGD's or RMSprop's, which our rule needs"
+        "--cycles", type=_count, default=3, metavar="N", help="cycles in the training (default: 3)"
+    )
+    parser.add_argument(
+        "--steps-per-epoch", type=_count, metavar="N", help="mini-batches in an epoch"
+    )
+    parser.add_argument("--epochs", type=_count, metavar="N", help="epochs of the training")
+    parser.add_argument(
+        "--momentum",
+        type=float,
+        metavar="M",
+        help="momentum of SGD or RMSprop, for rule calibrated (default: from FILE, or 0)",
     )
     parser.add_argument(
         "--smoothed-by",
         metavar="TOOL",
-        help="whose moving average the losses are, where that is recognised wrongly, or nobody",
+        help="the tool that smoothed the losses, or nobody (default: recognised from FILE)",
     )
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"need a whole number from 1 on, got {text}")
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least 1. Received: {text}. Set 1 or more."
+        )
     return int(text)
 
 
 def suggest(chosen: argparse.Namespace) -> None:
-    """Print every rule's answer to the range test in a file, and our bounds.
+    """Print the rate of every rule for the range test in a file, and the selected bounds.
 
     Raises:
         InputError: the file holds no range test.
     """
-    from lrcycles.bounds.opinions import as_text
+    from lrcycles.bounds.suggestions import as_text
 
-    opinions = _ask(chosen)
+    suggestions = _suggestions(chosen)
     if chosen.json:
-        print(json.dumps({"file": str(chosen.file), **opinions.to_dict()}, indent=2))
+        print(json.dumps({"file": str(chosen.file), **suggestions.to_dict()}, indent=2))
     else:
-        print(as_text(opinions))
+        print(as_text(suggestions))
 
 
 def plot(chosen: argparse.Namespace) -> None:
-    """Draw the range test in a file with every rule's answer, and say where.
+    """Draw the range test in a file with the rate of every rule, and print the picture's name.
 
     Raises:
-        InputError: the file holds no range test, or the picture would replace something else.
+        InputError: the file holds no range test, or the picture would replace another file.
     """
     out = chosen.output or Path(f"{chosen.file.stem}.png")
     if out.suffix.lower() != ".png":
-        raise InputError(f"need a name that ends in .png, got {out}: the picture is a PNG")
+        raise InputError(
+            f"The picture's name must end in .png. Received: {out}. Name another file with -o."
+        )
     if out.is_dir() or (out.exists() and not _is_png(out)):
-        raise InputError(f"{out} is there and no PNG: name another file with -o")
-    opinions = _ask(chosen)
-    from lrcycles.bounds import answer_plots
+        raise InputError(
+            f"The picture must not replace anything but a PNG. Received: {out}, which exists and "
+            "is not a PNG. Name another file with -o."
+        )
+    suggestions = _suggestions(chosen)
+    from lrcycles.bounds.plots import suggestions_on_curve
     from lrcycles.files import write_figure
 
     try:
-        write_figure(out, answer_plots.answers_on_curve(opinions))
+        write_figure(out, suggestions_on_curve(suggestions))
     except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror}): name another") from error
-    print(f"{opinions.history}: drawn in {out}")
+        raise InputError(
+            f"The picture must be in a folder that can be written. Received: {out} "
+            f"({error.strerror}). Name another file with -o."
+        ) from error
+    print(f"{suggestions.history}: drawn in {out}")
 
 
 def _is_png(path: Path) -> bool:
@@ -148,8 +184,8 @@ def _is_png(path: Path) -> bool:
         return file.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
-def _ask(chosen: argparse.Namespace) -> Opinions:
-    from lrcycles.bounds.opinions import ask_every_rule
+def _suggestions(chosen: argparse.Namespace) -> Suggestions:
+    from lrcycles.bounds.suggestions import collect_suggestions
     from lrcycles.range_tests.recorded.histories import read_history
 
     history = read_history(
@@ -158,7 +194,9 @@ def _ask(chosen: argparse.Namespace) -> Opinions:
         steps_per_epoch=chosen.steps_per_epoch,
         momentum=chosen.momentum,
     )
-    return ask_every_rule(history, rule=chosen.rule, cycles=chosen.cycles, epochs=chosen.epochs)
+    return collect_suggestions(
+        history, rule=chosen.rule, cycles=chosen.cycles, epochs=chosen.epochs
+    )
 
 
 def compare(chosen: argparse.Namespace) -> None:

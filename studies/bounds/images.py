@@ -1,6 +1,6 @@
-"""What does the study train on? Small images that a CPU core learns in a second or two.
+"""Makes the study's data sets: small images that a CPU core learns in one or two seconds.
 
-Every function gives (x_train, y_train, x_test, y_test), uint8, as `data.source` wants them.
+Every function returns (x_train, y_train, x_test, y_test) as uint8, the form of `data.source`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 Four = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-MNIST = Path("artifacts/data")  # what stage `data` of the pipeline left
+MNIST = Path("artifacts/data")  # written by stage `data` of the pipeline
 
 
 def mnist14() -> Four:
-    """MNIST at half its resolution: the mean of 2 x 2 pixels."""
+    """Return MNIST at half its resolution: each pixel is the mean of 2 x 2 pixels."""
     x_train, y_train, x_test, y_test = mnist28()
     return _halved(x_train), y_train, _halved(x_test), y_test
 
 
 def mnist28() -> Four:
-    """MNIST as it is."""
+    """Return MNIST at its full resolution."""
     x_train, y_train, x_test, y_test = (
         np.load(MNIST / f"{part}.npy")
         for part in ("train_images", "train_labels", "test_images", "test_labels")
@@ -29,7 +29,10 @@ def mnist28() -> Four:
 
 
 def digits() -> Four:
-    """scikit-learn's digits, each also shifted by a pixel four ways; 600 held out before that."""
+    """Return scikit-learn's digits, each also shifted by one pixel in four directions.
+
+    600 digits are held out before they are shifted.
+    """
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
@@ -40,7 +43,7 @@ def digits() -> Four:
 
 
 def teacher() -> Four:
-    """Ten classes that a random network of one hidden layer tells apart, a tenth of them wrong."""
+    """Return ten classes assigned by a random network with one hidden layer; 10 % are wrong."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal((44_000, 20))
     hidden = np.tanh(x @ rng.standard_normal((20, 40)) / np.sqrt(20))
@@ -51,7 +54,7 @@ def teacher() -> Four:
 
 
 def spirals() -> Four:
-    """Three arms of a spiral in the plane, with noise."""
+    """Return points on three arms of a spiral in the plane, with noise."""
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 3, 24_000)
     turn = rng.random(24_000)
@@ -61,7 +64,7 @@ def spirals() -> Four:
 
 
 def mixture() -> Four:
-    """Eight classes of three Gaussian clouds each, in 16 dimensions, that overlap."""
+    """Return eight overlapping classes of three Gaussian clouds each, in 16 dimensions."""
     rng = np.random.default_rng(3)
     cloud = rng.integers(0, 24, 44_000)
     x = rng.standard_normal((24, 16))[cloud] + 0.6 * rng.standard_normal((44_000, 16))
@@ -81,7 +84,7 @@ def _shifted(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _parted(x: np.ndarray, labels: np.ndarray, *, test: int) -> Four:
-    """Put real numbers on the scale of pixels: four standard deviations fill 0 to 255."""
+    """Scale real numbers to pixels from 0 to 255, which cover four standard deviations."""
     pixels = np.clip(127.5 + 64 * (x - x.mean(axis=0)) / x.std(axis=0), 0, 255)
     images, classes = pixels.round().astype(np.uint8), labels.astype(np.uint8)
     return images[test:], classes[test:], images[:test], classes[:test]

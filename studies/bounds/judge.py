@@ -1,4 +1,4 @@
-"""Stage `judge`: how far from the best rates does each rule end? Writes docs/study-bounds."""
+"""Stage `judge`: compares each rule with the best rates and writes docs/study-bounds."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from studies.bounds.tasks import OUT
 
 PARTS = ("choose", "judge", "fresh")
 JUDGED_BY = "fresh"
-READS_HELDOUT = ("smith",)  # the others need no evaluation on the way
+READS_HELDOUT = ("smith",)  # the other rules need no held-out measurements
 OURS = ("calibrated", "cycle")
 DOCS = Path("docs/study-bounds")
-FIRST_VERSION = Path(__file__).with_name("first_version.csv")  # what our first rule reached
+FIRST_VERSION = Path(__file__).with_name("first_version.csv")  # results of our first rule
 
 
 def main() -> None:
-    """Judge both halves and write tables, figures and the page."""
+    """Judge all parts and write tables, figures and the page."""
     grids, rules, costs = (_all(*name) for name in _FILES)
     floors = pd.DataFrame(_task_row(task, grids, costs) for task in _tasks())
     regrets = pd.DataFrame(_regrets(rules, floors))
-    first = pd.DataFrame(_regrets(pd.read_csv(FIRST_VERSION), floors))
+    first = regrets_of_first_version(floors)
     spreads = _spreads(rules)
     summary = _summary(regrets, spreads, floors)
     for name, table in {
@@ -49,7 +49,9 @@ def main() -> None:
         files.write_text(DOCS / f"{name}.csv", table.to_csv(index=False, float_format="%.5g"))
     files.write_figure(DOCS / "regret.png", _regret_figure(regrets, summary))
     files.write_figure(DOCS / "basins.png", _basin_figure(grids, rules, floors))
-    files.write_text(DOCS / "README.md", _page(summary, floors, regrets, first))
+    measured = f"{datetime.now(UTC):%Y-%m-%d}, {cpu_name()}"
+    page = page_text(summary, floors, regrets, first, measured=measured)
+    files.write_text(DOCS / "README.md", page)
 
 
 _FILES = [
@@ -69,7 +71,7 @@ def _tasks() -> list[tasks.Task]:
 
 
 def _task_row(task: tasks.Task, grids: pd.DataFrame, costs: pd.DataFrame) -> dict[str, Any]:
-    """The oracle of a task, what it reaches on the seeds it was not chosen on, and the noise."""
+    """Return the oracle of a task, its results on the seeds it was not chosen on, and its noise."""
     grid = grids[grids["task"] == task.name]
     best = measure.oracle(grid)
     same = (grid["base_lr"] == best["base_lr"]) & (
@@ -95,39 +97,45 @@ def _task_row(task: tasks.Task, grids: pd.DataFrame, costs: pd.DataFrame) -> dic
     }
 
 
-def _regrets(rules: pd.DataFrame, floors: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Per task, rule and use: loss and error over the five range tests, relative to the oracle.
+def regrets_of_first_version(floors: pd.DataFrame) -> pd.DataFrame:
+    """Return the regrets of the first version of our rule, one row per task."""
+    return pd.DataFrame(_regrets(pd.read_csv(FIRST_VERSION), floors))
 
-    A training that diverged counts with the loss and the error of a blind guess.
+
+def _regrets(rules: pd.DataFrame, floors: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield loss and error over the five range tests, relative to the oracle.
+
+    There is one row per task, rule and use. A training that diverged counts with the loss and the
+    error of random guessing.
     """
     oracles = floors.set_index("task")
     data_of = {task.name: task.data for task in _tasks()}
     for (task, rule, use), rows in rules.groupby(["task", "rule", "use"], sort=False):
-        known = oracles.loc[task]
+        oracle = oracles.loc[task]
         classes = tasks.CLASSES[data_of[task]]
         answered = rows[rows["max_lr"].notna()]
-        lost = answered["status"] != "finished"
+        diverged = answered["status"] != "finished"
         loss = answered["test_loss"].fillna(math.log(classes))
         error = answered["test_error_percent"].fillna(100 * (1 - 1 / classes))
-        relative = 100 * (loss.mean() / known["oracle_loss"] - 1)
+        relative = 100 * (loss.mean() / oracle["oracle_loss"] - 1)
         yield {
-            "half": known["half"],
+            "half": oracle["half"],
             "task": task,
             "rule": rule,
             "use": use,
             "answers": len(answered),
-            "diverged": int(lost.sum()),
+            "diverged": int(diverged.sum()),
             "regret_percent": relative,
-            "beyond_floor_percent": max(0.0, relative - known["noise_floor_percent"]),
+            "beyond_floor_percent": max(0.0, relative - oracle["noise_floor_percent"]),
             "error_percent": error.mean(),
-            "error_regret_points": error.mean() - known["oracle_error_percent"],
+            "error_regret_points": error.mean() - oracle["oracle_error_percent"],
         }
 
 
 def _spreads(rules: pd.DataFrame) -> pd.DataFrame:
-    """Sd of log10 max_lr over the seeds: median and maximum of the tasks."""
-    asked = rules[rules["use"] == "cycle"]
-    logs = asked.assign(log=np.log10(asked["max_lr"].astype(float)))
+    """Return the standard deviation of log10(max_lr): its median and maximum over the tasks."""
+    cycles = rules[rules["use"] == "cycle"]
+    logs = cycles.assign(log=np.log10(cycles["max_lr"].astype(float)))
     of_task = logs.groupby(["half", "rule", "task"])["log"].std()
     return of_task.groupby(["half", "rule"]).agg(["median", "max"]).add_prefix("spread_")
 
@@ -153,13 +161,13 @@ def _summary(regrets: pd.DataFrame, spreads: pd.DataFrame, floors: pd.DataFrame)
             }
         )
     summary = pd.DataFrame(rows)
-    # A rule that has no answer on some task cannot be said to be good there.
+    # A rule without a rate on some task cannot be ranked among those with rates on all.
     summary["silent"] = summary["answered_percent"] < 100
     return summary.sort_values(["half", "silent", "median_percent"], ignore_index=True)
 
 
 def _regret_figure(regrets: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """Every task that judges, by rule, the best rule on top."""
+    """Draw the regret of each rule on each task of `JUDGED_BY`, with the best rule on top."""
     figure, ax = plt.subplots(figsize=(6.4, 6.4), layout="constrained")
     order = summary[summary["half"] == JUDGED_BY]
     for place, row in enumerate(order.itertuples()):
@@ -177,7 +185,7 @@ def _regret_figure(regrets: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     ax.invert_yaxis()
     ax.set_xscale("log")
     ax.set_xlabel(
-        "held-out loss above the oracle's, beyond the noise floor (%)\n0.5 stands for 0.5 or less"
+        "held-out loss above the oracle's, beyond the noise floor (%)\n0.5 means 0.5 or less"
     )
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
@@ -185,7 +193,7 @@ def _regret_figure(regrets: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 
 
 def _basin_figure(grids: pd.DataFrame, rules: pd.DataFrame, floors: pd.DataFrame) -> Figure:
-    """Held-out loss over the rates of the grid, with what our rule chose after each range test."""
+    """Draw the held-out loss over the grid's rates, with max_lr of our rule for each range test."""
     figure, axes = plt.subplots(7, len(PARTS), figsize=(9.6, 14), layout="constrained")
     for column, half in enumerate(PARTS):
         for ax, task in zip(axes[:, column], tasks.read_tasks(half), strict=True):
@@ -193,7 +201,7 @@ def _basin_figure(grids: pd.DataFrame, rules: pd.DataFrame, floors: pd.DataFrame
             ratio = (grid["max_lr"] / grid["base_lr"]).round()
             for value, colour, name in (
                 (1, "#6b6b6b", "constant"),
-                (40, "#0173b2", "cycles from a fortieth"),
+                (40, "#0173b2", "cycle, base_lr = max_lr / 40"),
             ):
                 line = grid[ratio == value].groupby("max_lr")["test_loss"].mean()
                 ax.plot(line.index, line, color=colour, marker=".", ms=4, lw=1, label=name)
@@ -208,16 +216,26 @@ def _basin_figure(grids: pd.DataFrame, rules: pd.DataFrame, floors: pd.DataFrame
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     figure.supxlabel(
-        "rate: constant, or max_lr; vertical lines: our rule, five range tests", fontsize=9
+        "constant rate, or max_lr of a cycle; vertical lines: max_lr of our rule", fontsize=9
     )
     figure.supylabel("held-out cross-entropy, mean of 5 seeds", fontsize=9)
     return figure
 
 
-def _page(
-    summary: pd.DataFrame, floors: pd.DataFrame, regrets: pd.DataFrame, first: pd.DataFrame
+def page_text(
+    summary: pd.DataFrame,
+    floors: pd.DataFrame,
+    regrets: pd.DataFrame,
+    first: pd.DataFrame,
+    *,
+    measured: str,
 ) -> str:
-    """The page in words and tables; the words stand in page.md.j2, the figures come from here."""
+    """Fill the figures into page.md.j2.
+
+    Args:
+        first: the regrets of the first version of our rule.
+        measured: the date and the processor of the measurements.
+    """
     judged = summary[summary["half"] == JUDGED_BY]
     ours = judged[(judged["rule"] == OURS[0]) & (judged["use"] == OURS[1])].iloc[0]
     mine = regrets[(regrets["half"] == JUDGED_BY) & (regrets["rule"] == OURS[0])]
@@ -236,14 +254,13 @@ def _page(
         second=regrets[(regrets["half"] != JUDGED_BY) & (regrets["rule"] == OURS[0])],
         floors=floors.to_dict("records"),
         tasks=tasks,
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        processor=cpu_name(),
+        measured=measured,
         met=lambda met: "met" if met else "**missed**",
     )
 
 
 def _best_peers(judged: pd.DataFrame) -> dict[str, Any]:
-    """By measure, the best of the other tools' rules that always had an answer."""
+    """Return the other tools' best rule by median and by worst regret, of those with all rates."""
     others = judged[~judged["rule"].isin(measure.OWN_BOUNDS) & ~judged["silent"]]
     return {
         word: others.loc[others[f"{word}_percent"].idxmin()].to_dict()

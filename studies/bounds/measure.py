@@ -18,11 +18,11 @@ from lrcycles.range_tests.curves import Curves
 from studies.bounds import tasks
 from studies.bounds.tasks import OUT
 
-OWN_BOUNDS = ("calibrated", "smith", "thirds")  # rules that name both bounds
+OWN_BOUNDS = ("calibrated", "smith", "thirds")  # rules that give both bounds
 
 
 def data() -> None:
-    """Stage `data`: make and split the four data sets."""
+    """Stage `data`: make and split the data sets."""
     for name, classes in tasks.CLASSES.items():
         folder = OUT / "data" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def curves(half: str) -> None:
 
 
 def grid(half: str) -> None:
-    """Stage `grid@HALF`: train the grid on seeds 0-4 and its best pair or rate on 5-9 too."""
+    """Stage `grid@HALF`: train the grid with seeds 0-4, and the oracle also with seeds 5-9."""
     parts = []
     for task in tasks.read_tasks(half):
         started = time.perf_counter()
@@ -66,10 +66,11 @@ def grid(half: str) -> None:
 
 
 def rules(half: str) -> None:
-    """Stage `rules@HALF`: ask every rule after every range test, and train with what it says.
+    """Stage `rules@HALF`: apply every rule to every range test, and train with its bounds.
 
-    The k-th range test's answer trains with seed 5 + k, as the oracle did. A rule of another tool
-    knows one rate; it is used twice: as a constant rate, and as max_lr of our own cycle.
+    The bounds from range test k are trained with seed 5 + k, one of the oracle's seeds. A rule of
+    another tool suggests one rate, which is used twice: as a constant rate, and as max_lr of a
+    cycle.
     """
     folder = OUT / "curves" / half
     curves = files.read_table(folder / "curves.parquet")
@@ -80,7 +81,7 @@ def rules(half: str) -> None:
             {"task": task.name, "rule": rule, "test": test, **answer}
             for test in range(tasks.RANGE_TESTS)
             for rule in select.RULES
-            for answer in ask(rule, tasks.range_test(curves, costs, task, test))
+            for answer in apply_rule(rule, tasks.range_test(curves, costs, task, test))
         ]
         given = [answer for answer in answers if answer["max_lr"] is not None]
         trained = tasks.train(task, [(as_schedule(a), 5 + a["test"]) for a in given])
@@ -92,31 +93,35 @@ def rules(half: str) -> None:
     files.write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False))
 
 
-def ask(rule: str, measured: Curves) -> list[dict[str, Any]]:
-    """How a rule's answer is used: rows of use, base_lr and max_lr; None where it has no answer."""
+def apply_rule(rule: str, curves: Curves) -> list[dict[str, Any]]:
+    """Return a row per use of a rule's bounds; base_lr and max_lr are None without bounds."""
     uses = ["cycle"] if rule in OWN_BOUNDS else ["constant", "cycle"]
     try:
-        found = select.select_bounds(measured, rule=rule, cycles=tasks.CYCLES)
+        bounds = select.select_bounds(curves, rule=rule, cycles=tasks.CYCLES)
     except InputError as error:
         nothing = {"base_lr": None, "max_lr": None, "reason": str(error)}
         return [{"use": use, **nothing} for use in uses]
     rows = []
     for use in uses:
-        base_lr = found.base_lr
+        base_lr = bounds.base_lr
         if rule not in OWN_BOUNDS:
-            base_lr = found.max_lr / (1 if use == "constant" else calibrated.RATIO)
-        rows.append({"use": use, "base_lr": base_lr, "max_lr": found.max_lr, "reason": ""})
+            base_lr = bounds.max_lr / (1 if use == "constant" else calibrated.RATIO)
+        rows.append({"use": use, "base_lr": base_lr, "max_lr": bounds.max_lr, "reason": ""})
     return rows
 
 
 def as_schedule(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the schedule that trains with a row of `apply_rule`."""
     if answer["use"] == "constant":
         return tasks.constant(answer["max_lr"])
     return tasks.cyclical(answer["base_lr"], answer["max_lr"])
 
 
 def oracle(table: pd.DataFrame) -> dict[str, float]:
-    """The schedule of the least mean held-out loss on seeds 0-4; a diverged one never is."""
+    """Return the schedule with the lowest mean held-out loss on seeds 0-4.
+
+    A schedule with a diverged training is never the oracle.
+    """
     five = table[table["seed"] < 5].assign(loss=table["test_loss"].fillna(np.inf))
     mean = five.groupby(["schedule", "base_lr", "max_lr"])["loss"].mean()
     name, base_lr, max_lr = mean.idxmin()

@@ -1,4 +1,4 @@
-"""Does the calibrated rule find a hand-made basin, and correct for pace and momentum as told?"""
+"""The calibrated rule finds a hand-made basin and corrects for pace and momentum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from lrcycles.bounds.calibrated import calibrated
 from lrcycles.range_tests.curves import SeedCurve
 
-BETWEEN = 10**-1.6  # the basin's middle is at -2, and at 0 the loss is back where it began
+BETWEEN = 10**-1.6  # a fifth of the way from the basin's centre, -2, to the explosion at 0
 # log10 of the rate, loss: flat, down, and up again just as steeply.
 BASIN = ([-6, -4, -2, 0, 1], [2.3, 2.3, 0.3, 2.3, 4.0])
 
@@ -30,10 +30,10 @@ def decades(rate: float, expected: float) -> float:
     return abs(np.log10(rate / expected))
 
 
-def test_at_the_neutral_pace_max_lr_is_a_fifth_of_the_way_from_basin_to_loss():
-    found = calibrated(swept(steps=1 + 7 * 78))
-    assert decades(found.max_lr, BETWEEN) < 0.02
-    assert_allclose(found.base_lr, found.max_lr / 40)
+def test_at_the_neutral_pace_max_lr_is_a_fifth_of_the_way_from_basin_to_explosion():
+    bounds = calibrated(swept(steps=1 + 7 * 78))
+    assert decades(bounds.max_lr, BETWEEN) < 0.02
+    assert_allclose(bounds.base_lr, bounds.max_lr / 40)
 
 
 @pytest.mark.parametrize("faster", [4, 9])
@@ -42,10 +42,10 @@ def test_a_slower_sweep_points_higher(faster):
     assert_allclose(slow / calibrated(swept(steps=89)).max_lr, faster**0.6, rtol=0.05)
 
 
-def test_momentum_lowers_the_rate_and_none_leaves_it():
+def test_momentum_lowers_the_rate():
     plain = calibrated(swept()).max_lr
     assert_allclose(calibrated(swept(momentum=0.9)).max_lr / plain, 0.631, rtol=0.01)
-    assert "momentum 0.9" in calibrated(swept(momentum=0.9)).end
+    assert "momentum 0.9" in calibrated(swept(momentum=0.9)).max_lr_reason
 
 
 def test_a_linear_ramp_is_corrected_by_its_pace_where_the_loss_is_least():
@@ -68,7 +68,7 @@ def test_noise_moves_the_rate_by_less_than_a_tenth_of_a_decade():
 
 
 @pytest.mark.parametrize("last", [np.nan, np.inf, 1e30])
-def test_what_a_sweep_ends_in_does_not_matter(last):
+def test_the_last_losses_of_a_sweep_do_not_matter(last):
     curve = swept()
     curve.loss[-20:] = last
     assert_allclose(calibrated(curve).max_lr, calibrated(swept()).max_lr, rtol=1e-6)
@@ -77,44 +77,53 @@ def test_what_a_sweep_ends_in_does_not_matter(last):
 @pytest.mark.parametrize(
     ("corners", "reason"),
     [
-        (([-5, 0], [2.3, 2.3]), "never fell beyond its noise"),
-        (([-5, -2, 0], [2.3, 2.3, 0.3]), "still among its least at the last rate, 1"),
-        (([-5, -4.8, -3, 0], [0.4, 0.3, 2.3, 4.0]), "had begun at the first rate, 1e-05"),
+        (([-5, 0], [2.3, 2.3]), "never fell by more than its noise"),
+        (([-5, -2, 0], [2.3, 2.3, 0.3]), "still in its basin at the last rate, 1"),
+        (
+            ([-5, -4.8, -3, 0], [0.4, 0.3, 2.3, 4.0]),
+            "already in its basin at the first rate, 1e-05",
+        ),
     ],
 )
 def test_without_a_whole_basin_there_is_a_reason_and_no_rate(corners, reason):
-    found = calibrated(swept(corners, noise=0.02))
-    assert found.max_lr is None
-    assert reason in found.end + found.start
+    bounds = calibrated(swept(corners, noise=0.02))
+    assert bounds.max_lr is None
+    assert reason in bounds.max_lr_reason + bounds.base_lr_reason
 
 
-def test_a_sweep_that_fell_to_its_end_and_was_lost_there_has_its_end():
+def test_a_sweep_that_begins_in_the_basin_needs_a_lower_first_rate():
+    begun = calibrated(swept(([-5, -4.8, -3, 0], [0.4, 0.3, 2.3, 4.0]), noise=0.02))
+    flat = calibrated(swept(([-5, 0], [2.3, 2.3]), noise=0.02))
+    assert (begun.learns_at_first_rate, flat.learns_at_first_rate) == (True, False)
+
+
+def test_a_loss_that_falls_until_it_becomes_nan_gives_a_max_lr():
     curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), noise=0.01)
     curve.loss[-15:] = np.nan
     assert calibrated(curve).max_lr is not None
 
 
 @pytest.mark.parametrize("steps", [100, 300, 1000])
-def test_a_sweep_that_stopped_as_soon_as_its_loss_exploded_has_its_end(steps):
+def test_a_sweep_that_stopped_when_its_loss_exploded_gives_a_max_lr(steps):
     curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), steps=steps, noise=0.01)
-    curve.loss[-4:] = 3, 9, 27, 90  # all that a stop at four times the first loss leaves
-    found = calibrated(curve)
-    assert 1e-2 < found.max_lr <= curve.lr[-4]
+    curve.loss[-4:] = 3, 9, 27, 90  # a sweep that stops at four times the first loss ends so
+    bounds = calibrated(curve)
+    assert 1e-2 < bounds.max_lr <= curve.lr[-4]
 
 
-def test_cycles_never_go_beyond_the_rate_at_which_the_sweep_was_lost():
+def test_cycles_never_go_beyond_the_rate_at_which_the_loss_exploded():
     curve = swept(([-5, -2, 0], [2.3, 2.3, 0.3]), steps=3000, noise=0.01)
     curve.loss[-4:] = np.nan
-    found = calibrated(curve)
-    assert found.max_lr == curve.lr[-4]
-    assert "must not go beyond" in found.end
+    bounds = calibrated(curve)
+    assert bounds.max_lr == curve.lr[-4]
+    assert "must not go beyond" in bounds.max_lr_reason
 
 
-def test_one_loss_that_is_not_finite_is_no_end():
+def test_one_loss_that_is_not_finite_is_no_explosion():
     curve = swept()
     curve.loss[100] = np.nan
     assert_allclose(calibrated(curve).max_lr, calibrated(swept()).max_lr, rtol=0.01)
 
 
-def test_a_handful_of_losses_is_not_read():
-    assert "19 losses do not tell" in calibrated(swept(steps=19)).start
+def test_too_few_losses_give_no_bounds():
+    assert "19 losses are too few" in calibrated(swept(steps=19)).base_lr_reason

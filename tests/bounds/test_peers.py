@@ -1,4 +1,4 @@
-"""Do the rules answer as the tools themselves did, and is nothing left without a reason?"""
+"""The rules suggest the rates that the tools themselves suggest, and give a reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_real_answers_hold_rates_and_refusals():
 
 
 def noisy_curve(seed):
-    """Steepest at 1e-2 over the log of the rate, diverging near 1; noise .1."""
+    """A loss that is steepest at 1e-2 over the log of the rate and rises near 1; noise 0.1."""
     exponent = np.linspace(-7, 1, 100)
     loss = 2.3 - 2 / (1 + np.exp(-(exponent + 2) / 0.3)) + 10 ** (2 * exponent)
     return 10**exponent, loss + 0.1 * np.random.default_rng(seed).normal(size=100)
@@ -78,8 +78,8 @@ def test_rules_of_the_least_loss_give_a_tenth_of_its_rate():
 
 
 def test_the_valley_lies_in_the_middle_of_the_fall():
-    found = PEER_RULES["valley"](RATES, bowl(), smoothed=True).lr
-    assert found == pytest.approx(RATES[(12 + 60) // 2], rel=0.13)  # a point more or less
+    rate = PEER_RULES["valley"](RATES, bowl(), smoothed=True).lr
+    assert rate == pytest.approx(RATES[(12 + 60) // 2], rel=0.13)  # a point more or less
 
 
 def test_the_steepest_fall_is_found_where_it_was_put():
@@ -117,42 +117,42 @@ def test_a_history_that_its_tool_has_stopped_stays_whole():
 @pytest.mark.parametrize("points", [1, 2, 5, 12, 20, 60])
 @pytest.mark.parametrize("name", PEER_RULES)
 def test_no_answer_is_left_without_a_reason(name, points, loss):
-    found = PEER_RULES[name](RATES[:points], np.full(points, loss))
-    assert found.reason
-    assert found.rule == name
-    assert found.lr is None or found.lr > 0
+    suggestion = PEER_RULES[name](RATES[:points], np.full(points, loss))
+    assert suggestion.reason
+    assert suggestion.rule == name
+    assert suggestion.lr is None or suggestion.lr > 0
 
 
-def test_a_reason_says_that_the_tool_stopped_before_its_rule_had_enough():
-    found = PEER_RULES["torch_lr_finder"](RATES, np.where(np.arange(121) < 9, 1.0, 1e4))
-    assert found.lr is None
-    assert "10 points were recorded, 17 are needed (it stops at 5 times the best" in found.reason
+def test_the_reason_names_that_the_tool_stopped_before_its_rule_had_enough_points():
+    suggestion = PEER_RULES["torch_lr_finder"](RATES, np.where(np.arange(121) < 9, 1.0, 1e4))
+    assert suggestion.lr is None
+    assert "10 points were recorded, 17 are needed (the tool stops at 5 times" in suggestion.reason
 
 
-def test_a_loss_that_never_falls_is_named_beside_the_rate():
+def test_a_loss_that_never_falls_is_named_with_the_rate():
     rising = PEER_RULES["valley"](RATES, np.linspace(1, 2, 121))
     assert rising.lr == RATES[12]
     assert "never falls" in rising.reason
 
 
-def test_where_a_loss_was_lost_is_named_beside_the_rate():
+def test_a_loss_that_became_nan_is_named_with_the_rate():
     loss = np.where(np.arange(121) < 80, 2.0, np.nan)
     for name in ("torch_lr_finder", "ignite"):
-        found = PEER_RULES[name](RATES, loss)
-        assert found.lr == RATES[79]
-        assert "nan" in found.reason
+        suggestion = PEER_RULES[name](RATES, loss)
+        assert suggestion.lr == RATES[79]
+        assert "nan" in suggestion.reason
 
 
 @pytest.mark.parametrize("suggest", [PEER_RULES["valley"], thirds], ids=["valley", "thirds"])
 def test_two_sweeps_after_each_other_are_refused(suggest):
-    with pytest.raises(InputError, match="rise from step to step"):
+    with pytest.raises(InputError, match=r"rise from step to step\. Received: 1e-06 at point 122"):
         suggest(np.tile(RATES, 2), np.ones(242))
     with pytest.raises(InputError, match=r"shapes \(121,\) and \(120,\)"):
         suggest(RATES, np.ones(120))
 
 
 def planted(noise=0.0, *, rise_at=1e-1):
-    """2.3, falling to .3 by 1e-3, rising by one a point from `rise_at` on."""
+    """A loss of 2.3 that falls to 0.3 at 1e-3 and rises by one per point from `rise_at` on."""
     loss = np.interp(np.log10(RATES), [-6, -5, -3, 0], [2.3, 2.3, 0.3, 0.3])
     loss += noise * np.random.default_rng(0).normal(size=len(RATES))
     return loss + np.cumsum(rise_at < RATES)
@@ -160,12 +160,12 @@ def planted(noise=0.0, *, rise_at=1e-1):
 
 @pytest.mark.parametrize("noise", [0.0, 0.02, 0.1])
 def test_the_largest_converging_rate_is_where_the_loss_begins_to_rise(noise):
-    found = thirds(RATES, planted(noise))
-    assert found.lr is not None
-    assert abs(np.log10(found.lr / 1e-1)) < 0.11  # two points
+    suggestion = thirds(RATES, planted(noise))
+    assert suggestion.lr is not None
+    assert abs(np.log10(suggestion.lr / 1e-1)) < 0.11  # two points
 
 
-def test_a_loss_that_becomes_nan_has_stopped_to_converge():
+def test_a_loss_that_becomes_nan_no_longer_converges():
     loss = np.where(RATES > 1e-1, np.nan, planted())
     assert thirds(RATES, loss).lr == pytest.approx(1e-1, rel=0.3)
 
@@ -181,9 +181,9 @@ def test_a_loss_that_becomes_nan_has_stopped_to_converge():
     ids=["no end", "flat", "lost", "rising"],
 )
 def test_without_a_largest_converging_rate_the_reason_is_named(loss, reason):
-    found = thirds(RATES, loss)
-    assert found.lr is None
-    assert reason in found.reason
+    suggestion = thirds(RATES, loss)
+    assert suggestion.lr is None
+    assert reason in suggestion.reason
 
 
 def test_too_few_points_are_named():

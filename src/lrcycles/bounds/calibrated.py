@@ -1,12 +1,4 @@
-"""Which max_lr does the loss of a range test point to, corrected for how fast the rate rose?
-
-Two rates stand out on the curve: the centre of the basin in which the loss is least, and the rate
-at which the loss is lost. max_lr lies between them, a fifth of the way up on the logarithmic scale,
-times two corrections: a sweep that hurries is past a rate before its harm shows, one that takes its
-time has learned before it gets there; and a velocity delays harm as well. Weights and powers were
-fitted on fourteen tasks of a study and judged on seven others (docs/study-bounds). Only the loss is
-read, raw as it was recorded: it takes no held-out measurements, and the curves of any tool will do.
-"""
+"""The rule `calibrated`: max_lr from the loss alone, corrected for the pace of the sweep."""
 
 from __future__ import annotations
 
@@ -14,88 +6,115 @@ import math
 
 import numpy as np
 
-from lrcycles.bounds.smith import Reading
+from lrcycles.bounds.seed_bounds import SeedBounds
 from lrcycles.range_tests.curves import Array, SeedCurve
-from lrcycles.range_tests.noise import lost_from, noise, running_median
+from lrcycles.range_tests.noise import explosion_index, noise, running_median
 
-RATIO = 40  # max_lr / base_lr: better than 4 in the study
-TOWARDS_LOSS = 0.2  # of the way from the basin's centre to the rate at which the loss is lost
-NEUTRAL_STEPS_PER_DECADE = 78  # a sweep of this pace needs no correction
+RATIO = 40  # max_lr / base_lr; the study found 40 better than 4
+TOWARDS_EXPLOSION = 0.2  # share of the way from the basin's centre to the rate of the explosion
+NEUTRAL_STEPS_PER_DECADE = 78  # a sweep at this pace needs no correction
 PACE_POWER, MOMENTUM_POWER = 0.6, 0.2
 
 SHORTEST = 20  # losses
-HALF_WINDOW = 0.03  # of the curve, on each side of a running median
-BASIN = 0.2  # of the fall: how far above the least loss the basin around it reaches
+HALF_WINDOW = 0.03  # half the window of the running median, as a share of the curve
+BASIN = 0.2  # the basin reaches so far above the lowest loss, as a share of the fall
 
 
-def calibrated(curve: SeedCurve) -> Reading:
-    """Read one seed's curve as the head of this file says; base_lr is a fortieth of max_lr.
+def calibrated(curve: SeedCurve) -> SeedBounds:
+    """Read one seed's bounds from its mini-batch losses.
 
-    Never above the rate at which the sweep was lost. No answer where the loss never falls beyond
-    its noise, had fallen before the sweep, or is still among its least where the sweep ends.
+    1. Smooth the losses with a running median over 6 % of the curve.
+    2. The basin holds the rates around the lowest smoothed loss at which the loss is at most a
+       fifth of its fall above the lowest. Its centre is the mean of log10(rate) in the basin,
+       weighted by depth.
+    3. The limit is the rate at which the loss explodes (`noise.explosion_index`), or the last rate
+       of the sweep if it never does.
+    4. Go a fifth of the way from the centre to the limit, on the logarithmic scale.
+    5. Multiply by (steps per decade / 78)^0.6. In a fast sweep the rate has risen further before
+       its harm shows, and in a slow one the model has learned before the rate gets there.
+    6. Multiply by (1 - momentum)^0.2, because momentum also delays the harm.
+    7. max_lr is the result, but never above the limit if the loss exploded. base_lr is max_lr / 40.
+
+    There are no bounds if the smoothed loss never falls by more than 3 times its own noise, or if
+    it is in the basin already at the first rate. There is no max_lr if it is in the basin at the
+    last rate and has not exploded.
+
+    The weights and powers were fitted on fourteen tasks and judged on seven others.
+
+    Source: docs/study-bounds.
     """
-
-    def none(why: str) -> Reading:
-        return Reading(curve.seed, None, None, why, why)
-
+    seed = curve.seed
     if len(curve.lr) < SHORTEST:
-        return none(f"{len(curve.lr)} losses do not tell fall from noise, {SHORTEST} are needed")
+        few = f"{len(curve.lr)} losses are too few, at least {SHORTEST} are needed"
+        return SeedBounds.none(seed, few)
     half = max(2, round(HALF_WINDOW * len(curve.lr)))
-    lost = lost_from(curve.loss)
-    whole = np.isfinite(curve.loss) & (np.arange(len(curve.loss)) < lost)
-    loss = np.where(whole, curve.loss, np.inf)
-    middle = running_median(loss, half)
+    exploded = explosion_index(curve.loss)
+    usable = np.isfinite(curve.loss) & (np.arange(len(curve.loss)) < exploded)
+    loss = np.where(usable, curve.loss, np.inf)
+    smooth = running_median(loss, half)
     exponent = np.log10(curve.lr[half : len(curve.lr) - half])
-    # A tenth of the decades: of a linear ramp's steps a tenth may hold the whole fall.
+    # The first tenth of the decades. The first tenth of a linear ramp's steps may hold the whole
+    # fall of the loss.
     early = np.searchsorted(curve.lr, curve.lr[0] * (curve.lr[-1] / curve.lr[0]) ** 0.1)
     before = float(np.median(loss[: max(10, early)]))
-    lowest = int(np.argmin(middle))
-    fall = before - float(middle[lowest])
-    # The median of m normal values has 1.25 times the sd of their mean.
-    doubt = 1.25 * noise(loss[whole]) / math.sqrt(2 * half + 1)
-    if not fall > 3 * doubt:
-        return none(f"the loss never fell beyond its noise ({before:.3g} before)")
-    first, last = _basin(middle, lowest, middle[lowest] + BASIN * fall)
+    lowest = int(np.argmin(smooth))
+    fall = before - float(smooth[lowest])
+    # The median of m normal values has 1.25 times the standard deviation of their mean.
+    spread = 1.25 * noise(loss[usable]) / math.sqrt(2 * half + 1)
+    if not fall > 3 * spread:
+        return SeedBounds.none(
+            seed, f"the loss never fell by more than its noise, from {before:.3g}"
+        )
+    first, last = _basin(smooth, lowest, smooth[lowest] + BASIN * fall)
     if first == 0:
-        return none(f"the fall had begun at the first rate, {curve.lr[0]:.3g}")
-    if last == len(middle) - 1 and lost == len(loss):
-        end = f"the loss is still among its least at the last rate, {curve.lr[-1]:.3g}"
-        return Reading(curve.seed, 10 ** exponent[first] / RATIO, None, "the loss fell", end)
-    depth = middle[lowest] + BASIN * fall - middle[first : last + 1]
+        begun = f"the loss was already in its basin at the first rate, {curve.lr[0]:.3g}"
+        return SeedBounds.none(seed, begun, learns_at_first_rate=True)
+    if last == len(smooth) - 1 and exploded == len(loss):
+        left = 10 ** exponent[first]
+        return SeedBounds(
+            seed,
+            base_lr=left / RATIO,
+            max_lr=None,
+            base_lr_reason=f"base_lr is 1/{RATIO} of {left:.3g}, the first rate in the basin",
+            max_lr_reason=f"the loss was still in its basin at the last rate, {curve.lr[-1]:.3g}",
+        )
+    depth = smooth[lowest] + BASIN * fall - smooth[first : last + 1]
     centre = 10 ** float(np.average(exponent[first : last + 1], weights=depth))
-    return _between(curve, centre, lost)
+    return _corrected(curve, centre, exploded)
 
 
-def _between(curve: SeedCurve, centre: float, lost: int) -> Reading:
-    """Bounds from the basin's centre and the place from which the loss is lost, corrected."""
-    limit = float(curve.lr[min(lost, len(curve.lr) - 1)])
-    between = centre ** (1 - TOWARDS_LOSS) * limit**TOWARDS_LOSS
+def _corrected(curve: SeedCurve, centre: float, exploded: int) -> SeedBounds:
+    """Return the bounds for the basin's centre and the index at which the loss explodes."""
+    limit = float(curve.lr[min(exploded, len(curve.lr) - 1)])
+    between = centre ** (1 - TOWARDS_EXPLOSION) * limit**TOWARDS_EXPLOSION
     pace = _steps_per_decade(curve.lr, centre)
     factor = (pace / NEUTRAL_STEPS_PER_DECADE) ** PACE_POWER
     factor *= (1 - curve.momentum) ** MOMENTUM_POWER
     max_lr = factor * between
-    ends = "is lost" if lost < len(curve.lr) else "was last measured"
-    why = (
-        f"the loss is least around {centre:.3g} and {ends} at {limit:.3g}: {between:.3g} between "
-        f"them, times {factor:.2g} for {pace:.0f} steps a decade"
+    end = "the explosion of the loss" if exploded < len(curve.lr) else "the last rate"
+    reason = (
+        f"{between:.3g} is a fifth of the way from the basin's centre ({centre:.3g}) to {end} "
+        f"({limit:.3g}), and max_lr is {factor:.2g} times this rate, because the sweep has "
+        f"{pace:.0f} steps per decade"
     )
     if curve.momentum:
-        why += f" and momentum {curve.momentum:g}"
-    if lost < len(curve.lr) and max_lr > limit:
-        max_lr, why = limit, f"at {limit:.3g} the loss is lost, and cycles must not go beyond"
-    part = f"base_lr is a fortieth of {max_lr:.3g}"
-    return Reading(curve.seed, max_lr / RATIO, max_lr, part, why)
+        reason += f" and momentum {curve.momentum:g}"
+    if exploded < len(curve.lr) and max_lr > limit:
+        max_lr = limit
+        reason = f"the loss explodes at {limit:.3g}, and cycles must not go beyond this rate"
+    base_lr_reason = f"base_lr is 1/{RATIO} of max_lr, {max_lr:.3g}"
+    return SeedBounds(curve.seed, max_lr / RATIO, max_lr, base_lr_reason, reason)
 
 
-def _basin(middle: Array, lowest: int, level: float) -> tuple[int, int]:
-    """First and last place around the least loss from which the loss does not leave the basin."""
-    above = np.flatnonzero(middle > level)
+def _basin(smooth: Array, lowest: int, level: float) -> tuple[int, int]:
+    """Return the first and last index around `lowest` between which no loss exceeds `level`."""
+    above = np.flatnonzero(smooth > level)
     left, right = above[above < lowest], above[above > lowest]
     first = int(left[-1]) + 1 if len(left) else 0
-    return first, int(right[0]) - 1 if len(right) else len(middle) - 1
+    return first, int(right[0]) - 1 if len(right) else len(smooth) - 1
 
 
 def _steps_per_decade(lr: Array, at: float) -> float:
-    """Steps that the sweep spends on a factor of ten around a rate, whatever its ramp."""
+    """Return in how many steps the rate grows tenfold around the rate `at`, on any ramp."""
     step = int(np.clip(np.searchsorted(lr, at), 1, len(lr) - 1))
     return 1 / math.log10(lr[step] / lr[step - 1])

@@ -1,9 +1,9 @@
-"""Which one rate would other range-test tools suggest for this curve?
+"""The rules by which other range-test tools suggest one learning rate.
 
-Each rule is told in our words, after the versions named in tests/data/peer_rules.json, faults
-included: a comparison is fair only with what the tool really answers. A rule gets one seed's raw
-loss and does what its tool does on the way: smooth as it records, stop early, trim both ends. So a
-whole curve gives what the tool would have seen of it. Where a tool fails, the rule says why.
+Each rule is written anew after the versions named in tests/references/peer_rules.json, including
+the tools' faults, because a comparison needs the rates that the tools really suggest. A rule takes
+one seed's raw loss and does what its tool does: it smooths the loss, stops early and leaves out
+points at both ends. Where a tool fails, the rule returns a reason and no rate.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lrcycles.range_tests.curves import Array
 from lrcycles.range_tests.recorded import averages
 from lrcycles.range_tests.recorded.averages import Average
 
-Choice = tuple[int, str] | str  # a point and what it is, or why there is none
+Choice = tuple[int, str] | str  # a point and what it is, or the reason for none
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What one rule answers: a rate and what it marks, or no rate and why there is none."""
+    """The rate that a rule suggests and what it is, or no rate and the reason."""
 
     rule: str
     lr: float | None
@@ -34,27 +34,36 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Tool:
-    """How a tool records a sweep: it smooths the loss and stops at `stop_factor` times the best."""
+    """How a tool records a sweep: it smooths the loss and stops early.
+
+    It stops once the smoothed loss exceeds `stop_factor` times the lowest one. This is the tool's
+    own test, unlike `sweep.should_stop`.
+    """
 
     average: Average
     stop_factor: float
 
     def records(self, loss: Array, *, smoothed: bool = False) -> Array:
-        """Give the losses in the tool's history; the one that stops the sweep is the last.
+        """Return the losses in the tool's history, up to the one that stops the sweep.
 
-        A history that the tool has stopped stays whole, since it stops at the same point again.
+        A history of the tool itself is returned whole, because it stops at the same point again.
+
+        Args:
+            smoothed: the tool has smoothed the loss already, as in a history that it wrote.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # a sweep that diverged ends in inf, nan
-            seen = loss if smoothed else self.average.smooth(loss)
-            diverged = np.flatnonzero(seen > self.stop_factor * np.fmin.accumulate(seen))
-        return seen[: diverged[0] + 1] if len(diverged) else seen
+        with np.errstate(over="ignore", invalid="ignore"):  # losses may be inf or nan
+            recorded = loss if smoothed else self.average.smooth(loss)
+            stops = np.flatnonzero(recorded > self.stop_factor * np.fmin.accumulate(recorded))
+        return recorded[: stops[0] + 1] if len(stops) else recorded
 
 
 @dataclass(frozen=True)
 class PeerRule:
-    """One tool's rule: `choose` picks a point of what `tool` records, `divisor` lowers its rate.
+    """The rule of one tool.
 
-    `choose` gets the rates, the recorded losses and the length of the whole sweep.
+    Attributes:
+        choose: picks a point from the rates, the recorded losses and the length of the whole sweep.
+        divisor: the suggested rate is the rate of the point divided by this number.
     """
 
     name: str
@@ -63,60 +72,71 @@ class PeerRule:
     divisor: float = 1.0
 
     def __call__(self, lr: Array, loss: Array, *, smoothed: bool = False) -> Suggestion:
-        """Suggest a rate for one seed's curve, rates and raw losses from the first step on.
+        """Suggest a rate for one seed's curve.
 
         Args:
+            loss: the raw losses from the first step on.
             smoothed: the tool has smoothed the loss already, as in a history that it wrote.
 
         Raises:
-            InputError: the rates do not rise, or are not as many as the losses.
+            InputError: the rates do not rise, or there is not one loss per rate.
         """
         lr, loss = checked_curve(lr, loss)
-        seen = self.tool.records(loss, smoothed=smoothed)
-        # Losses of inf and nan are the sweep's own; the tools compute with them as well.
+        recorded = self.tool.records(loss, smoothed=smoothed)
+        # The tools also compute with losses of inf and nan.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            choice = self.choose(lr[: len(seen)], seen, len(lr))
+            choice = self.choose(lr[: len(recorded)], recorded, len(lr))
         if isinstance(choice, tuple):
             return Suggestion(self.name, float(lr[choice[0]]) / self.divisor, choice[1])
-        if len(seen) < len(lr):
-            choice += f" (it stops at {self.tool.stop_factor:g} times the best loss)"
+        if len(recorded) < len(lr):
+            choice += f" (the tool stops at {self.tool.stop_factor:g} times the lowest loss)"
         return Suggestion(self.name, None, choice)
 
 
 def checked_curve(lr: Array, loss: Array) -> tuple[Array, Array]:
-    """Give both as float64, once they are one sweep.
+    """Return rates and losses as float64, after checking that they are one sweep.
 
     Raises:
-        InputError: the rates do not rise, or are not as many as the losses.
+        InputError: the rates do not rise, or there is not one loss per rate.
     """
     lr, loss = np.asarray(lr, np.float64), np.asarray(loss, np.float64)
     if lr.ndim != 1 or lr.shape != loss.shape:
         raise InputError(
-            f"need as many losses as rates, in one dimension, got shapes {lr.shape} and "
-            f"{loss.shape}: pass one seed's curve"
+            "A curve must have one loss per rate, in one dimension. "
+            f"Received: shapes {lr.shape} and {loss.shape}. Pass one seed's curve."
         )
-    if not (np.all(np.isfinite(lr)) and np.all(lr > 0) and np.all(np.diff(lr) > 0)):
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero(~(np.isfinite(lr) & (np.diff(lr, prepend=0.0) > 0)))
+    if len(wrong):
         raise InputError(
-            "need finite rates above 0 that rise from step to step, got others: "
-            "pass one sweep, in the order of its steps"
+            "The learning rates must be finite, above 0 and rise from step to step. "
+            f"Received: {lr[wrong[0]]:g} at point {wrong[0] + 1}. "
+            "Pass one sweep, in the order of its steps."
         )
     return lr, loss
 
 
 def _trimmed(loss: Array, planned: int) -> tuple[int, int]:
-    """Where fastai's rules look: without a tenth of the planned sweep and the last five points."""
+    """Return the first and last point (exclusive) that fastai's rules use.
+
+    They leave out the first tenth of the planned sweep, the last five points, and all points from
+    the first nan on.
+    """
     start, stop = planned // 10, max(len(loss) - 5, planned // 10)
-    lost = np.flatnonzero(np.isnan(loss[start:stop]))
-    return start, start + int(lost[0]) if len(lost) else stop
+    nans = np.flatnonzero(np.isnan(loss[start:stop]))
+    return start, start + int(nans[0]) if len(nans) else stop
 
 
 def _too_few(left: int, needed: int) -> str:
-    return f"{left} points are left after trimming, {needed} are needed"
+    return f"{left} points are left after leaving out both ends, {needed} are needed"
 
 
 def _longest_fall(loss: Array) -> tuple[int, int]:
-    """Last point and length of the longest strictly falling subsequence; the first of equals."""
-    ends: list[float] = []  # ends[k]: the least steep end of a fall of k + 1 points, negated
+    """Return the last point and the length of the longest strictly falling subsequence.
+
+    Of several equally long ones, the first counts.
+    """
+    ends: list[float] = []  # ends[k]: highest last loss of a fall of k + 1 points, negated
     last, longest = 0, 1
     for point, value in enumerate(-loss):
         if np.isnan(value):
@@ -131,8 +151,8 @@ def _longest_fall(loss: Array) -> tuple[int, int]:
 def _valley_of(loss: Array) -> tuple[int, str]:
     last, length = _longest_fall(loss)
     if length == 1:
-        return 0, "its loss never falls: the first rate it looks at"
-    # The tools treat the length of the subsequence as a stretch of steps, which it need not be.
+        return 0, "first rate that the rule uses, because the loss never falls"
+    # The tools count back by the length of the subsequence, although it may skip points.
     point = last - length + int(length / 3) + int(length / 6)
     return point, "middle of the longest fall"
 
@@ -154,16 +174,16 @@ def _slide(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
     steep = np.abs(slopes[width:] - slopes[:-width]) > 0.005
     still = np.flatnonzero(~steep[::-1])  # counted from the right
     if not len(still):
-        return start, "its window slid over the whole curve: the first rate it looks at"
+        return start, "first rate that the rule uses, because its window never stopped"
     point = len(steep) - max(int(still[0]), 1)
-    return start + point, "left end of its sliding window"
+    return start + point, "left end of the sliding window"
 
 
 def _minimum(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
     start, stop = _trimmed(loss, planned)
     if start >= stop:
         return _too_few(0, 1)
-    return start + int(np.argmin(loss[start:stop])), "a tenth of the least loss's rate"
+    return start + int(np.argmin(loss[start:stop])), "a tenth of the rate of the lowest loss"
 
 
 def _steep(lr: Array, loss: Array, planned: int) -> Choice:
@@ -171,7 +191,7 @@ def _steep(lr: Array, loss: Array, planned: int) -> Choice:
     if stop - start < 2:
         return _too_few(stop - start, 2)
     slopes = np.diff(loss[start:stop]) / np.diff(np.log(lr[start:stop]))
-    return start + int(np.argmin(slopes)), "steepest fall over the log rate"
+    return start + int(np.argmin(slopes)), "steepest fall over log(rate)"
 
 
 def _lightning(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
@@ -180,50 +200,47 @@ def _lightning(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
     if len(points) < 2:
         return _too_few(len(points), 2)
     slopes = np.gradient(loss[points], lr[points])
-    return int(points[np.argmin(slopes)]), "steepest fall over the linear rate"
+    return int(points[np.argmin(slopes)]), "steepest fall over the rate"
 
 
 def _torch_lr_finder(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
     if len(loss) < 17:
         return f"{len(loss)} points were recorded, 17 are needed"
-    return _steepest_step(loss[10:-5], start=10)
+    return _steepest(np.gradient(loss[10:-5]), start=10)
 
 
 def _ignite(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
-    lowest = int(np.argmin(loss))  # the first nan, if there is one
+    lowest = int(np.argmin(loss))  # the first nan, where there is one
     if lowest < 2:
-        return f"its loss is least at point {lowest + 1}, it needs two before: lower the first rate"
+        return f"the loss is lowest at point {lowest + 1}, but the rule needs 2 before"
     slopes = (loss[2 : lowest + 1] - loss[: lowest - 1]) / 2
-    return 1 + int(np.argmin(slopes)), _what_is_steepest(slopes)
+    return _steepest(slopes, start=1)
 
 
 def _ktrain(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
     lowest = int(np.argmin(loss))
     if lowest < 34:
-        return f"its loss is least at point {lowest + 1}, it needs 34 before"
-    point, words = _steepest_step(loss[32:lowest], start=0)
-    # The tool forgets that its slice begins at 32.
-    return point, words.replace("from step to step", "32 points too early")
+        return f"the loss is lowest at point {lowest + 1}, but the rule needs 34 before"
+    # start is 0 although the slice begins at 32. This fault is ktrain's.
+    slopes = np.gradient(loss[32:lowest])
+    return _steepest(slopes, start=0, words="steepest fall, 32 points too early")
 
 
 def _ktrain_minimum(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
-    return int(np.argmin(loss)), "a tenth of the least loss's rate"
+    return int(np.argmin(loss)), "a tenth of the rate of the lowest loss"
 
 
 def _ktrain_valley(lr: Array, loss: Array, planned: int) -> Choice:  # noqa: ARG001
     return _valley_of(loss)
 
 
-def _steepest_step(loss: Array, *, start: int) -> tuple[int, str]:
-    slopes = np.gradient(loss)
-    return start + int(np.argmin(slopes)), _what_is_steepest(slopes)
-
-
-def _what_is_steepest(slopes: Array) -> str:
-    # numpy and torch both take nan for the least of all.
-    return (
-        "where its loss became nan" if np.isnan(slopes).any() else "steepest fall from step to step"
-    )
+def _steepest(
+    slopes: Array, *, start: int, words: str = "steepest fall from step to step"
+) -> tuple[int, str]:
+    # numpy and torch both treat nan as the lowest value.
+    if np.isnan(slopes).any():
+        words = "rate at which the loss became nan"
+    return start + int(np.argmin(slopes)), words
 
 
 _FASTAI = Tool(averages.FASTAI, stop_factor=4)

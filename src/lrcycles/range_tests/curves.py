@@ -1,4 +1,4 @@
-"""What does a range test leave?"""
+"""The curves that a learning-rate range test measures."""
 
 from __future__ import annotations
 
@@ -22,37 +22,45 @@ COLUMNS = ("seed", "step", "lr", "loss")
 class SeedCurve:
     """One seed's sweep as float64 arrays of equal length, ordered by step.
 
-    `heldout_loss` and `metric` are NaN at steps where they were not measured.
+    Attributes:
+        lr: the learning rate of each step.
+        loss: the mini-batch's raw loss before the update of the step.
+        heldout_loss: the fixed held-out batch's loss after the update; NaN where not measured.
+        metric: the held-out metric after the update, with a sign so that higher is better; NaN
+            where not measured.
+        initial_loss: the held-out loss before the first update; None where not measured.
+        initial_metric: the held-out metric before the first update, with the sign of `metric`.
+        momentum: see `Curves`.
     """
 
     seed: int
     lr: Array
-    loss: Array  # of the mini-batch, raw, before the step's update
-    heldout_loss: Array  # on the fixed held-out batch, after the update
-    metric: Array  # likewise; rises when the model gets better
-    initial_loss: float | None = None  # on the held-out batch, before the first step
+    loss: Array
+    heldout_loss: Array
+    metric: Array
+    initial_loss: float | None = None
     initial_metric: float | None = None
     momentum: float = 0.0
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The curves of a range test, one a seed, and what is known about it.
+    """The curves of a range test, one per seed, and the settings of the test.
 
     Attributes:
-        table: columns seed, step (from 1), lr, loss (raw, of the mini-batch) and, where they were
-            measured, heldout_loss and a column named as `metric` says; NaN where a step was not
-            measured.
-        metric: the held-out metric's column, such as accuracy.
-        metric_rises: whether a higher metric is a better one.
-        initial_loss: by seed, of the held-out batch before the first step.
-        initial_metric: likewise, the metric.
-        steps_per_epoch: mini-batches in an epoch; None where that is unknown.
+        table: the columns seed, step (from 1), lr and loss (raw, of the mini-batch). The columns
+            heldout_loss and `metric` are optional; they are NaN at steps without a measurement.
+        metric: the name of the held-out metric's column, such as accuracy.
+        metric_rises: whether a higher metric is better.
+        initial_loss: for each seed, the held-out loss before the first step.
+        initial_metric: for each seed, the held-out metric before the first step.
+        steps_per_epoch: mini-batches in an epoch; None where unknown.
         ramp: linear or exponential.
-        momentum: of the optimizer's velocity (SGD's, RMSprop's); 0 without one. Adam's beta_1 is
-            none: its average forgets what it takes in, so the size of a step stays.
-        seconds: what the sweeps took, compilation apart.
-        notes: what a reader must know, such as a range that was widened or a sweep that diverged.
+        momentum: the momentum of SGD or RMSprop, from 0 to below 1; 0 for an optimizer without a
+            velocity. Adam's beta_1 does not count: Adam's running mean of the gradients does not
+            make a step larger.
+        seconds: the time that the sweeps took, without compilation.
+        notes: sentences for the user, such as that the range was widened or a sweep stopped early.
     """
 
     table: pd.DataFrame
@@ -69,20 +77,23 @@ class Curves:
     def __post_init__(self) -> None:
         if missing := [name for name in COLUMNS if name not in self.table]:
             raise InputError(
-                f"range-test curves need columns {', '.join(COLUMNS)}, missing "
-                f"{', '.join(missing)}: run the range test again"
+                f"Range-test curves must have the columns {', '.join(COLUMNS)}. "
+                f"Received: curves without {', '.join(missing)}. Run the range test again."
             )
         if self.table.empty:
-            raise InputError("range-test curves are empty: run the range test again")
+            raise InputError(
+                "Range-test curves must have at least one row. Received: an empty table. "
+                "Run the range test again."
+            )
 
     @classmethod
     def from_summary(
         cls, table: pd.DataFrame, summary: Mapping[str, Any], *, steps_per_epoch: int | None
     ) -> Curves:
-        """Curves from the files of stage `range_test`: curves.parquet and range_test.json."""
+        """Make curves from the files of stage `range_test`: curves.parquet and range_test.json."""
 
         def by_seed(name: str) -> dict[int, float]:
-            return {int(seed): value for seed, value in summary[name].items()}  # JSON's are text
+            return {int(seed): value for seed, value in summary[name].items()}  # JSON keys are text
 
         return cls(
             table,
@@ -97,11 +108,11 @@ class Curves:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds, in rising order."""
+        """Return the seeds in rising order."""
         return sorted(int(seed) for seed in self.table["seed"].unique())
 
     def by_seed(self) -> Iterator[SeedCurve]:
-        """Give each seed's curve as arrays, in the order of the seeds."""
+        """Yield each seed's curve as arrays, in rising order of the seeds."""
         sign = 1.0 if self.metric_rises else -1.0
         for seed in self.seeds:
             rows = self.table[self.table["seed"] == seed].sort_values("step")

@@ -1,4 +1,4 @@
-"""How noisy is a measured curve, and what is it without the noise?"""
+"""Estimates the noise of a measured curve, removes it, and finds where a loss explodes."""
 
 from __future__ import annotations
 
@@ -11,36 +11,48 @@ from lrcycles.range_tests.curves import Array
 
 
 def residuals(values: Array) -> Array:
-    """Distance of each point from the middle of its neighbours, on the scale of one point's sd."""
+    """Return each inner point's distance from the mean of its two neighbours.
+
+    The distances are scaled so that their standard deviation is the noise of one point.
+    """
     return (values[1:-1] - (values[:-2] + values[2:]) / 2) / math.sqrt(1.5)
 
 
 def scaled_mad(distances: Array) -> float:
-    """Median absolute distance, scaled to the sd of a normal distribution; 0 of nothing."""
+    """Return the median absolute distance, scaled to a normal distribution's standard deviation.
+
+    The result is 0 where there are no distances.
+    """
     return 1.4826 * float(np.median(np.abs(distances))) if len(distances) else 0.0
 
 
 def noise(values: Array) -> float:
-    """The sd of one measurement, whatever the slow course of the curve."""
+    """Estimate the standard deviation of one measurement, apart from the curve's slow trend."""
     return scaled_mad(residuals(values))
 
 
 def running_median(values: Array, half: int) -> Array:
-    """Medians of whole windows of 2 * `half` + 1 points, so 2 * `half` fewer than there are.
+    """Return the medians of all whole windows of 2 * `half` + 1 points.
 
-    Whole ones only: with edge values repeated, a lone last point would weigh half a window.
+    The result has 2 * `half` points fewer than `values`. There are no windows over repeated edge
+    values: in them a single last point would count for half of the window.
     """
     return np.asarray(np.median(sliding_window_view(values, 2 * half + 1), axis=1))
 
 
-def lost_from(loss: Array) -> int:
-    """The place from which the loss is lost for good; the number of losses where it never is.
+def explosion_index(loss: Array) -> int:
+    """Return the index from which the loss has exploded for good; `len(loss)` if it never does.
 
-    Lost is what is not finite, or stays above the first ten losses by more than ten times their
-    noise. A sweep that stops on divergence has few such losses, too few for a running median.
+    An exploded loss is not finite, or exceeds all of the first ten losses by more than ten times
+    their noise, and no later loss is below that level again.
+
+    The rules `calibrated` and `thirds` use this to find the rate at which training breaks down.
+    A sweep that stops early has only a few exploded losses, too few for a running median.
+    `sweep.should_stop` compares means instead, because it decides while the sweep runs. The
+    status "diverged" of a cell is about a training: its loss was not finite.
     """
     start = loss[:10][np.isfinite(loss[:10])]
     if not len(start):
         return 0
-    fine = np.flatnonzero(loss <= start.max() + 10 * noise(start))  # nan is not
+    fine = np.flatnonzero(loss <= start.max() + 10 * noise(start))  # False for nan
     return int(fine[-1]) + 1

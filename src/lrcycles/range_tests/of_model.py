@@ -1,7 +1,4 @@
-"""How do loss and held-out metric of any Keras model move with the rate?
-
-Source: Smith 2017, sec. 3.3.
-"""
+"""Runs the learning-rate range test of a Keras model."""
 
 from __future__ import annotations
 
@@ -43,44 +40,52 @@ def range_test(
     stop_factor: float = 4.0,
     widen: int = 3,
 ) -> Curves:
-    """Raise the learning rate while `model` trains, several times; the model stays as it was.
+    """Train `model` while the learning rate rises, once per seed, and leave it as it was.
 
-    Weights, optimizer, metrics, compiled functions and the random state of Python, NumPy and
-    Keras are afterwards what they were, also if the test is interrupted: `fit` goes on as if there
-    had been none. (But a model that was not built is built, as by its first call, and data that
-    keep a state of their own, a generator or a dataset that shuffles, have moved on.) Keras's own
-    `train_on_batch` trains, so that custom train steps, mixed precision, regularisation and
-    gradient accumulation are what they are in `fit`.
+    Afterwards the weights, optimizer, metrics, compiled functions and the random state of Python,
+    NumPy and Keras are what they were before, also if the test is interrupted. `fit` goes on as if
+    there had been no test. There are two exceptions: a model that was not built is built, as by
+    its first call, and data with a state of their own (a generator, a dataset that shuffles) have
+    been read.
 
-    Each seed starts from the model's present weights, momenta and iterations. What a seed changes:
-    the order of the mini-batches and the random numbers of dropout and its like. Batches that can
-    be read only in turn are not reordered: each seed goes on where the one before it stopped.
+    The model trains as Keras's `train_on_batch` does, with its own train step, mixed precision,
+    regularisation and gradient accumulation.
 
-    With gradient accumulation the rate rises once an update: a step is as many mini-batches as
-    are accumulated, its loss their mean.
+    Each seed starts from the model's present weights, momenta and iterations. A seed decides the
+    order of the mini-batches and the random numbers of layers such as dropout. Batches that can
+    only be read one after another keep their order: each seed continues where the seed before it
+    stopped.
+
+    With gradient accumulation the rate rises once per update. A step then has several mini-batches,
+    and the loss of the step is their mean.
+
+    Source: Smith 2017, sec. 3.3.
 
     Args:
-        model: compiled, or not yet, then with `optimizer` and `loss`.
+        model: a compiled model, or an uncompiled one together with `optimizer` and `loss`.
         x: arrays, nested as the model takes them; or a tf.data.Dataset, a PyDataset, a generator
-            or anything else that gives batches (x, y) or (x, y, sample_weight).
-        batch_size: for arrays; 32 unless given.
-        class_weight: multiplies the training loss by class, as in `fit`.
-        optimizer: instead of the compiled one; it is copied.
-        metric: a compiled metric's name. By default the first accuracy, else the held-out loss.
-        metric_rises: whether a higher metric is a better one; Keras's own metrics tell.
+            or another iterable of batches (x, y) or (x, y, sample_weight).
+        batch_size: the mini-batch size for arrays; 32 by default.
+        class_weight: a factor of the training loss for each class, as in `fit`.
+        optimizer: replaces the compiled optimizer during the test; it is copied.
+        metric: the name of a compiled metric; by default the first accuracy, or the held-out loss
+            where the model measures no accuracy.
+        metric_rises: whether a higher metric is better; only needed where Keras does not know.
         heldout: (x, y) or (x, y, sample_weight), evaluated as one batch. By default samples of the
-            data that are never trained on: of arrays drawn at random, else the first batches (a
-            dataset that shuffles anew mixes them in again from its second pass on).
-        heldout_samples: by default 1000, at most a fifth of the data.
-        steps: updates between `min_lr` and `max_lr`, before any widening. One slow sweep points
-            better than several fast ones.
+            data that are never trained on: random samples of arrays, the first batches of other
+            data. (A dataset that shuffles on each pass trains on them from its second pass on.)
+        heldout_samples: the number of held-out samples; by default 1000, at most a fifth of the
+            data.
+        steps: updates from `min_lr` to `max_lr`, before the range is widened. One slow sweep finds
+            better bounds than several fast ones.
         ramp: exponential or linear.
-        seeds: a count (0, 1, ...) or the seeds themselves.
-        fresh_weights: draw new initial weights for each seed, and start its optimizer anew.
-        evaluate_every_steps: how often the held-out batch is evaluated.
-        stop_factor: stop when the mean of the last ten losses exceeds that of the first ten by
-            this factor; a loss that is not finite stops at once.
-        widen: how often the range may be widened, where the curves show no start or no end.
+        seeds: the number of seeds (0, 1, ...) or a list of seeds.
+        fresh_weights: draw new initial weights for each seed and reset its optimizer.
+        evaluate_every_steps: updates from one evaluation of the held-out batch to the next.
+        stop_factor: a sweep stops when the mean of the last ten losses exceeds the mean of the
+            first ten by this factor. It also stops at a loss that is not finite.
+        widen: how often the range may be widened where the curves do not show the start or the end
+            of learning.
 
     Raises:
         InputError: an argument breaks a rule, or the loss is not finite before the first update.
@@ -93,7 +98,7 @@ def range_test(
         evaluate_every_steps=evaluate_every_steps, stop_factor=stop_factor, extensions=widen
     )
     span = sweep.Range(ramp, min_lr=min_lr, max_lr=max_lr, steps=steps)
-    span.rates()  # refuses a range that makes no sense before anything is trained
+    span.rates()  # refuses a wrong range before anything is trained
     numbers = _seeds(seeds)
     _check_arguments(model, optimizer, loss, sample_weight, class_weight)
     with state.same_randomness():
@@ -150,38 +155,46 @@ def range_test(
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
     try:
-        found = list(range(seeds)) if isinstance(seeds, int | np.integer) else list(seeds)
+        numbers = list(range(seeds)) if isinstance(seeds, int | np.integer) else list(seeds)
     except TypeError:
-        found = []
-    whole = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in found)
-    if isinstance(seeds, bool) or not found or not whole or min(found) < 0:
+        numbers = []
+    whole = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in numbers)
+    if isinstance(seeds, bool) or not numbers or not whole or min(numbers) < 0:
         raise InputError(
-            f"need seeds to be a count >= 1 or a list of whole numbers >= 0, got seeds={seeds!r}"
+            "seeds must be a count of at least 1 or a list of whole numbers of at least 0. "
+            f"Received: seeds={seeds!r}. Set seeds=3, for example."
         )
-    if len(set(found)) < len(found):
-        raise InputError(f"need each seed once, got seeds={seeds!r}")
-    return [int(seed) for seed in found]
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"seeds must all differ. Received: seeds={seeds!r}. Name each seed once.")
+    return [int(seed) for seed in numbers]
 
 
 def _check_arguments(
     model: Any, optimizer: Any, loss: Any, sample_weight: Any, class_weight: Any
 ) -> None:
     if not isinstance(model, keras.Model):
-        raise InputError(f"need a keras.Model, got {type(model).__name__}")
+        raise InputError(
+            f"model must be a keras.Model. Received: {type(model).__name__}. "
+            "Pass a Sequential, functional or subclassed Keras model."
+        )
     if model.compiled:
         if loss is not None:
             raise InputError(
-                f"the model is compiled with its own loss, got loss={loss!r}: leave loss out, or "
-                "compile the model with it"
+                "loss must be left out for a compiled model, which has its own. "
+                f"Received: loss={loss!r}. Leave it out, or compile the model with it."
             )
         if model.optimizer is None and optimizer is None:
-            raise InputError("need an optimizer, got a model compiled without: give optimizer=")
+            raise InputError(
+                "The model must have an optimizer. Received: a model compiled without one. "
+                "Pass optimizer=."
+            )
     elif optimizer is None or loss is None:
         raise InputError(
-            "need a compiled model, or optimizer= and loss= beside it, got "
-            f"optimizer={optimizer!r}, loss={loss!r}"
+            "An uncompiled model must come with optimizer= and loss=. "
+            f"Received: optimizer={optimizer!r}, loss={loss!r}. Pass both, or compile the model."
         )
     if sample_weight is not None and class_weight is not None:
         raise InputError(
-            "need either sample_weight or class_weight, got both: multiply them into sample_weight"
+            "Only one of sample_weight and class_weight may be given. Received: both. "
+            "Multiply the class weights into sample_weight."
         )

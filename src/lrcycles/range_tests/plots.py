@@ -21,7 +21,7 @@ _PHASES = {"hardly any change": "#ececec", "steep fall, then flat": "#d3ecf7", "
 
 
 def _by_rate(curves: pd.DataFrame, column: str) -> pd.Series[float]:
-    """The median over seeds at each rate, where at least half of the seeds still have a value."""
+    """Return the median over the seeds at each rate that at least half of them reached."""
     finite = curves[np.isfinite(curves[column])]
     by_rate = finite.groupby("lr")[column]
     return by_rate.median()[by_rate.count() * 2 >= curves["seed"].nunique()]
@@ -32,9 +32,11 @@ def _smooth(values: pd.Series[float]) -> pd.Series[float]:
 
 
 def _phases(loss: pd.Series[float]) -> list[tuple[float, float]]:
-    """Three ranges of rates: until a tenth of the fall in loss, until risen by a tenth, beyond.
+    """Divide the rates into three phases and return the first and last rate of each.
 
-    None where no loss was finite; a phase that the curve does not show begins where it ends.
+    The first phase ends once the loss has fallen by a tenth of its whole fall. The second ends
+    once the loss has risen by a tenth above its minimum. A phase that the curve does not have
+    begins and ends at the same rate. There are no phases where no loss is finite.
     """
     if loss.empty:
         return []
@@ -50,17 +52,20 @@ def _phases(loss: pd.Series[float]) -> list[tuple[float, float]]:
 
 
 def _is_linear(rates: NDArray[np.float64]) -> bool:
-    """Whether the rates rise by equal amounts and not by equal factors."""
+    """Return whether the rates rise by equal amounts, not by equal factors."""
     steps = np.diff(rates)
     return bool(len(steps) < 2 or np.allclose(steps, steps.mean(), rtol=1e-3))
 
 
 def range_curves(curves: pd.DataFrame, *, metric: str = "accuracy") -> Figure:
-    """Loss and held-out accuracy against the rate: each seed thin, the median bold, phases shaded.
+    """Draw loss and held-out metric against the learning rate.
+
+    Each seed is a thin line, the median over the seeds a bold one. The phases of the loss are
+    shaded.
 
     Args:
-        curves: columns seed, step, lr, loss, accuracy, as stage `range_test` writes them.
-        metric: another column in accuracy's place; where it is missing or empty, the loss alone.
+        curves: the columns seed, step, lr, loss and `metric`, as stage `range_test` writes them.
+        metric: the metric's column; where it is missing or empty, only the loss is drawn.
     """
     measured = metric in curves and bool(np.isfinite(curves[metric]).any())
     figure, axes = panels(1 + measured, height=5.6 if measured else 3.4, sharex=True)
@@ -92,7 +97,7 @@ def range_curves(curves: pd.DataFrame, *, metric: str = "accuracy") -> Figure:
 
 
 def _draw_metric(ax: Axes, curves: pd.DataFrame, metric: str) -> None:
-    """Every seed's held-out metric and their median; an accuracy in percent."""
+    """Draw every seed's held-out metric and their median; an accuracy in percent."""
     scale = 100 if metric == "accuracy" else 1
     for _, curve in curves.groupby("seed"):
         points = curve[np.isfinite(curve[metric])]

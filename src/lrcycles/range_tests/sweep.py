@@ -1,7 +1,7 @@
-"""How does one sweep of the rate run, when does it stop, and what does it leave?
+"""Runs one sweep over rising learning rates, decides when it stops, and joins sweeps to curves.
 
-Knows neither networks nor data: the pipeline's compiled engines and any Keras model are driven
-through the same two callables.
+The module knows no network and no data. The pipeline's compiled engines and any Keras model are
+driven through the same two functions, `Advance` and `Evaluate`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves, SeedCurve
+from lrcycles.schedules.limits import need_count
 from lrcycles.schedules.table import ramp_table
 
 Rates = NDArray[np.float32]
-# Train one update at each of the rates; the raw losses, as many or, ended by one that is not
-# finite, fewer.
+# Makes one update per rate and returns each raw loss. It stops after a loss that is not finite,
+# so the result may be shorter than the rates.
 Advance = Callable[[Rates], Sequence[float] | NDArray[np.floating]]
-# The held-out batch's loss, and its metric, which rises when the model gets better.
+# Returns the held-out batch's loss, and its metric with a sign so that higher is better.
 Evaluate = Callable[[], tuple[float, float]]
 
-RECENT_STEPS = 10  # over which losses are averaged before they are compared
+RECENT_STEPS = 10  # losses are averaged over so many steps before they are compared
 
 
 @dataclass(frozen=True)
 class Range:
-    """The rates that a sweep tries: `steps` updates from `min_lr` to `max_lr`."""
+    """The learning rates of a sweep: `steps` updates from `min_lr` to `max_lr`."""
 
     ramp: str
     min_lr: float
@@ -40,14 +41,14 @@ class Range:
         return f"{self.min_lr:.3g} to {self.max_lr:.3g}"
 
     def rates(self) -> Rates:
-        """Tabulate the rates, one an update."""
+        """Tabulate the rates, one per update."""
         return ramp_table(self.ramp, min_lr=self.min_lr, max_lr=self.max_lr, steps=self.steps)
 
     def lowered(self) -> Range:
-        """Begin a decade lower, with rates as close to each other as before.
+        """Return a range that begins a decade lower, with the same distance between rates.
 
-        On a linear ramp min_lr hardly moves the second rate: there the rates also lie twice as
-        close.
+        On a linear ramp a lower min_lr hardly changes the second rate. There the distance between
+        rates is also halved.
 
         >>> Range("exponential", min_lr=0.01, max_lr=1.0, steps=21).lowered()
         Range(ramp='exponential', min_lr=0.001, max_lr=1.0, steps=31)
@@ -56,7 +57,9 @@ class Range:
         return replace(self, min_lr=self.min_lr / 10, steps=steps)
 
     def raised(self) -> Range:
-        """End a decade higher, or a linear ramp at twice its end, with rates as close as before.
+        """Return a range that ends a decade higher, with the same distance between rates.
+
+        A linear ramp ends at twice its max_lr.
 
         >>> Range("linear", min_lr=0.01, max_lr=1.0, steps=21).raised()
         Range(ramp='linear', min_lr=0.01, max_lr=2.0, steps=41)
@@ -78,10 +81,11 @@ def run_sweep(
     evaluate_every_steps: int,
     stop_factor: float,
 ) -> SeedCurve:
-    """Raise the rate after every update until the rates are used up or the loss diverges.
+    """Train one update at each of the rates, and stop early where `should_stop` holds.
 
-    Held-out loss and metric are measured before the first update, then after every
-    `evaluate_every_steps`-th and the last one.
+    Held-out loss and metric are measured before the first update, after every
+    `evaluate_every_steps` updates and after the last one. A loss that is not finite also stops the
+    sweep.
     """
     initial_loss, initial_metric = evaluate()
     losses: list[float] = []
@@ -94,9 +98,9 @@ def run_sweep(
         at = len(losses) - 1
         heldout_loss[at], metric[at] = evaluate()
         if not math.isfinite(heldout_loss[at]):
-            metric[at] = np.nan  # the best of classes that are all NaN is no answer
+            metric[at] = np.nan  # an accuracy computed from outputs of NaN means nothing
             break
-        if diverged(losses, stop_factor):
+        if should_stop(losses, stop_factor):
             break
     done = len(losses)
     return SeedCurve(
@@ -110,15 +114,22 @@ def run_sweep(
     )
 
 
-def diverged(loss: Sequence[float] | NDArray[np.floating], stop_factor: float) -> bool:
-    """Whether the loss is not finite, or its recent mean exceeds the first by `stop_factor`.
+def should_stop(loss: Sequence[float] | NDArray[np.floating], stop_factor: float) -> bool:
+    """Return whether a sweep with these losses so far should stop early.
 
-    Compared with the loss at the start and not with the best: near zero loss, one bad batch is
-    many times the best without being divergence. Losses may be negative.
+    It should where a loss is not finite, or where the mean of the last ten losses exceeds the mean
+    of the first ten by the factor `stop_factor`.
 
-    >>> diverged([1.0] * 10 + [5.0] * 10, stop_factor=4.0)
+    The comparison is with the first losses, not with the lowest: near a loss of zero a single bad
+    batch is many times the lowest loss, although training goes well. Losses may be negative.
+
+    A sweep that stopped early is not a cell with status "diverged": that is a training whose loss
+    was not finite. `noise.explosion_index` finds in a finished curve the rate from which single
+    losses stay too high.
+
+    >>> should_stop([1.0] * 10 + [5.0] * 10, stop_factor=4.0)
     True
-    >>> diverged([-1.0] * 20, stop_factor=4.0)
+    >>> should_stop([-1.0] * 20, stop_factor=4.0)
     False
     """
     if not np.isfinite(loss).all():
@@ -140,10 +151,10 @@ def as_curves(
     seconds: float | None,
     notes: Sequence[str] = (),
 ) -> Curves:
-    """Join the sweeps into the type that bounds are read from; adds a note on those that stopped.
+    """Join the sweeps of all seeds, and add a note about each sweep that stopped early.
 
     Args:
-        metric: the metric's column; heldout_loss if there is no other measure than the loss.
+        metric: the name of the metric's column; heldout_loss where only the loss is measured.
     """
     import pandas as pd
 
@@ -176,39 +187,38 @@ def as_curves(
         ramp=span.ramp,
         momentum=momentum,
         seconds=seconds,
-        notes=[*notes, *_stops(curves, span, stop_factor)],
+        notes=[*notes, *_notes_on_stops(curves, span, stop_factor)],
     )
 
 
-def _stops(curves: Sequence[SeedCurve], span: Range, stop_factor: float) -> list[str]:
+def _notes_on_stops(curves: Sequence[SeedCurve], span: Range, stop_factor: float) -> list[str]:
     return [
-        f"seed {curve.seed} diverged at step {len(curve.lr)} of {span.steps}, "
-        f"rate {curve.lr[-1]:.3g}: its loss {_how(curve)}"
+        f"The sweep of seed {curve.seed} stopped at step {len(curve.lr)} of {span.steps} (learning "
+        f"rate {curve.lr[-1]:.3g}): {_reason_to_stop(curve)}."
         for curve in curves
-        if len(curve.lr) < span.steps or diverged(curve.loss, stop_factor)
+        if len(curve.lr) < span.steps or should_stop(curve.loss, stop_factor)
     ]
 
 
-def _how(curve: SeedCurve) -> str:
+def _reason_to_stop(curve: SeedCurve) -> str:
     if not np.isfinite(curve.loss).all():
-        return "was not finite"
+        return "the loss was not finite"
     if np.isinf(curve.heldout_loss).any() or not math.isfinite(curve.heldout_loss[-1]):
-        return "on the held-out batch was not finite"
+        return "the held-out loss was not finite"
     first, last = curve.loss[:RECENT_STEPS].mean(), curve.loss[-RECENT_STEPS:].mean()
-    return f"rose from {first:.3g} to {last:.3g}"
+    return f"the loss rose from {first:.3g} to {last:.3g}"
 
 
 def check_sweep(*, evaluate_every_steps: int, stop_factor: float, extensions: int) -> None:
-    """Refuse settings of a sweep that make no sense.
+    """Refuse settings with which a sweep cannot run.
 
     Raises:
-        InputError: a count below its least value, a factor that stops at once.
+        InputError: a count is too small, or `stop_factor` would stop the sweep at once.
     """
-    for name, value, least in (
-        ("evaluate_every_steps", evaluate_every_steps, 1),
-        ("widen", extensions, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"need {name} to be a whole number >= {least}, got {name}={value!r}")
+    need_count("evaluate_every_steps", evaluate_every_steps)
+    need_count("widen", extensions, least=0)
     if not stop_factor > 1:
-        raise InputError(f"need stop_factor > 1, got stop_factor={stop_factor}: 4.0 is usual")
+        raise InputError(
+            f"stop_factor must be above 1. Received: {stop_factor}. Set stop_factor=4.0, the "
+            "default."
+        )

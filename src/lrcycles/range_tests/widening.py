@@ -1,4 +1,4 @@
-"""Is the range of a sweep wide enough to show where learning begins and where it ends?"""
+"""Widens the range of a sweep until its curves show where learning begins and where it ends."""
 
 from __future__ import annotations
 
@@ -11,61 +11,68 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lrcycles.range_tests.curves import Array, SeedCurve
 from lrcycles.range_tests.noise import noise, running_median
-from lrcycles.range_tests.sweep import RECENT_STEPS, Range, diverged
+from lrcycles.range_tests.sweep import RECENT_STEPS, Range, should_stop
 
-FEWEST_MEASUREMENTS = 8  # with fewer, noise cannot be told from movement
-BEGUN = 0.1  # of the climb: from there on learning is under way
-LEFT = 0.1  # of the loss's fall: so far above its least it has left it
-RESTING = 0.02  # of the climb: a tenth of the curve that rises less has come to rest
+FEWEST_MEASUREMENTS = 8  # with fewer, noise looks like a trend
+BEGUN = 0.1  # learning has begun once the metric has climbed by this share of its whole climb
+RISEN = 0.1  # the loss has left its minimum once it is this share of its fall above the minimum
+RESTING = 0.02  # the metric rests if it rises by less than this share of its climb
 
 
 @dataclass(frozen=True)
-class Missing:
-    """Which ends of a range a curve does not show, and why; None where it shows the end."""
+class MissingEnds:
+    """Why a curve does not show the start or the end of learning; None where it shows it."""
 
     start: str | None = None
     end: str | None = None
 
 
-def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> Missing:
-    """Say whether learning had begun at the lowest rates, and whether it had no end at the highest.
+def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> MissingEnds:
+    """Decide whether one seed's curve shows the start and the end of learning.
 
-    The metric climbs if its best mean of a tenth of the measurements exceeds the one before the
-    first update by 3 standard deviations of their noise. No start: all of the first twentieth lie
-    beyond the noise and a tenth of that climb. An end: the loss diverged or ends above where it
-    began; or it left its least by a tenth of its fall, and the metric does not rise any more.
-    That both rest is no end: it does not say which rate is too high.
+    1. The metric climbs if the highest mean of a tenth of its measurements exceeds the value
+       before the first update by 3 standard deviations of the noise.
+    2. The start is missing if all of the first twentieth of the measurements exceed the value
+       before the first update by 3 standard deviations and by a tenth of the climb. It is also
+       missing if the sweep stopped in its first quarter and the metric had not climbed.
+    3. The end shows if the sweep stopped early, or if its last losses exceed its first ones beyond
+       the noise.
+    4. The end also shows if the loss has risen above its minimum by a tenth of its fall and the
+       metric no longer rises. A loss and a metric that both rest are no end, because they do not
+       show which rate is too high.
 
     Args:
-        steps: of the whole range, more than the curve has if it stopped.
+        steps: of the whole range; the curve of a sweep that stopped early has fewer.
     """
-    stopped = len(curve.loss) < steps or _blew_up(curve, stop_factor)
+    stopped = len(curve.loss) < steps or _ends_above_start(curve, stop_factor)
     values = curve.metric[np.isfinite(curve.metric)]
-    # A sweep that dies young without having learned began too high.
-    died_young = Missing(start=f"it diverged at its first rates, at {curve.lr[-1]:.3g}")
-    young = stopped and len(curve.loss) <= steps / 4
+    began_too_high = MissingEnds(f"the sweep stopped in its first quarter, at {curve.lr[-1]:.3g}")
+    early = stopped and len(curve.loss) <= steps / 4
     if len(values) < FEWEST_MEASUREMENTS:
-        return died_young if young else Missing()
+        return began_too_high if early else MissingEnds()
 
     before = float(values[0] if curve.initial_metric is None else curve.initial_metric)
     width = max(3, round(len(values) / 10))
     means = sliding_window_view(values, width).mean(axis=1)
     spread = noise(values)
     climb = float(means.max()) - before
-    climbs = climb > max(3 * spread, 1e-9 * abs(before))  # a mean rounds, even of equal numbers
-    if young and not climbs:
-        return died_young
+    # The second term allows for rounding in the mean of equal numbers.
+    climbs = climb > max(3 * spread, 1e-9 * abs(before))
+    if early and not climbs:
+        return began_too_high
 
     level = before + max(3 * spread, BEGUN * climb)
     start = end = None
     if climbs and values[: max(2, round(len(values) / 20))].min() > level:
-        start = f"learning had begun at the lowest rate, {curve.lr[0]:.3g}"
+        start = f"the model already learned at the lowest rate, {curve.lr[0]:.3g}"
     if stopped:
-        return Missing(start)
+        return MissingEnds(start)
     if not climbs:
-        fell = means[-1] < means.max() - 3 * spread
-        return Missing(start, None if fell else f"nothing was learned up to {curve.lr[-1]:.3g}")
-    # Before learning begins a fixed batch answers almost alike: its noise there says nothing.
+        if means[-1] >= means.max() - 3 * spread:
+            end = f"the model learned nothing at rates up to {curve.lr[-1]:.3g}"
+        return MissingEnds(start, end)
+    # The noise is measured where the model learns. Before that, the fixed held-out batch gives
+    # almost the same metric at each step.
     below = np.flatnonzero(values[: int(means.argmax()) + 1] <= level)
     climbing = values[below[-1] if len(below) else 0 :]
     if len(climbing) >= FEWEST_MEASUREMENTS:
@@ -73,15 +80,20 @@ def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> Missing
     fell = means[-1] < means.max() - max(3 * spread, RESTING * climb)
     rose = float(means[-1] - means[-1 - width])
     if not fell and rose > max(2 * spread * math.sqrt(2 / width), RESTING * climb):
-        end = f"learning was still under way at {curve.lr[-1]:.3g}"
-    elif _still_least(curve.loss):
-        end = f"the loss was still among its least at {curve.lr[-1]:.3g}"
-    return Missing(start, end)
+        end = f"the model was still improving at the highest rate, {curve.lr[-1]:.3g}"
+    elif _ends_near_minimum(curve.loss):
+        end = f"the loss was still near its minimum at the highest rate, {curve.lr[-1]:.3g}"
+    return MissingEnds(start, end)
 
 
-def _blew_up(curve: SeedCurve, stop_factor: float) -> bool:
-    """Whether the training loss ends beyond its noise above where it began."""
-    if diverged(curve.loss, stop_factor):
+def _ends_above_start(curve: SeedCurve, stop_factor: float) -> bool:
+    """Return whether the last ten losses have a mean above the mean of the first ten.
+
+    The difference must exceed the noise and a tenth of the first mean. This needs less than
+    `should_stop`, which demands the factor `stop_factor`: a finished sweep whose loss has risen at
+    all has passed the rates at which the model learns.
+    """
+    if should_stop(curve.loss, stop_factor):
         return True
     if len(curve.loss) < 2 * RECENT_STEPS:
         return False
@@ -90,30 +102,32 @@ def _blew_up(curve: SeedCurve, stop_factor: float) -> bool:
     return bool(last > first + max(by_chance, 0.1 * abs(first)))
 
 
-def _still_least(loss: Array) -> bool:
-    """Whether no running median after the least one exceeds it by a tenth of the loss's fall."""
+def _ends_near_minimum(loss: Array) -> bool:
+    """Return whether the loss stays within a tenth of its fall above its minimum to the end."""
     half = max(2, round(0.03 * len(loss)))
     if len(loss) < 2 * RECENT_STEPS:
         return False
     medians = running_median(loss, half)
     lowest = int(np.argmin(medians))
     fall = float(np.median(loss[:RECENT_STEPS])) - medians[lowest]
-    return bool(fall > 0 and (medians[lowest:] <= medians[lowest] + LEFT * fall).all())
+    return bool(fall > 0 and (medians[lowest:] <= medians[lowest] + RISEN * fall).all())
 
 
-def most_miss(curves: Sequence[SeedCurve], *, steps: int, stop_factor: float) -> Missing:
-    """Say which ends more than half of the curves do not show, in the words of the first."""
-    found = [missing_ends(curve, steps=steps, stop_factor=stop_factor) for curve in curves]
+def ends_missing_in_most(
+    curves: Sequence[SeedCurve], *, steps: int, stop_factor: float
+) -> MissingEnds:
+    """Return the ends that more than half of the curves miss, with the first curve's reason."""
+    ends = [missing_ends(curve, steps=steps, stop_factor=stop_factor) for curve in curves]
 
     def majority(side: str) -> str | None:
         reasons = [
             f"{reason} (seed {curve.seed})"
-            for curve, missing in zip(curves, found, strict=True)
+            for curve, missing in zip(curves, ends, strict=True)
             if (reason := getattr(missing, side)) is not None
         ]
         return reasons[0] if 2 * len(reasons) > len(curves) else None
 
-    return Missing(majority("start"), majority("end"))
+    return MissingEnds(majority("start"), majority("end"))
 
 
 def sweep_and_widen(
@@ -123,43 +137,49 @@ def sweep_and_widen(
     extensions: int,
     stop_factor: float,
 ) -> tuple[Range, list[SeedCurve], list[str]]:
-    """Sweep every seed, over a wider range where the curves show no start or no end.
+    """Sweep every seed, and again over a wider range while most curves miss the start or the end.
 
-    All seeds end up with the same rates. Curves are judged as they come, so that, where `sweeps`
-    gives them one by one, a range that is too narrow costs one sweep.
+    All seeds have the same rates in the end. Each curve is judged as soon as it is measured, so a
+    range that is too narrow may cost only one sweep.
 
     Args:
-        sweeps: gives one curve a seed over the range it is handed.
-        extensions: how often the range may be widened, by a decade at each side that needs it.
+        sweeps: returns one curve per seed over the range that it is given.
+        extensions: how often the range may be widened, by a decade at each end that is missing.
 
     Returns:
-        The last range, its curves, and what a reader must know about it.
+        The last range, its curves, and notes on each widening and on what is still missing.
     """
     notes: list[str] = []
     while True:
         curves: list[SeedCurve] = []
-        missing = Missing()
+        missing = MissingEnds()
         for curve in sweeps(span):
             curves.append(curve)
-            missing = most_miss(curves, steps=span.steps, stop_factor=stop_factor)
-            if extensions and missing != Missing():
+            missing = ends_missing_in_most(curves, steps=span.steps, stop_factor=stop_factor)
+            if extensions and missing != MissingEnds():
                 break
-        if missing == Missing():
+        if missing == MissingEnds():
             return span, curves, notes
         if not extensions:
-            return span, curves, [*notes, *_left_missing(span, missing)]
+            return span, curves, [*notes, *_notes_on_missing(span, missing)]
         extensions -= 1
         wider = span.lowered() if missing.start else span
         wider = wider.raised() if missing.end else wider
-        why = ", ".join(filter(None, (missing.start, missing.end)))
-        notes.append(f"the range was widened from {span} to {wider}: {why}")
+        why = " and ".join(filter(None, (missing.start, missing.end)))
+        notes.append(f"The range {span} was widened to {wider}, because {why}.")
         span = wider
 
 
-def _left_missing(span: Range, missing: Missing) -> list[str]:
-    found = []
+def _notes_on_missing(span: Range, missing: MissingEnds) -> list[str]:
+    notes = []
     if missing.start:
-        found.append(f"no start shows over {span}: {missing.start}; lower min_lr")
+        notes.append(
+            f"The range {span} does not show where learning starts, because {missing.start}. "
+            "Lower min_lr."
+        )
     if missing.end:
-        found.append(f"no end shows over {span}: {missing.end}; raise max_lr")
-    return found
+        notes.append(
+            f"The range {span} does not show where learning ends, because {missing.end}. "
+            "Raise max_lr."
+        )
+    return notes

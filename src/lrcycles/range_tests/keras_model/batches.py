@@ -1,4 +1,4 @@
-"""Which mini-batches does a range test train on, and which samples does it keep apart?"""
+"""Reads mini-batches and held-out samples from arrays, datasets and generators."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ import keras
 import numpy as np
 
 from lrcycles.errors import InputError
+from lrcycles.schedules.limits import need_count
 
-Batch = tuple[Any, Any, Any]  # x, y, sample weights, nested as the model takes them; y or None
+# x, y and sample weights, nested as the model takes them; y and the weights may be None.
+Batch = tuple[Any, Any, Any]
 Order = np.random.Generator
 
-BATCH_SIZE = 32  # as Keras's own
-HELDOUT_SAMPLES = 1000  # at most, unless told
-HELDOUT_SHARE = 5  # at most one sample in so many
+BATCH_SIZE = 32  # Keras's own default
+HELDOUT_SAMPLES = 1000  # the largest number by default
+HELDOUT_SHARE = 5  # at most one sample in five is held out by default
 SPLIT_SEED = 0  # the held-out samples are the same for every seed of the test
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a range test takes its batches from.
+    """The mini-batches and held-out samples of a range test.
 
     Attributes:
-        first: a mini-batch to build and compile with; the streams give it all the same.
-        stream: endless mini-batches in an order that follows from the generator it is given.
-        heldout: samples that no mini-batch holds, as one batch.
-        steps_per_epoch: mini-batches of an epoch of `fit` on all of the data, a last short one
-            included; None where that is unknown.
+        first: a mini-batch to build and compile the model with; `stream` also yields it.
+        stream: returns endless mini-batches, in the order that the random generator decides.
+        heldout: one batch of samples that no mini-batch contains.
+        steps_per_epoch: mini-batches in an epoch of `fit` on all of the data, including a last
+            short one; None where unknown.
     """
 
     first: Batch
@@ -48,29 +50,33 @@ def source(
     heldout: Any,
     heldout_samples: int | None,
 ) -> Source:
-    """Tell arrays, datasets that are read by index and streams of batches apart.
+    """Make a `Source` of arrays, of a dataset that is read by index, or of a stream of batches.
 
     Raises:
-        InputError: no data, too few of them, arrays of unequal lengths, settings that contradict.
+        InputError: there are too few data, arrays differ in length, or settings contradict.
     """
-    _need_count("batch_size", batch_size)
-    _need_count("heldout_samples", heldout_samples)
+    for name, value in (("batch_size", batch_size), ("heldout_samples", heldout_samples)):
+        if value is not None:
+            need_count(name, value)
     if heldout is not None and heldout_samples is not None:
         raise InputError(
-            f"need either heldout or heldout_samples, got both ({heldout_samples}): leave one out"
+            "Only one of heldout and heldout_samples may be given. "
+            f"Received: heldout and heldout_samples={heldout_samples}. Leave one out."
         )
     leaves = keras.tree.flatten(x)
     if leaves and all(hasattr(leaf, "shape") for leaf in leaves):
         return _arrays((x, y, sample_weight), batch_size or BATCH_SIZE, heldout, heldout_samples)
     if not hasattr(x, "__iter__") and not isinstance(x, keras.utils.PyDataset):
         raise InputError(
-            f"need x to be arrays, a dataset or a generator of batches, got {type(x).__name__}"
+            "x must be arrays, a dataset or a generator of batches. "
+            f"Received: {type(x).__name__}. Convert x to a NumPy array."
         )
     given = {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}
     if extra := [name for name, value in given.items() if value is not None]:
         raise InputError(
-            f"a {type(x).__name__} gives whole batches of (x, y), got {', '.join(extra)} as well: "
-            "leave it out, or give arrays"
+            f"{', '.join(extra)} must be left out where x yields whole batches of (x, y). "
+            f"Received: {', '.join(extra)} and x of type {type(x).__name__}. "
+            "Leave them out, or pass arrays."
         )
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is not None:
@@ -80,7 +86,7 @@ def source(
 
 
 def not_finite(batch: Batch) -> bool:
-    """Whether a batch holds NaN or infinity."""
+    """Return whether a batch contains NaN or infinity."""
     return any(
         np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all()
         for part in batch
@@ -90,7 +96,7 @@ def not_finite(batch: Batch) -> bool:
 
 
 def on_device(batch: Batch) -> Batch:
-    """The same batch as tensors, so that using it again moves nothing."""
+    """Return the batch as tensors, so that it is copied to the device only once."""
     return _map(lambda leaf: keras.ops.convert_to_tensor(_as_fit_casts(leaf)), batch)
 
 
@@ -104,20 +110,22 @@ def _arrays(data: Batch, batch_size: int, heldout: Any, heldout_samples: int | N
         size = heldout_samples or min(HELDOUT_SAMPLES, count // HELDOUT_SHARE)
         if not 0 < size < count:
             raise InputError(
-                f"need some samples to hold out and some to train on, got {count} samples and "
-                f"heldout_samples={size}: give more data, or held-out samples as heldout=(x, y)"
+                "There must be samples to hold out and samples to train on. "
+                f"Received: {count} samples and heldout_samples={size}. "
+                "Pass more data, or other held-out samples as heldout=(x, y)."
             )
         apart, train = _take(data, order[:size]), order[size:]
     if batch_size > len(train):
         raise InputError(
-            f"need batch_size <= the {len(train)} samples left to train on (of {count}), got "
-            f"batch_size={batch_size}: lower batch_size or heldout_samples"
+            f"batch_size must be at most {len(train)}, the samples left to train on. "
+            f"Received: batch_size={batch_size} and {count} samples. "
+            "Lower batch_size or heldout_samples."
         )
 
     def stream(draw: Order) -> Iterator[Batch]:
         while True:
             shuffled = draw.permutation(train)
-            # The last short batch is dropped: another shape would be compiled for it.
+            # The last short batch is dropped, because TensorFlow would compile again for its shape.
             for begin in range(0, len(shuffled) - batch_size + 1, batch_size):
                 yield _take(data, shuffled[begin : begin + batch_size])
 
@@ -146,7 +154,7 @@ def _by_index(dataset: Any, heldout: Any, heldout_samples: int | None) -> Source
 
 
 def _in_turn(batches: Iterable[Any], heldout: Any, heldout_samples: int | None) -> Source:
-    """Batches as they come: each seed goes on where the one before it stopped."""
+    """Read batches one after another: each seed continues where the seed before it stopped."""
     count = _length(batches)
     if count is not None:
         _need_batches(count - (heldout is None), count)
@@ -162,7 +170,7 @@ def _in_turn(batches: Iterable[Any], heldout: Any, heldout_samples: int | None) 
             if number >= first:
                 idle = 0
                 yield batch
-            elif (idle := idle + 1) > first:  # a whole pass went by
+            elif (idle := idle + 1) > first:  # a whole pass had only held-out batches
                 _need_batches(0, first)
 
     endless: Iterator[Batch] = training()
@@ -172,29 +180,32 @@ def _in_turn(batches: Iterable[Any], heldout: Any, heldout_samples: int | None) 
 
 
 def _passes(batches: Iterable[Any]) -> Iterator[tuple[int, Batch]]:
-    """Batches with their number in the pass, pass after pass."""
+    """Yield the batches of one pass after another, each with its number in the pass."""
     while True:
         number = -1
         for number, batch in enumerate(batches):
             yield number, _unpacked(batch)
         if number < 0:
             raise InputError(
-                "need more batches than the data gave before they ended: give a generator that "
-                "does not end, or a dataset that can be read again"
+                "The data must yield batches until the range test ends. Received: an iterator that "
+                "ended. Pass a generator that does not end, or a dataset that can be read again."
             )
 
 
 def _first_batches(
     batches: Iterator[Batch], count: int | None, samples: int | None
 ) -> tuple[Batch, int]:
-    """Join the first batches up to `samples`, by default at most a fifth of `count`; how many."""
+    """Join the first batches up to `samples` samples, and return also how many batches that took.
+
+    By default at most a fifth of the `count` batches are joined.
+    """
     wanted = samples or HELDOUT_SAMPLES
     most = max(1, (count or 50) // HELDOUT_SHARE) if samples is None else (count or wanted)
     taken: list[Batch] = []
-    found = 0
-    while found < wanted and len(taken) < most:
+    size = 0
+    while size < wanted and len(taken) < most:
         taken.append(next(batches))
-        found += _samples(taken[-1])
+        size += _samples(taken[-1])
     joined = [
         None if parts[0] is None else keras.tree.map_structure(lambda *p: _joined(p), *parts)
         for parts in zip(*taken, strict=True)
@@ -209,16 +220,17 @@ def _joined(parts: Iterable[Any]) -> np.ndarray:
 def _need_batches(left: int, count: int) -> None:
     if left < 1:
         raise InputError(
-            f"need at least one batch to train on beside the held-out ones, got {count} batches "
-            "in all: give more data, or held-out samples as heldout=(x, y)"
+            "There must be at least one batch besides the held-out ones. "
+            f"Received: {count} batches in all. "
+            "Pass more data, or held-out samples as heldout=(x, y)."
         )
 
 
 def _given(heldout: Any) -> Batch:
     if not isinstance(heldout, tuple | list) or not 2 <= len(heldout) <= 3:
         raise InputError(
-            "need heldout to be (x, y) or (x, y, sample_weight) of arrays, got "
-            f"{type(heldout).__name__}"
+            "heldout must be (x, y) or (x, y, sample_weight) of arrays. "
+            f"Received: {type(heldout).__name__}. Pass a tuple of two or three arrays."
         )
     batch = _map(_host, (heldout[0], heldout[1], heldout[2] if len(heldout) == 3 else None))
     _samples(batch)
@@ -226,7 +238,7 @@ def _given(heldout: Any) -> Batch:
 
 
 def _unpacked(batch: Any) -> Batch:
-    """Read (x, y, sample_weight), (x, y) or x, as Keras does; its own tensors stay as they are."""
+    """Split a batch into x, y and sample_weight, as Keras does; tensors stay tensors."""
     x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
     mine = _map(lambda leaf: leaf if keras.ops.is_tensor(leaf) else _host(leaf), (x, y, weight))
     _samples(mine)
@@ -236,14 +248,21 @@ def _unpacked(batch: Any) -> Batch:
 def _samples(batch: Batch) -> int:
     leaves = [leaf for part in batch if part is not None for leaf in keras.tree.flatten(part)]
     if not leaves or any(len(leaf.shape) == 0 for leaf in leaves):
-        raise InputError("need arrays whose first axis counts samples, got single numbers")
+        raise InputError(
+            "The first axis of every array must count samples. Received: single numbers. "
+            "Pass arrays with one row per sample."
+        )
     counts = {int(leaf.shape[0]) for leaf in leaves}
     if len(counts) > 1:
         raise InputError(
-            f"need as many samples in every array of x, y and sample_weight, got {sorted(counts)}"
+            "All arrays of x, y and sample_weight must have the same number of samples. "
+            f"Received: {', '.join(map(str, sorted(counts)))} samples. Check their first axes."
         )
     if counts == {0}:
-        raise InputError("need data to train on, got arrays without a sample")
+        raise InputError(
+            "There must be data to train on. Received: arrays without samples. Pass at least one "
+            "mini-batch."
+        )
     return counts.pop()
 
 
@@ -274,10 +293,3 @@ def _length(batches: Any) -> int | None:
         return len(batches)
     except TypeError:  # a generator, or a dataset of unknown or infinite length
         return None
-
-
-def _need_count(name: str, value: int | None) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"need {name} to be a whole number >= 1, got {name}={value!r}")

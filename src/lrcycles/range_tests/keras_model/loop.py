@@ -1,4 +1,4 @@
-"""How does a Keras model make many updates in one call, each at a rate of its own?"""
+"""Makes many updates of a Keras model in one TensorFlow call, each at its own learning rate."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from lrcycles.range_tests.keras_model.batches import Batch
 from lrcycles.range_tests.sweep import Rates
 
 LEAST_UPDATES = 300
-STACKED_BYTES = 64 << 20  # of mini-batches that lie in memory for one call
+STACKED_BYTES = 64 << 20  # mini-batches of one call may take so much memory together
 
-# Mini-batches and their rates; the losses, float32.
+# Takes mini-batches and one rate for each, and returns their losses as float32.
 Loop = Callable[[Sequence[Batch], Rates], np.ndarray]
 
 
 def compiled_loop(model: Any, *, updates: int) -> Loop | None:
-    """A function that makes as many updates as it is given batches; None where none would help.
+    """Return a function that makes one update per mini-batch in one call, or None.
 
-    On TensorFlow the model's own train step, compiled as `fit` compiles it, runs in a loop inside
-    one call: that saves what Keras does between steps, a third of the time of a small network's
-    step. A model that overrides what `train_on_batch` calls is left to it.
+    On TensorFlow the model's train step, compiled as `fit` compiles it, runs in a loop inside one
+    call. That saves the work of Keras between steps, a third of the time of a small network's step.
+    The result is None on other backends, for few updates, and for a model that overrides what
+    `train_on_batch` calls.
 
     Args:
-        updates: how many there will be in all; compiling the loop costs as much as it saves in some
-            300 of them.
+        updates: the updates of the whole range test. Compiling the loop costs as much time as it
+            saves in about 300 updates.
     """
     own = (keras.Model.train_step, keras.Model.train_on_batch, keras.Model.make_train_function)
     plain = all(getattr(type(model), method.__name__) is method for method in own)
@@ -48,7 +49,7 @@ def _on_tensorflow(model: Any) -> Loop:
     def run(data: Any, rates: Any) -> Any:
         def update(i: Any, losses: Any) -> Any:
             model.optimizer.learning_rate = rates[i]
-            # The loss is this batch's own, no running mean.
+            # Without the reset, the loss would be a running mean over the batches.
             for metric in model.metrics:
                 metric.reset_state()
             logs = step(_each(lambda leaf: leaf[i], data))
@@ -63,22 +64,22 @@ def _on_tensorflow(model: Any) -> Loop:
 
     def loop(batches: Sequence[Batch], rates: Rates) -> np.ndarray:
         data = _each(lambda *leaves: tf.stack(leaves), *batches)
-        # Compiled for any number of batches, else the last few would be compiled for again.
-        some = _each(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), data)
-        key = repr(some)
+        # Compile for any number of batches: the last call has fewer.
+        signature = _each(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), data)
+        key = repr(signature)
         if key not in compiled:
             rate = tf.TensorSpec((None,), tf.float32)
-            compiled[key] = function.get_concrete_function(some, rate)
+            compiled[key] = function.get_concrete_function(signature, rate)
         return np.asarray(compiled[key](data, tf.constant(rates, tf.float32)))
 
     return loop
 
 
 def stackable(batches: Sequence[Batch]) -> int:
-    """How many of the batches have the first one's shapes and fit into `STACKED_BYTES`."""
+    """Count the first batches that have the same shapes and together fit into `STACKED_BYTES`."""
     shapes = [[(leaf.shape, leaf.dtype) for leaf in _leaves(batch)] for batch in batches]
     size = sum(_bytes(leaf) for leaf in _leaves(batches[0]))
-    alike = next((k for k, found in enumerate(shapes) if found != shapes[0]), len(batches))
+    alike = next((k for k, shape in enumerate(shapes) if shape != shapes[0]), len(batches))
     return max(1, min(alike, STACKED_BYTES // max(size, 1)))
 
 
@@ -92,7 +93,7 @@ def _bytes(leaf: Any) -> int:
 
 
 def _each(function: Callable[..., Any], *batches: Any) -> Any:
-    """Map over the leaves; no sample weights stay none."""
+    """Map over the leaves; leaves of None stay None."""
     return keras.tree.map_structure(
         lambda *leaves: None if leaves[0] is None else function(*leaves), *batches
     )

@@ -1,7 +1,7 @@
-"""How is a Keras model trained for a while and then left as it was, to the last bit?
+"""Saves and restores all state of a Keras model and of the random generators.
 
-Keras has no public way to read its global random generator, its counters of names, or what
-`compile` leaves on a model; the few private names that this takes are all in this file.
+Keras has no public way to read its global random generator, its counters of layer names, or what
+`compile` stores on a model. All uses of Keras's private names for these are in this file.
 """
 
 from __future__ import annotations
@@ -17,30 +17,32 @@ from keras.src.backend.common import global_state
 
 from lrcycles.errors import InputError
 
-RATE = 0.001  # of a copied optimizer until its owner sets one
+RATE = 0.001  # the learning rate of a copied optimizer until the sweep sets one
 GENERATOR, NAMES = "global_seed_generator", "object_name_uids"
 
 
 class Snapshot:
-    """The values of variables, on the host, to be put back as often as wanted."""
+    """A copy of variables' values on the host, which can be restored any number of times."""
 
     def __init__(self, variables: Iterable[Any]) -> None:
         unique = {id(variable): variable for variable in variables}.values()
         self._values = [(variable, _host(variable)) for variable in unique]
 
     def restore(self) -> None:
-        """Assign every variable its value of then."""
+        """Assign every variable its saved value."""
         for variable, value in self._values:
-            variable.assign(value.copy())  # JAX may train in the very memory it is handed
+            variable.assign(
+                value.copy()
+            )  # JAX may train in the memory of the array that it is given
 
 
 @contextmanager
 def undisturbed(model: Any) -> Iterator[None]:
-    """Leave a built `model` as it was, however the body ends.
+    """Restore a built `model` after the body, also if the body raises.
 
-    Inside, the model has no compiled functions: its own were traced with its own optimizer, and
-    are put back unused. Variables, metrics, compiled state and every attribute of the model are
-    afterwards the same objects with the same values.
+    Inside the body the model has no compiled functions, because they were traced with the original
+    optimizer. Afterwards the variables, metrics, compiled functions and all attributes of the model
+    are the same objects with the same values as before.
     """
     parts = [part for part in (model._compile_loss, model._compile_metrics) if part is not None]
     restores = [_attributes(owner) for owner in (model, *parts)]
@@ -54,7 +56,7 @@ def undisturbed(model: Any) -> Iterator[None]:
 
 @contextmanager
 def same_randomness() -> Iterator[None]:
-    """Leave the random state of Python, NumPy and Keras as it was, however the body ends."""
+    """Restore the random state of Python, NumPy and Keras after the body, also if it raises."""
     restores = [*_tensorflow(), _python_and_numpy(), _keras_generator()]
     try:
         yield
@@ -63,35 +65,38 @@ def same_randomness() -> Iterator[None]:
 
 
 def seed_globals(seed: int) -> None:
-    """Seed what a model may draw from without a generator of its own.
+    """Seed the global generators of Python, NumPy and Keras.
 
-    Not TensorFlow's global seed: setting it also drops the state of the user's seeded operations.
+    TensorFlow's global seed is not set, because that would reset the user's seeded operations.
     """
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    global_state.set_global_attribute(GENERATOR, None)  # drawn anew, from Python's
+    global_state.set_global_attribute(GENERATOR, None)  # Keras makes a new one, seeded by Python's
 
 
 def seed_layers(model: Any, seed: int) -> None:
-    """Start the random generators of the model's layers, such as dropout's, from `seed`."""
-    draw = np.random.default_rng([seed, 1])  # [seed, 0] would equal seed: the data's order
+    """Seed the random generators of the model's layers, such as dropout."""
+    draw = np.random.default_rng(
+        [seed, 1]
+    )  # [seed, 0] gives the numbers of seed, which order the data
     for variable in model.non_trainable_variables + model.variables:
         if variable.name == "seed_generator_state":
             variable.assign(np.array([draw.integers(2**31), 0], dtype=variable.dtype))
 
 
 def fresh_values(model: Any) -> list[np.ndarray]:
-    """Draw initial weights for `model`, in the order of its weights.
+    """Draw new initial weights for `model`, in the order of its weights.
 
     Raises:
-        InputError: the model's layers cannot be listed, so neither can they be drawn anew.
+        InputError: Keras cannot clone the model.
     """
     try:
         clone = keras.models.clone_model(model)
     except (ValueError, NotImplementedError, TypeError) as error:
         raise InputError(
-            f"fresh_weights needs a Sequential or functional model whose layers have get_config, "
-            f"got {type(model).__name__}: leave it out to start from the present weights"
+            "fresh_weights must be used with a Sequential or functional model whose layers have "
+            f"get_config. Received: {type(model).__name__}. "
+            "Leave fresh_weights out to start from the present weights."
         ) from error
     return [_host(variable) for variable in clone.weights]
 
@@ -99,17 +104,17 @@ def fresh_values(model: Any) -> list[np.ndarray]:
 def copied_optimizer(
     optimizer: Any, model: Any, *, keep_state: bool, scale_loss: bool = False
 ) -> Any:
-    """Build an optimizer for `model` with the settings of `optimizer` and a rate that can be set.
+    """Build an optimizer for `model` with the settings of `optimizer` and a variable rate.
 
-    A schedule is left behind with the original, which is only read.
+    The original optimizer is only read. Its schedule is not copied.
 
     Args:
         keep_state: also copy momenta and iterations, if there are any.
-        scale_loss: wrap it as `compile` does under mixed_float16, unless it is.
+        scale_loss: wrap the copy in a LossScaleOptimizer, as `compile` does under mixed_float16.
 
     Raises:
-        InputError: the optimizer cannot be made from its configuration, or has slots for other
-            weights than the model's.
+        InputError: the optimizer cannot be made from its configuration, or it was built for other
+            weights than those of the model.
     """
     copy = _copied_settings(optimizer)
     if scale_loss and not isinstance(copy, keras.optimizers.LossScaleOptimizer):
@@ -119,9 +124,10 @@ def copied_optimizer(
         old, new = _slots(optimizer), _slots(copy)
         if [v.shape for v in old] != [v.shape for v in new]:
             raise InputError(
-                f"need an optimizer built for the model's {len(model.trainable_variables)} "
-                f"trainable weights, got {type(optimizer).__name__} built for others: compile "
-                "the model again"
+                "The optimizer must be built for the model's "
+                f"{len(model.trainable_variables)} trainable weights. "
+                f"Received: {type(optimizer).__name__} built for other weights. "
+                "Compile the model again."
             )
         for source, target in zip(old, new, strict=True):
             target.assign(_host(source))
@@ -129,13 +135,13 @@ def copied_optimizer(
 
 
 def accumulation_steps(optimizer: Any) -> int:
-    """How many mini-batches make one update."""
+    """Return the number of mini-batches in one update."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return int(inner.gradient_accumulation_steps or 1)
 
 
 def velocity_momentum(optimizer: Any) -> float:
-    """The momentum of a velocity, as SGD and RMSprop have one; 0 without."""
+    """Return the momentum of SGD or RMSprop, and 0 for other optimizers."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     has_velocity = isinstance(inner, keras.optimizers.SGD | keras.optimizers.RMSprop)
     return float(inner.momentum) if has_velocity else 0.0
@@ -150,36 +156,37 @@ def _copied_settings(optimizer: Any) -> Any:
             dynamic_growth_steps=optimizer.dynamic_growth_steps,
             name=optimizer.name,
         )
-    # Read from a shell without the rate: many schedules in use have no get_config.
+    # get_config is called on a copy without the schedule: many schedules have no get_config.
     shell = object.__new__(kind)
     vars(shell).update(vars(optimizer), _learning_rate=RATE)
     try:
         copy = kind.from_config({**shell.get_config(), "learning_rate": RATE})
     except (TypeError, ValueError, KeyError, NotImplementedError) as error:
         raise InputError(
-            f"need an optimizer that its own get_config describes, got {kind.__name__} "
-            f"({error}): mend its get_config, or give another as optimizer="
+            "The optimizer must be described by its get_config. "
+            f"Received: {kind.__name__} ({' '.join(str(error).split())}). "
+            "Correct its get_config, or pass another optimizer=."
         ) from error
     for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
-        if hasattr(optimizer, name):  # no part of an optimizer's configuration
+        if hasattr(optimizer, name):  # get_config leaves these out
             setattr(copy, name, getattr(optimizer, name))
     return copy
 
 
 def _slots(optimizer: Any) -> list[Any]:
-    """All variables but the rates, which an optimizer with a schedule has none of."""
+    """Return all variables except the learning rates; a schedule is no variable."""
     parts = (optimizer, getattr(optimizer, "inner_optimizer", optimizer))
     rates = {id(part._learning_rate) for part in parts}
     return [variable for variable in optimizer.variables if id(variable) not in rates]
 
 
 def _host(variable: Any) -> np.ndarray:
-    # A copy: what a backend converts to may share its memory with the variable.
+    # Copied, because the converted array may share its memory with the variable.
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def _metric_variables(model: Any) -> list[Any]:
-    """Of all metrics: `model.metrics` leaves out those that the first batch has yet to build."""
+    """Return the variables of all metrics, also of those that no batch has built yet."""
     metrics = list(model.metrics)
     if (compiled := model._compile_metrics) is not None:
         metrics += keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics])
@@ -188,7 +195,7 @@ def _metric_variables(model: Any) -> list[Any]:
 
 def _attributes(owner: Any) -> Callable[[], None]:
     before = dict(vars(owner))
-    # The lists on a model belong to its tracking of layers, which training does not change.
+    # A model's lists belong to Keras's tracking of layers. Training does not change them.
     is_model = isinstance(owner, keras.Model)
     lists = {} if is_model else {k: list(v) for k, v in before.items() if isinstance(v, list)}
 
@@ -196,7 +203,7 @@ def _attributes(owner: Any) -> Callable[[], None]:
         for name in [name for name in vars(owner) if name not in before]:
             delattr(owner, name)
         for name, value in before.items():
-            # Through setattr: TensorFlow tracks what a model holds for its checkpoints.
+            # setattr is needed, because TensorFlow tracks a model's attributes for checkpoints.
             if vars(owner).get(name, owner) is not value:
                 setattr(owner, name, value)
         for name, content in lists.items():
@@ -217,14 +224,14 @@ def _python_and_numpy() -> Callable[[], None]:
 
 
 def _keras_generator() -> Callable[[], None]:
-    # Another one, seeded from Python's, takes its place: so its own state stays.
+    # Keras makes another generator meanwhile, so the state of this one does not change.
     generator = global_state.get_global_attribute(GENERATOR)
     global_state.set_global_attribute(GENERATOR, None)
     return lambda: global_state.set_global_attribute(GENERATOR, generator)
 
 
 def _names() -> Callable[[], None]:
-    """Keras's counters of names: a layer made afterwards is called what it would have been."""
+    """Save Keras's counters of names, so that later layers get the names they would have had."""
     counts = dict(global_state.get_global_attribute(NAMES) or {})
 
     def restore() -> None:
@@ -237,27 +244,27 @@ def _names() -> Callable[[], None]:
 
 
 def _tensorflow() -> Iterator[Callable[[], None]]:
-    """TensorFlow's own stream of operation seeds, which a custom layer may draw from."""
+    """Save TensorFlow's stream of operation seeds, from which a custom layer may draw."""
     if keras.backend.backend() != "tensorflow":
         return
     from tensorflow.python.eager import context
 
     stream = getattr(context.context(), "_rng", None)
-    if stream is None:  # no seed was ever set: every draw is by chance anyway
+    if stream is None:  # no seed was set, so nothing can be repeated anyway
         return
     state = stream.getstate()
 
     def restore() -> None:
         if stream.getstate() != state:
             stream.setstate(state)
-            # The operation that drew a seed keeps its place in the numbers that follow from it.
+            # Cached kernels hold their own position in the random numbers of a seed.
             context.context().clear_kernel_cache()
 
     yield restore
 
 
 def _run_all(restores: Iterable[Callable[[], None]]) -> None:
-    """Run every one, even if one fails: what can be put back is."""
+    """Run every function, also if one of them raises."""
     with ExitStack() as stack:
         for restore in restores:
             stack.callback(restore)

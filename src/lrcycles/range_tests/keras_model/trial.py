@@ -1,4 +1,4 @@
-"""How is a Keras model driven through one sweep after another, each from the same start?"""
+"""Trains a Keras model through one sweep after another, each from the same start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HELDOUT_LOSS = "heldout_loss"
 def exchange_optimizer(
     model: Any, optimizer: Any, loss: Any, metric: str | None, *, keep_state: bool
 ) -> None:
-    """Give the model a copy of its optimizer, or of the one instead, whose rate can be set."""
+    """Give the model a copy of its optimizer, or of `optimizer`, with a variable learning rate."""
     if optimizer is None:
         model.optimizer = state.copied_optimizer(model.optimizer, model, keep_state=keep_state)
         return
@@ -39,7 +39,7 @@ def exchange_optimizer(
 
 
 class Trial:
-    """A compiled model that is trained again and again from the same start."""
+    """A compiled model that can be trained repeatedly from the same start."""
 
     def __init__(
         self,
@@ -63,19 +63,19 @@ class Trial:
         self._start = state.Snapshot([*model.variables, *model.optimizer.variables])
         together = self._accumulated == 1 and class_weight is None
         self._loop = loop.compiled_loop(model, updates=updates) if together else None
-        self._waiting: list[Batch] = []  # read, not yet trained on
-        # Compiles both functions, and shows which metrics there are and whether the model trains.
+        self._waiting: list[Batch] = []  # already read, not yet trained on
+        # One evaluation and one update compile both functions and check that the model trains.
         logs = self._test()
         loss = self._train() if self._loop is None else self._some(np.zeros(1, np.float32))[0]
         if not math.isfinite(loss):
             raise InputError(
-                f"need a finite loss before the first update, got {loss}: look at the weights, "
-                "and whether loss and labels go together"
+                "The loss before the first update must be finite. "
+                f"Received: {loss}. Check the weights, and whether the loss fits the labels."
             )
         self.metric, self.metric_rises, self.notes = _choose_metric(model, logs, *metric)
 
     def reset(self, seed: int) -> None:
-        """Go back to the start, with the mini-batches and random numbers of `seed`."""
+        """Return to the start, with the mini-batches and random numbers of `seed`."""
         self._start.restore()
         state.seed_globals(seed)
         if self._fresh:
@@ -87,7 +87,7 @@ class Trial:
         self._waiting = []
 
     def advance(self, rates: sweep.Rates) -> list[float]:
-        """Make one update at each rate; the losses, to the first that is not finite."""
+        """Make one update per rate and return the losses up to the first that is not finite."""
         losses: list[float] = []
         while len(losses) < len(rates):
             losses += self._some(rates[len(losses) :])
@@ -96,14 +96,14 @@ class Trial:
         return losses
 
     def evaluate(self) -> tuple[float, float]:
-        """Give the held-out batch's loss, and its metric so that it rises with a better model."""
+        """Return the held-out batch's loss, and its metric with a sign so that higher is better."""
         logs = self._test()
         loss = float(logs["loss"])
         value = loss if self.metric == HELDOUT_LOSS else float(logs[self.metric])
         return loss, value if self.metric_rises else -value
 
     def _some(self, rates: sweep.Rates) -> list[float]:
-        """Make as many updates as one call can, one at least; to the first that is not finite."""
+        """Make as many updates as fit into one call, and return the losses as `advance` does."""
         if self._loop is None:
             self._optimizer.learning_rate = float(rates[0])
             return [float(np.mean([self._train() for _ in range(self._accumulated)]))]
@@ -112,15 +112,15 @@ class Trial:
         count = loop.stackable(self._waiting)
         batches, self._waiting = self._waiting[:count], self._waiting[count:]
         losses = [float(loss) for loss in self._loop(batches, rates[:count])]
-        wild = next((k for k, loss in enumerate(losses) if not math.isfinite(loss)), None)
-        if wild is None:
+        bad = next((k for k, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if bad is None:
             return losses
-        _need_clean(batches[wild], "a mini-batch")
-        return losses[: wild + 1]
+        _need_finite_data(batches[bad], "a mini-batch")
+        return losses[: bad + 1]
 
     def _train(self) -> float:
         x, y, weight = batch = next(self._batches)
-        # Its metrics are reset first: the loss is this batch's own, no running mean.
+        # train_on_batch resets the metrics first, so the loss is no running mean.
         logs = self._model.train_on_batch(
             x, y, sample_weight=weight, class_weight=self._class_weight, return_dict=True
         )
@@ -138,54 +138,59 @@ class Trial:
 def _loss(logs: Mapping[str, Any], batch: Batch, step: str, where: str) -> float:
     if "loss" not in logs:
         raise InputError(
-            f"need the model's {step} to report loss, got {', '.join(logs) or 'nothing'}: "
-            "add it to what it returns"
+            f"The model's {step} must return the loss by the name loss. "
+            f"Received: {', '.join(logs) or 'nothing'}. Add loss to the returned dict."
         )
     loss = float(logs["loss"])
     if not math.isfinite(loss):
-        _need_clean(batch, where)
+        _need_finite_data(batch, where)
     return loss
 
 
-def _need_clean(batch: Batch, where: str) -> None:
-    """Refuse data that are not finite, once a loss was not: they are too large to search before."""
+def _need_finite_data(batch: Batch, where: str) -> None:
+    """Refuse a batch that is not finite.
+
+    A batch is only checked after its loss was not finite: checking all data would take too long.
+    """
     if not_finite(batch):
         raise InputError(
-            f"need finite numbers in the data, got NaN or infinity in {where}: clean x and y"
+            f"The data must be finite. Received: NaN or infinity in {where}. "
+            "Remove them from x and y."
         )
 
 
 def _choose_metric(
     model: Any, logs: Mapping[str, Any], name: str | None, rises: bool | None
 ) -> tuple[str, bool, list[str]]:
-    """Resolve the metric against what the model reports: name, direction, notes."""
+    """Choose the metric among those that the model reports, and return name, direction, notes."""
     names = [key for key, value in logs.items() if key != "loss" and np.ndim(value) == 0]
     if name is None:
         name = next((key for key in names if "acc" in key), None)
     if name is None or name in ("loss", HELDOUT_LOSS):
         if rises:
             raise InputError(
-                "need a metric that rises with metric_rises=True, got the held-out loss: "
-                "name another in metric, or leave metric_rises out"
+                "metric_rises=True must come with a metric that rises. Received: the held-out "
+                "loss. Name another metric, or leave metric_rises out."
             )
-        fallback = "the metric is the held-out loss, since the model measures no accuracy"
+        fallback = "The metric is the held-out loss, because the model measures no accuracy."
         return HELDOUT_LOSS, False, [] if name else [fallback]
     if name not in names:
         raise InputError(
-            f"need metric to be one that the model measures, got {name!r}: there are "
-            f"{', '.join([*names, 'loss'])}"
+            "metric must be one that the model measures. "
+            f"Received: {name!r}. Choose one of {', '.join([*names, 'loss'])}."
         )
     if rises is None:
         rises = _rises(model, name)
     if rises is None:
         raise InputError(
-            f"metric {name!r} does not say which way is better: give metric_rises=True or False"
+            "metric_rises must be given for a metric without a known direction. "
+            f"Received: metric={name!r}. Set metric_rises=True or False."
         )
     return name, rises, []
 
 
 def _rises(model: Any, name: str) -> bool | None:
-    """Whether a compiled metric, as Keras's own callbacks read it, rises with a better model."""
+    """Return whether a higher metric is better, as Keras's callbacks decide it; None if unknown."""
     for metric in model.metrics:
         for part in getattr(metric, "metrics", [metric]):
             direction = getattr(part, "_direction", None)

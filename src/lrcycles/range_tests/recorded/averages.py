@@ -1,7 +1,7 @@
-"""How do other tools smooth a loss as they record it, and what was it before?
+"""Smooths a loss as other tools do when they record it, and undoes that smoothing.
 
-A moving average of known share and start can be undone exactly, so that any rule can be applied to
-a history that some tool has smoothed.
+A moving average with known weight and start value can be undone exactly. So every rule can be
+applied to a history that some tool has smoothed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 
 from lrcycles.range_tests.curves import Array
 
-KEPT = 0.98  # of an average that is corrected for its start at 0, from step to step
-KEPT_FROM_FIRST = 0.95  # of one that starts at the first loss
+KEPT = 0.98  # weight of the previous average, where the average starts at 0 and is corrected
+KEPT_FROM_FIRST = 0.95  # weight of the previous average, where it starts at the first loss
 
 
 @dataclass(frozen=True)
 class Average:
-    """A way to smooth: `undo(smooth(loss))` is `loss` again, but for rounding."""
+    """A way to smooth a loss: `undo(smooth(loss))` equals `loss` up to rounding."""
 
     smooth: Callable[[Array], Array]
     undo: Callable[[Array], Array]
@@ -67,12 +67,12 @@ def _before_first(smooth: Array) -> Array:
     return loss
 
 
-# In float32, as its tensors are: on a flat stretch rounding decides what falls.
+# In float32, as fastai's tensors are: on a flat curve rounding decides where the loss falls.
 FASTAI = Average(_corrected_single, _uncorrected)
 KTRAIN = Average(_corrected, _uncorrected)
-# One step late, since it counts the optimizer's step before it smooths. Its first value is half of
-# the first loss, and "4 times the best" often means twice the first loss.
+# One step late, because Lightning counts the optimizer's step before it smooths. The first average
+# is half of the first loss, so "4 times the best loss" often means twice the first loss.
 LIGHTNING = Average(
     lambda loss: _corrected(loss, late=1), lambda smooth: _uncorrected(smooth, late=1)
 )
-LR_FINDER = Average(_from_first, _before_first)  # torch-lr-finder's and ignite's
+LR_FINDER = Average(_from_first, _before_first)  # used by torch-lr-finder and ignite

@@ -1,7 +1,7 @@
-"""What range test does a file hold, whichever tool wrote it?
+"""Parses range-test histories of lrcycles and of other tools.
 
-CSV (commas, semicolons or tabs), JSON or parquet; rates and losses of one sweep or of several
-seeds. What a file does not say is judged by its names and numbers, and told in one line.
+A file is CSV (with commas, semicolons or tabs), JSON or parquet. It holds the learning rates and
+losses of one sweep, or of several seeds.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from lrcycles.range_tests.recorded.origins import recognise, undone
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST_POINTS = 20  # the tools trim up to 16 points off the ends
+FEWEST_POINTS = 20  # the tools' rules leave out up to 16 points at the ends
 
-# Names without case, "_", "-", spaces and whatever stands before a "/". The first found counts.
+# Names in lower case, without "_", "-", spaces and anything before a "/". The first match counts.
 _NAMES = {
     "seed": ("seed", "run"),
     "step": ("step", "steps", "iteration", "iterations", "iter", "batch"),
@@ -37,7 +37,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class History:
-    """A range test read from a file; `smoothed` says that a moving average had to be undone."""
+    """A range test read from a file; `smoothed` where a moving average had to be undone."""
 
     curves: Curves  # of raw losses
     source: str
@@ -59,54 +59,64 @@ def read_history(
     """Read the range test in `path`.
 
     Args:
-        smoothed_by: fastai, ktrain, lightning, torch-lr-finder, ignite or nobody, where that is
-            recognised wrongly.
-        steps_per_epoch: mini-batches in an epoch, which no file says.
-        momentum: of SGD or RMSprop, which only our own stage's files say; 0 unless given.
+        smoothed_by: fastai, ktrain, lightning, torch-lr-finder, ignite or nobody. By default the
+            tool is recognised.
+        steps_per_epoch: mini-batches in an epoch; no file contains this number.
+        momentum: the momentum of SGD or RMSprop, from 0 to below 1. Only the files of stage
+            `range_test` contain it; for other files it is 0 by default.
 
     Raises:
         InputError: there is no such file, or it holds no range test.
     """
     table = _load(path)
-    found = {_plain(str(name)): str(name) for name in table.columns}
-    columns = _columns(path, found)
+    names = {_plain(str(name)): str(name) for name in table.columns}
+    columns = _columns(path, names)
     numbers = _numbers(path, table[list(columns.values())].set_axis(list(columns), axis=1))
     for seed, rows in numbers.groupby("seed", sort=True):
         several = numbers["seed"].nunique() > 1
         _check_sweep(f"{path.name}, seed {seed}" if several else path.name, rows)
-    source, average, notes = recognise(set(found), numbers, smoothed_by)
+    source, average, notes = recognise(set(names), numbers, smoothed_by)
     if average is not None:
         numbers["loss"] = undone(numbers, average)
     summary = path.with_name("range_test.json")
-    if path.name == "curves.parquet" and summary.exists():  # our own stage's
-        known = Curves.from_summary(
+    if path.name == "curves.parquet" and summary.exists():  # stage range_test
+        curves = Curves.from_summary(
             numbers, files.read_json(summary), steps_per_epoch=steps_per_epoch
         )
     else:
-        known = Curves(numbers, steps_per_epoch=steps_per_epoch, ramp=_ramp(numbers))
+        curves = Curves(numbers, steps_per_epoch=steps_per_epoch, ramp=_ramp(numbers))
     if momentum is not None:
         if not 0 <= momentum < 1:
             raise InputError(
-                f"need 0 <= momentum < 1, got {momentum}: 0 means the optimizer has none"
+                f"momentum must be at least 0 and below 1. Received: {momentum}. "
+                "Set 0 for an optimizer without momentum."
             )
-        known = replace(known, momentum=momentum)
-    notes = [*known.notes, *notes]
-    return History(replace(known, notes=notes), source, average is not None)
+        curves = replace(curves, momentum=momentum)
+    notes = [*curves.notes, *notes]
+    return History(replace(curves, notes=notes), source, average is not None)
 
 
 def _load(path: Path) -> pd.DataFrame:
-    """The file as a table, with a column seed if it holds several sweeps in separate places."""
+    """Read the file as a table, with a column seed where it holds several separate sweeps."""
     import pandas as pd
 
     if path.is_dir():
-        raise InputError(f"need a file with a range test, got the folder {path}: name a file in it")
+        raise InputError(
+            f"The range test must be a file. Received: the folder {path}. Name a file in it."
+        )
     try:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as error:
-        raise InputError(f"need a file with a range test, got {path}: {error.strerror}") from error
+        raise InputError(
+            f"The range test must be a file that can be read. Received: {path} "
+            f"({error.strerror}). Check the path."
+        ) from error
     if not head.strip():
-        raise InputError(f"{path} is empty: export the rates and losses of a range test to it")
+        raise InputError(
+            "The file must contain the learning rates and losses of a range test. "
+            f"Received: {path}, which is empty. Export the range test again."
+        )
     try:
         if head.startswith(b"PAR1"):
             table = pd.read_parquet(path)
@@ -118,8 +128,8 @@ def _load(path: Path) -> pd.DataFrame:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{path} is no CSV, JSON or parquet file that can be read "
-            f"({str(error).splitlines()[0][:80]}): export the range test again"
+            f"The range test must be a CSV, JSON or parquet file. Received: {path}, which cannot "
+            f"be read ({str(error).splitlines()[0][:80]}). Export the range test again."
         ) from error
     return table
 
@@ -128,10 +138,10 @@ def _from_csv(path: Path, head: bytes) -> pd.DataFrame:
     import pandas as pd
 
     if b"\0" in head:
-        raise ValueError("it is binary")
+        raise ValueError("it is a binary file")
     first, _, rest = head.decode("utf-8-sig", errors="replace").partition("\n")
     separator = max("\t;,", key=first.count)
-    # Where semicolons separate, commas may be decimal.
+    # With semicolons as separators, commas may be decimal points.
     decimal = "," if separator == ";" and "," in rest and "." not in rest else "."
     return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False)
 
@@ -141,7 +151,7 @@ def _from_json(path: Path) -> pd.DataFrame:
 
     content = json.loads(path.read_text(encoding="utf-8-sig"))
     if isinstance(content, Mapping) and content and _all(content.values(), Mapping):
-        # {"results": {...}} holds one sweep, {"0": {...}, "1": {...}} one a seed.
+        # {"results": {...}} holds one sweep, {"0": {...}, "1": {...}} one per seed.
         sweeps = [_columns_of(path, sweep) for sweep in content.values()]
         numbered = all(name.isdecimal() for name in content)
         seeds = map(int, content) if numbered else range(len(content))
@@ -150,7 +160,10 @@ def _from_json(path: Path) -> pd.DataFrame:
         return pd.DataFrame(content)
     if isinstance(content, Mapping):
         return _columns_of(path, content)
-    raise InputError(f'{path} holds no columns: need {{"lr": [...], "loss": [...]}}')
+    raise InputError(
+        'JSON must have the form {"lr": [...], "loss": [...]}. '
+        f"Received: {path}, which has no such lists. Export the range test again."
+    )
 
 
 def _columns_of(path: Path, content: Mapping[str, Any]) -> pd.DataFrame:
@@ -159,8 +172,11 @@ def _columns_of(path: Path, content: Mapping[str, Any]) -> pd.DataFrame:
     lists = {name: values for name, values in content.items() if isinstance(values, list)}
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError(f"need as many losses as rates, got {told} in {path}: export both again")
+        received = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(
+            f"All lists in {path} must have the same length. Received: {received}. "
+            "Export them again."
+        )
     return pd.DataFrame(lists)
 
 
@@ -173,33 +189,36 @@ def _plain(name: str) -> str:
     return "lr" if name.startswith("lr-") else "".join(c for c in name if c not in "_- ")
 
 
-def _columns(path: Path, found: Mapping[str, str]) -> dict[str, str]:
-    """The name in the file of each column of ours that it has."""
+def _columns(path: Path, present: Mapping[str, str]) -> dict[str, str]:
+    """Return the name in the file of each column of `Curves.table` that the file has."""
     names = dict(_NAMES)
-    if {"seed", "step"} <= set(found):  # our own: its accuracy is of the held-out batch
+    if {"seed", "step"} <= set(present):  # written by lrcycles: accuracy is the held-out one
         names["accuracy"] = (*names["accuracy"], "accuracy")
     columns = {
-        ours: found[next(name for name in theirs if name in found)]
-        for ours, theirs in names.items()
-        if any(name in found for name in theirs)
+        column: present[next(name for name in synonyms if name in present)]
+        for column, synonyms in names.items()
+        if any(name in present for name in synonyms)
     }
     for needed in ("lr", "loss"):
         if needed not in columns:
-            there = ", ".join(found.values())[:200] or "none"
+            received = ", ".join(present.values())[:200] or "none"
             raise InputError(
-                f"need a column {needed} (or {', '.join(_NAMES[needed][1:4])}) in {path}, "
-                f"got: {there}"
+                f"{path} must have a column {needed} (or {', '.join(_NAMES[needed][1:4])}). "
+                f"Received: the columns {received}. Rename the column."
             )
     return columns
 
 
 def _numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """All as numbers; steps and seeds are counted where the file has none."""
+    """Convert all columns to numbers, and count the steps and seeds."""
     import pandas as pd
 
     table = table.reset_index(drop=True)
     if table.empty:
-        raise InputError(f"{path} has columns but no rows: export the range test again")
+        raise InputError(
+            f"{path} must have at least {FEWEST_POINTS} rows. Received: columns without rows. "
+            "Export the range test again."
+        )
     for name in table.columns:
         values = pd.to_numeric(table[name], errors="coerce")
         lost = values.isna() & table[name].notna()
@@ -207,14 +226,19 @@ def _numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         if lost.any():
             row = int(np.argmax(lost.to_numpy()))
             raise InputError(
-                f"need numbers in column {name} of {path}, got {str(table[name][row])[:40]!r} in "
-                f"row {row + 1}"
+                f"Column {name} of {path} must contain numbers. "
+                f"Received: {str(table[name][row])[:40]!r} in row {row + 1}. "
+                "Export the range test again."
             )
         table[name] = values.astype(float)
     if "seed" not in table:
         table.insert(0, "seed", 0)
     if table["seed"].isna().any():
-        raise InputError(f"need a seed in every row of {path}, row {_first(table['seed'].isna())}")
+        row = int(np.argmax(table["seed"].isna().to_numpy())) + 1
+        raise InputError(
+            f"Every row of {path} must have a seed. Received: none in row {row}. "
+            "Add the seeds, or remove the column."
+        )
     table["seed"] = table["seed"].astype(int)
     if "step" in table:
         table = _merged(table)
@@ -224,9 +248,9 @@ def _numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _merged(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a step where rate and loss of a step stand in rows of their own, as Lightning logs.
+    """Join the rows of a step where its rate and its loss are in separate rows, as in Lightning.
 
-    Rows of steps at which neither was logged, such as a validation's, are left out.
+    Steps with neither a rate nor a loss, such as those of a validation, are left out.
     """
     steps = table.groupby(["seed", "step"], sort=False, dropna=False)
     if table["lr"].notna().all() or (steps[["lr", "loss"]].count() > 1).any(axis=None):
@@ -234,35 +258,39 @@ def _merged(table: pd.DataFrame) -> pd.DataFrame:
     return steps.first().reset_index().dropna(subset=["lr", "loss"], how="all")
 
 
-def _first(wrong: pd.Series[bool]) -> int:
-    return int(np.argmax(wrong.to_numpy())) + 1
-
-
 def _check_sweep(where: str, rows: pd.DataFrame) -> None:
-    """Refuse what is no sweep: the rates rise from step to step, the loss is finite at first."""
+    """Refuse rows in which the rates do not rise from step to step or losses are missing."""
     lr, loss = rows["lr"].to_numpy(), rows["loss"].to_numpy()
     if len(lr) < FEWEST_POINTS:
-        raise InputError(f"need {FEWEST_POINTS} points or more, got {len(lr)} in {where}")
+        raise InputError(
+            f"{where} must have at least {FEWEST_POINTS} points. Received: {len(lr)}. "
+            "Run the range test with more steps."
+        )
     bad = np.flatnonzero(~(np.isfinite(lr) & (lr > 0)))
     if len(bad):
         raise InputError(
-            f"need finite rates above 0, got {lr[bad[0]]:g} at point {bad[0] + 1} of {where}"
+            f"The learning rates of {where} must be finite and above 0. "
+            f"Received: {lr[bad[0]]:g} at point {bad[0] + 1}. Remove the row."
         )
     stuck = np.flatnonzero(np.diff(lr) <= 0)
     if len(stuck):
         at = int(stuck[0])
         raise InputError(
-            f"need rates that rise from step to step, got {lr[at + 1]:g} after {lr[at]:g} at point "
-            f"{at + 2} of {where}: is it the history of a training instead of a range test?"
+            f"The learning rates of {where} must rise from step to step. "
+            f"Received: {lr[at + 1]:g} after {lr[at]:g} at point {at + 2}. "
+            "Check that the file is a range test and not a training."
         )
     if not np.isfinite(loss).any():
-        raise InputError(f"need finite losses, got none in {where}")
-    # Missing at the end: the sweep diverged. Missing in between: rows of something else.
+        raise InputError(
+            f"{where} must have finite losses. Received: none. "
+            "Run the range test again from smaller rates."
+        )
+    # Losses may be missing at the end, after a loss that was not finite, but not before.
     gaps = np.flatnonzero(np.isnan(loss[: np.flatnonzero(np.isfinite(loss))[-1]]))
     if len(gaps):
         raise InputError(
-            f"need a loss at every rate, got none at point {gaps[0] + 1} of {where}, though later "
-            "ones are there: leave out rows that hold something else"
+            f"{where} must have a loss at every rate up to the last finite one. "
+            f"Received: none at point {gaps[0] + 1}. Remove rows without a loss."
         )
 
 

@@ -1,4 +1,4 @@
-"""Who wrote a range test's history, and how were its losses smoothed?"""
+"""Recognises which tool wrote a range test's history and how the tool smoothed the losses."""
 
 from __future__ import annotations
 
@@ -26,28 +26,32 @@ _SOURCES = {
     "lightning": "Lightning history",
     "torch-lr-finder": "torch-lr-finder or ignite history",
 }
-_LIGHTNING_LOG = {"epoch", "step"}  # its CSVLogger's; each row is of one call, losses are raw
+_LIGHTNING_LOG = {"epoch", "step"}  # written by CSVLogger: one row per call, raw losses
 _KERAS = {"epoch", "iterations", "learningrate", "accuracy", "valloss", "valaccuracy"}
 
 
 def recognise(
     names: set[str], table: pd.DataFrame, smoothed_by: str | None
 ) -> tuple[str, Average | None, list[str]]:
-    """Which tool wrote this, how did it smooth, and what must a reader know?
+    """Recognise the tool that wrote a history.
 
     Args:
-        names: the file's columns, in lower case and without "_".
-        table: columns seed, lr and loss, in the order of the steps.
-        smoothed_by: one of `AVERAGES` or nobody, if the user has said so.
+        names: the names of the file's columns, in lower case and without "_".
+        table: the columns seed, lr and loss, in the order of the steps.
+        smoothed_by: one of `AVERAGES`, or nobody, where the user names the tool.
+
+    Returns:
+        A description of the source, the average that smoothed the losses (None for raw losses),
+        and notes for the user.
 
     Raises:
-        InputError: `smoothed_by` is neither.
+        InputError: `smoothed_by` is unknown.
     """
     if smoothed_by is not None:
         if smoothed_by not in (*AVERAGES, "nobody"):
             raise InputError(
-                f"need smoothed_by to be nobody or one of {', '.join(AVERAGES)}, "
-                f"got {smoothed_by!r}"
+                f"smoothed_by must be nobody or one of {', '.join(AVERAGES)}. "
+                f"Received: {smoothed_by!r}. Choose one of them."
             )
         return f"history smoothed by {smoothed_by}", AVERAGES.get(smoothed_by), []
     if {"seed", "step"} <= names:
@@ -56,15 +60,18 @@ def recognise(
         return "Lightning log", None, []
     if names & _KERAS:
         source = "CyclicLR callback history" if "iterations" in names else "Keras history"
-        lag = "Keras reports the mean loss of the epoch so far, which lags behind the rates"
+        lag = (
+            "Keras reports the mean loss since the start of the epoch. This mean follows the "
+            "learning rate with a delay."
+        )
         return source, None, [lag]
     lr = table[table["seed"] == table["seed"].iloc[0]]["lr"].to_numpy()
     skipped = np.isclose(np.log(lr[1] / lr[0]), 2 * np.log(lr[2] / lr[1]), rtol=1e-3)
-    # Lightning's schedule leaves out its second rate. The others' averages tell themselves by
-    # what cannot be: undoing one that was not there, or kept less, gives losses below zero.
+    # Lightning's schedule leaves out its second rate. An average of another tool is ruled out if
+    # undoing it gives losses below zero: then it was not there, or it had a smaller weight.
     if skipped:
         possible = ["lightning"]
-    elif {"lrs", "losses"} <= names:  # as fastai's and ktrain's recorders call them
+    elif {"lrs", "losses"} <= names:  # the names in fastai's and ktrain's recorders
         possible = ["fastai"]
     elif _noise_grows(undone(table, AVERAGES["fastai"])[: len(lr)].to_numpy()):
         possible = ["torch-lr-finder"]
@@ -77,17 +84,17 @@ def recognise(
 
 
 def _noise_grows(loss: Array) -> bool:
-    """Whether the noise more than doubles within the first twenty steps.
+    """Return whether the noise more than doubles within the first twenty steps.
 
-    So it does, fourfold, where an average that starts at the first loss was undone as one that is
-    corrected for its start at 0.
+    It grows fourfold where the losses were averaged from the first loss on, but the average was
+    undone as one that starts at 0.
     """
-    bends = np.abs(np.diff(loss[:20], 2)) + 1e-3 * abs(loss[0])  # some have no noise
+    bends = np.abs(np.diff(loss[:20], 2)) + 1e-3 * abs(loss[0])  # above 0 also without noise
     half = len(bends) // 2
     return bool(np.mean(bends[half:]) > 2 * np.mean(bends[:half]))
 
 
 def undone(table: pd.DataFrame, average: Average) -> pd.Series[float]:
-    """The losses before a tool's average, seed by seed."""
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, once a sweep has diverged
+    """Undo a tool's average for each seed, and return the raw losses."""
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, where a loss was infinite
         return table.groupby("seed")["loss"].transform(lambda loss: average.undo(loss.to_numpy()))

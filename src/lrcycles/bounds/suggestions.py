@@ -1,0 +1,171 @@
+"""Collects the rates that the rules of other tools suggest, together with the selected bounds."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrcycles.bounds.peers import PEER_RULES, Suggestion
+from lrcycles.bounds.select import DEFAULT, Bounds, need_rule, select_bounds
+from lrcycles.bounds.thirds import thirds
+from lrcycles.errors import InputError
+
+if TYPE_CHECKING:
+    from lrcycles.range_tests.recorded.histories import History
+
+WIDTH = 80  # columns
+
+
+@dataclass(frozen=True)
+class RuleSummary:
+    """The rate of one rule over all seeds.
+
+    Attributes:
+        lr: the median over the seeds on the logarithmic scale; None where half of the seeds or
+            more have no rate.
+        low: the lowest rate of a seed.
+        high: the highest rate of a seed.
+        answered: the number of seeds with a rate.
+        reason: what the rate is, or why there is none.
+    """
+
+    rule: str
+    lr: float | None
+    low: float | None
+    high: float | None
+    answered: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """The rates of all rules for one range test, and the bounds or the reason for none."""
+
+    history: History
+    rules: Sequence[RuleSummary]
+    bounds: Bounds | None
+    no_bounds: str | None
+
+    @property
+    def peers(self) -> list[RuleSummary]:
+        """Return the other tools' rules that found a rate, from the lowest rate on."""
+        peers = [rule for rule in self.rules if rule.rule in PEER_RULES and rule.lr is not None]
+        return sorted(peers, key=lambda rule: rule.lr or 0.0)
+
+    @property
+    def disagreement_decades(self) -> float | None:
+        """Return log10 of the highest over the lowest rate of the other tools' rules."""
+        rates = [rule.lr for rule in self.peers if rule.lr is not None]
+        return float(np.log10(rates[-1] / rates[0])) if rates else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `lrcycles suggest --json`."""
+        history, curves = self.history, self.history.curves
+        rules = [asdict(rule) for rule in self.rules]
+        return {
+            "schema": 1,
+            "source": history.source,
+            "seeds": len(curves.seeds),
+            "points": len(curves.table),
+            "smoothed": history.smoothed,
+            "notes": list(curves.notes),
+            "rules": {rule.pop("rule"): rule for rule in rules},
+            "disagreement_decades": self.disagreement_decades,
+            "bounds": None if self.bounds is None else self.bounds.to_dict(),
+            "no_bounds": self.no_bounds,
+        }
+
+
+def collect_suggestions(
+    history: History, *, rule: str | None = None, cycles: int = 3, epochs: int | None = None
+) -> Suggestions:
+    """Apply every tool's rule to a range test, and select bounds by `rule` (default: `DEFAULT`).
+
+    Raises:
+        InputError: there is no such rule.
+    """
+    rule = DEFAULT if rule is None else rule
+    need_rule(rule)
+    per_rule: dict[str, list[Suggestion]] = {}
+    for curve in history.curves.by_seed():
+        for name, peer in PEER_RULES.items():
+            per_rule.setdefault(name, []).append(peer(curve.lr, curve.loss))
+        per_rule.setdefault("thirds", []).append(thirds(curve.lr, curve.loss))
+    bounds, why = None, None
+    try:
+        bounds = select_bounds(history.curves, rule=rule, cycles=cycles, epochs=epochs)
+    except InputError as error:
+        why = str(error)
+    return Suggestions(history, [_over_seeds(seeds) for seeds in per_rule.values()], bounds, why)
+
+
+def _over_seeds(seeds: Sequence[Suggestion]) -> RuleSummary:
+    rule = seeds[0].rule
+    rates = [suggestion.lr for suggestion in seeds if suggestion.lr is not None]
+    enough = 2 * len(rates) > len(seeds)
+    reason = next(s.reason for s in seeds if (s.lr is not None) == enough)
+    if not enough:
+        return RuleSummary(rule, None, None, None, len(rates), reason)
+    median = float(10 ** np.median(np.log10(rates)))
+    return RuleSummary(rule, median, min(rates), max(rates), len(rates), reason)
+
+
+def as_text(suggestions: Suggestions) -> str:
+    """Return the table that `lrcycles suggest` prints, at most 80 columns wide."""
+    history = suggestions.history
+    lr, seeds = history.curves.table["lr"], len(history.curves.seeds)
+    lines = _wrapped(f"{history}, rates {lr.min():.3g} to {lr.max():.3g}", 2)
+    lines += [line for note in history.curves.notes for line in _wrapped(f"note: {note}", 6)]
+    head = ["rule", "rate", *(["over the seeds"] if seeds > 1 else []), "meaning"]
+    rows = [_row(rule, seeds) for rule in suggestions.rules]
+    return "\n".join([*lines, "", *_table(head, rows), "", *_conclusion(suggestions)])
+
+
+def _row(rule: RuleSummary, seeds: int) -> list[str]:
+    if rule.lr is None:
+        return [rule.rule, "none", *([""] if seeds > 1 else []), rule.reason]
+    spread = f"{rule.low:.2g} to {rule.high:.2g}"
+    if rule.answered < seeds:
+        spread += f" ({rule.answered} of {seeds})"
+    return [rule.rule, f"{rule.lr:.3g}", *([spread] if seeds > 1 else []), rule.reason]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align the columns, and wrap the last one to the width that is left."""
+    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head) - 1)]
+    left = sum(widths) + 2 * len(widths)
+    lines = []
+    for *cells, words in (head, *rows):
+        start = "".join(f"{cell:{width}}  " for cell, width in zip(cells, widths, strict=True))
+        first, *more = textwrap.wrap(words, WIDTH - left)
+        lines += [start + first, *(" " * left + line for line in more)]
+    return lines
+
+
+def _conclusion(suggestions: Suggestions) -> list[str]:
+    lines = []
+    decades, peers = suggestions.disagreement_decades, suggestions.peers
+    if decades is not None:
+        lines += _wrapped(
+            f"The rates of the other tools' rules span {decades:.1f} decades, from "
+            f"{peers[0].lr:.3g} ({peers[0].rule}) to {peers[-1].lr:.3g} ({peers[-1].rule}).",
+            0,
+        )
+    bounds = suggestions.bounds
+    if bounds is None:
+        return [*lines, *_wrapped(f"Bounds: none. {suggestions.no_bounds}", 8)]
+    size = "unknown" if bounds.step_size is None else f"{bounds.step_size}"
+    lines += _wrapped(
+        f"Bounds: base_lr {bounds.base_lr:g}, max_lr {bounds.max_lr:g}, {bounds.cycles} cycles, "
+        f"step_size {size} (rule {bounds.rule})",
+        8,
+    )
+    return lines + [line for text in bounds.warnings for line in _wrapped(f"warning: {text}", 9)]
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -1,0 +1,167 @@
+"""The report's figures of arms and comparisons show what they are given."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose
+
+from lrcycles import files
+from lrcycles.cells.result import EpochResult
+from lrcycles.report.figures import arms as arm_figures
+from lrcycles.report.figures import comparisons as comparison_figures
+from tests.figure_contents import lines
+
+
+def _labelled(figure: Figure) -> bool:
+    return all(
+        ax.get_ylabel() or any(tick.get_text() for tick in ax.get_yticklabels())
+        for ax in figure.axes
+    )
+
+
+def history(errors: list[float]) -> list[EpochResult]:
+    return [
+        EpochResult(epoch=k, step=k, validation_loss=0.0, validation_error_percent=error)
+        for k, error in enumerate(errors, 1)
+    ]
+
+
+def test_one_sees_that_the_published_rate_never_turns():
+    climb = 0.001 + (0.006 - 0.001) * np.arange(300) / 2000
+    figure = arm_figures.rates_over_steps(
+        {"baseline": np.full(3000, 0.001), "published": climb},
+        {"baseline": None, "published": 2000},
+    )
+    assert [text.get_text() for text in figure.axes[0].texts] == []
+    assert "15 % of one half-cycle" in figure.axes[1].texts[0].get_text()
+    assert_allclose(lines(figure, 1)[1][-1], [2000, 0.006], rtol=0.01)
+
+
+def test_an_arm_that_turns_is_not_told_to_stop_short():
+    figure = arm_figures.rates_over_steps({"clr": [1.0, 2.0, 1.0, 2.0]}, {"clr": 1})
+    assert not figure.axes[0].texts
+
+
+def test_validation_curves_draw_the_mean_of_the_seeds_and_skip_what_diverged():
+    figure = arm_figures.validation_curves(
+        {"clr": {0: history([4.0, 2.0]), 1: history([6.0])}}, target=1.9
+    )
+    mean = next(line for line in figure.axes[0].lines if line.get_label() == "clr")
+    assert_allclose(mean.get_xydata(), [[1, 5.0], [2, 2.0]])
+    assert "target 1.9 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_errors_by_arm_joins_the_seeds_that_two_arms_share():
+    figure = arm_figures.errors_by_arm(
+        {"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {1: 1.5, 2: 2.5, 3: 9.0}},
+        means={"a": (2.0, 1.0, 3.0), "b": (4.3, None, None)},
+    )
+    joins = [line for line in lines(figure, 0) if len(line) == 2 and line[0, 1] == 0 != line[1, 1]]
+    assert [join[:, 0].tolist() for join in joins] == [[2.0, 1.5], [3.0, 2.5]]
+
+
+def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
+    errors = {"a": {0: 1.0, 1: 1.1, 2: 1.2}, "b": {0: 0.9, 1: 1.3, 2: 88.65}}
+    means = {"a": (1.1, 1.0, 1.2), "b": (30.3, -90.0, 150.0)}
+    differences = {"b vs a": {0: -0.1, 1: 0.2, 2: 87.5}, "a vs b": {0: 0.1, 1: -0.2, 2: 0.0}}
+    figures = [
+        arm_figures.errors_by_arm(errors, means=means, published={"a": (1.6, 1.4, 1.9)}),
+        comparison_figures.forest(
+            differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05
+        ),
+    ]
+    for figure, label in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
+        (ax,) = figure.axes
+        assert ax.get_xlim()[1] < 3
+        assert [text.get_text() for text in ax.texts] == [label]
+    assert figures[0].axes[0].get_xlim()[1] > 1.9  # what was published stays in sight
+
+
+def test_equal_runs_push_no_difference_out_of_sight():
+    differences = {f"same{k}": {0: 0.0, 1: 0.0} for k in range(3)} | {"other": {0: -0.3, 1: 0.1}}
+    (ax,) = comparison_figures.forest(
+        differences, intervals=dict.fromkeys(differences, (0, -0.1, 0.1)), margin=0.05
+    ).axes
+    assert ax.get_xlim()[0] < -0.3
+    assert not ax.texts
+
+
+def test_a_run_that_never_reached_the_target_is_hollow():
+    figure = arm_figures.times_to_target({"a": {0: (3.0, False), 1: (9.0, True)}}, extra={"a": 1.0})
+    faces = [line.get_markerfacecolor() for line in figure.axes[0].lines[:2]]
+    assert faces[0] != "none"
+    assert faces[1] == "none"
+
+
+def test_a_time_that_was_not_measured_has_no_bar():
+    figure = arm_figures.run_times({"a": {"published": 5.0, "here": 2.0}, "b": {"published": 4.0}})
+    widths = [bar.get_width() for bar in figure.axes[0].patches]
+    assert sorted(widths) == [2.0, 4.0, 5.0]
+
+
+def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
+    for name in ("one", "two"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            figure = comparison_figures.forest(
+                {"clr vs baseline": {0: -0.1, 1: 0.2}},
+                intervals={"clr vs baseline": (0.05, -1.9, 2.0)},
+                margin=0.05,
+            )
+            assert _labelled(figure)
+            files.write_figure(tmp_path / name, figure)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_forest_shows_every_seed_of_every_comparison():
+    differences = {f"arm{k} vs baseline": {0: -0.1 * k, 3: 0.2, 5: 0.3} for k in range(12)}
+    intervals = dict.fromkeys(differences, (0.1, -0.3, 0.5))
+    (ax,) = comparison_figures.forest(differences, intervals=intervals, margin=0.05).axes
+    shown = [row.get_offsets()[:, 0] for row in ax.collections if len(row.get_offsets())]
+    assert_allclose(shown, [list(by_seed.values()) for by_seed in differences.values()])
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(differences)
+
+
+def test_every_step_of_a_waterfall_begins_where_the_one_above_ends():
+    means = {"first": (2.0, 1.9, 2.1), "second": (1.7, None, None), "third": (1.9, 1.8, 2.0)}
+    changes = {"second": (-0.3, -0.4, -0.2), "third": (0.2, None, None)}
+    (ax,) = comparison_figures.waterfall(
+        means, changes, published={"first": 1.95}, quantity="error"
+    ).axes
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches[:2]]
+    assert_allclose(bars, [(2.0, 1.7), (1.7, 1.9)])
+    said = [text.get_text() for text in ax.texts]
+    assert said == ["\u22120.300  [\u22120.400, \u22120.200]", "+0.200"]
+
+
+def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():
+    whole = history([5.0 / epoch for epoch in range(1, 5)])
+    arms = {name: {0: whole, 1: whole[:2]} for name in ("baseline", "clr", "other")}
+    figure = comparison_figures.anytime(arms, cycle_ends={"clr": [2.0, 4.0]}, target=1.5)
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title(loc="left") for ax in shown] == ["clr", "other"]
+    dotted = [
+        [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] for ax in shown
+    ]
+    assert dotted == [[2.0, 4.0], []]
+
+
+def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
+    (ax,) = comparison_figures.sensitivity(
+        {"high": {0: 3.0, 1: 5.0}, "low": {0: 2.0, 1: 2.2}},
+        rates={"high": 0.1, "low": 0.001},
+        bounds={"base_lr": (0.01, 0.005, 0.02)},
+        cycles=("clr", (1.9, None, None)),
+    ).axes
+    (line,) = [
+        line
+        for line in ax.lines
+        if line.get_linestyle() == "-"
+        and len(line.get_xdata()) == 2
+        and line.get_xdata()[0] == 0.001
+    ]
+    assert_allclose(line.get_ydata(), [2.1, 4.0])
