@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from lrcycles import files
-from lrcycles.cells.result import EpochResult
 from lrcycles.report.figures import arms as arm_figures
 from lrcycles.report.figures import comparisons as comparison_figures
 from tests.figure_contents import lines
@@ -23,11 +22,8 @@ def _labelled(figure: Figure) -> bool:
     )
 
 
-def history(errors: list[float]) -> list[EpochResult]:
-    return [
-        EpochResult(epoch=k, step=k, validation_loss=0.0, validation_error_percent=error)
-        for k, error in enumerate(errors, 1)
-    ]
+def history(errors: list[float]) -> list[tuple[int, float]]:
+    return list(enumerate(errors, 1))
 
 
 def test_one_sees_that_the_published_rate_never_turns():

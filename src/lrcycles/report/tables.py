@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrcycles.cells.result import CellResult
+from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
@@ -40,15 +40,16 @@ def every_seed(evidence: Evidence, names: Sequence[str]) -> Table:
     head += [f"{label[name]}: time (s)" for name in timed]
     rows = []
     for seed in sorted({seed for name in names for seed in evidence.arms[name].cells}):
-        errors = [_error(evidence.arms[name].cells.get(seed)) for name in names]
+        errors = [_error(evidence.arms[name], seed) for name in names]
         times = [_time(evidence, name, seed) for name in timed]
         rows.append([str(seed), *errors, *times])
     return Table(head, rows)
 
 
-def _error(cell: CellResult | None) -> str:
-    if cell is None:
+def _error(arm: Arm, seed: int) -> str:
+    if seed not in arm.cells:
         return UNKNOWN
+    cell = arm.cells[seed]
     return number(cell.test_error_percent) if cell.finished else cell.status
 
 

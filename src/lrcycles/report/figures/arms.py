@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrcycles.cells.result import EpochResult
 from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+Curve = Sequence[tuple[int, float]]  # of epoch and error in percent
 MANY = 8  # arms: with more, marks that tell single arms apart only clutter the figure
 
 
@@ -62,7 +62,7 @@ def rates_over_steps(
 
 
 def validation_curves(
-    histories: Mapping[str, Mapping[int, Sequence[EpochResult]]],
+    histories: Mapping[str, Mapping[int, Curve]],
     *,
     target: float | None = None,
     held_out: str = "validation",
@@ -70,7 +70,7 @@ def validation_curves(
     """Draw the error after each epoch: each seed thin, the mean bold, a target dashed.
 
     Args:
-        histories: for each arm and seed the `history` of result.json.
+        histories: by arm and seed, the error in percent after each epoch.
         target: percent.
         held_out: what the error is measured on.
     """
@@ -78,10 +78,9 @@ def validation_curves(
     for (arm, colour), line in zip(palette(list(histories)).items(), _line_styles(), strict=False):
         by_epoch: dict[int, list[float]] = {}
         for history in histories[arm].values():
-            points = [(entry.epoch, entry.validation_error_percent) for entry in history]
-            for epoch, error in points:
+            for epoch, error in history:
                 by_epoch.setdefault(epoch, []).append(error)
-            ax.plot(*zip(*points, strict=True), color=colour, linewidth=0.6, alpha=0.45)
+            ax.plot(*zip(*history, strict=True), color=colour, linewidth=0.6, alpha=0.45)
         means = [float(np.mean(errors)) for errors in by_epoch.values()]
         ax.plot(list(by_epoch), means, line, color=colour, linewidth=2.2, markersize=5, label=arm)
     if target is not None:

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrcycles.cells.result import EpochResult
 from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
+from lrcycles.report.figures.arms import Curve
 
 Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
 _BETTER, _WORSE, _SINGLE_COLOUR_FROM = "#0173b2", "#d55e00", 8
@@ -121,7 +121,7 @@ def forest(
 
 
 def anytime(
-    histories: Mapping[str, Mapping[int, Sequence[EpochResult]]],
+    histories: Mapping[str, Mapping[int, Curve]],
     *,
     cycle_ends: Mapping[str, Sequence[float]],
     target: float | None,
@@ -132,7 +132,7 @@ def anytime(
     mark the ends of cycles, where the rate is low and the error of a cyclical arm is comparable.
 
     Args:
-        histories: for each arm and seed the `history` of result.json; the baseline first.
+        histories: by arm and seed, the error in percent after each epoch; the baseline first.
         cycle_ends: by arm, in epochs.
         target: percent.
     """
@@ -158,12 +158,12 @@ def anytime(
 
 
 def _band(
-    histories: Mapping[int, Sequence[EpochResult]],
+    histories: Mapping[int, Curve],
 ) -> tuple[list[int], list[float], list[float], list[float]]:
     by_epoch: dict[int, list[float]] = {}
     for history in histories.values():
-        for entry in history:
-            by_epoch.setdefault(entry.epoch, []).append(entry.validation_error_percent)
+        for epoch, error in history:
+            by_epoch.setdefault(epoch, []).append(error)
     values = list(by_epoch.values())
     means = [float(np.mean(errors)) for errors in values]
     return list(by_epoch), [min(e) for e in values], means, [max(e) for e in values]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lrcycles.cells.result import EpochResult
 from lrcycles.evidence.arms import Arm, Summary, summarise
 from lrcycles.evidence.comparisons import Comparison, Quantity
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.figures.arms import errors_by_arm
+from lrcycles.report.figures.arms import Curve, errors_by_arm
 from lrcycles.report.formatting import mean_sd
 from lrcycles.report.section import Picture
 
@@ -17,9 +16,12 @@ if TYPE_CHECKING:
     from lrcycles.report.figures.comparisons import Ends
 
 
-def histories(arm: Arm) -> dict[int, Sequence[EpochResult]]:
-    """Give the history of each finished seed."""
-    return {seed: cell.history for seed, cell in arm.finished.items()}
+def histories(arm: Arm) -> dict[int, Curve]:
+    """Give the validation error after each epoch, of each finished seed."""
+    return {
+        seed: [(epoch.epoch, epoch.validation_error_percent) for epoch in cell.history]
+        for seed, cell in arm.finished.items()
+    }
 
 
 def mean_and_interval(summary: Summary) -> Ends:
