@@ -81,8 +81,14 @@ BAD = {
         r"key of arms\.clr\.clr must be one of .*max_lr.* Received: .*maxlr",
     ),
     "unknown option": ("experiment=nope", r"Could not find 'experiment/nope'.*quick.*tutorial"),
-    "wrong type": ("train.epochs=three", r"train\.epochs: Value 'three'.*could not be.*[Ii]nteger"),
-    "wrong choice": ("train.device=tpu", r"train\.device: Invalid value 'tpu'.*auto, cpu, gpu"),
+    "wrong type": (
+        "train.epochs=three",
+        r"train\.epochs must .* Value 'three'.*could not be.*[Ii]nteger",
+    ),
+    "wrong choice": (
+        "train.device=tpu",
+        r"train\.device must .* Invalid value 'tpu'.*auto, cpu, gpu",
+    ),
     "zero epochs": (
         "train.epochs=0",
         r"train\.epochs must be a whole number of at least 1\. Received: 0\. Set train\.epochs=1",
@@ -132,7 +138,7 @@ BAD = {
     ),
     "unknown schedule": (
         "arms.clr.clr.schedule=zigzag",
-        r"arms\.clr\.clr\.schedule: Invalid value 'zigzag'.*constant, triangular",
+        r"arms\.clr\.clr\.schedule must .* Invalid value 'zigzag'.*constant, triangular",
     ),
     "two arms of one name": (
         "+arm@arms.controls.clr=baseline",

@@ -31,7 +31,10 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
             composed = hydra_compose(config_name="config", overrides=overrides or [])
         OmegaConf.resolve(composed)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise InputError(f"conf/ does not compose: {one_line(error)}") from error
+        raise InputError(
+            f"conf/ must compose. Received this error: {one_line(error)}. Correct conf/ or the "
+            "override."
+        ) from error
     except (ValueError, TypeError) as error:  # Hydra's, if a folder is set to no file's name
         raise InputError(
             f"conf/ must compose. Received: {' '.join(overrides or []) or 'no overrides'}, and "
@@ -60,7 +63,10 @@ def check(values: Mapping[str, Any]) -> Config:
     except ConfigKeyError as error:
         raise InputError(_unknown_key(error, values)) from error
     except OmegaConfBaseException as error:
-        raise InputError(f"{error.full_key}: {one_line(error)}") from error
+        raise InputError(
+            f"{error.full_key} must have a value of its type. Received this error: "
+            f"{one_line(error)}. Correct the value."
+        ) from error
     check_values(config)
     return config
 

@@ -53,6 +53,6 @@ def need_mapping(values: Any, name: str) -> dict[str, Any]:
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of an error in one line, without the details that OmegaConf appends."""
+    """Return an error's message in one line, without OmegaConf's details and the full stop."""
     text = " ".join(str(error).split())
-    return text.split(" full_key:")[0]
+    return text.split(" full_key:")[0].rstrip(".")
