@@ -91,7 +91,8 @@ def _keep(store: CellStore, cell: Cell, sweep: Sweep, timed: TimedCurve) -> None
 def _read(store: CellStore, cell: Cell, sweep: Sweep) -> TimedCurve | None:
     """Read a kept sweep; None if the store has none or a damaged one."""
     try:
-        with np.load(store.folder(sweep_key(cell, sweep)) / _FILE, allow_pickle=False) as held:
+        path = store.folder(sweep_key(cell, sweep)) / _FILE
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             columns = {name: held[name] for name in _CURVES}
             starts = [float(held[name]) for name in _STARTS]
             seconds = {name: float(held[name]) for name in _SECONDS}
