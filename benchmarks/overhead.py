@@ -21,12 +21,13 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import shapes
+from lrcycles.cells.result import read_result
 from lrcycles.files import read_json
 
 IMPORTS = {
     "keras with tensorflow": "import keras, tensorflow",
     "mlflow": "import mlflow",
-    "a stage's own modules": "import lrcycles.stage, lrcycles.plan",
+    "a stage's own modules": "import lrcycles.stages.run, lrcycles.stages.plan",
     "plots": "import matplotlib.pyplot, seaborn",
     "dvc": "import dvc.cli",
 }
@@ -80,9 +81,9 @@ def busy(clone: Path) -> dict[str, dict[str, float]]:
     }
     for group in ("baseline", "clr", "controls"):
         folder = clone / "artifacts/train" / group
-        cells = [read_json(path) for path in sorted(folder.glob("*/*/result.json"))]
+        cells = [read_result(path) for path in sorted(folder.glob("*/*/result.json"))]
         found[f"train@{group}"] = {
-            key: sum(cell[f"{key}_seconds"] for cell in cells)
+            key: sum(getattr(cell, f"{key}_seconds") for cell in cells)
             for key in ("train", "compile", "evaluate")
         }
     return found

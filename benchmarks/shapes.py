@@ -1,4 +1,4 @@
-"""What do the measurements of lrcycles itself have in common?"""
+"""Holds what the measurements of lrcycles itself share: cells, trainings and records."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.cells.cell import Cell, Runtime
+from lrcycles.cells.result import CellResult
 from lrcycles.cells.store import CellStore
-from lrcycles.files import read_json
 from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
 
 MLP = {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}}
 LENET = {"function": "lrcycles.models:lenet", "arguments": {}}
 DATA = Path("artifacts/data")
-OUT = Path("docs/performance")  # one JSON file a measurement; benchmarks.page makes a page of them
+OUT = Path("docs/performance")  # one JSON file per measurement; benchmarks.page makes the page
 
 _RUNTIME = Runtime(
     backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
@@ -49,12 +49,12 @@ _CELL = Cell(
 
 
 def cell(*, runtime: Mapping[str, Any] | None = None, **settings: Any) -> Cell:
-    """The tutorial's first fit for an epoch, on one thread, but for what is given."""
+    """Make a cell: one epoch of the tutorial's first fit on one thread, with these changes."""
     return replace(_CELL, runtime=replace(_RUNTIME, **(runtime or {})), **settings)
 
 
-def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
-    """The result.json of each cell, trained on what stage `data` left."""
+def train(cells: Sequence[Cell], *, workers: int) -> list[CellResult]:
+    """Train each cell on the images of stage `data`; return its result."""
     with tempfile.TemporaryDirectory() as folder:
         store = CellStore(Path(folder))
         train_all(
@@ -66,11 +66,11 @@ def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
             models=[],
             on_event=lambda *_: None,
         )
-        return [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+        return [store.result(cell) for cell in cells]
 
 
 def write(name: str, results: Mapping[str, Any]) -> None:
-    """Keep a measurement with the day and the machine."""
+    """Write a measurement with the day and the machine."""
     OUT.mkdir(parents=True, exist_ok=True)
     record = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""How long does the same range test take on the pipeline's compiled engine (stage range_test)?"""
+"""Runs the range test on the compiled engine of stage range_test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from benchmarks.range_test_speed.protocol import (
     Found,
     Test,
 )
-from lrcycles.range_tests import of_cells
+from lrcycles.range_tests.cell_sweep import Sweep, sweep_one
 from lrcycles.range_tests.sweep import as_curves
 from lrcycles.training import chain, tensorflow_engine
 
 PACKAGES = ("keras", "tensorflow")
-_select_bounds = lrcycles.select_bounds  # imports it
+_select_bounds = lrcycles.select_bounds  # imports its module
 
 
 def prepare(folder: Path) -> Test:
@@ -31,19 +31,19 @@ def prepare(folder: Path) -> Test:
     cell = shapes.cell(
         model=model, batch_size=BATCH_SIZE, training_set="split", runtime={"threads": THREADS}
     )
-    sweep = of_cells.Sweep(
+    sweep = Sweep(
         ramp="exponential",
         min_lr=MIN_LR,
         max_lr=MAX_LR,
         steps=STEPS,
-        evaluate_every_steps=10,  # this and the next as `range_test` has them by default
-        heldout_images=1000,
+        evaluate_every_steps=10,  # the default of `lrcycles.range_test`
+        heldout_images=1000,  # also its default
         stop_factor=math.inf,
     )
-    chain.laid_out(cell, folder)  # reads the data, once a process
+    chain.laid_out(cell, folder)  # reads the data once in this process
 
     def test() -> Found:
-        timed = of_cells.sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
+        timed = sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
         curves = as_curves(
             [timed.curve],
             sweep.range,
