@@ -1,9 +1,9 @@
-"""Do our trainings end at the test errors of plain Keras `fit`?
+"""Compares the test errors of our trainings with those of plain Keras `fit`.
 
     PYTHONPATH=src python -m benchmarks.errors
 
-The tutorial's first fit, five epochs, on one thread; each seed trains once by `fit`, once by ours,
-with batches and initial weights of their own.
+It makes five epochs of the tutorial's first fit on one thread. Each seed trains once with `fit` and
+once with our engine; both draw their own batches and initial weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EPOCHS = 5
 
 
 def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
-    """Test error in percent after plain `fit`."""
+    """Train with plain `fit` and return the test error in percent."""
     import keras
 
     from lrcycles import models

@@ -1,9 +1,9 @@
-"""How fast is a GPU, for one cell and for many side by side?
+"""Measures the speed of a GPU, for one cell and for many side by side.
 
     PYTHONPATH=src KERAS_BACKEND=jax python -m benchmarks.gpu
 
-Needs Keras and a backend that sees the GPU (jax; or tensorflow, untested there), but no DVC and no
-MLflow. ImageSet are random where stage `data` has not run: nothing depends on what they show.
+It needs Keras and a backend that sees the GPU (jax; tensorflow is untested there), but neither DVC
+nor MLflow. Without the results of stage `data` the images are random, which changes no time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DATA = Path("artifacts/data")
 
 
 def images(folder: Path) -> ImageSet:
-    """MNIST's training images, or random ones."""
+    """Read MNIST's training images, or make random ones."""
     path = DATA / "train_images.npy"
     if path.exists():
         labels = np.load(DATA / "train_labels.npy").astype(np.int32)
@@ -40,7 +40,7 @@ def images(folder: Path) -> ImageSet:
 
 
 def measure(cell: Cell, train: Any, *, rounds: int) -> dict[str, Any]:
-    """Seconds of an epoch of all cells of a program, compiled before."""
+    """Time an epoch of all cells of a program that is compiled already, in seconds."""
     from lrcycles.training.engine import Engine
 
     cells, steps = cell.runtime.side_by_side, len(train) // cell.batch_size
@@ -71,7 +71,7 @@ def measure(cell: Cell, train: Any, *, rounds: int) -> dict[str, Any]:
 
 
 def plan(backend: str, most: int) -> Sequence[tuple[str, Any, int, int]]:
-    """Network, its settings, batch size, and cells side by side."""
+    """List the cases: network, its settings, batch size, and cells side by side."""
     counts = [1, 8, 64] if backend == "jax" else [1]
     counts = [count for count in counts if count <= most]
     return [
@@ -85,8 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--cells", type=int, default=64, help="side by side, at most")
-    parser.add_argument("--images", type=int, default=IMAGES, help="of an epoch, at most")
+    parser.add_argument("--cells", type=int, default=64, help="the most cells side by side")
+    parser.add_argument("--images", type=int, default=IMAGES, help="the most images of an epoch")
     arguments = parser.parse_args()
     from lrcycles.training.engine import backend_module
     from lrcycles.training.feeding import Resident

@@ -1,8 +1,8 @@
-"""Where does the default experiment spend time, other than in training and compiling?
+"""Measures the time that the default experiment spends outside training and compiling.
 
     PYTHONPATH=src python -m benchmarks.overhead
 
-Runs `dvc repro` in a fresh clone of this checkout, with nothing reused but the downloaded images.
+It runs `dvc repro` in a fresh clone of this checkout and reuses only the downloaded images.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ IMPORTS = {
 
 
 def stages(clone: Path, python: str) -> dict[str, float]:
-    """Seconds of each stage as DVC runs it; `dvc` is what it needs between and around them."""
+    """Measure the seconds of each stage; `dvc` are the seconds between and around the stages."""
     environment = {
         **os.environ,
         "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
@@ -70,11 +70,13 @@ def stages(clone: Path, python: str) -> dict[str, float]:
 
 
 def busy(clone: Path) -> dict[str, dict[str, float]]:
-    """Seconds of training, compiling and evaluating in each stage, summed over its cells."""
+    """Sum the seconds of training, compiling and evaluating over the cells of each stage."""
     sweep = read_json(clone / "artifacts/range_test/range_test.json")
     found = {
         "range_test": {
-            "train": sweep["train_seconds"],  # evaluating is part of a range test's price
+            "train": sweep[
+                "train_seconds"
+            ],  # includes evaluation, which is part of a range test's price
             "compile": sweep["compile_seconds"],
             "evaluate": 0.0,
         }
@@ -90,14 +92,14 @@ def busy(clone: Path) -> dict[str, dict[str, float]]:
 
 
 def fit_seconds(clone: Path) -> float:
-    """Seconds that stage train@controls trains and compiles to measure an epoch of plain `fit`."""
+    """Sum the seconds in which stage train@controls measures plain `fit`."""
     rows = read_json(clone / "artifacts/train/controls/fit_epochs.json")
     kinds = ("fit_seconds", "compiled_seconds", "step_seconds", "scheduled_step_seconds")
     return sum(row["compile_seconds"] + sum(sum(row[kind]) for kind in kinds) for row in rows)
 
 
 def mlflow_per_cell(clone: Path) -> float:
-    """Median seconds between the ends of a group's runs of cells, which are written in a row."""
+    """Median seconds between the ends of successive runs of a group's cells in MLflow."""
     import mlflow
 
     mlflow.set_tracking_uri(f"sqlite:///{clone / 'mlflow.db'}")
@@ -108,7 +110,7 @@ def mlflow_per_cell(clone: Path) -> float:
 
 
 def imports(python: str) -> dict[str, float]:
-    """Seconds of importing what the stages need, each alone in a process, median of five."""
+    """Measure the seconds of the imports of a stage: median of five processes per import."""
     found = {}
     for name, code in IMPORTS.items():
         seconds = []

@@ -1,4 +1,4 @@
-"""How do cells side by side, threads, batch, layers and the way of compiling scale?
+"""Measures how speed scales with cells side by side, threads, batch size, layers and compiler.
 
 PYTHONPATH=src python -m benchmarks.scaling
 """
@@ -34,7 +34,7 @@ DENSE = {
 
 
 def splits(rounds: int) -> dict[str, Any]:
-    """Images a second of each way to use two cores, four cells of two epochs a turn."""
+    """Measure images per second of each way to use two cores, over turns of four cells."""
     found: dict[str, list[float]] = {name: [] for name in SPLITS}
     for turn in range(rounds):
         for name, (workers, threads) in SPLITS.items():
@@ -49,7 +49,7 @@ def splits(rounds: int) -> dict[str, Any]:
 
 
 def ways_of_compiling(rounds: int) -> list[dict[str, Any]]:
-    """Milliseconds a step by XLA and by graph, for what `compile: auto` decides between."""
+    """Measure milliseconds per step with XLA and the graph, for the choice of `compile: auto`."""
     rows = [
         *((name, model, batch) for batch in (200, 2000) for name, model in DENSE.items()),
         ("lenet", shapes.LENET, 64),
@@ -72,7 +72,7 @@ def _time(cell: Cell, _notify: Any, *, rounds: int) -> tuple[str, dict[str, Any]
     train, _, _ = chain.laid_out(cell, shapes.DATA)
     steps = max(2, 20_000 // cell.batch_size)
     if "lenet" in cell.model["function"]:
-        steps, rounds = 2, 1  # XLA takes seconds a step
+        steps, rounds = 2, 1  # XLA takes seconds per step
     order = chain.orders([cell], 0, train)[:, :steps]
     rates = np.full(order.shape[:2], 1e-3, np.float32)
     engines = {}
@@ -92,7 +92,7 @@ def _time(cell: Cell, _notify: Any, *, rounds: int) -> tuple[str, dict[str, Any]
 
 
 def sizes(rounds: int) -> Iterator[dict[str, Any]]:
-    """Microseconds an image and peak memory, by the number of images and of epochs."""
+    """Measure microseconds per image and peak memory, by the numbers of images and epochs."""
     for epochs in (1, 4):
         cells = [shapes.cell(seed=k, epochs=epochs) for k in range(rounds)]
         results = shapes.train(cells, workers=1)

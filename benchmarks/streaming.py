@@ -1,8 +1,8 @@
-"""What do streamed images cost against resident ones, in speed and in memory?
+"""Compares streamed with resident images, in speed and in memory.
 
     PYTHONPATH=src python -m benchmarks.streaming --gigabytes 20 --folder FOLDER
 
-Generates FOLDER/train_images.npy unless it is there; random pixels, since nothing is learnt.
+It writes FOLDER/train_images.npy unless the file exists. The pixels are random: only time counts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from lrcycles.training.orders import Windows, epoch_order
 
 SHAPE = (28, 28)
 RESIDENT_IMAGES = 60_000
-STEPS = 2000  # of a turn: 400,000 images
+STEPS = 2000  # per turn, which are 400,000 images
 
 
 def generate(path: Path, images: int) -> None:
-    """Write random images, a part at a time."""
+    """Write random images in parts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part")
     random = np.random.default_rng(0)
@@ -41,14 +41,14 @@ def generate(path: Path, images: int) -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had; getrusage would count its parent's."""
+    """Read the peak memory of this process; getrusage would include its parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return int(kilobytes) << 10
 
 
 def worker(path: Path, kind: str, threads: int) -> None:
-    """Train a turn of steps for every line on stdin; seconds and peak memory on stdout."""
+    """Train a turn of steps per line on stdin; print its seconds and the peak memory."""
     from lrcycles.training.engine import Engine, backend_module
     from lrcycles.training.feeding import Resident, Streamed
 

@@ -1,8 +1,8 @@
-"""How fast could an epoch be if nothing but its matrix products and convolutions were done?
+"""Times the matrix products and convolutions of an epoch alone, as a lower limit.
 
-No activations, pools, loss, optimizer or batches. Every layer's products have the shapes of the
-real step. Weights carry the last step's gradient on, at 1e-30 where they are small, so that no
-compiler can hoist a product out of the loop or leave it out.
+There are no activations, pools, loss, optimizer or batches. Every layer's products have the shapes
+of the real step. The weights of each step depend on the last step's gradients (small weights with a
+factor of 1e-30), so that no compiler can move a product out of the loop or leave it out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.speed.tasks import CLASSES, Data, Prepared, Task
 
-TINY = 1e-30  # lost in the rounding, which no compiler may know
+TINY = 1e-30  # rounding removes it, but no compiler may assume that
 # Inputs and hidden units of the dense layers; shapes of the convolutions' inputs and kernels.
 DENSE = {"mlp": (784, 784), "lenet": (800, 500)}
 CONVOLUTIONS = (((28, 28, 1), (5, 5, 1, 20)), ((12, 12, 20), (5, 5, 20, 50)))
@@ -25,7 +25,7 @@ def _convolutions(task: Task) -> range:
 
 
 def _carried(task: Task) -> tuple[str, ...]:
-    """Operands that a step takes from the one before: gradients."""
+    """Operands that a step takes from the step before: gradients."""
     return ("w", "dv", *(("dx", "dk0", "dk1", "dc1") if _convolutions(task) else ()))
 
 
@@ -115,13 +115,13 @@ def floor_jax(task: Task, data: Data, threads: int) -> Prepared:  # noqa: ARG001
     import jax
     from jax import lax
 
-    from benchmarks.speed.jax_peer import convolve  # far faster than XLA's own on a CPU
+    from benchmarks.speed.jax_peer import convolve  # much faster than XLA's own on a CPU
 
     steps = task.steps(len(data.y))
     operands = {name: jax.device_put(value) for name, value in _operands(task).items()}
     convolutions = _convolutions(task)
     for name in ("c0", "c1", "dc1") if convolutions else ():
-        operands[name] = operands[name].transpose(3, 1, 2, 0)  # what `convolve` takes
+        operands[name] = operands[name].transpose(3, 1, 2, 0)  # the layout that `convolve` takes
 
     def step(fixed: Operands, carried: Operands) -> Operands:
         v = fixed["v"] + TINY * carried["dv"]
@@ -134,7 +134,9 @@ def floor_jax(task: Task, data: Data, threads: int) -> Prepared:  # noqa: ARG001
         for n in convolutions:
             kernel = fixed[f"k{n}"] + TINY * carried[f"dk{n}"]
             out, gradients = jax.vjp(convolve, fixed[f"c{n}"], kernel)
-            new["dc1"], new[f"dk{n}"] = gradients(out)  # the first one's is overwritten: left out
+            new["dc1"], new[f"dk{n}"] = gradients(
+                out
+            )  # the first gradient is not needed, so the next one replaces it
         return new
 
     @jax.jit
@@ -157,13 +159,13 @@ def floor_torch(task: Task, data: Data, threads: int) -> Prepared:
     h, dh, o = torch.empty(len(x), w.shape[1]), torch.empty(len(x), w.shape[1]), do.clone()
     dw = w.clone()
     convolutions, steps = _convolutions(task), task.steps(len(data.y))
-    last = {"memory_format": torch.channels_last}  # 5.9 s an epoch, 8.3 without
+    last = {"memory_format": torch.channels_last}  # 5.9 s per epoch, 8.3 s without
     images = {n: operands[f"c{n}"].permute(0, 3, 1, 2).contiguous(**last) for n in convolutions}
     kernels = {n: operands[f"k{n}"].permute(3, 2, 0, 1).contiguous(**last) for n in convolutions}
     plain = ([0], [1, 1], [0, 0], [1, 1], False, [0, 0], 1)  # no bias, stride 1, no padding
 
     @torch.no_grad()
-    def train_epoch() -> None:  # nothing is compiled, so nothing can be left out
+    def train_epoch() -> None:  # nothing is compiled, so no operation is left out
         for _ in range(steps):
             torch.mm(x, w, out=h)
             torch.mm(h, v, out=o)

@@ -1,4 +1,4 @@
-"""How fast does lrcycles train an epoch?"""
+"""Trains epochs with lrcycles, to be timed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrcycles.training.feeding import Part
 
 
 class _Images:
-    """Images that lie on the device: what `Resident` does, without a file to read them from."""
+    """Images that lie on the device, like `Resident` but without a file."""
 
     def __init__(self, backend: str, x: np.ndarray, y: np.ndarray) -> None:
         self._data = backend_module(backend).put(np.rint(x * 255).astype(np.uint8), y)
