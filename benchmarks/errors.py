@@ -46,7 +46,7 @@ def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
 def main() -> None:
     cells = [shapes.cell(seed=seed, epochs=EPOCHS) for seed in range(SEEDS)]
     results = shapes.train(cells, workers=2)
-    ours = [result["test_error_percent"] for result in results]
+    ours = [result.test_error_percent for result in results]
     with pool.workers(2, runtime=cells[0].runtime) as run:
         fit = [error for _, error in sorted(run(by_fit, cells))]
     welch = stats.ttest_ind(ours, fit, equal_var=False).confidence_interval()

@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import shapes
+from lrcycles.cells.result import read_result
 from lrcycles.files import read_json
 
 IMPORTS = {
@@ -80,9 +81,9 @@ def busy(clone: Path) -> dict[str, dict[str, float]]:
     }
     for group in ("baseline", "clr", "controls"):
         folder = clone / "artifacts/train" / group
-        cells = [read_json(path) for path in sorted(folder.glob("*/*/result.json"))]
+        cells = [read_result(path) for path in sorted(folder.glob("*/*/result.json"))]
         seconds[f"train@{group}"] = {
-            key: sum(cell[f"{key}_seconds"] for cell in cells)
+            key: sum(getattr(cell, f"{key}_seconds") for cell in cells)
             for key in ("train", "compile", "evaluate")
         }
     return seconds

@@ -43,8 +43,8 @@ def splits(rounds: int) -> dict[str, Any]:
                 for k in range(4)
             ]
             results = shapes.train(cells, workers=workers)
-            seconds = median(result["train_seconds"] for result in results)
-            speeds[name].append(workers * 2 * results[0]["images"] / seconds)
+            seconds = median(result.train_seconds for result in results)
+            speeds[name].append(workers * 2 * results[0].images / seconds)
     return {name: {"images_per_second": median(values)} for name, values in speeds.items()}
 
 
@@ -70,7 +70,7 @@ def _time(cell: Cell, _notify: Any, *, rounds: int) -> tuple[str, dict[str, Any]
     train, _, _ = chain.laid_out(cell, shapes.DATA)
     steps = max(2, 20_000 // cell.batch_size)
     if "lenet" in cell.model["function"]:
-        steps, rounds = 2, 1  # XLA takes seconds a step
+        steps, rounds = 2, 1  # XLA takes seconds per step
     order = chain.orders([cell], 0, train)[:, :steps]
     rates = np.full(order.shape[:2], 1e-3, np.float32)
     engines = {}
@@ -94,11 +94,11 @@ def sizes(rounds: int) -> Iterator[dict[str, Any]]:
     for epochs in (1, 4):
         cells = [shapes.cell(seed=k, epochs=epochs) for k in range(rounds)]
         results = shapes.train(cells, workers=1)
-        images = results[0]["images"] * epochs
+        images = results[0].images * epochs
         yield {
             "epochs": epochs,
-            "microseconds_per_image": median(1e6 * r["train_seconds"] / images for r in results),
-            "compile_seconds": results[0]["compile_seconds"],
+            "microseconds_per_image": median(1e6 * r.train_seconds / images for r in results),
+            "compile_seconds": results[0].compile_seconds,
         }
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.cells.cell import Cell, Runtime
+from lrcycles.cells.result import CellResult
 from lrcycles.cells.store import CellStore
-from lrcycles.files import read_json
 from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
 
@@ -53,8 +53,8 @@ def cell(*, runtime: Mapping[str, Any] | None = None, **settings: Any) -> Cell:
     return replace(_CELL, runtime=replace(_RUNTIME, **(runtime or {})), **settings)
 
 
-def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
-    """Train each cell on the images of stage `data`; return the result.json of each."""
+def train(cells: Sequence[Cell], *, workers: int) -> list[CellResult]:
+    """Train each cell on the images of stage `data`; return its result."""
     with tempfile.TemporaryDirectory() as folder:
         store = CellStore(Path(folder))
         train_all(
@@ -66,7 +66,7 @@ def train(cells: Sequence[Cell], *, workers: int) -> list[dict[str, Any]]:
             models=[],
             on_event=lambda *_: None,
         )
-        return [read_json(store.folder(cell.key) / "result.json") for cell in cells]
+        return [store.result(cell) for cell in cells]
 
 
 def write(name: str, results: Mapping[str, Any]) -> None:

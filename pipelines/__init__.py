@@ -1,7 +1,7 @@
 """The stages of the pipeline, each run as `python -m pipelines.STAGE`.
 
-This checkout's src/ comes first, whatever is installed: queued experiments and `mlflow run` work on
-copies, which must run their own code.
+This checkout's src/ comes first on sys.path: queued experiments and `mlflow run` work on copies of
+the checkout, and a copy must run its own code and not the installed package.
 """
 
 import sys

@@ -1,7 +1,9 @@
-"""The whole pipeline under `mlflow run`: python -m pipelines "train.epochs=3 experiment=quick".
+"""Runs the whole pipeline under `mlflow run`.
 
-Without overrides `dvc repro`, with them `dvc exp run -S ...`; all stages land in the MLflow run
-that `mlflow run` started.
+python -m pipelines "train.epochs=3 experiment=quick"
+
+It runs `dvc repro` without overrides and `dvc exp run -S ...` with them. The MLflow run that
+`mlflow run` started becomes the parent of the stages' runs.
 """
 
 import os
@@ -12,14 +14,19 @@ from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
+    """Run DVC on the overrides and return its exit status."""
     overrides = [word for argument in arguments for word in shlex.split(argument)]
     if wrong := [word for word in overrides if "=" not in word or word.startswith("-")]:
-        print(f"lrcycles: need overrides of the form key=value, got {wrong[0]!r}", file=sys.stderr)
+        print(
+            f"lrcycles: overrides must have the form key=value. Received: {wrong[0]!r}. "
+            "Write for example train.epochs=3.",
+            file=sys.stderr,
+        )
         return 1
     environment = dict(os.environ)
     if run_id := environment.pop("MLFLOW_RUN_ID", None):
         environment["LRCYCLES_PIPELINE"] = environment["LRCYCLES_PIPELINE_RUN"] = run_id
-    # dvc.yaml says `python`: it must be this one, whatever the shell's PATH has.
+    # dvc.yaml runs `python`, which must be this interpreter and not the first on the shell's PATH.
     python = str(Path(sys.executable).parent)
     environment["PATH"] = os.pathsep.join([python, environment.get("PATH", "")])
     switches = [word for override in overrides for word in ("-S", override)]

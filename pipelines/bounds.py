@@ -1,4 +1,4 @@
-"""Stage `bounds`: which base_lr, max_lr, cycles and step_size; by which rule, how sure?"""
+"""Stage `bounds`: choose base_lr, max_lr, cycles and step_size from the range test's curves."""
 
 from lrcycles import files
 from lrcycles.bounds import plots, select

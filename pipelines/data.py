@@ -1,4 +1,4 @@
-"""Stage `data`: is it the true data set, split how?"""
+"""Stage `data`: fetch, check and split the images."""
 
 from lrcycles import files
 from lrcycles.data import image_sets, plots, prepare
@@ -9,8 +9,8 @@ def main(run: Run) -> None:
     settings = run.config.data
     data = prepare.prepare(**vars(settings), root=run.shared, out=run.out)
     train = image_sets.read_sets(run.out, training_set="split").train
-    shown = train.first_of_each_class(10)
-    digits = plots.sample_digits(train.read(shown), train.labels[shown], settings.classes)
+    sample = train.first_of_each_class(10)
+    digits = plots.sample_digits(train.read(sample), train.labels[sample], settings.classes)
     files.write_figure(run.out / "digits.png", digits)
     balance = plots.class_balance(data["class_counts"], settings.classes)
     files.write_figure(run.out / "classes.png", balance)

@@ -1,8 +1,9 @@
-"""Stage `range_test`: how do loss and held-out accuracy move with the rate, over several seeds?"""
+"""Stage `range_test`: sweep the rate over several seeds and write the curves."""
 
 from lrcycles import files
 from lrcycles.config import plain
 from lrcycles.range_tests import of_cells, plots
+from lrcycles.range_tests.cell_sweep import Sweep
 from lrcycles.stages import plan
 from lrcycles.stages.run import Run, execute
 from lrcycles.training.pool import warm_up
@@ -12,18 +13,20 @@ def main(run: Run) -> None:
     data = run.data()
     cells = plan.sweep_cells(run.config, data=data)
     settings = plain.plain(run.config.range_test)
-    sweep = of_cells.Sweep(**{key: settings[key] for key in of_cells.Sweep.__annotations__})
-    found = of_cells.measure(
+    sweep = Sweep(**{key: settings[key] for key in Sweep.__annotations__})
+    measured = of_cells.measure(
         cells,
         sweep,
         data=run.input("data"),
         workers=run.config.train.workers,
         widen=run.config.range_test.widen,
+        store=run.store,
+        reuse=run.config.train.reuse,
     )
-    table = found.curves.table
+    table = measured.curves.table
     batch_size = cells[0].batch_size
-    summary = of_cells.summary(found, sweep, batch_size=batch_size, subject=run.subject())
-    for note in found.curves.notes:
+    summary = of_cells.summary(measured, sweep, batch_size=batch_size, subject=run.subject())
+    for note in measured.curves.notes:
         print(note)
     files.write_table(run.out / "curves.parquet", table)
     files.write_json(run.out / "range_test.json", summary)

@@ -1,11 +1,12 @@
-"""Stage `train@GROUP`: what does each arm of the group reach, per seed?"""
+"""Stage `train@GROUP`: train every arm of the group with every seed."""
+
+from dataclasses import asdict
 
 from lrcycles import files
-from lrcycles.cells.store import CellStore
 from lrcycles.stages import groups, plan
 from lrcycles.stages.run import Run, execute
+from lrcycles.training.fit import measure_fit
 from lrcycles.training.pool import warm_up
-from lrcycles.training.run import measure_fit
 
 
 def main(run: Run) -> None:
@@ -15,12 +16,14 @@ def main(run: Run) -> None:
     cells = plan.group_cells(run.config, run.group, data=data, bounds=bounds)
     settings = run.config.train
     groups.write_plan(cells, settings, data=folder, out=run.out)
-    store = CellStore(run.shared / ".lrcycles" / "cells")
-    had = groups.train_group(cells, settings, data=folder, store=store)
+    reused = groups.train_group(cells, settings, data=folder, store=run.store)
     replay = [cell for cell in cells if cell.training_set == "all"]
     if replay:
-        files.write_json(run.out / "fit_epochs.json", measure_fit(replay, data=folder))
-    groups.collect(cells, settings, had=had, store=store, out=run.out, run=run.mlflow, data=data)
+        measured = measure_fit(replay, data=folder, store=run.store, reuse=settings.reuse)
+        files.write_json(run.out / "fit_epochs.json", [asdict(entry) for entry in measured])
+    groups.collect(
+        cells, settings, reused=reused, store=run.store, out=run.out, run=run.mlflow, data=data
+    )
     run.mlflow.log_artifacts(run.out / "cells.csv")
 
 

@@ -1,4 +1,4 @@
-"""What many tests stand on: the digits that come with scikit-learn, prepared once."""
+"""Prepares the digits of scikit-learn once for many tests, and starts a browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrcycles.data import prepare
 
 ROOT = Path(__file__).parents[1]
 
-# The tests decide what a stage sees, not the shell they were started from.
+# The tests set the environment of a stage; the shell that started them must not.
 for name in [name for name in os.environ if name.startswith(("MLFLOW_", "DVC_", "LRCYCLES_"))]:
     del os.environ[name]
 
@@ -37,12 +37,12 @@ CHROMIUM = next(
 
 
 def pytest_collection_finish() -> None:
-    """Spare what was imported the garbage collection that statsmodels does in every adjustment."""
+    """Keep the imported modules out of the garbage collection, which statsmodels calls often."""
     gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a browser where there is none; start the longest file first."""
+    """Leave out the tests that need a browser if there is none; start the longest file first."""
     items.sort(key=lambda item: (item.path.name != "test_pipeline.py", _uses_a_project(item)))
     if CHROMIUM is None:
         left_out = [item for item in items if item.get_closest_marker("browser")]
@@ -52,8 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _uses_a_project(item: pytest.Item) -> bool:
-    """Whether a test's file needs what test_pipeline.py's process is still making meanwhile."""
-    return item.path.name in ("test_bad_input.py", "test_browser.py")
+    """Whether a test's file needs the project that test_pipeline.py's process makes first."""
+    return item.path.name in ("test_bad_input.py", "test_browser.py", "test_reuse.py")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

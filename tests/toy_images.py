@@ -1,4 +1,4 @@
-"""A data set of toy images and its files, made without the code under test."""
+"""Makes a data set of toy images and its files, without the code under test."""
 
 from __future__ import annotations
 

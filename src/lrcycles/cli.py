@@ -244,37 +244,41 @@ def compare(chosen: argparse.Namespace) -> None:
 
 
 def sync(root: Path) -> None:
-    """Give every cell under artifacts/ and outputs/ its run in the current MLflow store.
+    """Give every cell under artifacts/ and outputs/ a run in the current MLflow store.
 
     Raises:
-        InputError: there are no results here, or the store cannot be reached.
+        InputError: there are no results, or the store cannot be reached.
     """
     from lrcycles import files
+    from lrcycles.cells.result import read_result
     from lrcycles.cells.store import CellStore
     from lrcycles.config import compose, params_file, plain
-    from lrcycles.stages.groups import mirror
+    from lrcycles.stages.mirror import mirror
     from lrcycles.tracking import runs
     from lrcycles.tracking.store import without_password
 
-    found = [
+    folders = [
         path.parent
         for top in ("artifacts/train", "outputs/train")
         for path in sorted((root / top).glob("[!.]*/**/result.json"))
     ]
-    if not found:
+    if not folders:
         raise InputError(
-            f"need results under artifacts/train or outputs/train, got none in {root.name}/: "
-            f"run in the project's root, after `dvc repro`"
+            "artifacts/train or outputs/train must hold results. "
+            f"Received: the folder {root.name}/ without any. Run `lrcycles sync` in the project's "
+            "root, after `dvc repro`."
         )
     needed = [root / "params.yaml", root / "artifacts" / "data" / "data.json"]
     if missing := [path.name for path in needed if not path.exists()]:
-        raise InputError(f"need {' and '.join(missing)}, not there: `dvc repro data` makes them")
+        raise InputError(
+            f"{' and '.join(missing)} must be there. Received: no such file. Run `dvc repro data`."
+        )
     checked = compose.check(params_file.read(needed[0]))
     data = files.read_json(needed[1])
     shared = Path(os.environ.get("DVC_ROOT", root))
-    here = [f for f in found if files.read_json(f / "result.json")["data"] == data["digest"]]
-    if len(here) < len(found):
-        print(f"{len(found) - len(here)} cells are left out: trained on other data than is here")
+    here = [f for f in folders if read_result(f / "result.json").data == data["digest"]]
+    if len(here) < len(folders):
+        print(f"{len(folders) - len(here)} cells are left out: they were trained on other data.")
     store = CellStore(shared / ".lrcycles" / "cells")
     with runs.start(
         "sync", root=shared, config=plain.flatten(checked), experiment=checked.experiment
@@ -286,7 +290,10 @@ def sync(root: Path) -> None:
                 run.log_artifacts(root / "artifacts" / stage, folder=stage)
     uri = without_password(run.store.uri)
     if run.lost:
-        raise InputError(f"MLflow at {uri} was lost on the way: try `lrcycles sync` again")
+        raise InputError(
+            f"MLflow must answer until the end. Received: no answer from {uri}. "
+            "Run `lrcycles sync` again."
+        )
     print(f"{len(here)} cells are in MLflow at {uri}")
 
 

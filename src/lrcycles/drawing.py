@@ -1,29 +1,27 @@
-"""The look shared by all figures: size, colours, panels and axes.
+"""Defines the look of all figures: size, colours, panels and axes.
 
-Figures are narrow, so that their letters stay readable on a phone. The palette can be told apart by
-colour-blind readers.
+Figures are narrow, so that their letters stay readable on a phone. Colour-blind readers can
+distinguish the colours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
-if TYPE_CHECKING:
-    pass
-
 WIDTH = 6.4  # inches: 768 pixels as files.write_figure saves them
 GREY = "#6b6b6b"
-_FAR, _FEW = 10, 0.2  # interquartile ranges; the share of runs that may lie so far off
+_FAR = 10  # interquartile ranges: a value further out may be cut off
+_FEW = 0.2  # the share of values that may be cut off
 
 
 def panels(count: int, *, height: float, sharex: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels below each other, `height` inches in all."""
+    """Make a figure of `count` panels below each other, `height` inches in all."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = list(figure.subplots(count, 1, sharex=sharex, squeeze=False)[:, 0])
     for ax in axes:
@@ -32,7 +30,7 @@ def panels(count: int, *, height: float, sharex: bool = False) -> tuple[Figure, 
 
 
 def tiles(count: int, *, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` small panels, up to three beside each other, each `height` inches."""
+    """Make a figure of `count` small panels, up to three per row, each `height` inches high."""
     columns = min(3, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(WIDTH, 0.5 + height * rows), layout="constrained")
@@ -51,7 +49,7 @@ def _quieten(ax: Axes) -> None:
 
 
 def rows_of(ax: Axes, names: Sequence[str]) -> None:
-    """Give a panel a row per name from the top down, with room above and below."""
+    """Give a panel a row per name, from the top down."""
     ax.set_yticks(range(len(names)), labels=list(names))
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
@@ -68,12 +66,14 @@ def log_percent(ax: Axes, *, ticks: int) -> None:
 def stay_near(
     ax: Axes, rows: Sequence[Sequence[float]], *, beside: Sequence[float], least: float
 ) -> None:
-    """Keep a run that learned nothing from flattening all others: an arrow tells where it lies.
+    """Cut off a few values that lie far out, so that they do not flatten all others.
+
+    An arrow at the edge gives each value that was cut off.
 
     Args:
-        rows: the values that stand at each whole y.
-        beside: what must stay in sight too.
-        least: nearer than that to the middle half of the values, none is far.
+        rows: the values at each whole y.
+        beside: values that must stay in sight too.
+        least: a value this near to the middle half of the values is never cut off.
     """
     every = np.concatenate([np.asarray(row, dtype=float) for row in rows])
     first, third = np.percentile(every, [25, 75])
@@ -99,10 +99,10 @@ def stay_near(
 
 
 def palette(arms: Sequence[str]) -> dict[str, Any]:
-    """A colour for each arm, in the order given."""
+    """Choose a colour for each arm, in the order given."""
     import seaborn
 
-    order = [0, 3, 2, 4, 1, 5, 7, 8, 9, 6]  # blue and vermilion, the most distinct, come first
+    order = [0, 3, 2, 4, 1, 5, 7, 8, 9, 6]  # blue and vermilion differ most and come first
     ten = seaborn.color_palette("colorblind", len(order))
     if len(arms) > len(order):
         return dict(zip(arms, seaborn.color_palette("viridis", len(arms)), strict=True))

@@ -1,4 +1,4 @@
-"""How are results written, so that a reader never sees half a file?"""
+"""Writes files and folders so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_REMEDY = "`dvc repro --force --single-item STAGE`"
-
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it to `path` once the block succeeds."""
+    """Give a temporary path to write to; it is renamed to `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary_path = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield beside
-        beside.replace(path)
+        yield temporary_path
+        temporary_path.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with replacing(path) as temporary_path:
+        temporary_path.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON; NaN and infinity are refused, since JSON has none."""
+    """Write `value` as JSON.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot hold.
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -52,13 +54,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # not JSON, not UTF-8
-        raise InputError(f"{path} is damaged ({error}): make it again with {_REMEDY}") from error
+        raise InputError(_damaged(path, "JSON", error)) from error
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as parquet."""
-    with replacing(path) as beside:
-        table.to_parquet(beside, index=False)
+    with replacing(path) as temporary_path:
+        table.to_parquet(temporary_path, index=False)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -73,20 +75,27 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except ArrowInvalid as error:
-        raise InputError(f"{path} is damaged ({error}): make it again with {_REMEDY}") from error
+        raise InputError(_damaged(path, "parquet", error)) from error
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> str:
+    return (
+        f"{path} must be a whole {kind} file. Received: a damaged file ({error}). Make the file "
+        "again with `dvc repro --force --single-item STAGE`."
+    )
 
 
 def write_figure(path: Path, figure: Figure) -> None:
     """Write a figure as PNG and close it; equal figures give equal bytes."""
     import matplotlib.pyplot as plt
 
-    with replacing(path) as beside:
-        figure.savefig(beside, format="png", dpi=120, metadata={"Software": None})
+    with replacing(path) as temporary_path:
+        figure.savefig(temporary_path, format="png", dpi=120, metadata={"Software": None})
     plt.close(figure)
 
 
 def sha256_of(*paths: Path) -> str:
-    """The SHA-256 of the files' bytes, one after another."""
+    """SHA-256 of the files' bytes, one file after another."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -96,7 +105,7 @@ def sha256_of(*paths: Path) -> str:
 
 
 def replace_folder(new: Path, old: Path) -> None:
-    """Put folder `new` where `old` is; if that fails, `old` is what it was."""
+    """Rename folder `new` to `old`, which it replaces; if that fails, `old` stays as it was."""
     aside = new.with_name(f"{new.name}.old")
     with suppress(FileNotFoundError):
         old.rename(aside)

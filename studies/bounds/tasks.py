@@ -1,9 +1,10 @@
-"""What are the tasks, and how is one of them swept or trained?"""
+"""Lists the tasks of the study, and sweeps or trains one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import yaml
 from lrcycles import files
 from lrcycles.cells.cell import Cell, chains
 from lrcycles.cells.store import CellStore
-from lrcycles.range_tests import of_cells
+from lrcycles.range_tests.cell_sweep import Sweep
 from lrcycles.range_tests.curves import Curves
+from lrcycles.range_tests.kept_sweeps import sweep_seeds
 from lrcycles.range_tests.sweep import as_curves
 from lrcycles.stages import plan
 from lrcycles.training.run import train_all
@@ -43,8 +45,9 @@ TRAIN_IMAGES = {
 VALIDATION_IMAGES, TEST_IMAGES = 900, {"mnist14": 2000, "mnist28": 2000}
 CYCLES = 3
 
-SWEEP_STEPS, SWEEP_SEEDS, RANGE_TESTS = 320, 1, 5  # steps a seed, seeds a test, tests a task
-FIRST_SWEEP_SEED = 100  # beyond those of the trainings
+# Steps per seed, seeds per range test, range tests per task.
+SWEEP_STEPS, SWEEP_SEEDS, RANGE_TESTS = 320, 1, 5
+FIRST_SWEEP_SEED = 100  # the trainings have smaller seeds
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ class Task:
         return TRAIN_IMAGES[self.data] // self.batch_size
 
     @property
-    def sweep(self) -> of_cells.Sweep:
+    def sweep(self) -> Sweep:
         """The range test: a decade beyond the grid on both sides."""
-        return of_cells.Sweep(
+        return Sweep(
             ramp="exponential",
             min_lr=self.lowest_lr / 10,
             max_lr=self.lowest_lr * 1e4,
@@ -82,7 +85,7 @@ class Task:
         )
 
     def cell(self, seed: int, schedule: Mapping[str, Any]) -> Cell:
-        """One training, or the stand-in of one sweep."""
+        """Describe one training; a sweep takes its settings but not its schedule."""
         function = self.network["function"]
         runtime = plan.runtime(
             backend="tensorflow",
@@ -109,17 +112,17 @@ class Task:
 
 
 def read_tasks(half: str) -> list[Task]:
-    """The tasks of `choose` or `judge`, in the file's order."""
-    known = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    """Read the tasks of `choose` or `judge`, in the file's order."""
+    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return [
         Task(
             name=name,
             half=half,
-            network=known["networks"][values.pop("network")],
-            optimizer=known["optimizers"][values.pop("optimizer")],
+            network=content["networks"][values.pop("network")],
+            optimizer=content["optimizers"][values.pop("optimizer")],
             **values,
         )
-        for name, values in known[half].items()
+        for name, values in content[half].items()
     ]
 
 
@@ -139,16 +142,16 @@ def cyclical(base_lr: float, max_lr: float) -> dict[str, Any]:
 
 
 def grid(task: Task) -> list[dict[str, Any]]:
-    """13 constant rates, four a decade, and 12 pairs: two a decade, max_lr / base_lr 4 or 40."""
+    """13 constant rates, four per decade; 12 pairs, two per decade, max_lr / base_lr 4 or 40."""
     rates = [float(f"{task.lowest_lr * 10 ** (k / 4):.4g}") for k in range(13)]
     pairs = [cyclical(high / ratio, high) for high in rates[2::2] for ratio in (4, 40)]
     return [*map(constant, rates), *pairs]
 
 
 def train(task: Task, pairs: Sequence[tuple[Mapping[str, Any], int]]) -> pd.DataFrame:
-    """Train each schedule with its seed, over processes; one row a training, in their order.
+    """Train each schedule with its seed, over processes; one row per training, in their order.
 
-    Columns task, schedule, base_lr, max_lr (equal for a constant rate), seed, status, test_loss,
+    Columns: task, schedule, base_lr, max_lr (equal for a constant rate), seed, status, test_loss,
     test_error_percent, seconds, steps.
     """
     cells = [task.cell(seed, schedule) for schedule, seed in pairs]
@@ -173,30 +176,30 @@ def train(task: Task, pairs: Sequence[tuple[Mapping[str, Any], int]]) -> pd.Data
                 "base_lr": cell.schedule["base_lr"],
                 "max_lr": cell.schedule.get("max_lr", cell.schedule["base_lr"]),
                 "seed": cell.seed,
-                "status": result["status"],
-                "test_loss": result["test_loss"],
-                "test_error_percent": result["test_error_percent"],
-                "seconds": result["train_seconds"],
-                "steps": result["steps"],
+                "status": result.status,
+                "test_loss": result.test_loss,
+                "test_error_percent": result.test_error_percent,
+                "seconds": result.train_seconds,
+                "steps": result.steps,
             }
         )
     return pd.DataFrame(rows)
 
 
-def sweep_seeds(test: int) -> list[int]:
-    """The seeds of one of the range tests."""
+def seeds_of_test(test: int) -> list[int]:
+    """List the seeds of one range test."""
     return [FIRST_SWEEP_SEED + test * SWEEP_SEEDS + k for k in range(SWEEP_SEEDS)]
 
 
 def run_sweeps(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All range tests of a task: their curves, and what each seed cost."""
-    seeds = [seed for test in range(RANGE_TESTS) for seed in sweep_seeds(test)]
+    """Run all range tests of a task: their curves, and what each seed cost."""
+    seeds = [seed for test in range(RANGE_TESTS) for seed in seeds_of_test(test)]
     cells = [task.cell(seed, constant(task.lowest_lr)) for seed in seeds]
-    timed = of_cells.sweep_seeds(cells, task.sweep, data=task.folder, workers="auto")
-    # Rules that read the loss alone need no held-out measurements: the same sweeps, that much
-    # cheaper, with three looks at whether they have diverged.
-    plain = replace(task.sweep, evaluate_every_steps=-(-SWEEP_STEPS // 3))
-    cheap = of_cells.sweep_seeds(cells, plain, data=task.folder, workers="auto")
+    run = partial(sweep_seeds, cells, data=task.folder, workers="auto", store=STORE, reuse=True)
+    timed = run(task.sweep)
+    # A rule that reads the loss alone needs no held-out measurements. This cheaper sweep makes the
+    # same steps, with three checks for divergence.
+    loss_only = run(replace(task.sweep, evaluate_every_steps=-(-SWEEP_STEPS // 3)))
     table = as_curves(
         [one.curve for one in timed],
         task.sweep.range,
@@ -214,32 +217,34 @@ def run_sweeps(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
             "initial_loss": one.curve.initial_loss,
             "initial_accuracy": one.curve.initial_metric,
             "seconds": one.train_seconds + one.evaluate_seconds,
-            "seconds_loss_only": other.train_seconds,
+            "seconds_loss_only": cheap.train_seconds,
         }
-        for one, other in zip(timed, cheap, strict=True)
+        for one, cheap in zip(timed, loss_only, strict=True)
     )
     return table, costs
 
 
 def range_test(curves: pd.DataFrame, costs: pd.DataFrame, task: Task, test: int) -> Curves:
-    """One range test of a task, with all its seeds."""
-    seeds = sweep_seeds(test)
+    """Pick one range test of a task, with all its seeds."""
+    seeds = seeds_of_test(test)
     mine = curves[(curves["task"] == task.name) & curves["seed"].isin(seeds)]
-    known = costs[costs["task"] == task.name].set_index("seed").loc[seeds]
+    own_costs = costs[costs["task"] == task.name].set_index("seed").loc[seeds]
     return Curves(
         table=mine.drop(columns="task"),
-        initial_loss=known["initial_loss"].to_dict(),
-        initial_metric=known["initial_accuracy"].to_dict(),
+        initial_loss=own_costs["initial_loss"].to_dict(),
+        initial_metric=own_costs["initial_accuracy"].to_dict(),
         steps_per_epoch=task.steps_per_epoch,
         momentum=task.optimizer["arguments"].get("momentum", 0.0),
     )
 
 
 def noise_floor(losses: np.ndarray) -> float:
-    """How far two halves of ten equal trainings lie apart, relative to their mean; all 126 splits.
+    """Mean distance between the means of two halves of ten equal trainings, relative to their mean.
+
+    All 126 splits into halves count.
 
     Args:
-        losses: one held-out loss a seed, shape (10,).
+        losses: one held-out loss per seed, shape (10,).
     """
     from itertools import combinations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from lrcycles.cells.store import CellStore
 from lrcycles.config import compose
 from lrcycles.data import prepare
-from lrcycles.files import read_json, write_json
+from lrcycles.files import write_json
 from lrcycles.stages import plan
 from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
@@ -42,8 +42,10 @@ def smoke_errors(trainings: int) -> list[float]:
             models=[],
             on_event=lambda *_: None,
         )
-        results = [read_json(store.folder(cell.key) / "result.json") for cell in cells]
-    return [float(result["test_error_percent"]) for result in results]
+        results = [store.result(cell) for cell in cells]
+    errors = [result.test_error_percent for result in results]
+    assert None not in errors, "a training diverged"
+    return [error for error in errors if error is not None]
 
 
 def main() -> None:

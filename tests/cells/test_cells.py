@@ -1,13 +1,18 @@
+"""Checks keys of cells, the cell store and the digest of the code."""
+
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lrcycles.cells.cell import Cell, Runtime, chains, link
 from lrcycles.cells.code import code_digest, source_files
+from lrcycles.cells.result import write_result
 from lrcycles.cells.store import CellStore
 from lrcycles.files import replace_folder
+from tests.cell_results import cell_result
 
 RUNTIME = Runtime(
     backend="tensorflow",
@@ -35,11 +40,9 @@ CELL = Cell(
 )
 
 
-def finish(
-    store: CellStore, cell: Cell, *, model: bool = False, text: str = '{"steps": 3}'
-) -> None:
+def finish(store: CellStore, cell: Cell, *, model: bool = False, **changes: Any) -> None:
     with store.adding(cell.key) as folder:
-        (folder / "result.json").write_text(text)
+        write_result(folder / "result.json", cell_result(key=cell.key, steps=3, **changes))
         np.save(folder / "steps.npy", np.zeros(3))
         if model:
             (folder / "model.keras").touch()
@@ -62,6 +65,13 @@ def finish(
 )
 def test_whatever_can_change_a_number_changes_the_key(change):
     assert replace(CELL, **change).key != CELL.key
+
+
+def test_a_step_is_the_same_in_every_training_of_its_setting():
+    other = {"schedule": {"name": "hann"}, "epochs": 9, "parent": "p", "seed": 7, "arm": "other"}
+    assert replace(CELL, **other).setting == CELL.setting
+    assert replace(CELL, batch_size=4).setting != CELL.setting
+    assert replace(CELL, runtime=replace(RUNTIME, threads=2)).setting != CELL.setting
 
 
 def test_names_do_not_change_the_key_since_they_change_no_number():
@@ -113,10 +123,27 @@ def test_a_cell_without_its_network_is_not_enough_where_the_network_is_wanted(tm
 
 def test_finishing_a_cell_again_replaces_it_and_leaves_nothing_behind(tmp_path):
     store = CellStore(tmp_path)
-    finish(store, CELL, text='{"steps": 1}')
-    finish(store, CELL, text='{"steps": 2}')
-    assert store.result(CELL)["steps"] == 2
+    finish(store, CELL, test_loss=0.1)
+    finish(store, CELL, test_loss=0.2)
+    assert store.result(CELL).test_loss == 0.2
     assert [path.name for path in tmp_path.iterdir()] == [CELL.key]
+
+
+def test_the_entry_of_another_cell_does_not_count(tmp_path):
+    store = CellStore(tmp_path)
+    finish(store, CELL)
+    other = replace(CELL, seed=1)
+    store.folder(CELL.key).rename(store.folder(other.key))
+    assert not store.has(other, model=False)
+
+
+def test_a_cell_that_two_arms_share_comes_back_under_the_name_asked_for(tmp_path):
+    store = CellStore(tmp_path)
+    finish(store, CELL)
+    twin = replace(CELL, arm="twin", group="controls", uses_bounds=True)
+    result = store.result(twin)
+    assert (result.arm, result.group, result.uses_bounds) == ("twin", "controls", True)
+    assert result.key == CELL.key
 
 
 @pytest.mark.parametrize("file", ["result.json", "steps.npy"])
@@ -163,10 +190,10 @@ def test_an_installed_module_gives_its_own_file(tmp_path: Path):
     assert [path.name for path in source_files(["json.decoder"], [tmp_path])] == ["decoder.py"]
 
 
-def test_a_comment_leaves_the_code_digest_and_a_number_changes_it(package: Path):
+def test_comments_and_docstrings_leave_the_code_digest_and_a_number_changes_it(package: Path):
     leaf = package / "leaf.py"
     before = code_digest([leaf])
-    leaf.write_text("# why\nvalue  =  1  # because\n")
+    leaf.write_text('"""A module."""\n# why\nvalue  =  1  # because\n')
     assert code_digest([leaf]) == before
-    leaf.write_text("value = 2\n")
+    leaf.write_text('"""A module."""\nvalue = 2\n')
     assert code_digest([leaf]) != before

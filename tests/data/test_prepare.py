@@ -1,4 +1,4 @@
-"""Are the images split as asked, written alike from every source and read as training needs?"""
+"""Splits, writes and reads images."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def test_the_seed_alone_decides_the_split() -> None:
 @pytest.mark.parametrize(
     ("train", "validation", "seed", "message"),
     [
-        (90, 11, 0, r"at most 100, got 90 \+ 11"),
-        (90, 0, 0, r"at least 1 .*got 90 \+ 0"),
+        (90, 11, 0, r"at most 100\. Received: 90 \+ 11"),
+        (90, 0, 0, r"at least 1, .*Received: 90 \+ 0"),
         (90, 2, 0, "number of classes"),
-        (80, 20, -1, r"0 <= data\.split_seed .*got -1"),
+        (80, 20, -1, r"data\.split_seed .*Received: -1"),
     ],
 )
 def test_a_split_that_cannot_be_drawn_is_refused(
@@ -97,7 +97,7 @@ def test_equal_images_give_equal_bytes_from_every_source(tmp_path: Path) -> None
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
 
 
-def test_data_json_tells_what_lies_beside_it(tmp_path: Path) -> None:
+def test_data_json_describes_the_arrays(tmp_path: Path) -> None:
     write_idx(tmp_path / "toy", toy())
     summary = prepare(tmp_path)
     assert json.loads((tmp_path / "out/data.json").read_text()) == summary
@@ -127,11 +127,11 @@ def test_the_digest_follows_the_images_and_the_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train_images": 25}, r"at most 30, got 25 \+ 6"),
-        ({"test_images": 13}, r"data\.test_images <= 12, .*got 13"),
-        ({"test_images": 0}, "got 0"),
-        ({"image_shape": [4, 5, 1]}, r"shape \[4, 5\], got \[4, 5, 1\]"),
-        ({"classes": ["a", "b"]}, r"labels must lie in 0\.\.1, .*got a label 2"),
+        ({"train_images": 25}, r"at most 30\. Received: 25 \+ 6"),
+        ({"test_images": 13}, r"data\.test_images .* 12, .*Received: 13"),
+        ({"test_images": 0}, "Received: 0"),
+        ({"image_shape": [4, 5, 1]}, r"must be \[4, 5\], .*Received: \[4, 5, 1\]"),
+        ({"classes": ["a", "b"]}, r"labels must lie in 0\.\.1, .*Received: the label 2"),
     ],
 )
 def test_settings_that_do_not_fit_the_images_are_refused(
@@ -146,7 +146,7 @@ def test_settings_that_do_not_fit_the_images_are_refused(
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     write_idx(tmp_path / "toy", toy())
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=f"cannot write to {tmp_path}/file/out"):
+    with pytest.raises(InputError, match=f"{tmp_path}/file/out must be writable"):
         prepare(tmp_path, "file/out")
 
 
@@ -195,7 +195,7 @@ def test_the_replay_trains_on_the_whole_pool_and_validates_on_the_test_set(tmp_p
 
 
 def test_an_empty_folder_asks_for_the_data_stage(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"train_images\.npy is missing; run stage data"):
+    with pytest.raises(InputError, match=r"without train_images\.npy\. Run `dvc repro data`"):
         read_sets(tmp_path, training_set="split")
 
 

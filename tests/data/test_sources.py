@@ -1,4 +1,4 @@
-"""Does the chain of sources give the true images, or one line that says why not?"""
+"""Fetches images from every source, and checks the messages of those that fail."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MNIST_TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 @pytest.fixture(scope="module")
 def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root folder whose cache holds the real MNIST, from wherever this machine gets it."""
+    """A root folder whose cache holds the real MNIST, from any source that this machine reaches."""
     root = tmp_path_factory.mktemp("mnist")
     reasons = []
     for source in ("npm", "keras"):
@@ -48,7 +48,7 @@ def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             return root
     kept = ROOT / ".lrcycles" / "data" / "mnist.npz"
     if not kept.exists():
-        pytest.skip(f"MNIST cannot be had here: {reasons}, and {kept} is absent")
+        pytest.skip(f"no source of MNIST answers here: {reasons}, and {kept} is absent")
     (root / ".lrcycles" / "data").mkdir(parents=True)
     shutil.copy(kept, root / ".lrcycles" / "data")
     return root
@@ -77,7 +77,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture
 def unreachable(proxy: socket.socket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without network and without npm."""
-    proxy.close()  # whoever connects is refused
+    proxy.close()  # every connection is refused
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
@@ -114,7 +114,7 @@ def test_the_copy_that_keras_keeps_is_used_if_it_is_right(mnist: RawImages, tmp_
 
 
 @pytest.mark.usefixtures("unreachable")
-def test_a_damaged_kept_copy_is_told_and_fetched_again(
+def test_a_damaged_kept_copy_is_reported_and_fetched_again(
     mnist: RawImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arrays = [getattr(mnist, part) for part in formats.PARTS]
@@ -130,7 +130,7 @@ def test_a_damaged_kept_copy_is_told_and_fetched_again(
 
 
 @pytest.mark.usefixtures("unreachable")
-def test_without_a_source_the_error_says_what_was_tried_and_what_to_do(tmp_path: Path) -> None:
+def test_without_a_source_the_error_names_what_was_tried_and_what_to_do(tmp_path: Path) -> None:
     wrong_copy = write_npz(tmp_path / "keras_home/datasets/mnist.npz", toy())
     with pytest.raises(InputError) as caught:
         load(tmp_path, sha256=MNIST_SHA256)
@@ -157,12 +157,12 @@ def test_a_server_that_stays_silent_is_given_up(
 
 
 def test_an_unknown_source_names_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"keras, npm, local.*received 'web'"):
+    with pytest.raises(InputError, match=r"keras, npm, local.*Received: 'web'"):
         load(tmp_path, source="web")
 
 
 def test_a_data_set_without_a_known_source_asks_for_local_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"data\.name=moons; use data\.source=local"):
+    with pytest.raises(InputError, match=r"data\.name=moons\. Use data\.source=local"):
         load(tmp_path, name="moons")
 
 
@@ -172,10 +172,10 @@ def test_a_path_is_refused_where_it_would_not_be_read(tmp_path: Path) -> None:
 
 
 def test_a_name_cannot_lead_out_of_the_cache_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"data\.name must be one plain word"):
+    with pytest.raises(InputError, match=r"data\.name must be one word"):
         load(tmp_path, name="../mnist", source="keras")
 
 
 def test_an_unknown_digest_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"data\.sha256 takes .*received 'pixels'"):
+    with pytest.raises(InputError, match=r"data\.sha256 must have the keys .*Received: 'pixels'"):
         load(tmp_path, sha256={"pixels": "00"})

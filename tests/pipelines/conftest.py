@@ -13,7 +13,7 @@ from tests.pipelines.project import Project
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone whose default is the smoke experiment, reproduced and committed.
 
-    Reproducing takes a minute, so the test processes of a run share one and each breaks a copy.
+    Reproducing takes a minute, so all test processes copy one project.
     """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reproduced"

@@ -1,4 +1,4 @@
-"""A copy of this checkout that tests may run, break and mend."""
+"""Makes copies of this checkout that tests may run and change."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Project:
 
     @classmethod
     def copy_of(cls, folder: Path, root: Path, *, without: Sequence[str] = ()) -> Project:
-        """A copy of a project with all that it has made, but for what `without` names."""
+        """Copy a project with all its results, except the files that `without` names."""
         shutil.copytree(folder, root, symlinks=True, ignore=shutil.ignore_patterns(*without))
         copy = cls.__new__(cls)
         copy.root = root
@@ -69,7 +69,7 @@ class Project:
         return self.run("dvc", *arguments, ok=ok, **environment)
 
     def repro(self) -> list[str]:
-        """Run `dvc repro`; the stages it ran."""
+        """Run `dvc repro` and return the names of the stages that ran."""
         printed = self.dvc("repro").stdout
         return [
             line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")
@@ -82,7 +82,7 @@ class Project:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     def restore(self) -> None:
-        """Back to the committed configuration, with its results."""
+        """Go back to the committed configuration and its results."""
         self.run("git", "checkout", "-q", "conf", "params.yaml")
         self.dvc("repro")
 
@@ -95,7 +95,7 @@ class Project:
         return pd.read_csv(self.root / "artifacts" / "train" / group / "cells.csv")
 
     def latest_folder(self, stage: str) -> Path:
-        """The results of the last stage that ran with overrides."""
+        """Find the results of the last run of a stage with overrides."""
         folders = (self.root / "outputs" / stage).glob("[0-9]*")
         return max(folders, key=lambda path: path.stat().st_mtime)
 

@@ -1,4 +1,4 @@
-"""What a user sees in the run list of `make ui`."""
+"""Checks the run list of `make ui` in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user sees of `dvc repro`, `dvc exp run` and the stages by hand: real DVC, real MLflow."""
+"""Runs `dvc repro`, `dvc exp run` and stages by hand, with real DVC and real MLflow."""
 
 from __future__ import annotations
 
@@ -139,13 +139,13 @@ def test_only_the_networks_asked_for_are_kept(project):
     assert kept == {"0"}
 
 
-def test_an_mlproject_stage_takes_no_overrides_as_well_as_several(project):
+def test_an_mlproject_stage_accepts_no_override_or_several(project):
     project.stage("bounds", "")
     project.stage("bounds", "report.margin_percent=0.1 train.reuse=false")
     assert (project.latest_folder("bounds") / "bounds.json").exists()
 
 
-def test_what_a_killed_process_left_half_written_is_removed(project):
+def test_the_half_written_folders_of_a_killed_process_are_removed(project):
     gone = subprocess.Popen(["true"])
     gone.wait()
     left = [
@@ -173,7 +173,7 @@ def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
         assert errors[str(cell["seed"])]["test_error_percent"] == pytest.approx(expected)
 
 
-def test_a_killed_stage_goes_on_with_its_finished_cells_and_leaves_no_process(project):
+def test_a_killed_stage_leaves_no_process_and_continues_with_its_finished_cells(project):
     settings = ["group=clr", "train.epochs=500", "train.seeds=[4,5,6,7]", "train.workers=1"]
     store = project.root / ".lrcycles" / "cells"
     known = {path.name for path in store.iterdir()}
@@ -227,7 +227,7 @@ def test_two_pipelines_from_scratch_give_the_same_bits(project, tmp_path):
 
 
 def trained_bits(folder: Path) -> dict[str, Any]:
-    """By cell: its losses, its weights and every number of its result that is no time."""
+    """By cell: its losses, its weights and the numbers of its result, without times."""
     import keras
 
     found = {}
@@ -257,7 +257,7 @@ def test_a_queue_with_two_workers_lands_in_one_mlflow_store(project):
 
 
 @pytest.mark.slow
-def test_mlflow_run_hangs_every_stage_below_its_own_run(project):
+def test_mlflow_run_puts_every_stage_below_its_own_run(project):
     project.run(
         "mlflow", "run", ".", "--env-manager", "local", "-P", "overrides=train.epochs=6",
         MLFLOW_TRACKING_URI=f"sqlite:///{project.root}/mlflow.db",
@@ -279,9 +279,9 @@ def test_two_runs_are_compared_by_the_names_that_dvc_and_mlflow_give_them(projec
     pipelines = [run for run in runs(project) if "mlflow.parentRunId" not in run.data.tags]
     first = min(pipelines, key=lambda run: run.info.start_time).info.run_id
     command = ["python", "-m", "lrcycles.cli", "compare"]
-    told = project.run(*command, f"{first}:clr", "workspace:baseline", "-o", "outputs/compared")
-    assert "Error: undecided whether workspace:baseline (constant" in told.stdout  # of two seeds
-    assert "is not compared in time" not in told.stdout  # the range test's price is in MLflow
+    compared = project.run(*command, f"{first}:clr", "workspace:baseline", "-o", "outputs/compared")
+    assert "Error: undecided whether workspace:baseline (constant" in compared.stdout  # two seeds
+    assert "is not compared in time" not in compared.stdout  # the range test's price is in MLflow
     found = json.loads((project.root / "outputs/compared/metrics.json").read_text())
     pair = found["comparisons"][f"workspace:baseline_vs_{first}:clr"]["test_error_percent"]
     errors = [project.cells(arm)["test_error_percent"] for arm in ("baseline", "clr")]

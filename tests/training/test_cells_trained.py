@@ -1,4 +1,4 @@
-"""Cells trained for real, on 1,200 digits with a network of 8 units."""
+"""Trains cells for real and checks their results."""
 
 from __future__ import annotations
 
@@ -13,53 +13,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lrcycles.cells.cell import Cell, Runtime, chains, link
+from lrcycles.cells.cell import Cell, chains, link
+from lrcycles.cells.result import CellResult, read_result
 from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
-from lrcycles.training.run import measure_fit, train_all
+from lrcycles.training.run import train_all
+from tests.training.cases import CELL, CONSTANT, CONTINUED, REDUCED, RUNTIME, WILD
 
 ROOT = Path(__file__).parents[2]
-RUNTIME = Runtime(
-    backend="tensorflow",
-    device="cpu",
-    precision="float32",
-    threads=1,
-    side_by_side=1,
-    versions={},
-    sources="",
-)
-CELL = Cell(
-    group="clr",
-    arm="clr",
-    seed=0,
-    schedule={"name": "triangular", "base_lr": 0.001, "max_lr": 0.02, "cycles": 2},
-    optimizer={"name": "adam", "arguments": {}},
-    model={"function": "lrcycles.models:mlp", "arguments": {"units": [8]}},
-    classes=10,
-    epochs=2,
-    batch_size=50,
-    training_set="split",
-    compile="auto",
-    data="digits",
-    runtime=RUNTIME,
-)
-CONSTANT = replace(CELL, arm="constant", schedule={"name": "constant", "base_lr": 0.005})
-CONTINUED = replace(CELL, arm="continued", continues="constant", batch_size=100)
-REDUCED = replace(
-    CELL,
-    arm="reduced",
-    schedule={
-        **{"name": "reduce_on_plateau", "base_lr": 0.5},
-        **{"factor": 0.1, "patience_epochs": 1},
-    },
-    epochs=6,
-)
-WILD = replace(
-    CELL,
-    arm="wild",
-    schedule={"name": "constant", "base_lr": 1e30},
-    optimizer={"name": "sgd", "arguments": {}},
-)
 
 
 def train(
@@ -83,6 +44,10 @@ def weights(store: Path, key: str) -> list[np.ndarray]:
 
     loaded: list[np.ndarray] = keras.models.load_model(store / key / "model.keras").get_weights()
     return loaded
+
+
+def result_of(store: Path, cell: Cell) -> CellResult:
+    return read_result(store / cell.key / "result.json")
 
 
 def untimed(path: Path) -> dict[str, object]:
@@ -124,13 +89,13 @@ def test_the_losses_are_those_of_plain_keras_on_the_same_batches(trained, digits
             model.reset_metrics()
     steps = np.load(trained / CONSTANT.key / "steps.npy")
     assert_allclose(steps["loss"], expected, rtol=2e-4)
-    result = json.loads((trained / CONSTANT.key / "result.json").read_text())
+    result = result_of(trained, CONSTANT)
     predicted = model.predict(sets.test.scaled(), verbose=0).argmax(axis=1)
-    assert_allclose(result["test_error_percent"], 100 * np.mean(predicted != sets.test.labels))
+    assert_allclose(result.test_error_percent, 100 * np.mean(predicted != sets.test.labels))
     predicted = model.predict(sets.validation.scaled(), verbose=0).argmax(axis=1)
     error = 100 * np.mean(predicted != sets.validation.labels)
-    assert_allclose(result["validation_error_percent"], error)
-    assert_allclose(result["history"][-1]["validation_error_percent"], error)
+    assert_allclose(result.validation_error_percent, error)
+    assert_allclose(result.history[-1].validation_error_percent, error)
 
 
 def test_the_rates_rise_and_fall_along_straight_lines_and_end_at_base_lr(trained):
@@ -149,6 +114,16 @@ def test_pairs_start_from_the_same_weights_and_see_the_same_first_batch(trained)
     assert other != first[0]
 
 
+def test_a_result_names_what_was_trained_and_every_epoch(trained):
+    result = result_of(trained, CELL)
+    assert (result.key, result.arm, result.seed) == (CELL.key, "clr", 0)
+    assert (result.status, result.images, result.steps) == ("finished", 1200, 48)
+    assert (result.schedule.name, result.schedule.cycles) == ("triangular", 2)
+    assert result.schedule.step_size == 12  # 48 steps are two cycles of two half-cycles
+    assert result.schedule.gamma is None
+    assert [(epoch.epoch, epoch.step) for epoch in result.history] == [(1, 24), (2, 48)]
+
+
 def test_a_continuing_cell_starts_from_its_parents_weights_at_its_own_first_step(trained, digits):
     import keras
 
@@ -164,9 +139,14 @@ def test_a_continuing_cell_starts_from_its_parents_weights_at_its_own_first_step
 
 
 def test_a_cell_that_diverges_says_so_and_has_no_error(trained):
-    result = json.loads((trained / WILD.key / "result.json").read_text())
-    assert result["status"] == "diverged"
-    assert result["test_error_percent"] is None
+    result = result_of(trained, WILD)
+    assert result.status == "diverged"
+    assert not result.finished
+    assert result.test_error_percent is None
+    losses = np.load(trained / WILD.key / "steps.npy")["loss"]
+    assert result.diverged_at_step == 1 + np.flatnonzero(~np.isfinite(losses))[0]
+    assert result.steps == len(losses) == 24  # one epoch of two
+    assert list(result.history) == []
 
 
 def test_results_do_not_depend_on_workers_or_on_what_ran_before(trained, digits, tmp_path):
@@ -233,15 +213,14 @@ def test_cells_train_from_a_plain_file_without_pandas_mlflow_or_hydra(digits, tm
 def test_a_mixed_precision_network_learns_and_stays_finite(digits, tmp_path):
     half = replace(CELL, runtime=replace(RUNTIME, precision="mixed_float16"), epochs=4)
     train([half], digits, tmp_path)
-    result = json.loads((tmp_path / half.key / "result.json").read_text())
-    assert result["history"][-1]["validation_loss"] < result["history"][0]["validation_loss"]
+    history = result_of(tmp_path, half).history
+    assert history[-1].validation_loss < history[0].validation_loss
 
 
 def test_a_rate_falls_after_the_epochs_whose_validation_loss_did_not(tmp_path, digits):
     (cell,) = link([REDUCED])
     train([cell], digits, tmp_path)
-    result = json.loads((tmp_path / cell.key / "result.json").read_text())
-    losses = [entry["validation_loss"] for entry in result["history"]]
+    losses = [epoch.validation_loss for epoch in result_of(tmp_path, cell).history]
     expected, lr = [], 0.5
     for epoch in range(6):
         expected.append(lr)
@@ -250,16 +229,3 @@ def test_a_rate_falls_after_the_epochs_whose_validation_loss_did_not(tmp_path, d
     table = np.load(tmp_path / cell.key / "steps.npy")
     assert_allclose(table["lr"], np.repeat(expected, 24), rtol=1e-6)
     assert len(set(expected)) > 1
-
-
-def test_fit_and_the_cost_of_a_schedule_are_measured_for_every_batch_size(digits):
-    found = measure_fit([CELL, replace(CELL, seed=1), replace(CELL, batch_size=100)], data=digits)
-    assert [entry["batch_size"] for entry in found] == [50, 100]
-    for entry in found:
-        for name in ("fit_seconds", "compiled_seconds"):
-            assert len(entry[name]) == 5
-            assert min(entry[name]) > 0
-        for name in ("step_seconds", "scheduled_step_seconds"):
-            assert len(entry[name]) == 200
-            assert min(entry["fit_seconds"]) > min(entry[name]) > 0
-        assert entry["compile_seconds"] > 0

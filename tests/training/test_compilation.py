@@ -1,3 +1,5 @@
+"""Checks which way of compiling is chosen."""
+
 import keras
 import pytest
 

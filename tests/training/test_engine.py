@@ -1,4 +1,4 @@
-"""One engine in this process, on 1,200 digits: what a Keras network and optimizer can contain."""
+"""Checks the engine on all that a Keras network and optimizer can contain, on 1,200 digits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lrcycles.training import chain, tensorflow_engine
 from lrcycles.training.engine import Engine
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order
+from tests.training.cases import CELL
 from tests.training.networks import everything
-from tests.training.test_cells_trained import CELL
 
 WEIGHTS = [1.0, 4.0, 0.5, 1.0, 1.0, 2.0, 1.0, 0.0, 1.0, 1.0]
 PLAIN = replace(
@@ -36,7 +36,7 @@ def images(digits: Path) -> ImageSet:
 
 
 def trained(cell: Any, images: ImageSet, *, momenta: Any = None) -> tuple[keras.Model, np.ndarray]:
-    """Train 24 steps at .05 with what `cell` says; the network and its losses."""
+    """Train 24 steps at rate 0.05; the network and its losses."""
     train = Resident(images, tensorflow_engine.put)
     engine = Engine(cell, input_shape=images.shape)
     engine.reset([cell.seed])
@@ -47,7 +47,7 @@ def trained(cell: Any, images: ImageSet, *, momenta: Any = None) -> tuple[keras.
 
 
 def by_keras(images: ImageSet, optimizer: Any, **settings: Any) -> keras.Model:
-    """The same steps by Keras's own train_on_batch."""
+    """Make the same steps with Keras's own train_on_batch."""
     keras.utils.set_random_seed(CELL.seed)
     model = everything((8, 8), 10, dropout=0.0)
     model.compile(optimizer, "sparse_categorical_crossentropy")

@@ -1,4 +1,4 @@
-"""Cells trained by JAX, each in a process of its own: Keras knows one backend per process."""
+"""Trains cells with JAX, in processes of their own: Keras has one backend per process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lrcycles.cells.cell import Cell, link
-from tests.training.test_cells_trained import CELL, CONSTANT, CONTINUED, RUNTIME, WILD
+from lrcycles.cells.result import CellResult, read_result
+from tests.training.cases import CELL, CONSTANT, CONTINUED, RUNTIME, WILD
 
 ROOT = Path(__file__).parents[2]
 JAX = replace(RUNTIME, backend="jax")
@@ -52,8 +53,8 @@ def losses(folder: Path) -> np.ndarray:
     return table["loss"]
 
 
-def result(folder: Path) -> dict:
-    return json.loads((folder / "result.json").read_text())
+def result(folder: Path) -> CellResult:
+    return read_result(folder / "result.json")
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +87,13 @@ for epoch in range(2):
 """
     expected = [float(line) for line in on_jax(code, str(digits)).split()]
     assert_allclose(losses(alone["constant"]), expected, rtol=2e-4)
-    assert result(alone["constant"])["status"] == "finished"
-    assert result(alone["constant"])["backend"] == "jax"
+    assert result(alone["constant"]).finished
+    assert result(alone["constant"]).backend == "jax"
 
 
 @pytest.mark.slow
 def test_a_cell_side_by_side_with_others_is_what_it_is_beside_any_others(digits, tmp_path):
-    """Its bits depend on how many train together, not on which, nor on whether all are wanted."""
+    """Its bits depend only on the number of cells that train together."""
     arms = [replace(cell, runtime=TOGETHER) for cell in (CELL, CONSTANT, CONTINUED)]
     seeds = [replace(arm, seed=seed) for seed in (0, 1) for arm in arms]
     (tmp_path / "many").mkdir()
@@ -105,7 +106,7 @@ def test_a_cell_side_by_side_with_others_is_what_it_is_beside_any_others(digits,
         assert_array_equal(losses(folder), losses(twin))
     kept = {"train_seconds", "compile_seconds", "evaluate_seconds", "steps_per_second"}
     one, other = (
-        {name: value for name, value in result(folder).items() if name not in kept}
+        {name: value for name, value in result(folder).to_dict().items() if name not in kept}
         for folder in (few[0], tmp_path / "many" / "store" / few[0].name)
     )
     assert one == other
@@ -117,12 +118,12 @@ def test_cells_side_by_side_learn_what_they_learn_alone(alone, digits, tmp_path)
     folders = train(cells, digits, tmp_path / "store")
     for cell, folder in zip(cells, folders, strict=True):
         lone = alone[cell.arm]
-        assert result(folder)["status"] == result(lone)["status"]
+        assert result(folder).status == result(lone).status
         if cell.arm != "wild":
             assert_allclose(losses(folder), losses(lone), rtol=1e-3)
     wild = result(folders[-1])
-    assert wild["status"] == "diverged"
-    assert wild["test_error_percent"] is None
+    assert wild.status == "diverged"
+    assert wild.test_error_percent is None
 
 
 @pytest.mark.slow
@@ -140,5 +141,5 @@ def test_dropout_draws_other_units_for_cells_side_by_side(digits, tmp_path):
 def test_half_precision_learns_on_jax(digits, tmp_path):
     half = replace(CONSTANT, runtime=replace(JAX, precision="mixed_float16"), epochs=3)
     (folder,) = train([half], digits, tmp_path / "store")
-    history = result(folder)["history"]
-    assert history[-1]["validation_loss"] < history[0]["validation_loss"]
+    history = result(folder).history
+    assert history[-1].validation_loss < history[0].validation_loss

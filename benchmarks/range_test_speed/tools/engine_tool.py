@@ -17,7 +17,7 @@ from benchmarks.range_test_speed.protocol import (
     Found,
     Test,
 )
-from lrcycles.range_tests import of_cells
+from lrcycles.range_tests.cell_sweep import Sweep, sweep_one
 from lrcycles.range_tests.sweep import as_curves
 from lrcycles.training import chain, tensorflow_engine
 
@@ -31,7 +31,7 @@ def prepare(folder: Path) -> Test:
     cell = shapes.cell(
         model=model, batch_size=BATCH_SIZE, training_set="split", runtime={"threads": THREADS}
     )
-    sweep = of_cells.Sweep(
+    sweep = Sweep(
         ramp="exponential",
         min_lr=MIN_LR,
         max_lr=MAX_LR,
@@ -43,7 +43,7 @@ def prepare(folder: Path) -> Test:
     chain.laid_out(cell, folder)  # reads the data once
 
     def test() -> Found:
-        timed = of_cells.sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
+        timed = sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
         curves = as_curves(
             [timed.curve],
             sweep.range,

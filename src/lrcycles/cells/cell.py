@@ -1,17 +1,22 @@
-"""Describes one training exactly: everything that decides its numbers, and its key."""
+"""Describes one training exactly: all that decides its numbers, and its key."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+# Names and the origin of a rate decide no number.
+_NAMES = ("group", "arm", "continues", "uses_bounds")
+# A sweep of the rate and a timed epoch start fresh, at rates of their own.
+_WHOLE_TRAINING = (*_NAMES, "seed", "schedule", "epochs", "parent")
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a training runs on; part of a cell's key, since it can change bits."""
+    """What a training runs on; part of a cell's key, because it can change bits."""
 
     backend: str
     device: str  # cpu or gpu
@@ -24,7 +29,7 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm with one seed: everything that decides its numbers, and nothing else."""
+    """One arm with one seed: all that decides its numbers, and its names."""
 
     group: str
     arm: str
@@ -35,41 +40,57 @@ class Cell:
     classes: int
     epochs: int
     batch_size: int
-    training_set: str  # split, or all: the test set is the validation set then
+    training_set: str  # split, or all: with all, the test set is the validation set
     compile: str
     data: str  # digest
     runtime: Runtime
     momentum: Mapping[str, float] | None = None  # base_momentum, max_momentum of cycled momentum
-    class_weights: Sequence[float] | None = None  # multiply the training loss, by class
-    streamed: bool = False  # read by windows, which are shuffled one by one
-    uses_bounds: bool = False  # a rate is one that stage `bounds` chose: that has its price
+    class_weights: Sequence[float] | None = None  # factors of the training loss, by class
+    streamed: bool = False  # the images are read and shuffled window by window
+    uses_bounds: bool = False  # stage `bounds` chose one of the rates, which has a price
     continues: str | None = None
-    parent: str | None = None  # key of the cell whose weights this one starts from
+    parent: str | None = None  # key of the cell whose trained weights this cell starts from
 
     @property
     def key(self) -> str:
-        """SHA-256 over everything but names and where a rate comes from, which decide no number."""
-        content = asdict(self)
-        for name in ("group", "arm", "continues", "uses_bounds"):
-            del content[name]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        """SHA-256 over all that decides the training's numbers."""
+        return digest_of(self.content(without=_NAMES))
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """What is compiled for: cells of equal shape share one program."""
+        """What decides the compiled program: cells of equal shape share one."""
         momentum = self.momentum is not None
         return (
             *(self.model, self.optimizer, self.compile, self.runtime, self.classes),
             *(self.batch_size, self.training_set, self.streamed, self.class_weights, momentum),
         )
 
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What decides a step's arithmetic and time: all but seed, schedule, epochs and parent."""
+        return self.content(without=_WHOLE_TRAINING)
+
+    def content(self, *, without: Collection[str]) -> dict[str, Any]:
+        """The fields as plain values, except those named."""
+        return {name: value for name, value in asdict(self).items() if name not in without}
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Cell:
+        """Make a cell of what `dataclasses.asdict` gave."""
         return cls(**{**values, "runtime": Runtime(**values["runtime"])})
 
 
+def digest_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values, whatever the order of their keys.
+
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def link(cells: Iterable[Cell]) -> list[Cell]:
-    """Give every continuing cell its parent's key, in any depth."""
+    """Give every continuing cell its parent's key; parents may continue cells themselves."""
     named = {(cell.arm, cell.seed): cell for cell in cells}
 
     def linked(cell: Cell) -> Cell:
@@ -81,7 +102,7 @@ def link(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def chains(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Group cells so that a parent and what continues it follow one another in one chain.
+    """Group cells into chains, in which every parent comes before the cells that continue it.
 
     Chains are interleaved by seed, so that a slow phase of the machine hits every arm alike.
     """
@@ -105,10 +126,10 @@ def chains(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def teams(chains: Iterable[Sequence[Cell]]) -> list[list[Sequence[Cell]]]:
     """Group chains whose cells have equal shapes, so that one program trains them side by side."""
-    found: dict[str, list[list[Sequence[Cell]]]] = {}
+    by_shape: dict[str, list[list[Sequence[Cell]]]] = {}
     for chain in chains:
-        alike = found.setdefault(repr([(cell.shape, cell.epochs) for cell in chain]), [[]])
+        alike = by_shape.setdefault(repr([(cell.shape, cell.epochs) for cell in chain]), [[]])
         if len(alike[-1]) == chain[0].runtime.side_by_side:
             alike.append([])
         alike[-1].append(chain)
-    return [team for alike in found.values() for team in alike]
+    return [team for alike in by_shape.values() for team in alike]

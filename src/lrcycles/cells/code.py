@@ -10,43 +10,58 @@ from pathlib import Path
 
 
 def source_files(modules: Iterable[str], roots: Iterable[Path] | None = None) -> list[Path]:
-    """The files under `roots` that `modules` import, however deep, and their own.
+    """Find the files of `modules` and of all that they import, directly or not, under `roots`.
 
-    Found by reading, without importing: one of them may be TensorFlow's. An installed module
-    outside of the roots (this package's folder and the current one) gives its own file only.
+    Files are parsed and not imported, because one of them may import TensorFlow. A module that is
+    installed outside the roots gives its own file only.
+
+    Args:
+        roots: by default this package's folder and the current folder.
     """
     folders = [Path(__file__).parents[2], Path.cwd()] if roots is None else list(roots)
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     pending = list(modules)
     for name in pending:
         if _file_of(name, folders) is None and (installed := _installed_file(name)) is not None:
-            found[name] = installed
+            files[name] = installed
     while pending:
         name = pending.pop()
         path = _file_of(name, folders)
-        if name not in found and path is not None:
-            found[name] = path
+        if name not in files and path is not None:
+            files[name] = path
             pending += [*_imports(name, path), *filter(None, [name.rpartition(".")[0]])]
-    return sorted(found.values())
+    return sorted(files.values())
 
 
 def code_digest(files: Iterable[Path]) -> str:
-    """SHA-256 of what the files say to Python: comments and layout don't count."""
+    """SHA-256 of what the files make Python do: comments, docstrings and layout don't count."""
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
-        digest.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
+        digest.update(ast.dump(_without_docstrings(_parsed(path))).encode())
     return digest.hexdigest()
+
+
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _without_docstrings(module: ast.Module) -> ast.Module:
+    for node in ast.walk(module):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return module
 
 
 def _imports(module: str, path: Path) -> list[str]:
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     names: list[str] = []
-    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    pending: list[ast.AST] = [_parsed(path)]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue  # for readers and type checkers: never imported
+            continue  # never imported at run time
         pending += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from lrcycles import files
 from lrcycles.errors import InputError
 
 SCHEMA = 1
+Status = Literal["finished", "diverged"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochResult:
-    """What the validation images gave at the end of an epoch; `epoch` and `step` count from 1."""
+    """Scores on the validation images at the end of an epoch; `epoch` and `step` count from 1."""
 
     epoch: int
     step: int
@@ -41,17 +42,22 @@ class ScheduleResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """One finished or diverged training.
+    """One training that finished or diverged.
 
-    Errors are percentages of wrong images, losses mean cross-entropies. Test and validation figures
-    are None where the training diverged. `train_seconds` is without compilation and evaluation.
+    A training is diverged if the loss of one of its mini-batches, or the validation loss at the end
+    of its last epoch, is not finite. No threshold is involved: a training whose loss is large but
+    finite is finished. A diverged training has no final scores (None). `history` holds the epochs
+    whose losses are all finite.
+
+    Errors are percentages of wrong images, losses are mean cross-entropies. `train_seconds` is
+    without compilation and evaluation.
     """
 
     group: str
     arm: str
     seed: int
     key: str
-    status: Literal["finished", "diverged"]
+    status: Status
     schedule: ScheduleResult
     optimizer: Mapping[str, Any]
     model: Mapping[str, Any]
@@ -59,7 +65,7 @@ class CellResult:
     epochs: int
     batch_size: int
     training_set: Literal["split", "all"]
-    images: int  # that it trains on
+    images: int  # training images
     data: str  # digest of images and split
     test_error_percent: float | None
     test_loss: float | None
@@ -68,7 +74,7 @@ class CellResult:
     train_seconds: float
     compile_seconds: float
     evaluate_seconds: float
-    steps: int  # made, of which a diverged training makes fewer than planned
+    steps: int  # rows of steps.parquet; a diverged training ends with the epoch of its divergence
     steps_per_second: float | None
     device: str
     device_name: str
@@ -78,19 +84,26 @@ class CellResult:
     precision: str
     compile: str
     versions: Mapping[str, str]
-    history: Sequence[EpochResult]  # of the epochs that ended with finite losses
+    history: Sequence[EpochResult]
     momentum: Mapping[str, float] | None = None
     class_weights: Sequence[float] | None = None
     streamed: bool = False
     uses_bounds: bool = False
     continues: str | None = None
     parent: str | None = None
-    diverged_at_step: int | None = None
+    diverged_at_step: int | None = None  # the first whose mini-batch loss is not finite
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):
+            raise InputError(
+                f"status must be one of {', '.join(get_args(Status))}. Received: {self.status!r}. "
+                "Train again."
+            )
 
     @property
     def finished(self) -> bool:
-        """Whether it trained to its end with finite losses."""
+        """Whether the training reached its end with finite losses."""
         return self.status == "finished"
 
     @classmethod
@@ -98,13 +111,13 @@ class CellResult:
         """Type the content of result.json; keys that this version does not know are left out.
 
         Raises:
-            InputError: a key is missing.
+            InputError: a key is missing, or the status is unknown.
         """
         known = {field.name for field in fields(cls)}
         needed = {field.name for field in fields(cls) if field.default is MISSING}
-        if lost := sorted(needed - values.keys()):
+        if missing := sorted(needed - values.keys()):
             raise InputError(
-                f"result.json must hold {', '.join(lost)}. Received: a file without. "
+                f"result.json must hold {', '.join(missing)}. Received: a file without. "
                 "Train again, or use the version of lrcycles that wrote it."
             )
         typed = {name: value for name, value in values.items() if name in known}
@@ -113,7 +126,7 @@ class CellResult:
         return cls(**typed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what result.json holds."""
+        """Give the content of result.json."""
         return asdict(self)
 
 

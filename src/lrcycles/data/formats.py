@@ -1,4 +1,4 @@
-"""Which images does a file hold, and are they whole and the true ones?"""
+"""Reads image files of several formats, and checks that they are whole and the right ones."""
 
 from __future__ import annotations
 
@@ -25,34 +25,39 @@ IDX_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-IDX_MAGIC = {"images": (0x803, 0x804), "labels": (0x801,)}  # 8: uint8; last: dimensions
+IDX_MAGIC = {"images": (0x803, 0x804), "labels": (0x801,)}  # 8: uint8; last digit: dimensions
 
 
 @dataclass(frozen=True)
 class RawImages:
-    """Images and labels as published, uint8; `test_*` are empty where there is no test set."""
+    """Images and labels as published, uint8; `test_*` are empty if there is no test set."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
-    source: str  # which gave them: keras, npm, local, sklearn or module:function
+    source: str  # keras, npm, local, sklearn or module:function
 
 
 def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> RawImages:
     """Make `RawImages` of train images, train labels, test images and test labels.
 
+    Args:
+        where: the origin of the arrays, for messages.
+
     Raises:
-        InputError: an array lacks the type, shape or length that labelled images have.
+        InputError: an array has another type, shape or length than labelled images have.
     """
     x_train, y_train = _checked_pair(arrays[:2], PARTS[:2], where)
     x_test, y_test = _checked_pair(arrays[2:], PARTS[2:], where)
     if len(x_train) == 0:
-        raise InputError(f"{where}: need at least one training image, received none")
+        raise InputError(
+            f"{where}: at least one training image must be there. Received: none. Add images."
+        )
     if len(x_test) and x_train.shape[1:] != x_test.shape[1:]:
         raise InputError(
-            f"{where}: training and test images must have one shape, "
-            f"received {x_train.shape[1:]} and {x_test.shape[1:]}"
+            f"{where}: training and test images must have one shape. "
+            f"Received: {x_train.shape[1:]} and {x_test.shape[1:]}. Bring them to one shape."
         )
     return RawImages(x_train, y_train, x_test, y_test, source)
 
@@ -64,35 +69,45 @@ def _checked_pair(
     for array, part in zip(arrays, parts, strict=True):
         if not isinstance(array, np.ndarray):
             raise InputError(
-                f"{where}: {part} must be a NumPy array, received a {type(array).__name__}"
+                f"{where}: {part} must be a NumPy array. Received: {type(array).__name__}. "
+                "Use numpy.asarray."
             )
     if images.dtype != np.uint8 or images.ndim < 3:
         raise InputError(
-            f"{where}: {parts[0]} must be uint8 (0..255) of shape (images, height, width) or "
-            f"more, received {images.dtype} of shape {images.shape}"
+            f"{where}: {parts[0]} must be uint8 of shape (images, height, width, ...). "
+            f"Received: {images.dtype} of shape {images.shape}. Give pixels from 0 to 255 "
+            "with .astype('uint8')."
         )
     if labels.ndim == 2 and labels.shape[1] == 1:  # CIFAR's labels come as a column
         labels = labels[:, 0]
     if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
         raise InputError(
-            f"{where}: {parts[1]} must be {len(images)} integers, one per image, "
-            f"received {labels.dtype} of shape {labels.shape}"
+            f"{where}: {parts[1]} must be {len(images)} integers, one per image. "
+            f"Received: {labels.dtype} of shape {labels.shape}. Give one class number per image."
         )
     if len(labels) and not 0 <= labels.min() <= labels.max() <= 255:
         raise InputError(
-            f"{where}: {parts[1]} must lie in 0..255, received {labels.min()}..{labels.max()}"
+            f"{where}: {parts[1]} must lie in 0..255. "
+            f"Received: {labels.min()}..{labels.max()}. Number the classes from 0."
         )
     return np.ascontiguousarray(images), labels.astype(np.uint8)
 
 
 def digest_of(array: np.ndarray) -> str:
-    """The SHA-256 of an array's bytes in C order."""
-    contiguous = np.ascontiguousarray(array)  # copies no memory map
+    """SHA-256 of an array's bytes in C order."""
+    contiguous = np.ascontiguousarray(array)  # this does not copy a memory map
     return hashlib.sha256(contiguous.data).hexdigest()
 
 
 def verify(images: RawImages, sha256: Mapping[str, str] | None, where: Sequence[object]) -> None:
-    """Raise InputError unless each part has its digest; `where` names the origin of each."""
+    """Check the digest of each part.
+
+    Args:
+        where: the origin of each part, for messages.
+
+    Raises:
+        InputError: a digest differs.
+    """
     for part, origin in zip(PARTS, where, strict=True):
         expected = (sha256 or {}).get(part)
         if expected is None:
@@ -100,8 +115,8 @@ def verify(images: RawImages, sha256: Mapping[str, str] | None, where: Sequence[
         received = digest_of(getattr(images, part))
         if received != expected.lower():
             raise InputError(
-                f"{origin}: not the expected {part}: SHA-256 should be {expected}, "
-                f"received {received}; set data.sha256=null if you mean other images"
+                f"{origin}: the SHA-256 of {part} must be {expected}. Received: {received}. "
+                "Get the right file, or set data.sha256=null to use other images."
             )
 
 
@@ -113,10 +128,10 @@ def parse_idx(data: bytes, *, kind: str, where: object) -> np.ndarray:
     """
     magic = int.from_bytes(data[:4], "big")
     if magic not in IDX_MAGIC[kind]:
-        expected = " or ".join(f"0x{known:08x}" for known in IDX_MAGIC[kind])
+        expected = " or ".join(f"0x{number:08x}" for number in IDX_MAGIC[kind])
         raise InputError(
-            f"{where}: not an IDX file of {kind}: magic number should be {expected}, "
-            f"received 0x{magic:08x}"
+            f"{where}: the magic number of an IDX file of {kind} must be {expected}. "
+            f"Received: 0x{magic:08x}. Get the right file."
         )
     dimensions = magic & 0xFF
     header = 4 + 4 * dimensions
@@ -124,8 +139,8 @@ def parse_idx(data: bytes, *, kind: str, where: object) -> np.ndarray:
     expected_bytes = header + math.prod(sizes)
     if len(data) != expected_bytes:
         raise InputError(
-            f"{where}: truncated or damaged: should be {expected_bytes} bytes, "
-            f"received {len(data)}; fetch the file again"
+            f"{where}: the file must have {expected_bytes} bytes. "
+            f"Received: {len(data)}. Get the file again."
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(sizes)
 
@@ -134,19 +149,26 @@ def read_npz(file: Path, keys: Sequence[str]) -> list[np.ndarray]:
     """Read the named arrays of an .npz file.
 
     Raises:
-        InputError: the file is damaged, no .npz file or lacks an array.
+        InputError: the file is damaged, no .npz file, or lacks an array.
     """
     try:
-        with file.open("rb") as opened, zipfile.ZipFile(opened):  # np.load takes other kinds too
+        with (
+            file.open("rb") as opened,
+            zipfile.ZipFile(opened),
+        ):  # np.load accepts other formats too
             opened.seek(0)
             stored = np.load(opened, allow_pickle=False)
             return [stored[key] for key in keys]
     except KeyError:
         with zipfile.ZipFile(file) as archive:
             held = ", ".join(entry.removesuffix(".npy") for entry in archive.namelist())
-        raise InputError(f"{file}: must hold {', '.join(keys)}, received {held}") from None
+        raise InputError(
+            f"{file} must hold the arrays {', '.join(keys)}. Received: {held}. Rename the arrays."
+        ) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{file}: not a whole .npz file ({error}); fetch it again") from error
+        raise InputError(
+            f"{file} must be a whole .npz file. Received: {error}. Get the file again."
+        ) from error
 
 
 def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawImages:
@@ -159,27 +181,28 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
     if not path.is_dir():
         raise InputError(
             f"data.path must be a folder with {name}.npz or the four IDX files "
-            f"({', '.join(IDX_FILES)}), received {path}, which does not exist"
+            f"({', '.join(IDX_FILES)}). Received: {path}, which does not exist. "
+            "Set data.path to the folder."
         )
     files = [_find(path, stem) for stem in IDX_FILES]
     missing = [stem for stem, file in zip(IDX_FILES, files, strict=True) if file is None]
     if missing:
         raise InputError(
-            f"data.path must hold {name}.npz or the four IDX files, "
-            f"received {path} without {', '.join(missing)}"
+            f"data.path must hold {name}.npz or the four IDX files. "
+            f"Received: {path} without {', '.join(missing)}. Add the missing files."
         )
-    found = [file for file in files if file is not None]
+    present = [file for file in files if file is not None]
     arrays = [
         parse_idx(_read_bytes(file), kind=part.partition("_")[2], where=file)
-        for file, part in zip(found, PARTS, strict=True)
+        for file, part in zip(present, PARTS, strict=True)
     ]
     images = checked_images(arrays, source="local", where=str(path))
-    verify(images, sha256, found)
+    verify(images, sha256, present)
     return images
 
 
 def _find(folder: Path, stem: str) -> Path | None:
-    names = [stem, stem.replace("-idx", ".idx")]  # the second: as some archives unpack
+    names = [stem, stem.replace("-idx", ".idx")]  # some archives unpack to the second
     candidates = [folder / f"{name}{end}" for name in names for end in ("", ".gz")]
     return next((file for file in candidates if file.is_file()), None)
 
@@ -189,26 +212,33 @@ def _read_bytes(file: Path) -> bytes:
         data = file.read_bytes()
         return gzip.decompress(data) if file.suffix == ".gz" else data
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{file}: not a whole gzip file ({error}); fetch it again") from error
+        raise InputError(
+            f"{file} must be a whole gzip file. Received: {error}. Get the file again."
+        ) from error
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+        raise InputError(
+            f"{file} must be readable. Received: {error.strerror}. Allow reading it."
+        ) from error
 
 
 def write_cache(file: Path, images: RawImages) -> None:
-    """Keep downloaded images, with their digests; without the room for it, say so and go on."""
+    """Keep downloaded images with their digests; print a line and go on if that fails."""
     arrays = {part: getattr(images, part) for part in PARTS}
     digests = [digest_of(array) for array in arrays.values()]
     try:
-        with replacing(file) as beside, beside.open("wb") as opened:
+        with replacing(file) as path, path.open("wb") as opened:
             np.savez(opened, **arrays, source=np.array(images.source), digests=np.array(digests))
     except OSError as error:
-        print(f"data: {file} could not be kept ({error.strerror}); it will be fetched again")
+        print(
+            f"data: {file} could not be written ({error.strerror}). "
+            "The next run will download the images again."
+        )
 
 
 def read_cache(
     file: Path, sources: Sequence[str], sha256: Mapping[str, str] | None
 ) -> RawImages | None:
-    """Read what `write_cache` kept from one of `sources`; a damaged file is told and removed."""
+    """Read images that `write_cache` kept from one of `sources`; remove a damaged file."""
     if not file.exists():
         return None
     try:
@@ -217,7 +247,7 @@ def read_cache(
         verify(images, dict(zip(PARTS, map(str, digests), strict=True)), [file] * 4)
         verify(images, sha256, [file] * 4)
     except InputError as error:
-        print(f"data: kept copy removed: {error}", flush=True)
+        print(f"data: the kept copy is removed. {error}", flush=True)
         file.unlink(missing_ok=True)
         return None
     return images if images.source in sources else None

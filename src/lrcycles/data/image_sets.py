@@ -1,4 +1,4 @@
-"""How does training read what stage `data` wrote? Needs NumPy only."""
+"""Reads the images that stage `data` wrote, with NumPy alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lrcycles.errors import InputError
 
-# Multiplied, not divided by 255: every compiler then gives the same bits.
+# A factor and not a division by 255: every compiler then gives the same bits.
 PIXEL_SCALE = np.float32(1 / 255)
 
 
@@ -19,9 +19,9 @@ class ImageSet:
 
     Args:
         path: the file of the pool's pixels, uint8 (n, *shape).
-        rows: which of them are of the set, ascending; None for all.
-        labels: of the set, int32.
-        shape: of one image.
+        rows: the set's rows of the pool, ascending; None for all.
+        labels: one per image of the set, int32.
+        shape: the shape of one image.
     """
 
     path: Path
@@ -34,27 +34,27 @@ class ImageSet:
 
     @property
     def image_bytes(self) -> int:
-        """Size of one image in the file."""
+        """The size of one image in the file."""
         return int(np.prod(self.shape))
 
     def first(self, count: int) -> ImageSet:
-        """The set of its first `count` images."""
+        """Make a set of the first `count` images."""
         rows = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows
         return replace(self, rows=rows[:count], labels=self.labels[:count])
 
     def first_of_each_class(self, count: int) -> np.ndarray:
-        """Where the first `count` images of every class are, ascending."""
-        found = [np.flatnonzero(self.labels == label)[:count] for label in np.unique(self.labels)]
-        return np.sort(np.concatenate(found))
+        """Find the rows of the first `count` images of every class, ascending."""
+        rows = [np.flatnonzero(self.labels == label)[:count] for label in np.unique(self.labels)]
+        return np.sort(np.concatenate(rows))
 
     def read(self, index: np.ndarray | slice) -> np.ndarray:
-        """Pixels as they are stored, uint8 (n, *shape); an ascending index is read in one go."""
-        # Opened anew each time: pages of a map that is kept open count as this process's memory.
+        """Read pixels as they are stored, uint8 (n, *shape); an ascending index reads fastest."""
+        # Map the file for each call: the pages of an open map count as this process's memory.
         pool = np.load(self.path, mmap_mode="r")
         return np.asarray(pool[index] if self.rows is None else pool[self.rows[index]])
 
     def scaled(self) -> np.ndarray:
-        """All of it in memory as networks take it: float32 in 0..1."""
+        """Read all images as networks take them: float32 from 0 to 1."""
         pixels = self.read(slice(None)).astype(np.float32)
         pixels *= PIXEL_SCALE
         return pixels
@@ -62,7 +62,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Sets:
-    """What a cell trains, validates and tests on."""
+    """The images that a cell trains, validates and tests on."""
 
     train: ImageSet
     validation: ImageSet
@@ -70,25 +70,25 @@ class Sets:
 
 
 def read_sets(folder: Path, *, training_set: str) -> Sets:
-    """Find the sets in what `prepare` wrote.
+    """Find the sets in the folder that `prepare` wrote.
 
     Args:
-        training_set: "split" gives the split's parts; "all" the whole pool in its published
-            order with the test set as validation, as the tutorial had it.
+        training_set: "split" gives the parts of the split. "all" gives the whole pool in its
+            published order, with the test set as the validation set, as the tutorial did.
 
     Raises:
         InputError: a file is missing.
     """
     if training_set not in ("split", "all"):
-        raise ValueError(f"training_set must be split or all, got {training_set!r}")
+        raise ValueError(f"training_set must be split or all. Received: {training_set!r}.")
     try:
         pool, test = (_images(folder, part) for part in ("train", "test"))
         with np.load(folder / "split.npz") as split:
             train, validation = split["train"], split["validation"]
     except FileNotFoundError as error:
         raise InputError(
-            f"{folder} must hold the data stage's files, but {Path(error.filename).name} is "
-            "missing; run stage data first"
+            f"{folder} must hold the files of stage data. Received: a folder without "
+            f"{Path(error.filename).name}. Run `dvc repro data`."
         ) from error
     if training_set == "all":
         return Sets(pool, test, test)

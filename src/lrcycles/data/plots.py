@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def sample_digits(
     images: NDArray[np.uint8 | np.float32], labels: NDArray[np.integer], classes: Sequence[str]
 ) -> Figure:
-    """The first ten images of every class, a row per class, in grey or in colour.
+    """Draw the first ten images of every class, a row per class, in grey or in colour.
 
     Args:
-        images: whole numbers to 255 or fractions to 1.
+        images: uint8 from 0 to 255, or float32 from 0 to 1.
     """
     columns, gap = 10, 2
     white = 1 if np.issubdtype(images.dtype, np.floating) else 255
@@ -46,7 +46,7 @@ def sample_digits(
 
 
 def class_balance(class_counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> Figure:
-    """The share of every class in each split, side by side."""
+    """Draw the share of every class in each split, side by side."""
     figure, (ax,) = panels(1, height=3.2)
     colours = palette(list(class_counts))
     thickness = 0.8 / len(class_counts)

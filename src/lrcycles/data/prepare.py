@@ -1,4 +1,4 @@
-"""Which images train, which choose, which test?"""
+"""Fetches a data set, splits it and writes its arrays."""
 
 from __future__ import annotations
 
@@ -32,11 +32,14 @@ def stratified_split(
 
     if min(train, validation) < 1 or train + validation > len(labels):
         raise InputError(
-            f"need at least 1 training and 1 validation image, together at most {len(labels)}, "
-            f"got {train} + {validation}; change data.train_images or data.validation_images"
+            "data.train_images and data.validation_images must each be at least 1, together at "
+            f"most {len(labels)}. Received: {train} + {validation}. Change one of them."
         )
     if not 0 <= seed < 2**32:
-        raise InputError(f"need 0 <= data.split_seed < 2**32, got {seed}")
+        raise InputError(
+            f"data.split_seed must be at least 0 and below 2**32. Received: {seed}. "
+            "Set data.split_seed=0."
+        )
     splitter = StratifiedShuffleSplit(
         n_splits=1, train_size=train, test_size=validation, random_state=seed
     )
@@ -44,8 +47,9 @@ def stratified_split(
         train_indices, validation_indices = next(splitter.split(labels, labels))
     except ValueError as error:  # a class is too rare, or a part smaller than the classes
         raise InputError(
-            f"cannot draw {train} + {validation} of {len(labels)} images with the classes in "
-            f"proportion: {error}"
+            "training and validation images must hold the classes in the pool's proportions. "
+            f"Received: {train} + {validation} of {len(labels)} images ({error}). Change "
+            "data.train_images or data.validation_images."
         ) from error
     return _sorted_indices(train_indices), _sorted_indices(validation_indices)
 
@@ -65,9 +69,15 @@ def prepare(
     root: Path,
     out: Path,
 ) -> dict[str, Any]:
-    """Fetch, check and split a data set, write its arrays and data.json to `out`.
+    """Fetch, check and split a data set; write its arrays and data.json to `out`.
 
-    Equal images give equal bytes whatever the source was, "source" in data.json aside.
+    Equal images give equal files from every source, except for "source" in data.json.
+
+    Args:
+        source: see `sources.fetch_images`.
+        sha256: expected digests of the pixels and labels; None checks nothing.
+        image_shape: the shape of one image.
+        root: the project's folder, where downloads are kept.
 
     Returns:
         The content of data.json.
@@ -113,14 +123,14 @@ def _write(
 ) -> None:
     try:
         for part, array in arrays.items():
-            with files.replacing(out / f"{part}.npy") as beside, beside.open("wb") as file:
+            with files.replacing(out / f"{part}.npy") as path, path.open("wb") as file:
                 np.save(file, array)
-        with files.replacing(out / "split.npz") as beside, beside.open("wb") as file:
+        with files.replacing(out / "split.npz") as path, path.open("wb") as file:
             np.savez(file, train=train, validation=validation)
         files.write_json(out / "data.json", summary)
     except OSError as error:
         raise InputError(
-            f"cannot write to {out}: {error.strerror}; free space or allow writing"
+            f"{out} must be writable. Received: {error.strerror}. Free space or allow writing."
         ) from error
 
 
@@ -128,27 +138,29 @@ def _check_images(images: RawImages, *, classes: Sequence[str], image_shape: Seq
     received = images.train_images.shape[1:]
     if received != tuple(image_shape):
         raise InputError(
-            f"data.image_shape must be the images' shape {list(received)}, got {list(image_shape)}"
+            f"data.image_shape must be {list(received)}, the images' shape. "
+            f"Received: {list(image_shape)}. Set data.image_shape={list(received)}."
         )
     highest = max(int(images.train_labels.max()), int(images.test_labels.max(initial=0)))
     if highest >= len(classes):
         raise InputError(
-            f"labels must lie in 0..{len(classes) - 1}, one per name in data.classes, "
-            f"got a label {highest}; name every class in data.classes"
+            f"labels must lie in 0..{len(classes) - 1}, one per name in data.classes. "
+            f"Received: the label {highest}. Name every class in data.classes."
         )
 
 
 def _pool_and_test(images: RawImages, *, test_images: int, seed: int) -> dict[str, np.ndarray]:
-    """The training pool and `test_images` test images, both in their published order."""
+    """Pick the training pool and `test_images` test images, both in their published order."""
     published = len(images.test_labels)
     available = published or len(images.train_labels)
     if not 1 <= test_images <= available:
         raise InputError(
-            f"need 1 <= data.test_images <= {available}, the images there are, got {test_images}"
+            f"data.test_images must be from 1 to {available}, the number of images. "
+            f"Received: {test_images}. Set data.test_images={available} or less."
         )
     x_test, y_test = images.test_images, images.test_labels
     x_pool, y_pool = images.train_images, images.train_labels
-    if published == 0:  # the test set is drawn first, the pool is what it leaves
+    if published == 0:  # draw the test set first; the pool is the rest
         kept, drawn = stratified_split(
             y_pool, train=len(y_pool) - test_images, validation=test_images, seed=seed
         )
@@ -174,7 +186,7 @@ def _sorted_indices(indices: np.ndarray) -> np.ndarray:
 def _digest_of_split(
     digests: Mapping[str, str], shape: Sequence[int], train: np.ndarray, validation: np.ndarray
 ) -> str:
-    """One SHA-256 over the images' digests and the split: equal where training sees the same."""
+    """Make one SHA-256 of the images' digests and the split, which decide what training sees."""
     text = " ".join(map(str, [*digests.values(), *shape, len(train), len(validation)]))
     indices = np.concatenate([train, validation]).astype("<i4").tobytes()
     return hashlib.sha256(text.encode() + indices).hexdigest()

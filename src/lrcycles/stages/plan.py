@@ -1,4 +1,4 @@
-"""Which cells does a configuration ask for?"""
+"""Makes the cells that a configuration asks for."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from lrcycles.config.resolve import arm_length, arm_schedule, arm_seeds, asks_fo
 from lrcycles.config.schema import ArmConfig, Config, ScheduleName, TrainingSet
 from lrcycles.errors import InputError
 
-RESIDENT_BYTES = 1 << 30  # of uint8 pixels; beyond, feeding=auto streams them
-SIDE_BY_SIDE = 8  # cells of one program on a GPU: the default number of seeds
+RESIDENT_BYTES = 1 << 30  # of uint8 pixels; feeding=auto streams larger data
+SIDE_BY_SIDE = 8  # cells in one program on a GPU: the default number of seeds
 
 
 def group_cells(
     config: Config, group: str, *, data: Mapping[str, Any], bounds: Mapping[str, Any] | None
 ) -> list[Cell]:
-    """One cell per arm of the group and seed, with the bounds' values filled in.
+    """Make one cell per seed and arm of the group, with the bounds' values filled in.
 
     Args:
-        data: what data.json holds.
-        bounds: what bounds.json holds; None for a group that trains before there are any.
+        data: the content of data.json.
+        bounds: the content of bounds.json; None for a group that trains without bounds.
     """
     runtime = find_runtime(config)
     arms: dict[str, ArmConfig] = getattr(config.arms, group)
@@ -45,8 +45,8 @@ def group_cells(
 
 
 def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
-    """One cell per seed of the range test; its schedule is the sweep's own."""
-    runtime = replace(find_runtime(config), side_by_side=1)  # each stops where it diverges
+    """Make one cell per seed of the range test; its schedule only fills a place."""
+    runtime = replace(find_runtime(config), side_by_side=1)  # each sweep stops where it diverges
     stand_in = ArmConfig(ScheduleName("constant"), base_lr=config.range_test.min_lr)
     return [
         _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None)
@@ -55,10 +55,10 @@ def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
 
 
 def find_runtime(config: Config) -> Runtime:
-    """What the trainings run on here.
+    """Resolve backend, device and threads of the trainings on this machine.
 
     Raises:
-        InputError: train.device=gpu, and there is none.
+        InputError: train.device is gpu and no GPU is usable, or the backend is not installed.
     """
     train = config.train
     backend = train.backend.value
@@ -68,8 +68,8 @@ def find_runtime(config: Config) -> Runtime:
         backend=backend,
         device=device,
         precision=train.precision.value,
-        # One thread, and as many cells side by side as there are cores: the fastest split measured
-        # on two cores, and no result depends on the machine's core count.
+        # One thread per cell, and as many processes as cores, was the fastest split on two cores.
+        # It also makes results independent of the machine's number of cores.
         threads=1 if train.threads_per_cell == "auto" else train.threads_per_cell,
         side_by_side=side_by_side if train.side_by_side == "auto" else train.side_by_side,
         model_function=config.model.function,
@@ -85,7 +85,10 @@ def runtime(
     model_function: str,
     side_by_side: int = 1,
 ) -> Runtime:
-    """A runtime with the versions that are installed and the digest of the code that trains.
+    """Make a runtime with the installed versions and the digest of the code that trains.
+
+    Args:
+        model_function: module:function; its module counts as code that trains.
 
     Raises:
         InputError: the backend is not installed.
@@ -97,8 +100,9 @@ def runtime(
         versions = {package: version(package) for package in packages}
     except PackageNotFoundError as error:
         raise InputError(
-            f"train.backend={backend}, but {error.name} is not installed: "
-            f"`pip install 'lrcycles[{backend}]'`, or use train.backend=tensorflow"
+            f"train.backend must be installed. Received: train.backend={backend} without the "
+            f"package {error.name}. Run `pip install 'lrcycles[{backend}]'`, or set "
+            "train.backend=tensorflow."
         ) from error
     return Runtime(
         backend=backend,
@@ -155,7 +159,7 @@ def _momentum(arm: ArmConfig) -> dict[str, float] | None:
 def _class_weights(
     config: Config, arm: ArmConfig, counts: Mapping[str, Sequence[int]]
 ) -> list[float] | None:
-    """A number per class; balanced gives every class the same part of the loss."""
+    """Resolve train.class_weights; balanced gives every class the same share of the loss."""
     weights = config.train.class_weights
     if weights == "none":
         return None
@@ -167,7 +171,7 @@ def _class_weights(
 
 
 def _device(setting: str, backend: str) -> str:
-    # Asking the backend costs seconds of import; without a driver the answer is known.
+    # To ask the backend costs seconds of import, so look for a driver first.
     driver = Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi")
     if setting == "cpu" or (setting == "auto" and not driver):
         return "cpu"
@@ -176,15 +180,15 @@ def _device(setting: str, backend: str) -> str:
         source = str(Path(__file__).parents[2])
         code = f"import sys; sys.path.insert(0, {source!r}); {probe}"
         environment = os.environ | {"KERAS_BACKEND": backend}
-        found = subprocess.run(
+        answer = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env=environment
         )
-        if found.stdout.strip().endswith("True"):
+        if answer.stdout.strip().endswith("True"):
             return "gpu"
     if setting == "auto":
         return "cpu"
-    reason = f"{backend} sees none of its GPUs" if driver else "no NVIDIA driver was found"
+    reason = f"{backend} sees no GPU" if driver else "no NVIDIA driver was found"
     raise InputError(
-        f"train.device=gpu, but {reason}: install the driver and `pip install lrcycles[gpu]`, "
-        f"or use train.device=auto"
+        f"train.device must be a device of this machine. Received: train.device=gpu ({reason}). "
+        "Install the driver and run `pip install 'lrcycles[gpu]'`, or set train.device=auto."
     )

@@ -1,4 +1,4 @@
-"""How far is the training? A bar with the time left in a terminal, plain lines elsewhere."""
+"""Shows the progress of trainings: a bar with the time left in a terminal, else a line per cell."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from lrcycles.cells.cell import Cell
 def over(
     cells: Sequence[Cell], describe: Callable[[Cell], str]
 ) -> Iterator[Callable[[str, str], None]]:
-    """Give `on_event(event, key)` for `train_all`.
+    """Give the function `on_event(event, key)` that `train_all` calls.
 
     Args:
-        describe: a finished cell's result, in a few words.
+        cells: the cells that will be trained.
+        describe: summarizes a finished cell's result in a few words.
     """
     from tqdm import tqdm
 

@@ -1,4 +1,4 @@
-"""How does a stage begin and end, whoever called it: DVC, MLflow or a person?"""
+"""Begins and ends a stage, whether DVC, MLflow or a person started it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from lrcycles import files
+from lrcycles.cells.store import CellStore
 from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import GROUPS, Config
 from lrcycles.errors import InputError
@@ -24,79 +25,84 @@ from lrcycles.tracking import runs
 
 _PARTS = ("train", "validation", "test")
 _DISK = {
-    errno.ENOSPC: "the disk is full: free some space",
-    errno.EDQUOT: "the disk quota is used up: free some space",
-    errno.EROFS: "the file system is read-only: work in a folder that can be written",
-    errno.EACCES: "permission denied: work in a folder that can be written",
-    errno.EPERM: "permission denied: work in a folder that can be written",
+    errno.ENOSPC: "a full disk. Free some space",
+    errno.EDQUOT: "a used-up disk quota. Free some space",
+    errno.EROFS: "a read-only file system. Work in a folder that can be written",
+    errno.EACCES: "permission denied. Work in a folder that can be written",
+    errno.EPERM: "permission denied. Work in a folder that can be written",
 }
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a stage has to work with."""
+    """What a stage works with."""
 
     stage: str
     group: str | None  # stage `train` only
     config: Config
     values: dict[str, Any]  # params.yaml as it stands
     root: Path  # the checkout
-    overrides: tuple[str, ...]  # of the command line; only by hand
-    shared: Path  # where the cell store and the MLflow store are; queued experiments share it
-    out: Path  # an empty folder that becomes the stage's results when the stage succeeds
+    overrides: tuple[str, ...]  # of the command line; empty inside DVC
+    shared: Path  # the folder of the cell store and the MLflow store; queued experiments share it
+    out: Path  # an empty folder, which becomes the stage's results if the stage succeeds
     mlflow: runs.StageRun
 
+    @property
+    def store(self) -> CellStore:
+        """The store of finished trainings and measurements."""
+        return CellStore(self.shared / ".lrcycles" / "cells")
+
     def data(self) -> dict[str, Any]:
-        """What stage `data` says of its images."""
-        found = files.read_json(self.input("data") / "data.json")
+        """Read data.json of stage `data`."""
+        content = files.read_json(self.input("data") / "data.json")
         asked = self.config.data
         keys = ("name", "split_seed", "classes", "image_shape")
         wanted = {key: getattr(asked, key) for key in keys}
         wanted |= {part: getattr(asked, f"{part}_images") for part in _PARTS}
-        self._need_same("data", found | found["counts"], wanted)
-        return dict(found)
+        self._need_same("data", content | content["counts"], wanted)
+        return dict(content)
 
     def range_test(self) -> dict[str, Any]:
-        """What stage `range_test` says of its curves."""
-        found = files.read_json(self.input("range_test") / "range_test.json")
+        """Read range_test.json of stage `range_test`."""
+        content = files.read_json(self.input("range_test") / "range_test.json")
         asked = plain.plain(self.config.range_test)
-        wanted = {key: asked[key] for key in found["asked"]}
-        self._need_same("range_test", found | found["asked"], wanted | self.subject())
-        return dict(found)
+        wanted = {key: asked[key] for key in content["asked"]}
+        self._need_same("range_test", content | content["asked"], wanted | self.subject())
+        return dict(content)
 
     def bounds(self) -> dict[str, Any]:
-        """What stage `bounds` chose."""
-        found = files.read_json(self.input("bounds") / "bounds.json")
-        self._need_same("bounds", found["measured_on"], self.subject())
-        return dict(found)
+        """Read bounds.json of stage `bounds`."""
+        content = files.read_json(self.input("bounds") / "bounds.json")
+        self._need_same("bounds", content["measured_on"], self.subject())
+        return dict(content)
 
     def subject(self) -> dict[str, Any]:
-        """What is measured: model and optimizer, as configured."""
+        """Model and optimizer, as configured."""
         return {"model": plain.plain(self.config.model)} | {
             "optimizer": plain.plain(self.config.optimizer)
         }
 
-    def _need_same(self, stage: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    def _need_same(self, stage: str, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         for key, value in wanted.items():
-            if there[key] != value:
+            if made[key] != value:
                 raise InputError(
-                    f"artifacts/{stage} was made with {key} {there[key]}, but {value} is asked "
-                    f"for: use `dvc exp run -S`, which makes it again"
+                    f"artifacts/{stage} must be made with {key}={value}. Received: results made "
+                    f"with {key}={made[key]}. Use `dvc exp run -S`, which makes them again."
                 )
 
     def input(self, stage: str) -> Path:
-        """The folder of an earlier stage.
+        """Find the results of an earlier stage.
 
         Raises:
-            InputError: that stage has not run. What `data`, `range_test` and `bounds` read must
-                also have been made with what this configuration asks for, which only overrides by
-                hand can change.
+            InputError: the earlier stage has not run. The methods `data`, `range_test` and `bounds`
+                also refuse results that were made with another configuration, which happens only
+                with overrides by hand.
         """
         folder = self.root / "artifacts" / stage
         if not folder.exists():
             raise InputError(
-                f"stage {self.stage} needs artifacts/{stage}, which is not there: "
-                f"`dvc repro {stage.replace('/', '@')}` makes it"
+                f"artifacts/{stage} must be there for stage {self.stage}. Received: no such "
+                f"folder. Run `dvc repro {stage.replace('/', '@')}`."
             )
         return folder
 
@@ -113,12 +119,12 @@ def execute(
 ) -> None:
     """Run stage `name` on the command line's arguments and exit.
 
-    Without overrides it is exactly the DVC stage: params.yaml in, artifacts/ out. With overrides
-    conf/ is composed with them and the results go to outputs/STAGE/TIME/.
+    Without overrides the stage is exactly the DVC stage: it reads params.yaml and writes to
+    artifacts/. With overrides it composes conf/ with them and writes to outputs/STAGE/TIME/.
 
     Args:
-        load: gives the values of params.yaml, in place of reading it.
-        warm_up: starts what loads slowly, while MLflow is loading too.
+        load: gives the values of params.yaml; by default the file is read.
+        warm_up: starts to load slow modules, while MLflow is loading too.
     """
     try:
         _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
@@ -129,12 +135,12 @@ def execute(
             raise
         _fail(
             name,
-            f"cannot write {error.filename or 'results'}: {_DISK[error.errno]}; "
-            f"what was finished is kept",
+            f"{error.filename or 'the results'} must be writable. Received: {_DISK[error.errno]}. "
+            "Finished cells are kept.",
             1,
         )
     except KeyboardInterrupt:
-        _fail(name, "interrupted; finished cells are kept and will not be trained again", 130)
+        _fail(name, "interrupted. Finished cells are kept and will not be trained again.", 130)
 
 
 def _execute(
@@ -146,31 +152,27 @@ def _execute(
 ) -> None:
     root = Path.cwd()
     if not (root / "conf" / "config.yaml").exists():
-        raise InputError(f"need to run in the project's root, which has conf/, got {root.name}/")
+        raise InputError(
+            f"the current folder must be the project's root, which has conf/. "
+            f"Received: {root.name}/. Change to the root first."
+        )
     group, overrides = _parse(name, arguments)
-    if overrides:
-        values = compose.compose(root / "conf", overrides)
-        moment = time.strftime("%Y-%m-%d_%H-%M-%S")
-        target = root / "outputs" / name / "_".join(filter(None, [moment, group]))
-        if target.exists():  # two in one second
-            target = target.with_name(f"{target.name}_{os.getpid()}")
-    else:
-        values = load(root)
-        target = root / "artifacts" / name / (group or "")
+    values = compose.compose(root / "conf", overrides) if overrides else load(root)
+    target = _results_folder(root, name, group, by_hand=bool(overrides))
     checked = compose.check(values)
     if name == "config" or overrides:
         for warning in advice.warnings(checked):
             print(f"warning: {warning}", file=sys.stderr)
     shared = Path(os.environ.get("DVC_ROOT", root))
-    # What JAX compiled once it finds again, in whichever process; TensorFlow has no such store.
+    # Every process finds what JAX has compiled once. TensorFlow has no such store.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / ".lrcycles" / "compiled"))
     warm_up(checked)
-    # Not inside artifacts/STAGE, which DVC would take for results if this process were killed.
+    # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / target.relative_to(root).parts[0]
-    beside = top / f".{name}.{group}.{os.getpid()}"
+    out = top / f".{name}.{group}.{os.getpid()}"
     _remove_abandoned(top)
     _remove_abandoned(shared / ".lrcycles" / "cells")
-    beside.mkdir(parents=True)
+    out.mkdir(parents=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with runs.start(
@@ -179,16 +181,25 @@ def _execute(
             config=plain.flatten(checked),
             experiment=checked.experiment,
         ) as run:
-            main(Run(name, group, checked, values, root, tuple(overrides), shared, beside, run))
-        replace_folder(beside, target)
+            main(Run(name, group, checked, values, root, tuple(overrides), shared, out, run))
+        replace_folder(out, target)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(out, ignore_errors=True)
     if overrides:
-        print(f"results are in {target.relative_to(root)}/")
+        print(f"The results are in {target.relative_to(root)}/.")
+
+
+def _results_folder(root: Path, name: str, group: str | None, *, by_hand: bool) -> Path:
+    if not by_hand:
+        return root / "artifacts" / name / (group or "")
+    moment = time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = root / "outputs" / name / "_".join(filter(None, [moment, group]))
+    # Two runs may start in one second.
+    return folder.with_name(f"{folder.name}_{os.getpid()}") if folder.exists() else folder
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes were writing: folders named .WHAT.PID."""
+    """Remove the half-written folders of killed processes, which are named .WHAT.PID."""
     for path in folder.glob(".*.*"):
         pid = path.suffix.removeprefix(".")
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
@@ -198,20 +209,26 @@ def _remove_abandoned(folder: Path) -> None:
 def _parse(name: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     group = None
     overrides = []
-    # `mlflow run` gives all overrides as one argument, and none as an empty one.
+    # `mlflow run` passes all overrides as one argument, which is empty if there are none.
     for argument in [word for words in arguments for word in shlex.split(words)]:
         if name == "train" and argument.startswith("group="):
             group = argument.removeprefix("group=")
         elif "=" in argument:
             overrides.append(argument)
         else:
-            raise InputError(f"need arguments of the form key=value, got {argument!r}")
+            raise InputError(
+                f"arguments must have the form key=value. Received: {argument!r}. "
+                "Write for example train.epochs=3."
+            )
     if name == "train" and group not in GROUPS:
-        raise InputError(f"need group= one of {', '.join(GROUPS)}, got {group or 'none'}")
+        raise InputError(
+            f"group must be one of {', '.join(GROUPS)}. Received: {group or 'none'}. "
+            f"Write for example group={GROUPS[0]}."
+        )
     if overrides and "DVC_STAGE" in os.environ:
         raise InputError(
-            f"overrides are not allowed inside dvc.yaml, got {' '.join(overrides)}: "
-            f"use `dvc exp run -S {overrides[0]}`"
+            f"commands in dvc.yaml must be without overrides. Received: {' '.join(overrides)}. "
+            f"Use `dvc exp run -S {overrides[0]}`."
         )
     return group, overrides
 
@@ -219,7 +236,9 @@ def _parse(name: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 def _read_params(root: Path) -> dict[str, Any]:
     path = root / "params.yaml"
     if not path.exists():
-        raise InputError("params.yaml is not there: `dvc repro config` composes it")
+        raise InputError(
+            "params.yaml must be there. Received: no such file. Run `dvc repro config`."
+        )
     return params_file.read(path)
 
 

@@ -1,4 +1,4 @@
-"""Which numbers of a finished cell does MLflow get, at which step and time?"""
+"""Picks the numbers of a cell that MLflow gets, with their steps and times."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lrcycles.files import read_json, read_table
+from lrcycles.cells.result import CellResult, read_result
+from lrcycles.files import read_table
 
-CURVE_POINTS = 200  # more would not be seen in a chart; all points are in steps.parquet
+CURVE_POINTS = 200  # a chart shows no more; steps.parquet holds all points
 
+_VALIDATION = ("validation_loss", "validation_error_percent")
 _FINAL = (
     "test_error_percent",
     "test_loss",
-    "validation_error_percent",
-    "validation_loss",
+    *_VALIDATION,
     "train_seconds",
     "compile_seconds",
     "evaluate_seconds",
@@ -37,58 +38,58 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """What a cell's folder tells; times in seconds since the epoch."""
+    """The content of a cell's folder; times in seconds since the epoch."""
 
     folder: Path
-    result: dict[str, Any]
+    result: CellResult
     points: list[Point]
     started: float
     ended: float
 
     @property
     def name(self) -> str:
-        return f"{self.result['arm']} seed {self.result['seed']}"
+        """The name of the cell's run."""
+        return f"{self.result.arm} seed {self.result.seed}"
 
     @property
     def tags(self) -> dict[str, str]:
-        return {f"lrcycles.{name}": str(self.result[name]) for name in _TAGS}
+        """The tags of the cell's run."""
+        return {f"lrcycles.{name}": str(getattr(self.result, name)) for name in _TAGS}
 
     def time_of(self, step: int) -> float:
-        """When about this step was done, taking all steps as equally long."""
-        part = step / max(self.result["steps"] or 0, 1)
+        """Estimate when this step ended, as if all steps took equally long."""
+        part = step / max(self.result.steps, 1)
         return self.started + min(part, 1.0) * (self.ended - self.started)
 
 
 def read_cell(folder: Path) -> FinishedCell:
     """Read result.json and steps.parquet of a cell's folder."""
-    result = read_json(folder / "result.json")
+    result = read_result(folder / "result.json")
     ended = (folder / "result.json").stat().st_mtime
-    spent = sum(result[f"{what}_seconds"] or 0 for what in ("compile", "train", "evaluate"))
+    spent = result.compile_seconds + result.train_seconds + result.evaluate_seconds
     return FinishedCell(folder, result, cell_points(result, folder), ended - spent, ended)
 
 
-def cell_points(result: dict[str, Any], folder: Path) -> list[Point]:
-    """The loss of every step, other curves thinned, validation per epoch, the final metrics."""
+def cell_points(result: CellResult, folder: Path) -> list[Point]:
+    """Collect the loss of every step, other curves thinned, validation per epoch, final metrics."""
     steps = read_table(folder / "steps.parquet")
     numbers = steps["step"].to_numpy()
     points = curve_points("loss", numbers, steps["loss"].to_numpy(), at_most=None)
     for column in steps.columns.difference(["step", "epoch", "loss"]):
         name = "learning_rate" if column == "lr" else str(column)
         points += curve_points(name, numbers, steps[column].to_numpy())
-    for epoch in result["history"]:
-        points += finite_points(
-            {key: value for key, value in epoch.items() if key not in ("epoch", "step")},
-            step=epoch["step"],
-        )
-    # The last epoch's validation is also the final one: a chart shall have it once.
-    points += finite_points({key: result.get(key) for key in _FINAL}, step=result["steps"] or 0)
+    for epoch in result.history:
+        scores = {name: getattr(epoch, name) for name in _VALIDATION}
+        points += finite_points(scores, step=epoch.step)
+    # The last epoch's validation is also the final one, and a chart must not hold it twice.
+    points += finite_points({key: getattr(result, key) for key in _FINAL}, step=result.steps)
     return list({(point.key, point.step): point for point in points}.values())
 
 
 def curve_points(
     key: str, steps: np.ndarray, values: np.ndarray, *, at_most: int | None = CURVE_POINTS
 ) -> list[Point]:
-    """The finite values of a curve, thinned evenly with both ends kept."""
+    """Thin the finite values of a curve evenly; both ends stay."""
     kept = np.flatnonzero(np.isfinite(values))
     if at_most is not None and len(kept) > at_most:
         kept = kept[np.linspace(0, len(kept) - 1, at_most).round().astype(int)]
@@ -96,7 +97,7 @@ def curve_points(
 
 
 def finite_points(values: Mapping[str, Any], *, step: int) -> list[Point]:
-    """The numbers among `values`; MLflow would store infinity as 1.8e308."""
+    """Make points of the finite numbers; MLflow would store infinity as 1.8e308."""
     return [
         Point(key, float(value), step)
         for key, value in values.items()

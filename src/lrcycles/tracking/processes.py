@@ -1,4 +1,4 @@
-"""Which pipeline run does this process belong to, and is the process behind a run still there?"""
+"""Names the pipeline run that a process belongs to, and finds runs whose process has ended."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ import psutil
 
 from lrcycles.errors import InputError
 
-# Start times of one process read twice may differ where the clock was stepped in between; a
-# process number comes round again much later than this.
+# The start time of one process may read differently after the clock was changed. The system gives a
+# process number to another process only much later than this.
 _START_TIME_TOLERANCE_SECONDS = 2.0
 
 
 def pipeline_owner() -> psutil.Process:
-    """The process whose life is the pipeline's: the nearest dvc above this one, else this one."""
+    """Find the process that runs the pipeline: the nearest dvc above this one, or this one."""
     this = psutil.Process()
     return next((process for process in this.parents() if _is_dvc(process)), this)
 
 
 def _is_dvc(process: psutil.Process) -> bool:
     try:
-        words = process.cmdline()[:4]  # `python -X dev -m dvc` at most; what follows is for dvc
+        words = process.cmdline()[:4]  # as in `python -X dev -m dvc`; the rest are dvc's arguments
     except psutil.Error:
         return False
     return any(Path(word).stem == "dvc" for word in words)
 
 
 def pipeline_key(owner: psutil.Process, root: Path) -> str:
-    """The name under which all stages of one pipeline run find their common parent."""
+    """Name the pipeline run; all its stages find their common parent by this name.
+
+    Raises:
+        InputError: LRCYCLES_PIPELINE holds other characters than names may.
+    """
     if named := os.environ.get("LRCYCLES_PIPELINE"):
         if not re.fullmatch(r"[\w.:/@+-]{1,200}", named):
             raise InputError(
-                "LRCYCLES_PIPELINE may hold letters, digits and . _ : / @ + - up to 200 of them, "
-                f"got {named!r}: choose such a name or unset it"
+                "LRCYCLES_PIPELINE must consist of 1 to 200 letters, digits and . _ : / @ + -. "
+                f"Received: {named!r}. Choose such a name, or unset LRCYCLES_PIPELINE."
             )
         return named
-    # Two checkouts, or two people on one server, may well use the same experiment name.
+    # Two checkouts, or two people on one server, may use the same experiment name.
     if experiment := os.environ.get("DVC_EXP_NAME"):
         return f"experiment-{_digest(experiment, platform.node(), root)}"
     return f"process-{_digest(owner.pid, owner.create_time(), platform.node())}"
@@ -56,7 +60,7 @@ def _digest(*parts: object) -> str:
 
 
 def process_tags(process: psutil.Process) -> dict[str, str]:
-    """The tags by which `is_alive` finds the process again."""
+    """Make the tags by which `is_alive` finds the process again."""
     return {
         "lrcycles.host": platform.node(),
         "lrcycles.pid": str(process.pid),
@@ -65,10 +69,10 @@ def process_tags(process: psutil.Process) -> dict[str, str]:
 
 
 def is_alive(tags: Mapping[str, str]) -> bool:
-    """Whether the process of these tags runs; another one that got its number is not it."""
+    """Whether the process of these tags runs; a later one with the same number does not count."""
     try:
         process = psutil.Process(int(tags["lrcycles.pid"]))
-        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and its parent never asked
+        if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, and its parent did not ask how
             return False
         started = process.create_time()
     except psutil.AccessDenied:
@@ -80,7 +84,7 @@ def is_alive(tags: Mapping[str, str]) -> bool:
 
 
 def origin_tags() -> dict[str, str]:
-    """Who runs which code in which DVC stage, under the names MLflow's own runs use."""
+    """Describe who runs which code in which DVC stage, under the names that MLflow itself uses."""
     tags = {
         "mlflow.source.name": sys.argv[0] or "<console>",
         "mlflow.source.type": "LOCAL",
@@ -89,9 +93,9 @@ def origin_tags() -> dict[str, str]:
     }
     try:
         tags["mlflow.user"] = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # a container's user may have no name
         tags["mlflow.user"] = str(os.getuid())
-    # The working folder is the checkout that runs; the root of a queued experiment is another.
+    # The current folder is the checkout that runs, also in a queued experiment.
     try:
         asked = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=10
@@ -104,9 +108,9 @@ def origin_tags() -> dict[str, str]:
 
 
 def pipeline_status(stage_runs: Iterable[Any]) -> str:
-    """The status of a pipeline run, given its stages' runs, the latest first.
+    """Derive the status of a pipeline run from its stages' runs, the latest first.
 
-    A stage that was run again counts with its latest run; one still going keeps all going.
+    Each stage counts with its latest run. The pipeline runs as long as one stage runs.
     """
     latest: dict[str, str] = {}
     for run in stage_runs:

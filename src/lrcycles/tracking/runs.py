@@ -1,6 +1,7 @@
-"""How do runs reach MLflow, so that losing MLflow loses nothing?
+"""Mirrors stages and cells to MLflow; results stay in files, so losing MLflow loses nothing.
 
-A pipeline's run is the parent of a run per stage, a stage's run the parent of a run per cell.
+The run of a pipeline is the parent of one run per stage. The run of a stage is the parent of one
+run per cell.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ import psutil
 from filelock import FileLock
 
 from lrcycles.errors import InputError
-from lrcycles.tracking import processes
-from lrcycles.tracking import writers as writers
+from lrcycles.tracking import processes, writers
 from lrcycles.tracking.points import FinishedCell, finite_points, read_cell
 from lrcycles.tracking.store import (
     LOCK_SECONDS,
@@ -44,18 +44,18 @@ def start(
     config: Mapping[str, Any],
     experiment: str,
 ) -> Iterator[StageRun]:
-    """Open the stage's run below its pipeline's run; end both with how the block ended.
+    """Open the stage's run below its pipeline's run, and end both when the block ends.
 
     Args:
         stage: the run's name, such as train@clr.
-        root: the project's folder, where the default store and the lock are.
-        config: flat; the parameters of the stage's run, and of the pipeline's where new to it.
+        root: the project's folder, which holds the default store and the lock.
+        config: flat; the parameters of the stage's run. The pipeline's run gets those it lacks.
         experiment: name of the file under conf/experiment.
 
     Raises:
         InputError: the store that MLFLOW_TRACKING_URI names cannot be used.
     """
-    # `mlflow run` hands its run to whoever asks MLflow first; here it is the pipeline's.
+    # MLflow would take the run of `mlflow run` for the first run that starts here.
     launched = os.environ.get("MLFLOW_RUN_ID") or os.environ.get("LRCYCLES_PIPELINE_RUN")
     store = open_store(root)
     with environment({**SETTINGS, "MLFLOW_RUN_ID": None}):
@@ -80,40 +80,41 @@ def start(
 
 
 def _launched_run(store: TrackingStore, run_id: str) -> Any:
-    """The run that `mlflow run` has made and will end itself, if nobody else does."""
+    """Get the run that `mlflow run` has made; `mlflow run` also ends it."""
     from mlflow.exceptions import MlflowException
 
     try:
         return store.client.get_run(run_id)
     except MlflowException as error:
         raise InputError(
-            f"MLFLOW_RUN_ID must name a run of {without_password(store.uri)}, got {run_id!r}: "
-            "outside of `mlflow run`, unset MLFLOW_RUN_ID and LRCYCLES_PIPELINE_RUN"
+            f"MLFLOW_RUN_ID must name a run of {without_password(store.uri)}. "
+            f"Received: {run_id!r}. Outside of `mlflow run`, unset MLFLOW_RUN_ID and "
+            "LRCYCLES_PIPELINE_RUN."
         ) from error
 
 
 def _enter_pipeline(store: TrackingStore, root: Path, tags: Mapping[str, str]) -> Any:
-    """Find or create the pipeline's run; it runs from now on."""
+    """Find or create the pipeline's run, and set it RUNNING."""
     client, owner = store.client, processes.pipeline_owner()
     key = processes.pipeline_key(owner, root)
-    found = client.search_runs(
+    pipelines = client.search_runs(
         [store.experiment_id], f"tags.`lrcycles.pipeline` = '{key}'", max_results=1
     )
-    if not found:
+    if not pipelines:
         return client.create_run(
             store.experiment_id,
             tags={**tags, **processes.process_tags(owner), "lrcycles.pipeline": key},
             run_name=tags["lrcycles.dvc_exp_name"] or tags["lrcycles.experiment"],
         )
-    pipeline_id = found[0].info.run_id
+    pipeline_id = pipelines[0].info.run_id
     for name, value in processes.process_tags(owner).items():
         client.set_tag(pipeline_id, name, value)
     client.update_run(pipeline_id, status="RUNNING")
-    return found[0]
+    return pipelines[0]
 
 
 def _end_the_dead(client: Any, experiment_ids: set[str]) -> None:
-    """Turn runs that died with their process on this host, which nobody else ends, to KILLED."""
+    """Set runs to KILLED whose process on this host has ended without ending them."""
     running = f"attributes.status = 'RUNNING' and tags.`lrcycles.host` = '{platform.node()}'"
     for run in client.search_runs(sorted(experiment_ids), running):
         if not processes.is_alive(run.data.tags):
@@ -124,7 +125,7 @@ def _create_stage_run(
     store: TrackingStore, pipeline: Any, stage: str, tags: Mapping[str, str]
 ) -> str:
     created = store.client.create_run(
-        pipeline.info.experiment_id,  # the UI nests runs of one experiment only
+        pipeline.info.experiment_id,  # the UI nests only runs of one experiment
         tags={
             **tags,
             **processes.process_tags(psutil.Process()),
@@ -140,14 +141,14 @@ def _create_stage_run(
 class StageRun:
     """A stage's run in MLflow.
 
-    Every method writes as long as MLflow is there. Once it is lost, one line says so and later
-    calls do nothing: results are in files.
+    Every method writes to MLflow until MLflow fails. The first failure prints one line, and later
+    calls do nothing: the results are in files.
     """
 
     store: TrackingStore
     run_id: str
     pipeline: Any
-    common_tags: Mapping[str, str]  # those that the cells' runs share
+    common_tags: Mapping[str, str]  # the runs of the cells get them too
     ends_pipeline: bool
     lost: bool = False
 
@@ -157,42 +158,42 @@ class StageRun:
         self._mirror(writers.write_points, self.store.client, self.run_id, points)
 
     def log_artifacts(self, path: Path, *, folder: str | None = None) -> None:
-        """Log a file, or what is in a folder."""
-        if not path.exists():  # the caller's mistake, not the loss of MLflow
+        """Log a file, or the content of a folder."""
+        if not path.exists():  # the caller's mistake, not a failure of MLflow
             raise FileNotFoundError(path)
         client = self.store.client
         log = client.log_artifacts if path.is_dir() else client.log_artifact
         self._mirror(log, self.run_id, str(path), folder)
 
     def log_dataset(self, data: Mapping[str, Any]) -> None:
-        """Log the data set that data.json describes as an input."""
+        """Log the data set that data.json describes as the run's input."""
         self._mirror(writers.write_dataset, self.store.client, self.run_id, data)
 
     def has_run(self, run_id: str) -> bool:
-        """Whether the store has that run; taken for granted where MLflow is lost."""
+        """Whether the store has that run; True if MLflow is lost."""
         return bool(run_id) and self._mirror(writers.run_exists, self.store.client, run_id) in (
             True,
             None,
         )
 
     def find_cell(self, key: str) -> str:
-        """The run that the store has of a cell, or "" where it has none or is lost."""
+        """Find the run of a cell in the store; "" if there is none or MLflow is lost."""
         experiment_id = self.pipeline.info.experiment_id
         return self._mirror(writers.find_cell, self.store.client, experiment_id, key) or ""
 
     def log_cell(
         self, folder: Path, *, params: Mapping[str, Any], data: Mapping[str, Any], model: bool
     ) -> str:
-        """Make a finished run below this one from a cell's files.
+        """Make a finished run of a cell's files, below the stage's run.
 
         Args:
-            folder: has result.json, steps.parquet and, where `model`, model.keras.
+            folder: holds result.json, steps.parquet and, if `model`, model.keras.
             params: flat; group, arm and seed are added.
             data: the content of data.json.
             model: log the network as well.
 
         Returns:
-            The run's id, or "" where MLflow is lost.
+            The run's id, or "" if MLflow is lost.
         """
         cell = read_cell(folder)
         if model and not (folder / "model.keras").exists():
@@ -215,7 +216,7 @@ class StageRun:
             run_name=cell.name,
         )
         run_id = str(created.info.run_id)
-        own = {name: cell.result[name] for name in ("group", "arm", "seed")}
+        own = {name: getattr(cell.result, name) for name in ("group", "arm", "seed")}
         writers.write_params(client, run_id, {**params, **own})
         writers.write_points(client, run_id, cell.points, cell.time_of)
         writers.write_dataset(client, run_id, data)
@@ -228,9 +229,10 @@ class StageRun:
         return run_id
 
     def end(self, status: str) -> None:
-        """End the stage's run, and the pipeline's as its stages' runs tell.
+        """End the stage's run, and the pipeline's run if no stage runs any more.
 
-        A lost server is asked once more: one that came back shall not show the run as running.
+        This is tried even after MLflow was lost: a server that came back must not show the run as
+        still running.
         """
         try:
             self._write_end(status)
@@ -254,7 +256,7 @@ class StageRun:
                 client.set_terminated(pipeline.run_id, whole)
 
     def _mirror(self, write: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
-        """Call `write` unless MLflow is lost; None if it is."""
+        """Call `write`; do nothing and return None if MLflow is lost."""
         if self.lost:
             return None
         try:
@@ -267,8 +269,9 @@ class StageRun:
         if not self.lost:
             uri = self.store.uri
             print(
-                f"MLflow at {without_password(uri)} is lost ({reason(error, uri)}): results are "
-                "safe in files; `lrcycles sync` mirrors them later",
+                f"MLflow at {without_password(uri)} does not answer any more "
+                f"({reason(error, uri)}). The results are safe in files. Run `lrcycles sync` later "
+                "to mirror them to MLflow.",
                 file=sys.stderr,
                 flush=True,
             )
@@ -276,7 +279,7 @@ class StageRun:
 
 
 def _mlflow_failures() -> tuple[type[Exception], ...]:
-    """What MLflow raises for a store that fails; anything else is a bug and passes."""
+    """The exceptions of a store that fails; any other exception is a bug and is not caught."""
     from mlflow.exceptions import MlflowException
 
     return (MlflowException, OSError)  # the errors of requests are OSErrors

@@ -1,4 +1,4 @@
-"""Which MLflow store is meant, and why can it not be used?"""
+"""Opens the MLflow store that the environment names, or explains why it cannot be used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrcycles.errors import InputError
 
 LOCK_SECONDS = 120
 SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a lost server blocks a call for 5 s, not for 247
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a call to a dead server then takes 5 s, not 247 s
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -39,12 +39,16 @@ class TrackingStore:
 
 
 def open_store(root: Path) -> TrackingStore:
-    """Reach the store and find or create the experiment; say at once if that cannot be."""
+    """Open the store and find or create the experiment.
+
+    Raises:
+        InputError: the store cannot be used; this takes seconds and not minutes.
+    """
     uri = store_uri(root)
     lock = root / ".lrcycles" / "mlflow.lock"
-    for noisy in ("mlflow.store.db.utils", "alembic"):  # what is wrong is raised as well
+    for noisy in ("mlflow.store.db.utils", "alembic"):  # their errors are raised as well
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    # No retries: at the start a wrong address is likelier than a server that is just restarting.
+    # No retries: at the start a wrong address is more likely than a server that is restarting.
     settings = {**SETTINGS, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     with environment(settings), said_at_once(uri):
         from mlflow import MlflowClient
@@ -59,7 +63,7 @@ def open_store(root: Path) -> TrackingStore:
 
 @contextmanager
 def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
-    """For a block, take away the variables given as None and set those the user has not set."""
+    """For a block, unset the variables given as None, and set the others unless the user has."""
     before = {name: os.environ.get(name) for name in wanted}
     for name, value in wanted.items():
         if value is None:
@@ -78,7 +82,7 @@ def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
 
 @contextmanager
 def said_at_once(uri: str) -> Iterator[None]:
-    """Make one line of whatever keeps a block from using the store."""
+    """Turn the errors of a store that cannot be used into an InputError."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -93,22 +97,25 @@ def said_at_once(uri: str) -> Iterator[None]:
 
 
 def store_uri(root: Path) -> str:
-    """MLFLOW_TRACKING_URI, else the project's own store; a relative sqlite path is from `root`."""
+    """Read MLFLOW_TRACKING_URI, by default the project's own store.
+
+    A relative sqlite path counts from `root`.
+    """
     given = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     path = given.removeprefix("sqlite:///")
     if path in (given, "", ":memory:") or Path(path).is_absolute():
         return given
-    # Of what an address escapes, only the percent sign is: for a folder "a b" MLflow, which takes
-    # the path as it stands in one place, would make a second folder "a%20b".
+    # Escape the percent sign only: MLflow reads the path without unescaping it in one place, and
+    # would make a second folder "a%20b" for a folder "a b".
     folder = root.resolve().as_posix().replace("%", "%25")
     return f"sqlite:///{folder}/{path}"
 
 
 def knock(uri: str) -> None:
-    """Raise at once if the database does not open; MLflow itself would try for 100 s.
+    """Check that the database opens; MLflow itself would try for 100 s.
 
     Raises:
-        OSError: no server answers there, or the file's folder cannot be made.
+        OSError: no server answers, or the file's folder cannot be made.
         sqlite3.Error: the file cannot be opened, or is no database.
         ValueError: the port is no number.
     """
@@ -125,45 +132,57 @@ def knock(uri: str) -> None:
 
 
 def find_experiment(client: Any, root: Path, uri: str) -> str:
-    """The id of the experiment MLFLOW_EXPERIMENT_NAME, else lrcycles; created if need be."""
+    """Find or create the experiment MLFLOW_EXPERIMENT_NAME, by default lrcycles.
+
+    Returns:
+        The experiment's id.
+
+    Raises:
+        InputError: the experiment was deleted.
+    """
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "lrcycles"
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        # A client that writes to a database itself would keep artifacts in the current folder,
-        # which a queued experiment deletes. A server knows where it keeps them.
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        # Without a server, the client would keep artifacts in the current folder, which a queued
+        # experiment deletes. A server has a place of its own for them.
         direct = urlsplit(uri).scheme.partition("+")[0] in {"sqlite", *_DATABASE_PORTS}
         location = (root / "mlartifacts").resolve().as_uri() if direct else None
         return str(client.create_experiment(name, artifact_location=location))
-    if found.lifecycle_stage != "active":
+    if experiment.lifecycle_stage != "active":
         raise InputError(
-            f"the MLflow experiment must not be deleted, got {name!r}, which is: restore it with "
-            f"`mlflow experiments restore -x {found.experiment_id}` or set MLFLOW_EXPERIMENT_NAME"
+            f"the MLflow experiment must not be deleted. Received: {name!r}, deleted. "
+            f"Run `mlflow experiments restore -x {experiment.experiment_id}`, or set "
+            "MLFLOW_EXPERIMENT_NAME."
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def unusable(uri: str, error: Exception) -> InputError:
-    """The one line for a store that cannot be used."""
-    received = f"got {without_password(uri)} ({reason(error, uri)})"
+    """Word the error of a store that cannot be used."""
+    received = f"Received: {without_password(uri)} ({reason(error, uri)})"
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return InputError(
-            f"MLFLOW_TRACKING_URI must name an MLflow store that can be used, {received}: correct "
-            "it, start its server, or unset it to use the project's own mlflow.db"
+            f"MLFLOW_TRACKING_URI must name an MLflow store that can be used. {received}. Correct "
+            "it, start its server, or unset it to use the project's own mlflow.db."
         )
     return InputError(
-        f"the project's MLflow store must be usable, {received}: make it writable or move it "
-        "away, or set MLFLOW_TRACKING_URI to another"
+        f"the project's MLflow store must be usable. {received}. Make it writable, move it away, "
+        "or set MLFLOW_TRACKING_URI to another store."
     )
 
 
 def without_password(uri: str) -> str:
-    """The address fit to be shown."""
+    """Hide the password in a store's address.
+
+    >>> without_password("postgresql://ann:secret@host/runs")
+    'postgresql://ann:***@host/runs'
+    """
     password = _password(uri)
     return uri.replace(f":{password}@", ":***@") if password else uri
 
 
 def reason(error: BaseException, uri: str) -> str:
-    """The innermost cause in one line: in MLflow's chains of errors that one tells most."""
+    """Word the innermost cause in one line; in MLflow's chains of errors it is the clearest."""
     while (inner := error.__cause__ or error.__context__) and not isinstance(inner, KeyError):
         error = inner
     line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

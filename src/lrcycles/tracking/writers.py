@@ -1,6 +1,6 @@
-"""How is each kind of thing written to MLflow, quickly and through its client alone?
+"""Writes parameters, points, data sets and networks to MLflow through its client.
 
-Every function raises what MLflow raises; tracking.py decides what a failure means.
+Every function raises what MLflow raises; runs.py decides what a failure means.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ _PARAM_LENGTH = 6000
 _PARAM_BATCH = 100
 _METRIC_BATCH = 1000
 _DIGEST_LENGTH = 36
-_NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")  # of a parameter: a layer's pattern may have a star
+_NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")  # such as the star in the pattern of a layer's name
 
 
 def milliseconds(seconds: float) -> int:
+    """Convert to MLflow's unit of time."""
     return round(seconds * 1000)
 
 
 def write_params(client: Any, run_id: str, params: Mapping[str, Any]) -> None:
+    """Write parameters, with names and values cut to what MLflow allows."""
     from mlflow.entities import Param
 
     entities = [
@@ -46,7 +48,11 @@ def write_points(
     points: Sequence[Point],
     time_of: Callable[[int], float] | None = None,
 ) -> None:
-    """Write metrics; `time_of` gives a step's time in seconds since the epoch, else now."""
+    """Write metrics.
+
+    Args:
+        time_of: gives a step's time in seconds since the epoch; by default it is now.
+    """
     from mlflow.entities import Metric
 
     now = time.time()
@@ -59,7 +65,7 @@ def write_points(
 
 
 def write_dataset(client: Any, run_id: str, data: Mapping[str, Any]) -> None:
-    """Log the data set that data.json describes; the arrays themselves are not looked at."""
+    """Log the data set that data.json describes; the arrays are not read."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     dataset = Dataset(
@@ -77,23 +83,23 @@ def write_dataset(client: Any, run_id: str, data: Mapping[str, Any]) -> None:
 def write_model(
     client: Any, experiment_id: str, run_id: str, cell: FinishedCell, data: Mapping[str, Any]
 ) -> None:
-    """Log the cell's network as an MLflow model, which `mlflow.pyfunc` loads."""
+    """Log the cell's network as an MLflow model, which `mlflow.pyfunc` can load."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     model = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
-    with tempfile.TemporaryDirectory() as beside:
-        _lay_out_model(Path(beside), model, run_id, cell, data)
-        client.log_model_artifacts(model.model_id, beside)
+    with tempfile.TemporaryDirectory() as folder:
+        _lay_out_model(Path(folder), model, run_id, cell, data)
+        client.log_model_artifacts(model.model_id, folder)
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=cell.result["steps"])])
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=cell.result.steps)])
 
 
 def _lay_out_model(
     folder: Path, model: Any, run_id: str, cell: FinishedCell, data: Mapping[str, Any]
 ) -> None:
-    """Write the folder `mlflow.keras.save_model` would, from the file that training has saved.
+    """Write the folder that `mlflow.keras.save_model` would, from the file that training saved.
 
-    Going through `mlflow.keras` would import TensorFlow, load the network and save it again.
+    `mlflow.keras` itself would import TensorFlow, load the network and save it again.
     """
     import mlflow
     import numpy as np
@@ -113,11 +119,11 @@ def _lay_out_model(
     described.add_flavor(
         "keras",
         data="data",
-        keras_version=cell.result["versions"]["keras"],
-        keras_backend=cell.result["backend"],
+        keras_version=cell.result.versions["keras"],
+        keras_backend=cell.result.backend,
         save_exported_model=False,
     )
-    # As mlflow.pyfunc.add_to_model does; but importing it takes a second and warns.
+    # The same as mlflow.pyfunc.add_to_model, whose import takes a second and warns.
     described.add_flavor(
         "python_function",
         loader_module="mlflow.keras",
@@ -128,7 +134,7 @@ def _lay_out_model(
     (folder / "data" / "keras_module.txt").write_text("keras")
     shutil.copyfile(cell.folder / "model.keras", folder / "data" / "model.keras")
     described.save(str(folder / "MLmodel"))
-    versions = {"mlflow": mlflow.__version__, **cell.result["versions"]}
+    versions = {"mlflow": mlflow.__version__, **cell.result.versions}
     lines = [f"{package}=={version}\n" for package, version in versions.items()]
     (folder / "requirements.txt").write_text("".join(lines))
     (folder / "python_env.yaml").write_text(
@@ -137,14 +143,14 @@ def _lay_out_model(
 
 
 def find_cell(client: Any, experiment_id: str, key: str) -> str:
-    """The id of the latest finished run of the cell with that key, or ""."""
+    """Find the id of the latest finished run of the cell with that key, or ""."""
     query = f"tags.`lrcycles.key` = '{key}' and attributes.status = 'FINISHED'"
-    found = client.search_runs([experiment_id], query, max_results=1)
-    return str(found[0].info.run_id) if found else ""
+    cells = client.search_runs([experiment_id], query, max_results=1)
+    return str(cells[0].info.run_id) if cells else ""
 
 
 def run_exists(client: Any, run_id: str) -> bool:
-    """Whether the store has the run, not deleted."""
+    """Whether the store has the run and it is not deleted."""
     from mlflow.exceptions import MlflowException
 
     try:

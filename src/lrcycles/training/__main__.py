@@ -1,9 +1,9 @@
-"""Train the cells of a plain file on a machine without DVC, Hydra or MLflow.
+"""Trains the cells of a plain file on a machine without DVC, Hydra or MLflow.
 
 python -m lrcycles.training CELLS.json OUT/
 
 CELLS.json is {"data": FOLDER, "cells": [...], "models": [keys of networks to keep]}, such as the
-plan.json that stage `train` leaves; OUT/ becomes a cell store, whose folders can be copied into
+plan.json that stage `train` writes. OUT/ becomes a cell store; copy its folders into
 .lrcycles/cells.
 """
 
@@ -20,6 +20,7 @@ from lrcycles.training.run import train_all
 
 
 def main(arguments: list[str]) -> int:
+    """Train the cells and return the exit status; a user's mistake is one line."""
     if len(arguments) != 2:
         print("usage: python -m lrcycles.training CELLS.json OUT/", file=sys.stderr)
         return 2
@@ -39,7 +40,11 @@ def main(arguments: list[str]) -> int:
         print(f"lrcycles training: {error}", file=sys.stderr)
         return 1
     except (KeyError, TypeError) as error:
-        print(f"lrcycles training: {arguments[0]} is no plan: {error}", file=sys.stderr)
+        print(
+            f"lrcycles training: {arguments[0]} must hold data, cells and models. "
+            f"Received: a file without {error}. Use the plan.json of stage `train`.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""How do cells become their files, and chains of cells continue one another's weights?"""
+"""Trains teams and chains of cells, and writes their entries of the store."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from lrcycles.cells.cell import Cell
+from lrcycles.cells.result import EpochResult, write_result
 from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
-from lrcycles.files import write_json
 from lrcycles.schedules.table import SCHEDULES, rate_table
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed
@@ -32,14 +32,14 @@ def train_team(
     models: Sequence[str],
     notify: Notify,
 ) -> None:
-    """Train chains of equal shapes side by side, each cell into its folder of the store.
+    """Train chains of equal shapes side by side, each cell into its entry of the store.
 
     Args:
-        team: chains of cells that continue one another, a parent before what continues it.
+        team: chains of cells; a parent comes before the cell that continues it.
         data: the folder that stage `data` wrote.
-        reuse: take cells the store already has.
+        reuse: skip the cells that the store has.
         models: keys of the cells whose trained network is kept as model.keras.
-        notify: called after every epoch and every finished cell.
+        notify: is called after every epoch and every finished cell.
     """
     weights: dict[str, list[np.ndarray]] = {}
     parents = {cell.parent for chain in team for cell in chain}
@@ -68,15 +68,15 @@ def train_cells(
     models: Collection[str],
     notify: Notify,
 ) -> dict[str, list[np.ndarray]]:
-    """Train cells of one shape side by side into the store; give their final weights by key."""
+    """Train cells of one shape side by side into the store, and return their weights by key."""
     first = cells[0]
     train, validation, test = laid_out(first, data)
-    # A program always trains equally many cells, lest their number show in the bits.
+    # Pad to a fixed number of cells: the number itself would change the rounding.
     lanes = [*cells, *[first] * (first.runtime.side_by_side - len(cells))]
     order = orders(lanes, 0, train)
     engine, compile_seconds = compiled(first, train, order, validation, test)
     engine.reset([cell.seed for cell in lanes], [parents.get(cell.parent or "") for cell in lanes])
-    # Seeding TensorFlow makes it set up its compiled functions anew: that is no training time.
+    # TensorFlow sets up its compiled functions again after seeding, which is no training time.
     compile_seconds += engine.compile(train, order, validation)
     course = run_epochs(engine, lanes, order, train, validation, notify=notify, wanted=len(cells))
     started = time.perf_counter()
@@ -102,7 +102,7 @@ def train_cells(
             xla=engine.xla,
         )
         with store.adding(cell.key) as folder:
-            write_json(folder / "result.json", record)
+            write_result(folder / "result.json", record)
             np.save(folder / "steps.npy", table)
             if cell.key in models:
                 network.save(folder / "model.keras")
@@ -120,15 +120,18 @@ def run_epochs(
     notify: Notify,
     wanted: int,
 ) -> Course:
-    """Train epoch by epoch, until all of the first `wanted` cells are done or have diverged.
+    """Train epoch by epoch, until each of the first `wanted` cells is done or has diverged.
+
+    A cell diverges in the first epoch in which a mini-batch loss is not finite.
 
     Args:
-        order: of the first epoch.
+        lanes: the cells that the program trains side by side; those after `wanted` are padding.
+        order: the order of the first epoch.
     """
     epochs, steps_per_epoch = lanes[0].epochs, order.shape[1]
     rates, momenta = step_settings(lanes, epochs * steps_per_epoch)
     losses: list[np.ndarray] = []
-    histories: list[list[dict[str, Any]]] = [[] for _ in range(wanted)]
+    histories: list[list[EpochResult]] = [[] for _ in range(wanted)]
     train_seconds = evaluate_seconds = 0.0
     for epoch in range(epochs):
         order = order if epoch == 0 else orders(lanes, epoch, train)
@@ -147,12 +150,12 @@ def run_epochs(
         for k in alive:
             loss, error = scores[k]
             histories[k].append(
-                {
-                    "epoch": epoch + 1,
-                    "step": (epoch + 1) * steps_per_epoch,
-                    "validation_loss": loss,
-                    "validation_error_percent": error,
-                }
+                EpochResult(
+                    epoch=epoch + 1,
+                    step=(epoch + 1) * steps_per_epoch,
+                    validation_loss=loss,
+                    validation_error_percent=error,
+                )
             )
             _reduce(rates[k, steps.stop :], lanes[k], histories[k])
             notify("epoch", lanes[k].key)
@@ -161,7 +164,7 @@ def run_epochs(
 
 
 def orders(cells: Sequence[Cell], epoch: int, train: Resident | Streamed) -> np.ndarray:
-    """The order of an epoch for each cell, int32 (cells, steps, batch_size)."""
+    """Draw the images of an epoch's batches for each cell, int32 (cells, steps, batch_size)."""
     return np.stack(
         [
             epoch_order(cell.seed, epoch, len(train), cell.batch_size, train.windows)
@@ -171,9 +174,10 @@ def orders(cells: Sequence[Cell], epoch: int, train: Resident | Streamed) -> np.
 
 
 def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The rate of every step, and the momentum where that cycles: float32 (cells, total_steps).
+    """Tabulate the rate of every step, and any cycled momentum: float32 (cells, total_steps).
 
-    The momentum moves against the rate: Smith 2018, sec. 4.3.
+    The momentum falls where the rate rises.
+    Source: Smith 2018, sec. 4.3.
     """
     rates = [rate_table(total_steps=total_steps, **cell.schedule) for cell in cells]
     momenta = []
@@ -182,21 +186,21 @@ def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, 
             low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
             mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
             if "final_lr" in SCHEDULES[cell.schedule["name"]].takes:
-                mirrored["final_lr"] = low  # momentum stays where the rate is annealed
+                mirrored["final_lr"] = low  # momentum stays high while the rate is annealed
             momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
     return np.stack(rates), np.stack(momenta) if momenta else None
 
 
-def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[Mapping[str, Any]]) -> None:
-    """Set the rates of the steps to come as validation decides, for the one schedule that asks."""
+def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> None:
+    """Set the rates of the coming steps, if the schedule depends on the validation loss."""
     settings = dict(cell.schedule)
     reduced = SCHEDULES[settings.pop("name")].between_epochs
     if reduced is not None:
-        rates[:] = reduced([entry["validation_loss"] for entry in history], **settings)
+        rates[:] = reduced([entry.validation_loss for entry in history], **settings)
 
 
 def saved_weights(store: CellStore, key: str) -> list[np.ndarray]:
-    """The weights of a cell that an earlier run trained."""
+    """Read the weights of a cell that an earlier run trained."""
     import keras
 
     weights: list[np.ndarray] = keras.models.load_model(
@@ -211,7 +215,11 @@ _engines: dict[str, Engine] = {}
 def compiled(
     cell: Cell, train: Any, order: np.ndarray, *evaluate: Any, chunk: int = 0
 ) -> tuple[Engine, float]:
-    """This process's engine for cells of this shape, and the seconds compiling it took just now."""
+    """Get this process's engine for cells of this shape, compiled.
+
+    Returns:
+        The engine, and the seconds that this call compiled: 0 if an earlier call did.
+    """
     name = repr((cell.shape, order.shape, [len(data) for data in (train, *evaluate)], chunk))
     if name in _engines:
         return _engines[name], 0.0
@@ -221,7 +229,10 @@ def compiled(
 
 
 def laid_out(cell: Cell, data: Path) -> Sequence[Resident | Streamed]:
-    """Training, validation and test set, on the device or to be streamed; once per process."""
+    """Lay training, validation and test set on the device, or prepare to stream them.
+
+    A process does it once for each data set.
+    """
     batch_size = cell.batch_size if cell.streamed else 0
     return _laid_out(cell.runtime.backend, data, cell.training_set, batch_size)
 

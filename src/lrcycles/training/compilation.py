@@ -1,4 +1,4 @@
-"""Which way of compiling is fastest here? A fixed table, since timing would change bits."""
+"""Chooses how to compile, from a fixed table: a choice by timing would change bits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from lrcycles.cells.cell import Runtime
 
-XLA_DENSE_BATCH = 1000  # measured on two CPU cores: below it XLA wins on dense layers, above it not
+XLA_DENSE_BATCH = 1000  # on two CPU cores, XLA is faster for dense layers below this batch size
 
-# One operation after another, each on all threads: measured 7 % faster than side by side.
+# One operation at a time, each on all threads, was 7 % faster than operations side by side.
 XLA_CPU_FLAGS = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
 
 DENSE_KINDS = {"InputLayer", "Reshape", "Flatten", "Dense", "Dropout", "Activation", "ReLU"}
@@ -20,10 +20,10 @@ DENSE_KINDS = {"InputLayer", "Reshape", "Flatten", "Dense", "Dropout", "Activati
 def use_xla(setting: str, *, model: Any, batch_size: int, runtime: Runtime) -> bool:
     """Resolve `train.compile`: xla, graph, or auto by backend, device, layer types and batch size.
 
-    On a CPU a whole epoch of convolutions under XLA took 40 times the graph's time.
+    On a CPU, a whole epoch of convolutions took 40 times longer with XLA than with the graph.
     """
     if runtime.backend == "jax":
-        return True  # it has no other way
+        return True  # JAX always compiles with XLA
     if setting != "auto":
         return setting == "xla"
     if runtime.device == "gpu":
@@ -33,12 +33,15 @@ def use_xla(setting: str, *, model: Any, batch_size: int, runtime: Runtime) -> b
 
 
 def add_xla_flags(flags: str) -> None:
-    """Set flags of XLA for this process, before it compiles anything; the user's own win."""
+    """Set flags of XLA for this process, before it compiles anything.
+
+    A flag that the user has set in XLA_FLAGS stays.
+    """
     os.environ["XLA_FLAGS"] = f"{flags} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 
 def cpu_name() -> str:
-    """The processor's model name where the system tells, else its architecture."""
+    """Get the processor's model name, or its architecture if the system does not name it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""How do cells of one shape train, whatever the backend?"""
+"""Trains cells of one shape on any backend, with a program that is compiled once."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from lrcycles.training.compilation import use_xla
 
 
 def backend_module(backend: str) -> Any:
-    """What is the backend's own: `Program`, `put`, and what it knows of the device."""
+    """Import the backend's own module: `Program`, `put`, and functions for the device."""
     return importlib.import_module(f"lrcycles.training.{backend}_engine")
 
 
 class Engine:
     """A network with its optimizer, compiled once and reset for all cells of its shape.
 
-    The data lies on the device, batches are gathered by index, and the rate of every step enters
-    as data, so that neither a new seed nor a new schedule compiles anything. As many cells as
-    `cell.runtime.side_by_side` train in one program, each as if it were alone; the first axis of
-    orders, rates and losses counts them.
+    The data lies on the device, batches are gathered by index, and the rate of every step is an
+    input. So neither a new seed nor a new schedule compiles anything. One program trains
+    `cell.runtime.side_by_side` cells, each as if it were alone; the first axis of orders, rates and
+    losses counts the cells.
     """
 
     def __init__(self, cell: Cell, *, input_shape: Sequence[int]) -> None:
         """
         Args:
-            cell: any of the shape: its seed, schedule and length do not matter.
-            input_shape: of one image.
+            cell: any cell of the shape; its seed, schedule and epochs do not matter.
+            input_shape: the shape of one image.
 
         Raises:
-            InputError: the network or the optimizer can't be built.
+            InputError: the network or the optimizer cannot be built.
         """
         runtime = cell.runtime
         keras.config.set_dtype_policy(runtime.precision)
@@ -63,13 +63,13 @@ class Engine:
             cells=self._cells,
             xla=self.xla,
         )
-        for cell_index in range(self._cells):  # something to compile for
+        for cell_index in range(self._cells):  # the compiler needs values
             self._program.begin(cell_index)
 
     def reset(
         self, seeds: Sequence[int], weights: Sequence[list[np.ndarray] | None] | None = None
     ) -> None:
-        """Start over: each cell's initial weights (or `weights`), empty slots, step 0."""
+        """Start each cell at step 0 with its initial weights, or `weights`, and empty slots."""
         for cell, seed in enumerate(seeds):
             keras.utils.set_random_seed(seed)
             for variable, fresh in zip(self.model.variables, self._build().variables, strict=True):
@@ -80,10 +80,11 @@ class Engine:
             self._program.begin(cell)
 
     def compile(self, train: Any, order: np.ndarray, *evaluate: Any, chunk: int = 0) -> float:
-        """Compile for these shapes without training a step; the seconds it took.
+        """Compile for these shapes without training a step; return the seconds it took.
 
         Args:
-            chunk: how many steps a call of `run` will make, if not all of them.
+            evaluate: the data sets that `evaluate` will score.
+            chunk: the number of steps of a call of `run`; 0 if a call makes all steps.
         """
         start = time.perf_counter()
         length = order.shape[1]
@@ -113,12 +114,12 @@ class Engine:
             train: `feeding.Resident` or `Streamed`.
             order: indices of the images, int32, shape (cells, steps, batch_size).
             rates: float32, shape (cells, steps).
-            momenta: the same, for cells that cycle their momentum.
+            momenta: like `rates`, for cells that cycle their momentum.
 
         Returns:
             The raw mini-batch loss before each update, float32, shape (cells, stop - start).
         """
-        momenta = rates if momenta is None else momenta  # not read then
+        momenta = rates if momenta is None else momenta  # the program does not read it then
         parts = train.parts(order, start, order.shape[1] if stop is None else stop)
         losses = [
             self._program.steps(part, _cut(rates, part), _cut(momenta, part)) for part in parts
@@ -138,13 +139,13 @@ class Engine:
         ]
 
     def trained(self, cell: int) -> keras.Model:
-        """The network with the weights of a cell."""
+        """Return the network with the weights of a cell."""
         self._program.finish(cell)
         return self.model
 
 
 def _cut(table: np.ndarray, part: Any) -> np.ndarray:
-    """The columns of the steps in `part.order`, filled up to as many as it has."""
+    """Take the columns of the steps in `part.order`, padded with zeros to its length."""
     wanted = table[:, part.first : part.first + part.order.shape[1]]
     missing = part.order.shape[1] - wanted.shape[1]
     return np.pad(wanted, ((0, 0), (0, missing))) if missing else wanted

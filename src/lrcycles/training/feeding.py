@@ -1,4 +1,4 @@
-"""How do images reach the device: all at once, or a window at a time?"""
+"""Brings images to the device, all at once or a window at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrcycles.data.image_sets import ImageSet
 from lrcycles.training.orders import Windows
 
 EVALUATION_IMAGES = 5000  # scored at a time
-EVALUATION_BYTES = 16 << 20  # of uint8 pixels; as float32 with a network's first layer, much more
+EVALUATION_BYTES = 16 << 20  # of uint8 pixels; float32 and a network's first layer take much more
 
 Put = Callable[[np.ndarray, np.ndarray], Any]  # uint8 pixels and int32 labels onto the device
 
@@ -23,10 +23,10 @@ class Part:
     """Some steps of an epoch, with the images they need.
 
     Args:
-        data: what `put` gave.
-        order: where a step's images lie in `data`, int32 (cells, steps, batch_size).
+        data: images and labels on the device, as `put` returned them.
+        order: the places of a step's images in `data`, int32 (cells, steps, batch_size).
         first: the step of the epoch that `order` begins with.
-        start, stop: which of the order's steps to make.
+        start, stop: the steps of `order` to make.
     """
 
     data: Any
@@ -37,7 +37,7 @@ class Part:
 
 
 class Resident:
-    """Images that lie on the device for as long as the process lives."""
+    """Images that lie on the device as long as the process lives."""
 
     def __init__(self, images: ImageSet, put: Put, *, windows: Windows | None = None) -> None:
         self.images = images
@@ -49,19 +49,19 @@ class Resident:
         return len(self.images)
 
     def first(self, count: int) -> Resident:
-        """The first `count` images as a set of their own."""
+        """Make a set of the first `count` images."""
         return Resident(self.images.first(count), self._put)
 
     def sizes(self, steps: int) -> set[int]:
-        """How many steps the parts of an epoch have."""
+        """List the numbers of steps that the parts of an epoch have."""
         return {steps}
 
     def parts(self, order: np.ndarray, start: int, stop: int) -> Iterator[Part]:
-        """The steps `start` to `stop` of an epoch, in one part."""
+        """Give the steps `start` to `stop` of an epoch in one part."""
         yield Part(self._data, order, 0, start, stop)
 
     def batches(self) -> Iterator[Any]:
-        """All images in their own order, so many at a time as are scored at once."""
+        """Give all images in their own order, as many at a time as are scored at once."""
         pixels, labels = self._data
         count = _scored_at_once(self.images)
         for begin in range(0, len(self), count):
@@ -69,30 +69,30 @@ class Resident:
 
 
 class Streamed:
-    """Images that stay in their file; while a window of them trains, the next one is read."""
+    """Images that stay in their file; while one window trains, the next window is read."""
 
     def __init__(self, images: ImageSet, put: Put, *, windows: Windows) -> None:
         self.images = images
         self.windows = windows
         self._put = put
         self._steps = windows.steps
-        self._held: tuple[np.ndarray, Part] | None = None  # for who comes back to a window
+        self._held: tuple[np.ndarray, Part] | None = None  # the last window, for the next call
 
     def __len__(self) -> int:
         return len(self.images)
 
     def first(self, count: int) -> Streamed:
-        """The first `count` images as a set of their own."""
+        """Make a set of the first `count` images."""
         return Streamed(self.images.first(count), self._put, windows=self.windows)
 
     def sizes(self, steps: int) -> set[int]:
-        """How many steps the parts of an epoch have."""
+        """List the numbers of steps that the parts of an epoch have."""
         return {min(self._steps, steps), steps % self._steps} - {0}
 
     def parts(self, order: np.ndarray, start: int, stop: int) -> Iterator[Part]:
-        """The steps `start` to `stop` of an epoch, window by window.
+        """Give the steps `start` to `stop` of an epoch, window by window.
 
-        All windows have one shape, the last one too: what is compiled for one serves all.
+        All windows have one shape, the last one too, so that one compiled program serves all.
         """
         firsts = range(start - start % self._steps, stop, self._steps)
         with ThreadPoolExecutor(1) as reader:
@@ -107,7 +107,7 @@ class Streamed:
                 yield replace(window, start=begin, stop=end)
 
     def batches(self) -> Iterator[Any]:
-        """All images in their own order, so many at a time as are scored at once."""
+        """Give all images in their own order, as many at a time as are scored at once."""
         count = _scored_at_once(self.images)
         for begin in range(0, len(self), count):
             rows = slice(begin, begin + count)
@@ -116,7 +116,7 @@ class Streamed:
     def _window(self, order: np.ndarray, first: int) -> Part:
         wanted = order[:, first : first + self._steps]
         rows = np.unique(wanted)
-        # Rows that no step asks for fill the last window, and those that cells have in common.
+        # Pad to the shape of a window: the last window is short, and cells may share images.
         size = order.shape[0] * self._steps * order.shape[2]
         pixels, labels = self.images.read(rows), self.images.labels[rows]
         if missing := size - len(rows):

@@ -1,4 +1,4 @@
-"""How does JAX train whole epochs, of many cells side by side, in one compiled call?"""
+"""Trains whole epochs of many cells side by side with JAX in one compiled call."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lrcycles.training.feeding import Part
 
 
 def prepare_device(*, device: str, threads: int) -> None:
-    """Claim the device; call once per process, before anything else of JAX.
+    """Set up the device; call it once per process, before any other use of JAX.
 
     Raises:
-        RuntimeError: `device` is gpu and JAX sees none.
+        RuntimeError: `device` is gpu and JAX sees no GPU.
     """
-    os.environ["NPROC"] = str(threads)  # how many threads JAX's CPU client starts
+    os.environ["NPROC"] = str(threads)  # the number of threads that JAX's CPU client starts
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     if device == "cpu":
@@ -35,11 +35,12 @@ def prepare_device(*, device: str, threads: int) -> None:
 
 
 def has_gpu() -> bool:
-    return any(found.platform == "gpu" for found in jax.devices())
+    """Whether JAX sees a GPU."""
+    return any(device.platform == "gpu" for device in jax.devices())
 
 
 def device_name(device: str) -> str:
-    """The processor's own name, for tables of times."""
+    """Get the model name of the device, for tables of times."""
     return str(jax.devices()[0].device_kind) if device == "gpu" else cpu_name()
 
 
@@ -49,10 +50,10 @@ def put(pixels: np.ndarray, labels: np.ndarray) -> tuple[jax.Array, jax.Array]:
 
 
 class Program:
-    """Training steps as a function of the state of all cells, with a first axis that counts them.
+    """Training steps as a function of the state of all cells; the first axis counts the cells.
 
-    The number of steps of a call is compiled in: a loop of unknown length would ask the host
-    before every step on a GPU.
+    The number of steps of a call is compiled in. On a GPU, a loop of unknown length would ask the
+    host before every step.
     """
 
     def __init__(
@@ -79,32 +80,32 @@ class Program:
         self._score = jax.jit(jax.vmap(self._score_images, in_axes=(0, None, None)))
 
     def begin(self, cell: int) -> None:
-        """Take the network's variables as where the cell starts, with empty slots."""
+        """Start the cell from the network's variables, with empty slots."""
         trained, others = ([np.asarray(v) for v in part] for part in self._network)
         self._starts[cell] = (trained, others, self._empty_slots)
         if cell == len(self._starts) - 1:
             self._state = jax.tree.map(lambda *parts: jnp.stack(parts), *self._starts)
 
     def finish(self, cell: int) -> None:
-        """Give the network the cell's variables."""
+        """Assign the cell's weights to the network's variables."""
         for variables, values in zip(self._network, self._state[:2], strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value[cell])
 
     def compile(self, part: Part, rates: np.ndarray, sizes: Collection[int]) -> None:
-        """Compile for each number of steps, without making any."""
+        """Compile for each number of steps, without making a step."""
         for size in sizes:
             self._executable(size, self._arguments(part, rates, rates))
 
     def steps(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> np.ndarray:
-        """Make the part's steps; their losses, float32 (cells, steps)."""
+        """Make the part's steps and return their losses, float32 (cells, steps)."""
         arguments = self._arguments(part, rates, momenta)
         run = self._executable(part.stop - part.start, arguments)
         self._state, losses = run(*arguments)
         return np.asarray(losses).T
 
     def score(self, pixels: jax.Array, labels: jax.Array) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of the losses, and of the errors, each of shape (cells,)."""
+        """Sum the losses and count the errors, each of shape (cells,)."""
         loss, wrong = self._score(self._state[:2], pixels, labels)
         return np.asarray(loss), np.asarray(wrong)
 

@@ -1,4 +1,4 @@
-"""In which order does an epoch show the images?"""
+"""Draws the order of the images in an epoch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WINDOW_BYTES = 32 << 20  # shuffled, read and laid on the device at a time
-BLOCK_BYTES = 256 << 10  # neighbours in the file that stay in one window: read in one go
+WINDOW_BYTES = 32 << 20  # of pixels that are shuffled, read and laid on the device together
+BLOCK_BYTES = 256 << 10  # of neighbours in the file that stay in one window and are read together
 
 
 @dataclass(frozen=True)
 class Windows:
-    """How an epoch of data that does not fit in memory is cut.
+    """How an epoch is cut into windows, for data that does not fit in memory.
 
     Args:
-        steps: of one window.
-        block: images that lie side by side in the file.
+        steps: the number of steps of a window.
+        block: the number of neighbouring images that stay together.
     """
 
     steps: int
@@ -24,7 +24,7 @@ class Windows:
 
     @classmethod
     def of(cls, *, batch_size: int, image_bytes: int) -> Windows:
-        """Cut by size alone, so that the order depends on nothing else."""
+        """Cut by sizes alone, so that the order depends on nothing else."""
         steps = max(1, WINDOW_BYTES // (batch_size * image_bytes))
         return cls(steps=steps, block=max(1, BLOCK_BYTES // image_bytes))
 
@@ -32,10 +32,13 @@ class Windows:
 def epoch_order(
     seed: int, epoch: int, images: int, batch_size: int, windows: Windows | None = None
 ) -> np.ndarray:
-    """The images' order in one epoch, int32 (steps, batch_size); equal for all arms of a seed.
+    """Draw the images' order in one epoch, int32 (steps, batch_size); equal for all arms of a seed.
 
-    The last short batch is dropped. With `windows`, blocks are drawn from the whole file, then
-    images from the blocks of one window: a shuffle that reads the file in long stretches.
+    The last short batch is dropped. With `windows`, the blocks of the whole file are shuffled, then
+    the images inside each window. This shuffle reads the file in long stretches.
+
+    Args:
+        images: the number of images.
     """
     steps = images // batch_size
     random = np.random.default_rng([seed, epoch])

@@ -1,4 +1,4 @@
-"""How do trainings run side by side in processes that have Keras loaded once?"""
+"""Runs trainings side by side, in processes that share one import of Keras."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lrcycles.errors import InputError
 
 _notify: Callable[..., None] = print
 _failed: Exception | None = None
-WORKER_BYTES = 2 << 30  # what a backend, MNIST and its buffers took, rounded up
+WORKER_BYTES = 2 << 30  # a backend with MNIST and its buffers, rounded up
 
 
 def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:
-    """Resolve `train.workers`: auto fills the CPU's cores as far as memory allows; one on a GPU."""
+    """Resolve `train.workers`: auto is one per `threads` cores if memory allows, and 1 on a GPU."""
     if setting != "auto":
         return min(int(setting), max(jobs, 1))
     if device == "gpu":
@@ -34,7 +34,7 @@ def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:
 
 
 def warm_up(backend: str) -> None:
-    """Start loading Keras in the background, for the workers that will be wanted soon."""
+    """Start to load Keras in the background, for workers that start soon."""
     _context(backend)
     forkserver.ensure_running()
 
@@ -43,11 +43,12 @@ def warm_up(backend: str) -> None:
 def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[Any]]]:
     """Give `run(function, jobs, on_event)`, which yields results as jobs finish, in any order.
 
-    `function(job, notify)` must be importable by name. A worker ends when its parent does, however
-    that ended.
+    `function(job, notify)` must be importable by name. A worker ends with its parent, even if the
+    parent was killed.
 
     Raises:
-        InputError: the device is not there, or a worker was killed (memory).
+        InputError: a worker was killed, mostly because memory ran out.
+        RuntimeError: the device is not there.
     """
     context = _context(runtime.backend)
     others = set(multiprocessing.active_children())
@@ -73,8 +74,9 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
         yield run
     except BrokenProcessPool as error:
         raise InputError(
-            "a training process was killed, most often for want of memory; finished cells are "
-            "kept: run again with fewer train.workers"
+            "every training process must live until its end. Received: a process that was killed, "
+            "mostly because memory ran out. Run again with fewer train.workers; finished cells are "
+            "kept."
         ) from error
     finally:
         for process in set(multiprocessing.active_children()) - others:
@@ -84,7 +86,7 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
 
 
 def _context(backend: str) -> Any:
-    # Read by the process that the workers are forked from, which starts with this environment.
+    # The process that the workers are forked from starts with this environment.
     source = str(Path(__file__).resolve().parents[2])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if source not in paths:
@@ -114,7 +116,7 @@ def _start(events: Any, runtime: Runtime) -> None:
         backend_module(runtime.backend).prepare_device(
             device=runtime.device, threads=runtime.threads
         )
-    except Exception as error:  # told by the first job: a failing initializer looks like a crash
+    except Exception as error:  # the first job raises it: a failing initializer looks like a crash
         _failed = error
 
 
@@ -126,6 +128,6 @@ def _end_with(sentinel: int) -> None:
 def _free_bytes() -> int:
     try:
         import psutil
-    except ImportError:  # a bare training machine
+    except ImportError:  # a machine that only trains may lack psutil
         return 1 << 62
     return int(psutil.virtual_memory().available)

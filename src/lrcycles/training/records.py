@@ -1,30 +1,28 @@
-"""What is told of a trained cell?"""
+"""Makes a training's result and its table of steps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lrcycles.cells.cell import Cell
+from lrcycles.cells.result import CellResult, EpochResult, ScheduleResult
 from lrcycles.schedules.table import cycle_step_size
 from lrcycles.training.engine import backend_module
-
-SCHEMA = 1
-SCHEDULE_KEYS = ("name", "base_lr", "max_lr", "step_size", "cycles")
 
 
 @dataclass
 class Course:
-    """How cells side by side went: arrays of shape (cells, steps), and what it took."""
+    """How a team of cells trained: arrays of shape (cells, steps), and seconds of all together."""
 
     rates: np.ndarray
     momenta: np.ndarray | None
     losses: np.ndarray
-    histories: list[list[dict[str, Any]]]  # of each cell, of the epochs whose losses were finite
+    histories: list[list[EpochResult]]  # by cell: the epochs whose mini-batch losses were finite
     train_seconds: float
     evaluate_seconds: float
 
@@ -32,61 +30,68 @@ class Course:
 def cell_record(
     cell: Cell,
     table: Any,
-    history: Sequence[Mapping[str, Any]],
+    history: Sequence[EpochResult],
     *,
     test: tuple[float, float],
     images: int,
     seconds: Mapping[str, float],
     xla: bool,
-) -> dict[str, Any]:
-    """What result.json says of a trained cell.
+) -> CellResult:
+    """Make the result of a trained cell.
 
     Args:
-        table: as `step_table` gives it.
-        history: an entry for each epoch that ended with finite losses.
-        test: loss and error on the test set, of whatever the training ended with.
-        seconds: of a cell trained side by side with others, its share.
+        table: what `step_table` returned.
+        history: one entry per epoch whose mini-batch losses were finite.
+        test: loss and error in percent on the test set, with the last weights.
+        seconds: train_seconds, compile_seconds and evaluate_seconds; the cell's share of those of
+            its team.
     """
-    finished = len(history) == cell.epochs and math.isfinite(history[-1]["validation_loss"])
-    last = history[-1] if finished else {}
-    wild = np.flatnonzero(~np.isfinite(table["loss"]))
-    settings = asdict(cell)
-    del settings["runtime"]
-    settings["schedule"] = dict.fromkeys(SCHEDULE_KEYS) | dict(cell.schedule)
-    if cell.schedule.get("cycles"):
-        total_steps = cell.epochs * (images // cell.batch_size)
-        step_size = cycle_step_size(total_steps, cell.schedule["cycles"])
-        settings["schedule"]["step_size"] = step_size
-    steps, runtime = len(history) * (images // cell.batch_size), cell.runtime
-    return settings | {
-        "schema": SCHEMA,
-        "key": cell.key,
-        "status": "finished" if finished else "diverged",
-        "diverged_at_step": int(wild[0]) + 1 if len(wild) else None,
-        "test_error_percent": test[1] if finished else None,
-        "test_loss": test[0] if finished else None,
-        "validation_error_percent": last.get("validation_error_percent"),
-        "validation_loss": last.get("validation_loss"),
-        **seconds,
-        "steps": len(table),
-        "steps_per_second": steps / seconds["train_seconds"] if history else None,
-        "images": images,
-        "device": runtime.device,
-        "device_name": backend_module(runtime.backend).device_name(runtime.device),
-        "threads": runtime.threads,
-        "side_by_side": runtime.side_by_side,
-        "backend": runtime.backend,
-        "precision": runtime.precision,
-        "compile": "xla" if xla else "graph",
-        "versions": dict(runtime.versions),
-        "history": [entry for entry in history if math.isfinite(entry["validation_loss"])],
-    }
+    runtime = cell.runtime
+    finished = len(history) == cell.epochs and math.isfinite(history[-1].validation_loss)
+    not_finite = np.flatnonzero(~np.isfinite(table["loss"]))
+    steps_per_epoch = images // cell.batch_size
+    steps = len(history) * steps_per_epoch
+    settings = cell.content(without=("runtime", "schedule", "compile"))
+    return CellResult(
+        **settings,
+        key=cell.key,
+        status="finished" if finished else "diverged",
+        diverged_at_step=int(not_finite[0]) + 1 if len(not_finite) else None,
+        schedule=_schedule(cell, cell.epochs * steps_per_epoch),
+        test_loss=test[0] if finished else None,
+        test_error_percent=test[1] if finished else None,
+        validation_loss=history[-1].validation_loss if finished else None,
+        validation_error_percent=history[-1].validation_error_percent if finished else None,
+        train_seconds=seconds["train_seconds"],
+        compile_seconds=seconds["compile_seconds"],
+        evaluate_seconds=seconds["evaluate_seconds"],
+        steps=len(table),
+        steps_per_second=steps / seconds["train_seconds"] if history else None,
+        images=images,
+        device=runtime.device,
+        device_name=backend_module(runtime.backend).device_name(runtime.device),
+        threads=runtime.threads,
+        side_by_side=runtime.side_by_side,
+        backend=runtime.backend,
+        precision=runtime.precision,
+        compile="xla" if xla else "graph",
+        versions=dict(runtime.versions),
+        history=[entry for entry in history if math.isfinite(entry.validation_loss)],
+    )
+
+
+def _schedule(cell: Cell, total_steps: int) -> ScheduleResult:
+    """The cell's schedule, with the step_size that follows from whole cycles."""
+    settings = dict(cell.schedule)
+    if settings.get("cycles"):
+        settings["step_size"] = cycle_step_size(total_steps, settings["cycles"])
+    return ScheduleResult(**settings)
 
 
 def step_table(course: Course, cell: int, *, steps_per_epoch: int, epochs: int) -> Any:
-    """Rows step, epoch (both from 1), lr, loss and any momentum, as a structured array.
+    """Make rows step, epoch (both from 1), lr, loss and any momentum, as a structured array.
 
-    They end with the epoch in which a cell diverged, whatever the cells beside it did.
+    The rows of a cell that diverged end with the epoch of its divergence.
     """
     steps = min(len(course.histories[cell]) + 1, epochs) * steps_per_epoch
     step = np.arange(1, steps + 1)

@@ -1,4 +1,4 @@
-"""How does TensorFlow train whole epochs in one compiled call?"""
+"""Trains whole epochs with TensorFlow in one compiled call."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lrcycles.training.feeding import Part
 
 
 def prepare_device(*, device: str, threads: int) -> None:
-    """Claim the device; call once per process, before anything else of TensorFlow.
+    """Set up the device; call it once per process, before any other use of TensorFlow.
 
     Raises:
-        RuntimeError: `device` is gpu and TensorFlow sees none.
+        RuntimeError: `device` is gpu and TensorFlow sees no GPU.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cpu":
@@ -35,11 +35,12 @@ def prepare_device(*, device: str, threads: int) -> None:
 
 
 def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def device_name(device: str) -> str:
-    """The processor's own name, for tables of times."""
+    """Get the model name of the device, for tables of times."""
     if device == "gpu":
         gpu = tf.config.list_physical_devices("GPU")[0]
         return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
@@ -52,7 +53,7 @@ def put(pixels: np.ndarray, labels: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class Program:
-    """One cell's training steps, on the variables of its network."""
+    """The training steps of one cell, on the variables of its network."""
 
     def __init__(
         self,
@@ -75,24 +76,24 @@ class Program:
         self._score = tf.function(self._score_images, jit_compile=xla, reduce_retracing=False)
 
     def begin(self, _cell: int) -> None:
-        """Empty the optimizer's slots; the network's variables are the cell's own."""
+        """Empty the optimizer's slots; the network's variables already hold the cell's weights."""
         for variable, value in zip(self._optimizer.variables, self._empty_slots, strict=True):
             variable.assign(value)
 
     def finish(self, _cell: int) -> None:
-        pass
+        """Do nothing: the network's variables already hold the cell's weights."""
 
     def compile(self, part: Part, rates: np.ndarray, _sizes: Collection[int]) -> None:
-        """Compile what serves any number of steps, by making none."""
+        """Compile one program for any number of steps, by a call that makes none."""
         self._call(part, rates, rates, stop=part.start)
 
     def steps(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> np.ndarray:
-        """Make the part's steps; their losses, float32 (1, steps)."""
+        """Make the part's steps and return their losses, float32 (1, steps)."""
         losses = self._call(part, rates, momenta, stop=part.stop)
         return np.asarray(losses.numpy()[None, part.start : part.stop])
 
     def score(self, pixels: tf.Tensor, labels: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of the losses, and of the errors, each of shape (1,)."""
+        """Sum the losses and count the errors, each of shape (1,)."""
         loss, wrong = self._score(pixels, labels)
         return loss.numpy()[None], wrong.numpy()[None]
 

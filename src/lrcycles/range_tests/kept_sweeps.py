@@ -1,0 +1,110 @@
+"""Runs sweeps over processes and keeps each in the cell store: one seed's sweep is one entry."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrcycles.cells.cell import Cell, digest_of
+from lrcycles.cells.code import code_digest, source_files
+from lrcycles.cells.store import CellStore
+from lrcycles.range_tests import cell_sweep
+from lrcycles.range_tests.cell_sweep import Sweep, TimedCurve, sweep_one
+from lrcycles.range_tests.curves import SeedCurve
+from lrcycles.training import pool
+
+_FILE = "sweep.npz"
+_CURVES = ("lr", "loss", "heldout_loss", "metric")
+_STARTS = ("initial_loss", "initial_metric")
+_SECONDS = ("train_seconds", "evaluate_seconds", "compile_seconds")
+
+
+def sweep_seeds(
+    cells: Sequence[Cell],
+    sweep: Sweep,
+    *,
+    data: Path,
+    workers: Any,
+    store: CellStore,
+    reuse: bool,
+) -> list[TimedCurve]:
+    """Sweep the rate once per cell; the cells differ by seed.
+
+    Args:
+        data: the folder that stage `data` wrote.
+        workers: auto or a number of processes; changes no curve.
+        reuse: take the sweeps that the store has.
+
+    Returns:
+        The curves in the cells' order.
+    """
+    kept = [_read(store, cell, sweep) if reuse else None for cell in cells]
+    curves = {timed.curve.seed: timed for timed in kept if timed is not None}
+    if missing := [cell for cell in cells if cell.seed not in curves]:
+        runtime = cells[0].runtime
+        count = pool.worker_count(
+            workers, jobs=len(missing), device=runtime.device, threads=runtime.threads
+        )
+        with pool.workers(count, runtime=runtime) as run:
+            by_seed = {cell.seed: cell for cell in missing}
+            for timed in run(partial(sweep_one, sweep=sweep, data=data), missing):
+                curves[timed.curve.seed] = timed
+                _keep(store, by_seed[timed.curve.seed], sweep, timed)
+    return [curves[cell.seed] for cell in cells]
+
+
+def sweep_key(cell: Cell, sweep: Sweep) -> str:
+    """SHA-256 over all that decides a sweep's curve and its seconds."""
+    return digest_of(
+        {
+            "measured": "sweep",
+            "seed": cell.seed,
+            "cell": cell.setting,
+            "sweep": asdict(sweep),
+            "sources": _sources(),
+        }
+    )
+
+
+@cache
+def _sources() -> str:
+    # The engine and the network's own module are in the cell's runtime.
+    return code_digest(source_files([cell_sweep.__name__]))
+
+
+def _keep(store: CellStore, cell: Cell, sweep: Sweep, timed: TimedCurve) -> None:
+    with store.adding(sweep_key(cell, sweep)) as folder:
+        np.savez(
+            folder / _FILE,
+            **{name: getattr(timed.curve, name) for name in (*_CURVES, *_STARTS)},
+            **{name: getattr(timed, name) for name in _SECONDS},
+        )
+
+
+def _read(store: CellStore, cell: Cell, sweep: Sweep) -> TimedCurve | None:
+    """Read a kept sweep; None if the store has none or a damaged one."""
+    try:
+        path = store.folder(sweep_key(cell, sweep)) / _FILE
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            columns = {name: held[name] for name in _CURVES}
+            starts = [float(held[name]) for name in _STARTS]
+            seconds = {name: float(held[name]) for name in _SECONDS}
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+    steps = columns["lr"].size
+    whole = (
+        1 <= steps <= sweep.steps
+        and all(c.dtype == np.float64 and c.shape == (steps,) for c in columns.values())
+        and np.array_equal(columns["lr"], sweep.range.rates()[:steps].astype(np.float64))
+        and all(0 <= value < math.inf for value in seconds.values())
+    )
+    if not whole:
+        return None
+    return TimedCurve(SeedCurve(cell.seed, *columns.values(), *starts), **seconds)

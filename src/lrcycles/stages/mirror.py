@@ -1,0 +1,79 @@
+"""Mirrors a cell's results to MLflow, once per MLflow store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrcycles import files
+from lrcycles.cells.result import CellResult, read_result
+from lrcycles.cells.store import CellStore
+from lrcycles.tracking.store import without_password
+
+if TYPE_CHECKING:
+    from lrcycles.tracking.runs import StageRun
+
+_SETTINGS = (
+    "group",
+    "arm",
+    "seed",
+    "key",
+    "epochs",
+    "batch_size",
+    "training_set",
+    "continues",
+    "images",
+    "steps",
+    "precision",
+    "compile",
+    "threads",
+    "side_by_side",
+    "streamed",
+    "class_weights",
+    "backend",
+    "device",
+)
+_SECTIONS = ("schedule", "momentum", "optimizer", "model")
+_RUN_IDS = "mlflow.json"  # in a cell's entry of the store: the id of its run by the store's address
+
+
+def mirror(
+    folder: Path, *, store: CellStore, run: StageRun, data: dict[str, Any], reused: bool
+) -> str:
+    """Give a cell's results a run in the current MLflow store, unless they have one.
+
+    Args:
+        folder: holds result.json, steps.parquet and perhaps model.keras.
+        data: the content of data.json.
+        reused: the cell was not trained just now, so it may have a run.
+
+    Returns:
+        The run's id, or "" if MLflow is lost.
+    """
+    result = read_result(folder / "result.json")
+    path = store.folder(result.key) / _RUN_IDS
+    run_ids = files.read_json(path) if path.exists() else {}
+    uri = without_password(run.store.uri)
+    run_id = ""
+    if reused:
+        run_id = run_ids.get(uri) or run.find_cell(result.key)
+    if not run_id or not run.has_run(run_id):
+        run_id = run.log_cell(
+            folder,
+            params=parameters(result),
+            data=data,
+            model=(folder / "model.keras").exists() and result.finished,
+        )
+        if run_id and path.parent.exists():
+            files.write_json(path, {**run_ids, uri: run_id})
+    return run_id
+
+
+def parameters(result: CellResult) -> dict[str, Any]:
+    """Flatten the settings of a training; those without a value are left out."""
+    content = result.to_dict()
+    values = {name: content[name] for name in _SETTINGS}
+    for section in _SECTIONS:
+        settings = content[section] or {}
+        values |= {f"{section}.{name}": value for name, value in settings.items()}
+    return {name: value for name, value in values.items() if value not in (None, {})}
