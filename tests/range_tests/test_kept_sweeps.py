@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lrcycles.cells.code import source_files
 from lrcycles.cells.store import CellStore
-from lrcycles.range_tests import of_cells
+from lrcycles.range_tests import cell_sweep, of_cells
 from lrcycles.range_tests.cell_sweep import Sweep, TimedCurve
 from lrcycles.range_tests.curves import SeedCurve
 from lrcycles.range_tests.kept_sweeps import sweep_key, sweep_seeds
@@ -170,3 +171,9 @@ def test_the_key_follows_every_setting_of_the_sweep(field):
     value = getattr(SWEEP, field)
     changed = "linear" if isinstance(value, str) else value * 2
     assert sweep_key(CELL, replace(SWEEP, **{field: changed})) != sweep_key(CELL, SWEEP)
+
+
+def test_the_key_follows_the_code_that_sweeps_but_no_figure_and_no_widening():
+    followed = {path.stem for path in source_files([cell_sweep.__name__])}
+    assert followed >= {"cell_sweep", "sweep", "curves", "chain", "engine", "table", "image_sets"}
+    assert not followed & {"plots", "drawing", "widening", "of_cells", "kept_sweeps", "sources"}

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     except (KeyError, TypeError) as error:
         print(
             f"lrcycles training: {arguments[0]} must hold data, cells and models. "
-            f"Received: a file without {error}. Use the plan.json of stage `train`.",
+            f"Received: a file with another content ({error}). Use the plan.json of stage `train`.",
             file=sys.stderr,
         )
         return 1
