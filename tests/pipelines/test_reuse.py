@@ -88,7 +88,7 @@ def test_editing_figures_and_sentences_trains_nothing_and_changes_no_second(
     package = project.root / "src" / "lrcycles"
     project.edit("src/lrcycles/drawing.py", "WIDTH = 6.4", "WIDTH = 6.5")
     plots = [*package.glob("data/plots.py"), *package.glob("range_tests/plots.py")]
-    for path in [*plots, *package.glob("report/*plots.py"), package / "report" / "wording.py"]:
+    for path in [*plots, *package.glob("report/figures/*.py"), package / "report" / "verdicts.py"]:
         path.write_text(path.read_text(encoding="utf-8") + "\nEDITED = True\n", encoding="utf-8")
     assert set(project.repro()) >= STAGES
     assert pictures(project.root) != drawn
