@@ -36,6 +36,11 @@ CHROMIUM = next(
 )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one worker more than there are cores: many tests wait for a process or a server."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_finish() -> None:
     """Keep the imported modules out of the garbage collection, which statsmodels calls often."""
     gc.freeze()
