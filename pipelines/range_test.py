@@ -2,18 +2,16 @@
 
 from lrcycles import files
 from lrcycles.config import plain
-from lrcycles.range_tests import of_cells, plots
+from lrcycles.range_tests import kept_sweeps, of_cells, plots
 from lrcycles.range_tests.cell_sweep import Sweep
 from lrcycles.stages import plan
 from lrcycles.stages.run import Run, execute
-from lrcycles.training.pool import warm_up
+from lrcycles.training import pool
 
 
 def main(run: Run) -> None:
     data = run.data()
-    cells = plan.sweep_cells(run.config, data=data)
-    settings = plain.plain(run.config.range_test)
-    sweep = Sweep(**{key: settings[key] for key in Sweep.__annotations__})
+    cells, sweep = plan.sweep_cells(run.config, data=data), sweep_of(run)
     measured = of_cells.measure(
         cells,
         sweep,
@@ -36,5 +34,16 @@ def main(run: Run) -> None:
     run.mlflow.log_artifacts(run.out)
 
 
+def sweep_of(run: Run) -> Sweep:
+    settings = plain.plain(run.config.range_test)
+    return Sweep(**{key: settings[key] for key in Sweep.__annotations__})
+
+
+def warm_up(run: Run) -> None:
+    cells = plan.sweep_cells(run.config, data=run.data())
+    if not (run.config.train.reuse and kept_sweeps.has_all(cells, sweep_of(run), run.store)):
+        pool.warm_up(run.config.train.backend.value)
+
+
 if __name__ == "__main__":
-    execute("range_test", main, warm_up=lambda checked: warm_up(checked.train.backend.value))
+    execute("range_test", main, warm_up=warm_up)

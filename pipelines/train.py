@@ -3,17 +3,15 @@
 from dataclasses import asdict
 
 from lrcycles import files
+from lrcycles.cells.cell import Cell
 from lrcycles.stages import groups, plan
 from lrcycles.stages.run import Run, execute
+from lrcycles.training import pool
 from lrcycles.training.fit import measure_fit
-from lrcycles.training.pool import warm_up
 
 
 def main(run: Run) -> None:
-    assert run.group is not None
-    folder, data = run.input("data"), run.data()
-    bounds = None if run.group == "baseline" else run.bounds()
-    cells = plan.group_cells(run.config, run.group, data=data, bounds=bounds)
+    folder, data, cells = run.input("data"), run.data(), cells_of(run)
     settings = run.config.train
     groups.write_plan(cells, settings, data=folder, out=run.out)
     reused = groups.train_group(cells, settings, data=folder, store=run.store)
@@ -27,5 +25,17 @@ def main(run: Run) -> None:
     run.mlflow.log_artifacts(run.out / "cells.csv")
 
 
+def cells_of(run: Run) -> list[Cell]:
+    assert run.group is not None
+    bounds = None if run.group == "baseline" else run.bounds()
+    return plan.group_cells(run.config, run.group, data=run.data(), bounds=bounds)
+
+
+def warm_up(run: Run) -> None:
+    cells = cells_of(run)
+    if len(groups.reusable(cells, run.config.train, store=run.store)) < len(cells):
+        pool.warm_up(run.config.train.backend.value)
+
+
 if __name__ == "__main__":
-    execute("train", main, warm_up=lambda config: warm_up(config.train.backend.value))
+    execute("train", main, warm_up=warm_up)

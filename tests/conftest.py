@@ -36,11 +36,6 @@ CHROMIUM = next(
 )
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Use one worker more than there are cores: many tests wait for a process or a server."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_finish() -> None:
     """Keep the imported modules out of the garbage collection, which statsmodels calls often."""
     gc.freeze()
@@ -48,7 +43,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that need a browser if there is none; start the longest file first."""
-    items.sort(key=lambda item: (item.path.name != "test_pipeline.py", _uses_a_project(item)))
+    items.sort(key=_turn)
     if CHROMIUM is None:
         left_out = [item for item in items if item.get_closest_marker("browser")]
         config.hook.pytest_deselected(items=left_out)
@@ -56,9 +51,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[_LEFT_OUT] = len(left_out)
 
 
-def _uses_a_project(item: pytest.Item) -> bool:
-    """Whether a test's file needs the project that test_pipeline.py's process makes first."""
-    return item.path.name in ("test_bad_input.py", "test_browser.py", "test_reuse.py")
+# test_pipeline.py makes the project that other files copy: it starts first, they come after files
+# that need none, and what takes longest comes early.
+_EARLY = ("test_pipeline.py", "test_tracking.py", "test_jax.py", "test_experiments.py")
+_LATE = ("test_bad_input.py", "test_browser.py", "test_reuse.py")
+
+
+def _turn(item: pytest.Item) -> int:
+    """Give the place of a test's file in the order of the run."""
+    if item.path.name in _EARLY:
+        return _EARLY.index(item.path.name)
+    return len(_EARLY) + (item.path.name in _LATE)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
+TRAIN = ["train@baseline", "train@clr", "train@controls"]
+STAGES = ["config", "data", "range_test", "bounds", *TRAIN, "report"]
 
 
 class Project:
@@ -103,3 +105,12 @@ class Project:
         import pandas as pd
 
         return pd.read_csv(self.latest_folder(stage) / "cells.csv")
+
+
+def runs(project: Project, **tags: str):
+    """Search the runs of a project's own MLflow store by their tags."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{project.root}/mlflow.db")
+    query = " and ".join(f"tags.`lrcycles.{name}` = '{value}'" for name, value in tags.items())
+    return client.search_runs([e.experiment_id for e in client.search_experiments()], query)

@@ -60,6 +60,11 @@ def sweep_seeds(
     return [curves[cell.seed] for cell in cells]
 
 
+def has_all(cells: Sequence[Cell], sweep: Sweep, store: CellStore) -> bool:
+    """Whether the store has the first sweep of every seed; a wider one may still be missing."""
+    return all(_read(store, cell, sweep) is not None for cell in cells)
+
+
 def sweep_key(cell: Cell, sweep: Sweep) -> str:
     """SHA-256 over all that decides a sweep's curve and its seconds."""
     return digest_of(

@@ -52,17 +52,21 @@ def write_plan(cells: Sequence[Cell], settings: Train, *, data: Path, out: Path)
     files.write_json(out / "plan.json", plan)
 
 
+def reusable(cells: Sequence[Cell], settings: Train, *, store: CellStore) -> set[str]:
+    """Find the keys of the cells that need no training."""
+    needed = {cell.parent for cell in cells} | set(_kept_models(cells, settings))
+    return {
+        cell.key for cell in cells if settings.reuse and store.has(cell, model=cell.key in needed)
+    }
+
+
 def train_group(
     cells: Sequence[Cell], settings: Train, *, data: Path, store: CellStore
 ) -> set[str]:
     """Train the cells that the store lacks, and return the keys of the others."""
     from lrcycles.training.run import train_all
 
-    models = _kept_models(cells, settings)
-    needed = {cell.parent for cell in cells} | set(models)
-    reused = {
-        cell.key for cell in cells if settings.reuse and store.has(cell, model=cell.key in needed)
-    }
+    reused = reusable(cells, settings, store=store)
     missing = [chain for chain in chains(cells) if any(cell.key not in reused for cell in chain)]
     if missing:
         waiting = [cell for chain in missing for cell in chain if cell.key not in reused]
@@ -73,7 +77,7 @@ def train_group(
                 store=store,
                 workers=settings.workers,
                 reuse=settings.reuse,
-                models=models,
+                models=_kept_models(cells, settings),
                 on_event=on_event,
             )
     return reused

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,7 @@ def _class_weights(
     return [sum(images) / (len(images) * count) if count else 0.0 for count in images]
 
 
+@cache  # the probe starts a process
 def _device(setting: str, backend: str) -> str:
     # To ask the backend costs seconds of import, so look for a driver first.
     driver = Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi")

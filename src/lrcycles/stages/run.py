@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,13 @@ class Run:
     overrides: tuple[str, ...]  # of the command line; empty inside DVC
     shared: Path  # the folder of the cell store and the MLflow store; queued experiments share it
     out: Path  # an empty folder, which becomes the stage's results if the stage succeeds
-    mlflow: runs.StageRun
+    tracked: runs.StageRun | None = None  # once MLflow has started
+
+    @property
+    def mlflow(self) -> runs.StageRun:
+        """The stage's run in MLflow."""
+        assert self.tracked is not None, "warm_up runs before MLflow starts"
+        return self.tracked
 
     @property
     def store(self) -> CellStore:
@@ -115,7 +121,7 @@ def execute(
     main: Callable[[Run], None],
     *,
     load: Load | None = None,
-    warm_up: Callable[[Config], None] = lambda _: None,
+    warm_up: Callable[[Run], None] = lambda _: None,
 ) -> None:
     """Run stage `name` on the command line's arguments and exit.
 
@@ -124,7 +130,7 @@ def execute(
 
     Args:
         load: gives the values of params.yaml; by default the file is read.
-        warm_up: starts to load slow modules, while MLflow is loading too.
+        warm_up: starts to load slow modules that the stage will need, while MLflow is loading too.
     """
     try:
         _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
@@ -147,7 +153,7 @@ def _execute(
     name: str,
     main: Callable[[Run], None],
     load: Load,
-    warm_up: Callable[[Config], None],
+    warm_up: Callable[[Run], None],
     arguments: Sequence[str],
 ) -> None:
     root = Path.cwd()
@@ -166,12 +172,13 @@ def _execute(
     shared = Path(os.environ.get("DVC_ROOT", root))
     # Every process finds what JAX has compiled once. TensorFlow has no such store.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / ".lrcycles" / "compiled"))
-    warm_up(checked)
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / target.relative_to(root).parts[0]
     out = top / f".{name}.{group}.{os.getpid()}"
     _remove_abandoned(top)
     _remove_abandoned(shared / ".lrcycles" / "cells")
+    run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
+    warm_up(run)
     out.mkdir(parents=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -180,8 +187,8 @@ def _execute(
             root=shared,
             config=plain.flatten(checked),
             experiment=checked.experiment,
-        ) as run:
-            main(Run(name, group, checked, values, root, tuple(overrides), shared, out, run))
+        ) as tracked:
+            main(replace(run, tracked=tracked))
         replace_folder(out, target)
     finally:
         shutil.rmtree(out, ignore_errors=True)
