@@ -1,4 +1,4 @@
-"""Stage `report`: which arm is better in error and in time, how sure is it, and why?"""
+"""Stage `report`: compare the arms in error and in time and write the report."""
 
 from datetime import UTC, datetime
 

@@ -28,7 +28,7 @@ def test_the_interval_of_the_chance_covers_it_as_often_as_it_says():
 
 
 def test_no_pairs_have_no_chance():
-    with pytest.raises(InputError, match="at least one pair"):
+    with pytest.raises(InputError, match="At least one pair"):
         chance_better([])
 
 

@@ -29,7 +29,7 @@ def test_a_run_that_never_reaches_the_target_counts_with_its_full_length():
 
 
 def test_a_run_without_any_epoch_has_no_time():
-    with pytest.raises(InputError, match="at least one epoch of history"):
+    with pytest.raises(InputError, match="history must hold at least one epoch"):
         time_to_target([], 3, seconds_per_step=1)
 
 

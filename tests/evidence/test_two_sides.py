@@ -48,7 +48,11 @@ def test_the_command_prints_verdicts_and_writes_a_report_of_both(root, monkeypat
     assert "Error: new:clr (triangular, 0.00032 to 0.0064) makes fewer errors than" in printed
     out = root / "outputs/compare/old_new"
     assert f"The report is {out.relative_to(root)}/report.html" in printed
-    assert "# Is new better than old?" in (out / "report.md").read_text()
+    page = (out / "report.md").read_text()
+    assert "# Is new better than old?" in page
+    assert "baseline's final error" not in page  # two experiments have no baseline of their own
+    assert "reaches the final error of old:baseline" in page
+    assert "adjusted by Holm's method for the 4 comparisons" in page
     pair = read_metrics(out)["comparisons"]["new:clr_vs_old:clr"]
     assert pair["test_error_percent"]["verdict"] == "better"
 
@@ -134,7 +138,7 @@ def test_each_machine_has_its_own_seconds(root):
     found = compare_two("old", "new", root=root, margin_percent=0.05)
     assert found.seconds_per_step["old:clr"] == pytest.approx(0.004)
     assert found.seconds_per_step["new:clr"] == pytest.approx(0.001)
-    assert "new:clr and old:clr differ in device_name too" in "\n".join(cautions.sentences(found))
+    assert "new:clr and old:clr differ in device name too" in "\n".join(cautions.sentences(found))
 
 
 def test_other_data_are_named_before_any_difference_is_believed(root):

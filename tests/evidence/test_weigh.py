@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,18 @@ def test_the_range_test_is_repaid_after_as_many_trainings_as_the_interval_gives(
     assert repaid is not None
     assert repaid.alone.mean == pytest.approx(np.mean(alone))
     assert repaid.trainings == (np.ceil(RANGE_TEST / -low), np.ceil(RANGE_TEST / -high))
+
+
+def test_a_range_test_that_takes_too_long_is_never_repaid(tmp_path):
+    arms = pair()
+    arms["baseline"]["reach"], arms["clr"]["reach"] = 8, 3
+    artifacts = write_artifacts(tmp_path, arms)
+    path = artifacts / "range_test" / "range_test.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "train_seconds": 1e6}))
+    evidence = gather(artifacts, report_inputs.REPORT)
+    repaid = repayment(evidence, compared(evidence, Quantity.TIME))
+    assert repaid is not None
+    assert (repaid.trainings, repaid.too_small) == (None, True)
 
 
 def test_holm_takes_every_verdict_as_one_family(tmp_path):

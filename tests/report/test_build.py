@@ -76,7 +76,7 @@ def test_the_report_tells_what_the_published_comparison_compares(built):
     told = (built / "report.md").read_text()
     for part in (
         "trained for 20 epochs, not 10",
-        "Its batch size is 2000 instead of 200",
+        "published has a batch size of 2000 instead of 200",
         "300 of the 2,000 steps",
         "never falls",
         "takes the test set as validation set",

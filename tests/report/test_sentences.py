@@ -14,7 +14,7 @@ from lrcycles.evidence.gather import gather
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
 from lrcycles.report.formatting import rates_of
-from lrcycles.report.section import Table, Text, Verdict
+from lrcycles.report.section import Table, Text, VerdictCell
 from lrcycles.report.sections import (
     cautions,
     claims,
@@ -58,7 +58,9 @@ def table_of(section: Any, first: str) -> dict[str, list[str]]:
     for block in section.blocks:
         if isinstance(block, Table) and any(row[0] == first for row in block.rows):
             return {
-                str(row[0]): [cell.text if isinstance(cell, Verdict) else cell for cell in row[1:]]
+                str(row[0]): [
+                    cell.text if isinstance(cell, VerdictCell) else cell for cell in row[1:]
+                ]
                 for row in block.rows
             }
     raise AssertionError(f"no table has a row {first}")
@@ -130,7 +132,7 @@ def test_a_sign_that_censored_runs_hide_is_worded_as_a_range(tmp_path):
     arms["clr"]["reach"] = {seed: None if seed in late else 1 for seed in range(8)}
     line = beginning(evidence_of(tmp_path, arms), "Time")
     assert "lies between -1.95 and 1.05 s (8 pairs)" in line
-    assert "4 of 8 runs of baseline never reach it." in line
+    assert "4 of 8 runs of baseline never reach this error." in line
 
 
 def test_the_summary_gives_the_cost_of_the_range_test_and_what_repays_it(tmp_path):
@@ -197,9 +199,9 @@ def test_the_first_table_sets_replay_and_controlled_pair_beside_the_published_fi
     assert rows["test error (%), published, one run each"][:2] == ["1.91", "1.64"]
     assert rows["test error (%), replayed here"][0].startswith(f"{np.mean(BASELINE_ERRORS):.2f} (")
     assert rows["training time (s), published"] == ["86.4", "43.2", "-43.2 (0.50 times)"]
-    fit = rows["training time (s), replayed by plain Keras fit here"]
+    fit = rows["training time (s), replayed by plain Keras fit here (n epochs)"]
     assert [cell.partition(" (")[0] for cell in fit[:2]] == ["25.0", "17.5"]
-    assert fit[0].endswith("n = 2 epochs")
+    assert fit[0].endswith("n = 2")
     assert fit[2] == "-7.5 (0.70 times)"
 
 
@@ -220,7 +222,7 @@ def test_the_choice_of_the_tuned_arm_is_explained(tmp_path):
     texts = [b.text for b in controlled.section(evidence).blocks if isinstance(b, Text)]
     (text,) = [text for text in texts if text.startswith("The arm tuned")]
     assert "0.01 (8 seeds)" in text
-    assert f"the test error would be {np.mean(BASELINE_ERRORS):.2f} (" in text
+    assert f"the test error in percent would be {np.mean(BASELINE_ERRORS):.2f} (" in text
 
 
 def test_a_run_read_in_the_middle_of_a_cycle_is_marked(tmp_path):
@@ -247,8 +249,10 @@ def test_a_papers_rows_are_counted_and_marked(tmp_path):
     rows = {"baseline": paper, "absent": paper}
     evidence = evidence_of(tmp_path, pair(), reference=rows, reference_source="a paper")
     (line,) = reference.sentences(evidence)
-    assert line.startswith("1 of the 1 rows of the paper that were trained here reproduce")
-    assert line.endswith("1 were not run. Source: a paper.")
+    assert line == (
+        "Of the paper's 2 rows, 1 was trained here, and 1 reproduces within two combined standard "
+        "deviations. Source: a paper."
+    )
     table = table_of(reference.section(evidence), "absent")
     assert table["baseline"][-1] == "reproduced"
     assert table["absent"][1] == "not run"
@@ -259,8 +263,11 @@ def test_runs_that_diverge_or_guess_are_warned_of(tmp_path):
     arms["clr"]["errors"][3] = None
     arms["lost"] = {"errors": {**arms["baseline"]["errors"], 3: 88.65}, "base_lr": 0.1}
     text = "\n".join(cautions.sentences(evidence_of(tmp_path, arms)))
-    assert "1 of 8 runs of clr diverged (seeds 3)." in text
-    assert "1 of 8 finished runs of lost only guess: their error is near 90 % (seeds 3)." in text
+    assert "1 of 8 runs of clr diverged (seed 3)." in text
+    assert (
+        "1 of 8 finished runs of lost learned nothing: an error near 90 % is a guess (seed 3)."
+        in text
+    )
     assert "clr and baseline have different seeds" not in text
 
 

@@ -39,7 +39,7 @@ class Arm:
 
     @property
     def finished(self) -> dict[int, CellResult]:
-        """The results of the seeds that trained to the end."""
+        """Results of the seeds that trained to the end."""
         return {seed: cell for seed, cell in self.cells.items() if cell.finished}
 
     @property
@@ -109,7 +109,7 @@ class Arm:
         return [cycle * k for k in range(1, int(self.settings.epochs / cycle + 1e-9) + 1)]
 
     def values(self, quantity: str) -> dict[int, float]:
-        """One figure of each finished seed, such as test_error_percent."""
+        """Give one figure of each finished seed, such as test_error_percent."""
         return {seed: float(getattr(cell, quantity)) for seed, cell in self.finished.items()}
 
 
@@ -126,7 +126,7 @@ def read_arms(train: Path, groups: Sequence[str] = GROUPS) -> dict[str, Arm]:
         listing = train / group / "cells.csv"
         if not listing.exists():
             raise InputError(
-                f"The report needs artifacts/train/{group}. Received: no such folder. "
+                f"artifacts/train/{group}/cells.csv must be there. Received: no such file. "
                 f"Run `dvc repro train@{group}`."
             )
         # An arm may be called null, which is no missing value here.
@@ -138,7 +138,7 @@ def read_arms(train: Path, groups: Sequence[str] = GROUPS) -> dict[str, Arm]:
             arms[str(name)] = _read_arm(str(name), group, train / group / str(name), seeds)
     if not arms:
         raise InputError(
-            f"The report needs at least one arm. Received: none in the groups {', '.join(GROUPS)}. "
+            f"At least one arm must be there. Received: none in the groups {', '.join(groups)}. "
             "Choose an experiment that has arms."
         )
     return arms
@@ -148,8 +148,8 @@ def _read_arm(name: str, group: str, folder: Path, seeds: Sequence[int]) -> Arm:
     for seed, file in product(seeds, ("result.json", "steps.parquet")):
         if not (folder / f"{seed}/{file}").exists():
             raise InputError(
-                f"cells.csv lists {folder}/{seed}/{file}. Received: no such file. Run "
-                f"`dvc checkout` or `dvc repro -f -s train@{group}` to bring it back."
+                f"{folder}/{seed}/{file} must be there, because cells.csv lists it. Received: no "
+                f"such file. Run `dvc checkout` or `dvc repro -f -s train@{group}`."
             )
     cells = {seed: read_result(folder / f"{seed}/result.json") for seed in seeds}
     longest = max(seeds, key=lambda seed: (cells[seed].steps, -seed))

@@ -36,7 +36,7 @@ def chance_better(differences: Sequence[float]) -> Chance:
     75.0
     """
     if not differences:
-        raise InputError("A chance needs at least one pair. Received: none. Leave the arm out.")
+        raise InputError("At least one pair must be there. Received: none. Leave the arm out.")
     values = np.asarray(differences, dtype=float)
     wins, ties, n = int((values < 0).sum()), int((values == 0).sum()), len(values)
     low = stats.binomtest(wins, n).proportion_ci(0.95, method="wilson").low

@@ -15,6 +15,8 @@ from lrcycles.evidence.paired import PairedComparison
 from lrcycles.evidence.times import compare_times, without_charges
 from lrcycles.evidence.weigh import Evidence
 
+MOST_TRAININGS = 1000  # a range test that takes more to be repaid is not worth its seconds
+
 
 @dataclass(frozen=True)
 class ScheduleCost:
@@ -37,12 +39,13 @@ class Repayment:
     Attributes:
         alone: the difference in time to the target without the range test's seconds.
         trainings: after how many trainings the range test is repaid, soonest and latest; None if
-            the arm is not sooner without it.
+            the arm is not sooner without it, or the saving is too small.
+        too_small: the arm is sooner, but repaying may take more than `MOST_TRAININGS`.
     """
 
-    charge_seconds: float
     alone: PairedComparison
     trainings: tuple[int, int] | None
+    too_small: bool
 
 
 def schedule_costs(evidence: Evidence) -> list[ScheduleCost]:
@@ -99,5 +102,9 @@ def repayment(evidence: Evidence, comparison: Comparison) -> Repayment | None:
     if alone is None or alone.interval95 is None:
         return None
     low, high = alone.interval95
-    trainings = (math.ceil(charge / -low), math.ceil(charge / -high)) if high < 0 else None
-    return Repayment(charge, alone, trainings)
+    if high >= 0:
+        return Repayment(alone, None, too_small=False)
+    soonest, latest = math.ceil(charge / -low), math.ceil(charge / -high)
+    if latest > MOST_TRAININGS:
+        return Repayment(alone, None, too_small=True)
+    return Repayment(alone, (soonest, latest), too_small=False)

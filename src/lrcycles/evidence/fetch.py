@@ -50,7 +50,7 @@ def fetch_side(side: str, root: Path) -> Side:
         groups = [group for group in GROUPS if (folder / "train" / group / "cells.csv").exists()]
         if not groups:
             raise InputError(
-                f"{name} must have cells.csv below train/. Received: a folder without. {_HELP}"
+                f"{name} must have cells.csv below train/. Received: a folder without it. {_HELP}"
             )
         arms = read_arms(folder / "train", groups)
         price = folder / "range_test" / _RANGE_TEST

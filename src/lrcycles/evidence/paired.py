@@ -21,7 +21,8 @@ EXACT_UP_TO = 16  # pairs: 65,536 sign flips
 RESAMPLES = 99_999
 BCA_FROM = 30  # pairs: below, BCa of a mean covers too little
 FEWEST_PAIRS = 6  # with 5 the smallest two-sided sign-flip p is 2 / 32
-MOST_SEEDS = 10_000
+MOST_MORE_SEEDS = 10_000
+ALPHA = 0.05  # of a family of comparisons
 POWER = 0.8  # with the number of seeds that is suggested for an undecided comparison
 
 
@@ -137,7 +138,7 @@ def _bca(values: Array, sd: float | None) -> Interval | None:
 
 
 def judge(
-    comparisons: Mapping[str, PairedComparison], *, alpha: float = 0.05
+    comparisons: Mapping[str, PairedComparison], *, alpha: float = ALPHA
 ) -> dict[str, Verdict]:
     """Give each comparison of a family its verdict, the p values adjusted by Holm's method.
 
@@ -208,6 +209,6 @@ def _more_seeds(c: PairedComparison, alpha: float) -> int | None:
 
     if c.sd is None:
         return None
-    counts = range(max(c.n + 1, FEWEST_PAIRS), c.n + MOST_SEEDS + 1)
+    counts = range(max(c.n + 1, FEWEST_PAIRS), c.n + MOST_MORE_SEEDS + 1)
     place = bisect_left(counts, True, key=decides)
     return counts[place] - c.n if place < len(counts) else None

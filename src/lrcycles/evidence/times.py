@@ -82,8 +82,7 @@ def time_to_target(
     """
     if not history:
         raise InputError(
-            "A time to the target needs at least one epoch of history. Received: none. "
-            "Leave out a diverged run."
+            "history must hold at least one epoch. Received: none. Leave out a diverged run."
         )
     reached = [epoch.step for epoch in history if epoch.validation_error_percent <= target]
     steps = reached[0] if reached else history[-1].step

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lrcycles.cells.result import ScheduleResult
+from lrcycles.cells.result import CellResult, ScheduleResult
 from lrcycles.config.schema import FEWEST_RATES, TUNED
 from lrcycles.evidence.arms import Arm
 
@@ -103,6 +103,12 @@ def _at_length(candidates: Sequence[Arm], seeds: Sequence[int]) -> dict[int, flo
     for seed in seeds:
         finished = [arm.finished[seed] for arm in candidates if seed in arm.finished]
         if finished:
-            best = min(finished, key=lambda cell: cell.validation_error_percent or 0.0)
-            errors[seed] = float(best.test_error_percent or 0.0)
+            best = min(finished, key=_validation_error)
+            assert best.test_error_percent is not None
+            errors[seed] = best.test_error_percent
     return errors
+
+
+def _validation_error(cell: CellResult) -> float:
+    assert cell.validation_error_percent is not None
+    return cell.validation_error_percent

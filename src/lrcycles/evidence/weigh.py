@@ -137,10 +137,7 @@ def weigh(
     if tuned and controlled[0] in per_step:
         per_step[TUNED] = per_step[controlled[0]]
     chains = {name: _chain(arms[name], arms) for name in timed}
-    charged = {
-        name: range_test_seconds[name] if any(arm.settings.uses_bounds for arm in chain) else 0.0
-        for name, chain in chains.items()
-    }
+    charged = {name: _charge(chain, range_test_seconds[name]) for name, chain in chains.items()}
     extra = {
         name: charged[name] + sum(_training_seconds(parent, per_step) for parent in chain[1:])
         for name, chain in chains.items()
@@ -199,6 +196,11 @@ def _chain(arm: Arm, arms: Mapping[str, Arm]) -> list[Arm]:
     while (parent := chain[-1].settings.continues) is not None:
         chain.append(arms[parent])
     return chain
+
+
+def _charge(chain: Sequence[Arm], range_test_seconds: float) -> float:
+    """Charge the range test once, if any arm of the chain takes a rate from it."""
+    return range_test_seconds if any(arm.settings.uses_bounds for arm in chain) else 0.0
 
 
 def _training_seconds(arm: Arm, per_step: Mapping[str, float]) -> float:

@@ -74,7 +74,7 @@ def build(
     report: Report,
     experiment: str,
     date: str,
-    commit: str = "unknown",
+    commit: str = "",
     against: Mapping[str, Sequence[str]] | None = None,
 ) -> Built:
     """Write the report of the stages' files in `artifacts` into `out`.

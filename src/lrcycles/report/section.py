@@ -24,14 +24,14 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerdictCell:
     """A table cell that holds a verdict."""
 
     text: str
     tone: Tone
 
 
-Cell = str | Verdict
+Cell = str | VerdictCell
 
 
 @dataclass(frozen=True)

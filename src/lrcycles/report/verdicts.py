@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from lrcycles.evidence.comparisons import Comparison, Quantity
 from lrcycles.evidence.costs import Repayment, repayment
-from lrcycles.evidence.paired import FEWEST_PAIRS, MOST_SEEDS, Interval, Outcome
+from lrcycles.evidence.paired import FEWEST_PAIRS, MOST_MORE_SEEDS, Interval, Outcome
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.formatting import UNKNOWN, counted, described, number, p_relation, p_value
-from lrcycles.report.section import Tone, Verdict
+from lrcycles.report.section import Tone, VerdictCell
 
 _UNITS = {Quantity.ERROR: "percentage points", Quantity.TIME: "s"}
 _DIGITS = {Quantity.ERROR: 3, Quantity.TIME: 2, Quantity.LOSS: 4}
@@ -46,6 +46,13 @@ def with_interval(comparison: Comparison) -> str:
     return f"{mean} ({interval(comparison)})"
 
 
+def bracketed(comparison: Comparison) -> str:
+    """Write a paired difference with its unit, and its interval in brackets."""
+    if comparison.paired.interval95 is None:
+        return f"{difference(comparison)} ({interval(comparison)})"
+    return f"{difference(comparison)} (95 % interval {interval(comparison)})"
+
+
 def p_values(comparison: Comparison) -> tuple[str, str]:
     """Write the p value, raw and adjusted; unknown where censored runs hide the sign."""
     if comparison.possible_means:
@@ -53,9 +60,9 @@ def p_values(comparison: Comparison) -> tuple[str, str]:
     return p_value(comparison.paired.p), p_value(comparison.judged.holm_p)
 
 
-def mark(comparison: Comparison) -> Verdict:
+def mark(comparison: Comparison) -> VerdictCell:
     """Give the verdict as a table cell."""
-    return Verdict(comparison.outcome.value, _TONES.get(comparison.outcome, Tone.NEUTRAL))
+    return VerdictCell(comparison.outcome.value, _TONES.get(comparison.outcome, Tone.NEUTRAL))
 
 
 def sentences(comparison: Comparison, evidence: Evidence) -> str:
@@ -86,14 +93,19 @@ def _answer(comparison: Comparison, evidence: Evidence) -> str:
         }[comparison.outcome]
     arm, against = comparison.arm, comparison.against
     charged = ", with the range test charged" if evidence.range_test_seconds[arm] else ""
-    goal = "the baseline's final error"
-    return {
-        Outcome.BETTER: f"Time: {arm} reaches {goal} sooner than {against}{charged}.",
-        Outcome.WORSE: f"Time: {arm} reaches {goal} later than {against}{charged}.",
-        Outcome.EQUIVALENT: f"Time: {arm} and {against} reach {goal} at the same time{charged}.",
-        Outcome.UNDECIDED: f"Time: it is undecided whether {arm} or {against} reaches {goal} "
-        f"sooner{charged}.",
-    }[comparison.outcome]
+    goal = target(evidence)
+    if comparison.outcome == Outcome.BETTER:
+        return f"Time: {arm} reaches {goal} sooner than {against}{charged}."
+    if comparison.outcome == Outcome.WORSE:
+        return f"Time: {arm} reaches {goal} later than {against}{charged}."
+    return f"Time: it is undecided whether {arm} or {against} reaches {goal} sooner{charged}."
+
+
+def target(evidence: Evidence) -> str:
+    """Name the error that times are measured to; two experiments have no baseline."""
+    if evidence.of_stages:
+        return "the baseline's final error"
+    return f"the final error of {next(iter(evidence.reached))}"
 
 
 def _figures(comparison: Comparison) -> str:
@@ -103,11 +115,10 @@ def _figures(comparison: Comparison) -> str:
             f"The mean difference lies {difference(comparison)} ({pairs}): it depends on how long "
             "the runs that never reached the error would have needed."
         )
-    known = [pairs]
+    figures = [pairs, f"adjusted p {p_relation(comparison.judged.holm_p)}"]
     if comparison.paired.interval95 is not None:
-        known.insert(0, f"95 % interval {interval(comparison)}")
-    known.append(f"adjusted p {p_relation(comparison.judged.holm_p)}")
-    return f"The mean difference is {difference(comparison)} ({', '.join(known)})."
+        figures.insert(0, f"95 % interval {interval(comparison)}")
+    return f"The mean difference is {difference(comparison)} ({', '.join(figures)})."
 
 
 def _what_decides(comparison: Comparison) -> str:
@@ -119,7 +130,7 @@ def _what_decides(comparison: Comparison) -> str:
             f"{counted(least, 'more seed')} {'is' if least == 1 else 'are'} needed."
         )
     if more is None:
-        return f"Even {MOST_SEEDS:,} more seeds would not decide it."
+        return f"Even {MOST_MORE_SEEDS:,} more seeds would not decide it."
     return (
         f"About {counted(more, 'more seed')} would decide a difference of this size and spread "
         "with a probability of 80 %."
@@ -132,7 +143,8 @@ def _about_time(comparison: Comparison, evidence: Evidence) -> list[str]:
     for name in (comparison.against, comparison.arm):
         times = evidence.reached[name].values()
         if censored := sum(time.censored for time in times):
-            parts.append(f"{censored} of {len(times)} runs of {name} never reach it.")
+            verb = "reaches" if censored == 1 else "reach"
+            parts.append(f"{censored} of {len(times)} runs of {name} never {verb} this error.")
     charge = evidence.range_test_seconds[comparison.arm]
     if charge:
         times = evidence.reached[comparison.arm].values()
@@ -154,6 +166,8 @@ def _without_the_range_test(comparison: Comparison, repaid: Repayment) -> str:
         f"Without the range test the difference is {_limit(comparison, mean)}{number(mean)} s "
         f"(95 % interval {number(low)} to {number(high)})."
     )
+    if repaid.too_small:
+        text += " This is too small to repay the range test."
     if repaid.trainings:
         soonest, latest = repaid.trainings
         after = f"{soonest:,} to {latest:,}" if soonest < latest else f"{latest:,}"

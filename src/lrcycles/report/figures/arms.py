@@ -173,7 +173,7 @@ def times_to_target(
     if any(extra.values()):
         ax.bar(0, 0, color="#c9c9c9", label="spent before training")
     ax.set_xlim(left=0)
-    ax.set_xlabel("time to the baseline's median final validation error (s)")
+    ax.set_xlabel("time to the target error (s)")
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figure
 

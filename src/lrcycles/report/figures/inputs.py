@@ -49,6 +49,6 @@ def errors_picture(
     """
     errors = {arm: evidence.arms[arm].values(Quantity.ERROR) for arm in arms}
     means = {arm: mean_and_interval(summarise(errors[arm].values())) for arm in arms}
-    text = "; ".join(f"{arm}: {mean_sd(errors[arm])} %" for arm in arms)
+    text = "; ".join(f"{arm}: {mean_sd(errors[arm])}" for arm in arms)
     drawn = errors_by_arm(errors, means=means, published=published)
-    return Picture(name, drawn, f"Test error of every seed. {text}", caption)
+    return Picture(name, drawn, f"Test error in percent of every seed. {text}", caption)

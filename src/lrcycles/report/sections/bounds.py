@@ -10,7 +10,7 @@ from lrcycles.evidence.tuned import constant_rates
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.figures.comparisons import sensitivity
 from lrcycles.report.figures.inputs import mean_and_interval
-from lrcycles.report.formatting import mean_sd, number, rate
+from lrcycles.report.formatting import counted, mean_sd, number, rate
 from lrcycles.report.section import Block, Folded, Picture, Points, Section, Table, Text
 
 
@@ -42,8 +42,8 @@ def _sentence(evidence: Evidence) -> str:
     chosen = evidence.stages.bounds
     text = (
         f"Rule {chosen['rule']} selects base_lr = {rate(chosen['base_lr'])} and max_lr = "
-        f"{rate(chosen['max_lr'])}, for {chosen['cycles']} cycles of 2 x {chosen['step_size']:,} "
-        "steps."
+        f"{rate(chosen['max_lr'])}, for {counted(chosen['cycles'], 'cycle')} of 2 x "
+        f"{chosen['step_size']:,} steps."
     )
     if not any(arm.settings.uses_bounds for arm in evidence.arms.values()):
         text += " No arm of this experiment uses them."
@@ -90,13 +90,11 @@ def _constant_rates(evidence: Evidence) -> Picture | None:
         if cycles
         else None,
     )
-    text = "; ".join(
-        f"{rate(arm.rates[0])}: {mean_sd(arm.values(Quantity.ERROR))} %" for arm in arms
-    )
+    text = "; ".join(f"{rate(arm.rates[0])}: {mean_sd(arm.values(Quantity.ERROR))}" for arm in arms)
     return Picture(
         "sensitivity",
         drawn,
-        f"Test error by constant learning rate. {text}",
+        f"Test error in percent by constant learning rate. {text}",
         "Test error at constant rates: every seed and the mean. Grey: the selected bounds with "
         "their intervals over the seeds of the range test.",
     )

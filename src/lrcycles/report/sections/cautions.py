@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lrcycles.evidence.comparisons import Quantity, Role
 from lrcycles.evidence.paired import FEWEST_PAIRS, Outcome
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import listed, number
+from lrcycles.report.formatting import counted, listed, number
 from lrcycles.report.section import Block, Folded, Look, Points, Section
 
 _NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
@@ -56,12 +57,15 @@ def sentences(evidence: Evidence) -> list[str]:
 
 def _diverged(evidence: Evidence) -> list[str]:
     return [
-        f"{len(arm.diverged)} of {len(arm.cells)} runs of {arm.name} diverged (seeds "
-        f"{', '.join(map(str, arm.diverged))}). Means and differences leave them out, which "
-        "flatters the arm."
+        f"{len(arm.diverged)} of {len(arm.cells)} runs of {arm.name} diverged "
+        f"({_seeds(arm.diverged)}). Means and differences leave them out, which flatters the arm."
         for arm in evidence.arms.values()
         if arm.diverged
     ]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
 
 
 def _few_pairs(evidence: Evidence) -> list[str]:
@@ -69,8 +73,8 @@ def _few_pairs(evidence: Evidence) -> list[str]:
     if fewest >= FEWEST_PAIRS:
         return []
     return [
-        f"A comparison has only {fewest} pairs of seeds. With fewer than {FEWEST_PAIRS} every "
-        "verdict is undecided."
+        f"A comparison has only {counted(fewest, 'pair')} of seeds. With fewer than "
+        f"{FEWEST_PAIRS} every verdict is undecided."
     ]
 
 
@@ -88,9 +92,10 @@ def _unlike(evidence: Evidence) -> list[str]:
             key for key in _SAME if getattr(arm.settings, key) != getattr(other.settings, key)
         ]
         if unlike:
+            names = listed([key.replace("_", " ") for key in unlike])
             lines.append(
-                f"{pair.arm} and {pair.against} differ in {listed(unlike)} too, and not only in "
-                "how they train."
+                f"{pair.arm} and {pair.against} differ in {names} too, and not only in how they "
+                "train."
             )
     return lines
 
@@ -104,9 +109,9 @@ def _guessing(evidence: Evidence) -> list[str]:
         seeds = [seed for seed, error in errors.items() if error > chance - _NEAR_CHANCE]
         if seeds:
             lines.append(
-                f"{len(seeds)} of {len(errors)} finished runs of {arm.name} only guess: their "
-                f"error is near {number(chance, 0)} % (seeds {', '.join(map(str, seeds))}). They "
-                "count in the mean and the standard deviation."
+                f"{len(seeds)} of {len(errors)} finished runs of {arm.name} learned nothing: an "
+                f"error near {number(chance, 0)} % is a guess ({_seeds(seeds)}). The mean and the "
+                "standard deviation include them."
             )
     return lines
 

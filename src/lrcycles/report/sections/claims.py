@@ -9,6 +9,7 @@ from lrcycles.report import verdicts
 from lrcycles.report.formatting import number
 from lrcycles.report.section import Points, Section
 
+TRIANGLE = "triangular"
 WINDOWS = ("welch", "hann")  # which the tutorial calls equivalent to the triangle
 
 
@@ -24,7 +25,7 @@ def sentences(evidence: Evidence) -> list[str]:
         one
         for one in evidence.of(Quantity.ERROR)
         if evidence.arms[one.arm].settings.schedule.name in WINDOWS
-        and one.against in evidence.candidates
+        and evidence.arms[one.against].settings.schedule.name == TRIANGLE
     ]
     return [*(_window(one) for one in windows), *_computation(evidence)]
 
@@ -32,8 +33,7 @@ def sentences(evidence: Evidence) -> list[str]:
 def _window(comparison: Comparison) -> str:
     return (
         f"Window {comparison.arm} against the triangle {comparison.against}: "
-        f"{comparison.outcome.value}, {verdicts.difference(comparison)} (95 % interval "
-        f"{verdicts.interval(comparison)})."
+        f"{comparison.outcome.value}, {verdicts.bracketed(comparison)}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.chances import Chance, chance_better
 from lrcycles.evidence.comparisons import Quantity, Role
-from lrcycles.evidence.paired import BCA_FROM, EXACT_UP_TO, RESAMPLES
+from lrcycles.evidence.paired import ALPHA, BCA_FROM, EXACT_UP_TO, FEWEST_PAIRS, RESAMPLES
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import comparisons as figures
@@ -21,7 +21,7 @@ def section(evidence: Evidence) -> Section:
     names = evidence.controlled
     finished = [name for name in names if evidence.arms[name].finished]
     compared = evidence.of(Quantity.ERROR, *_CONTROLLED)
-    blocks: list[Block] = [Text(_what_is_equal(evidence))]
+    blocks: list[Block] = [Text(_what_is_equal(evidence))] if evidence.of_stages else []
     if finished:
         caption = "Test error of every seed. Grey lines join equal seeds where there are few arms."
         blocks.append(errors_picture("errors", evidence, finished, {}, caption))
@@ -45,7 +45,8 @@ def section(evidence: Evidence) -> Section:
     if finished:
         blocks.append(_epochs(evidence, finished))
     blocks.append(Folded("Every seed", [tables.every_seed(evidence, names)]))
-    return Section("controlled", "All arms: the controlled comparison", blocks)
+    title = "All arms: the controlled comparison" if evidence.of_stages else "All arms"
+    return Section("controlled", title, blocks)
 
 
 def _what_is_equal(evidence: Evidence) -> str:
@@ -65,8 +66,6 @@ def _what_is_equal(evidence: Evidence) -> str:
     text = "Equal seeds share their initial weights and the order of their data"
     if exceptions:
         text += f", except that {listed(exceptions)}"
-    if evidence.of_stages is None:
-        return f"{text}."
     return (
         f"{text}. The bounds were chosen on the validation split only, and the test set was read "
         "once."
@@ -100,7 +99,10 @@ def _differences(evidence: Evidence) -> Picture:
         margin=evidence.report.margin_percent,
     )
     alt = "; ".join(f"{one.title}: {verdicts.difference(one)}" for one in compared)
-    caption = "Difference of each pair of seeds. Within the grey band two arms count as equivalent."
+    caption = (
+        "Difference of each pair of seeds. The grey band is the margin: two arms are equivalent if "
+        "the 90 % interval of their mean difference lies within it."
+    )
     return Picture("differences", drawn, alt, caption)
 
 
@@ -117,13 +119,14 @@ def _rule(evidence: Evidence) -> str:
         bootstrap = (
             f" The BCa interval is a bootstrap interval, given for {BCA_FROM} pairs or more."
         )
+    margin = f"±{evidence.report.margin_percent:g} percentage points"
     return (
         f"The interval is Student's t interval of the paired differences.{bootstrap} The p value "
         f"comes from {flips}. Holm's method adjusts it for all comparisons of this report. An arm "
-        "is better or worse if its adjusted p is below 0.05. Two arms are equivalent if the 90 % "
-        f"interval lies within ±{evidence.report.margin_percent:g} percentage points. Everything "
-        "else is undecided. Intervals are not adjusted, so an interval may exclude 0 while the "
-        "comparison is undecided."
+        f"is better or worse if its adjusted p is below {ALPHA:g}. Two arms are equivalent in "
+        f"error if the 90 % interval lies within {margin}. Everything else is undecided, and so is "
+        f"every comparison of fewer than {FEWEST_PAIRS} pairs. Intervals are not adjusted, so an "
+        "interval may exclude 0 while the comparison is undecided."
     )
 
 
@@ -146,8 +149,8 @@ def _tuning(evidence: Evidence) -> str:
     if tuned.at_length:
         text += (
             " If the rate were chosen after whole trainings instead, which cost "
-            f"{len(tuned.candidates)} times as much, the test error would be "
-            f"{with_interval(tuned.at_length)} (percent)."
+            f"{len(tuned.candidates)} times as much, the test error in percent would be "
+            f"{with_interval(tuned.at_length)}."
         )
     return text
 
@@ -182,6 +185,6 @@ def _epochs(evidence: Evidence, names: list[str]) -> Picture:
         ),
         f"The validation error after each epoch by arm, each beside {names[0]}.",
         f"Error on the validation split after each epoch; {names[0]} in grey. Bands reach from the "
-        "lowest to the highest seed. Dotted lines are the ends of cycles, the dashed line is the "
+        "lowest to the highest seed. Dotted lines mark the ends of cycles, a dashed line the "
         "target.",
     )

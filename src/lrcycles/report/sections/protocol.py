@@ -7,7 +7,7 @@ from typing import Any
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import UNKNOWN, number, rate, rates_of
+from lrcycles.report.formatting import UNKNOWN, counted, number, rate, rates_of
 from lrcycles.report.section import Block, Heading, Points, Section, Table
 from lrcycles.report.sections.replay import DEVIATIONS
 
@@ -70,7 +70,7 @@ def _range_test(test: Mapping[str, Any]) -> str:
     return (
         f"{test['ramp']} ramp from {rate(test['min_lr'])} to {rate(test['max_lr'])} in "
         f"{test['steps']:,} steps of batch {test['batch_size']}, "
-        f"{len(test['seeds'])} seeds, {number(test['train_seconds'], 1)} s"
+        f"{counted(len(test['seeds']), 'seed')}, {number(test['train_seconds'], 1)} s"
     )
 
 

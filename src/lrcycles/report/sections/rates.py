@@ -17,9 +17,9 @@ def section(evidence: Evidence) -> Section:
             if arm.never_turns
         },
     )
-    caption = (
-        "The rate of each arm. Dotted: the rest of a half-cycle that the run does not complete."
-    )
+    caption = "The rate of each arm."
+    if any(arm.never_turns for arm in evidence.arms.values()):
+        caption += " Dotted: the rest of a half-cycle that the run cuts short."
     alt = "The learning rate of each arm at every step."
     return Section(
         "rates", "The rate over the steps", [Picture("learning_rate", drawn, alt, caption)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from lrcycles.evidence.comparisons import Quantity
 from lrcycles.evidence.reference import ReferenceRow, reference_rows
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import UNKNOWN, mean_sd, number, p_value
-from lrcycles.report.section import Block, Cell, Points, Section, Table, Tone, Verdict
+from lrcycles.report.formatting import UNKNOWN, counted, mean_sd, number, p_value
+from lrcycles.report.section import Block, Cell, Points, Section, Table, Tone, VerdictCell
 
 
 def section(evidence: Evidence) -> Section | None:
@@ -26,11 +26,12 @@ def sentences(evidence: Evidence) -> list[str]:
         return []
     trained = [row for row in rows if row.reproduced is not None]
     good = sum(row.reproduced is True for row in trained)
-    return [
-        f"{good} of the {len(trained)} rows of the paper that were trained here reproduce within "
-        f"two combined standard deviations. {len(rows) - len(trained)} were not run. "
-        f"Source: {evidence.report.reference_source}."
-    ]
+    text = (
+        f"Of the paper's {counted(len(rows), 'row')}, {len(trained)} "
+        f"{'was' if len(trained) == 1 else 'were'} trained here, and {good} "
+        f"{'reproduces' if good == 1 else 'reproduce'} within two combined standard deviations."
+    )
+    return [f"{text} Source: {evidence.report.reference_source}."]
 
 
 def _table(evidence: Evidence) -> Table:
@@ -45,9 +46,9 @@ def _cells(evidence: Evidence, row: ReferenceRow) -> list[Cell]:
     if row.reproduced is None:
         return [row.arm, paper, "not run", *[UNKNOWN] * 4]
     verdict = (
-        Verdict("reproduced", Tone.GOOD)
+        VerdictCell("reproduced", Tone.GOOD)
         if row.reproduced
-        else Verdict("not reproduced", Tone.NEUTRAL)
+        else VerdictCell("not reproduced", Tone.NEUTRAL)
     )
     ours = mean_sd(evidence.arms[row.arm].values(Quantity.ERROR))
     figures = [number(row.difference, 3), number(row.allowed, 3), p_value(row.p)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from lrcycles.evidence.arms import Arm, summarise
 from lrcycles.evidence.chances import wilson_percent
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
@@ -64,11 +66,13 @@ def sentences(evidence: Evidence) -> list[str]:
 
 def _sentence(comparison: Comparison, evidence: Evidence) -> str:
     arm, first = evidence.arms[comparison.arm], evidence.arms[comparison.against]
-    means = [number(summarise(one.values(Quantity.ERROR).values()).mean) for one in (first, arm)]
+    errors = [one.values(Quantity.ERROR) for one in (first, arm)]
+    # Over the pairs alone, so that the means differ by the mean difference.
+    means = [number(fmean(one[seed] for seed in comparison.differences)) for one in errors]
     text = (
         f"The published pair, replayed: the test error goes from {means[0]} % to {means[1]} %, a "
-        f"difference of {verdicts.difference(comparison)} (95 % interval "
-        f"{verdicts.interval(comparison)}; verdict: {comparison.outcome.value})."
+        f"difference of {verdicts.bracketed(comparison)}. The verdict is "
+        f"{comparison.outcome.value}."
     )
     reasons = []
     if arm.settings.continues:
@@ -172,20 +176,22 @@ def _settings(arm: Arm, first: Arm) -> list[str]:
             f"a model trained for {own.epochs + other.epochs} epochs, not {own.epochs}."
         )
     if own.batch_size != other.batch_size:
+        fewer = arm.total_steps < first.total_steps
         lines.append(
-            f"Its batch size is {own.batch_size} instead of {other.batch_size}. It makes "
-            f"{arm.total_steps:,} updates instead of {first.total_steps:,}, which is why it takes "
-            "less time."
+            f"{arm.name} has a batch size of {own.batch_size} instead of {other.batch_size}. It "
+            f"makes {arm.total_steps:,} updates instead of {first.total_steps:,}"
+            f"{', which is why it takes less time' if fewer else ''}."
         )
     if arm.never_turns and own.schedule.step_size and arm.turned_share is not None:
         lines.append(
-            f"Its rate climbs from {rate(arm.rates[0])} to {rate(arm.rates[-1])} and never falls: "
-            f"it makes {arm.total_steps:,} of the {own.schedule.step_size:,} steps of one "
-            f"half-cycle ({100 * arm.turned_share:.0f} %). No cycle happens, and no range test was "
-            "run."
+            f"The rate of {arm.name} climbs from {rate(arm.rates[0])} to {rate(arm.rates[-1])} and "
+            f"never falls: the run has {arm.total_steps:,} of the {own.schedule.step_size:,} steps "
+            f"of one half-cycle ({100 * arm.turned_share:.0f} %). No cycle is completed"
+            f"{'' if own.uses_bounds else ', and no range test was run'}."
         )
     if own.training_set == "all":
         lines.append(
-            f"It trains on all {own.images:,} images and takes the test set as validation set."
+            f"{arm.name} trains on all {own.images:,} images and takes the test set as validation "
+            "set."
         )
     return lines

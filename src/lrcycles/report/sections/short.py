@@ -1,4 +1,4 @@
-"""Answers in short: does cycling help here, in error and in time, and how sure is it?"""
+"""Words the answer in short, in error and in time."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ def section(evidence: Evidence) -> Section:
 def sentences(evidence: Evidence) -> list[str]:
     """Word the answer; two experiments that are compared have only their own comparisons."""
     if evidence.of_stages is None:
-        return [verdicts.sentences(one, evidence) for one in evidence.comparisons.values()]
-    lines = [*_of_candidates(evidence), *_of_controls(evidence), *replay.sentences(evidence)]
-    if parts := break_down(evidence):
-        lines += ingredients.sentences(parts, evidence)
-    lines += reference.sentences(evidence)
+        lines = [verdicts.sentences(one, evidence) for one in evidence.comparisons.values()]
+        lines = lines or ["There is no comparison, because no seed finished in both arms."]
+    else:
+        lines = [*_of_candidates(evidence), *_of_controls(evidence), *replay.sentences(evidence)]
+        if parts := break_down(evidence):
+            lines += ingredients.sentences(parts, evidence)
+        lines += reference.sentences(evidence)
     if (family := len(evidence.comparisons)) > 1:
         lines.append(
             f"The p values are adjusted by Holm's method for the {family} comparisons of this "
@@ -163,8 +165,8 @@ def at_a_glance(evidence: Evidence) -> Table | None:
             _ratio(seconds[0], seconds[1]),
         ],
         [
-            "training time (s), replayed by plain Keras fit here",
-            *(with_interval(fit, 1) + " epochs" if fit else "not measured" for fit in fits),
+            "training time (s), replayed by plain Keras fit here (n epochs)",
+            *(with_interval(fit, 1) if fit else "not measured" for fit in fits),
             _ratio(means[0], means[1]) if len(means) == 2 else UNKNOWN,
         ],
         _controlled_seconds(evidence, pair),

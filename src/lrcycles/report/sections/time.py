@@ -1,4 +1,4 @@
-"""Compares the arms in time: when do they reach the baseline's error, and what does it cost?"""
+"""Compares the arms in the time until they reach the target error."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def section(evidence: Evidence) -> Section:
             Text(
                 "Each cell gives how many runs reached the error. If at least half of them did, it "
                 "also gives the Kaplan-Meier median of the steps with its 95 % interval, and the "
-                "seconds of these steps with what was spent before training. The errors are the "
-                "baseline's after a quarter, half and all of its epochs. They are read at the ends "
-                "of epochs, which rarely are ends of cycles."
+                "seconds of these steps with what was spent before training. The errors are "
+                f"medians of {next(iter(evidence.reached))} on its way and at its end. They are "
+                "read at the ends of epochs, which rarely are ends of cycles."
             ),
             _reaching(evidence),
         ]
@@ -45,7 +45,7 @@ def _times_drawn(evidence: Evidence) -> Picture | None:
     return Picture(
         "times",
         times_to_target(by_seed, extra=evidence.extra_seconds),
-        "Time of every seed to the baseline's median final validation error.",
+        "Time of every seed to the target error.",
         "Seconds until the target error. The vertical line is the mean.",
     )
 
@@ -76,7 +76,9 @@ def _times(evidence: Evidence) -> Table:
 def _notes(evidence: Evidence) -> list[str]:
     """Word how time is measured, with this run's figures."""
     if evidence.target_percent is None:
-        return ["No target: no run of the baseline finished, or the cost of no arm is known."]
+        if evidence.of_stages is None and not evidence.reaching:
+            return ["There is no target, because the cost of no arm is known."]
+        return ["There is no target, because no run of the first arm finished."]
     lines = [
         f"The target is a validation error of {number(evidence.target_percent, 3)} %, the median "
         f"of the final errors of {next(iter(evidence.reached))}. The time is the number of steps "
@@ -85,12 +87,12 @@ def _notes(evidence: Evidence) -> list[str]:
         "A run that never reaches the target counts with its full length in the mean of its arm. "
         "In a paired difference it may have arrived at any time from its own end to the end of the "
         "longest run of both arms. It counts with the time that makes the difference smallest, and "
-        "the difference then says 'at least' or 'at most'.",
+        "the difference is then written with 'at least' or 'at most'.",
     ]
     if paying := [name for name, seconds in evidence.range_test_seconds.items() if seconds]:
         lines.append(f"The range test is charged to {listed(paying)}.")
     if continuing := [n for n in evidence.reached if evidence.arms[n].settings.continues]:
-        lines.append(f"{listed(continuing)} is charged the training that it continues.")
+        lines.append(f"The trainings that they continue are charged to {listed(continuing)}.")
     lines.append("Measured seconds have no verdict, because a machine's speed drifts.")
     return lines
 
