@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     overrides = [word for argument in arguments for word in shlex.split(argument)]
     if wrong := [word for word in overrides if "=" not in word or word.startswith("-")]:
         print(
-            f"lrcycles: overrides must have the form key=value. Received: {wrong[0]!r}. "
+            f"lrcycles: Overrides must have the form key=value. Received: {wrong[0]!r}. "
             "Write for example train.epochs=3.",
             file=sys.stderr,
         )

@@ -7,6 +7,7 @@ from lrcycles.stages.run import Run, execute
 
 
 def main(run: Run) -> None:
+    """Select the bounds from the curves and draw them."""
     table = files.read_table(run.input("range_test") / "curves.parquet")
     train = run.config.train
     curves = Curves.from_summary(

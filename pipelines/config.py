@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles import files
-from lrcycles.config import compose, params_file
+from lrcycles.config import compose, params_file, plain
 from lrcycles.errors import InputError
 from lrcycles.stages.run import Run, execute
 
 
 def main(run: Run) -> None:
+    """Write params.yaml and its differences from conf/."""
     conf = compose.compose(run.root / "conf")
     different = params_file.differences(run.values, conf)
     files.write_json(run.out / "differences.json", different)
@@ -52,8 +53,8 @@ def update(path: Path, values: dict[str, Any]) -> None:
         try:
             current = params_file.read(path)
         except InputError as error:
-            print(error, file=sys.stderr)
-            keep(path)
+            cause = error.__cause__  # of the parser; none if the file is YAML without keys
+            keep(path, plain.one_line(cause) if cause else "it holds no keys and values")
         else:
             by_hand = params_file.edited_by_hand(path.parent)
             if by_hand:
@@ -64,14 +65,19 @@ def update(path: Path, values: dict[str, Any]) -> None:
     files.write_text(path, rendered)
 
 
-def keep(path: Path) -> None:
-    """Keep an edit by hand in params.yaml.orig, byte by byte."""
+def keep(path: Path, damage: str | None = None) -> None:
+    """Keep an edit by hand in params.yaml.orig, byte by byte.
+
+    Args:
+        damage: why the edit could not be read.
+    """
     kept = path.with_name("params.yaml.orig")
     with files.replacing(kept) as temporary_path:
         temporary_path.write_bytes(path.read_bytes())
     print(
         f"params.yaml was edited by hand. It is restored from conf/, and the edit is in "
-        f"{kept.name}. Edit conf/ or use `dvc exp run -S` instead.",
+        f"{kept.name}. Edit conf/ or use `dvc exp run -S` instead."
+        + (f" The edit could not be read: {damage}." if damage else ""),
         file=sys.stderr,
     )
 

@@ -6,6 +6,7 @@ from lrcycles.stages.run import Run, execute
 
 
 def main(run: Run) -> None:
+    """Write the arrays of the split, data.json and two figures."""
     settings = run.config.data
     data = prepare.prepare(**vars(settings), root=run.shared, out=run.out)
     train = image_sets.read_sets(run.out, training_set="split").train

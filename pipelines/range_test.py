@@ -10,6 +10,7 @@ from lrcycles.training import pool
 
 
 def main(run: Run) -> None:
+    """Sweep every seed and write the curves."""
     data = run.data()
     cells, sweep = plan.sweep_cells(run.config, data=data), sweep_of(run)
     measured = of_cells.measure(

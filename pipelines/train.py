@@ -11,6 +11,7 @@ from lrcycles.training.fit import measure_fit
 
 
 def main(run: Run) -> None:
+    """Train the cells that the store lacks and write the results of all."""
     folder, data, cells = run.input("data"), run.data(), cells_of(run)
     settings = run.config.train
     groups.write_plan(cells, settings, data=folder, out=run.out)

@@ -58,7 +58,8 @@ OWNERS = {
     "matplotlib": {"drawing", "data", "range_tests", "bounds", "report", "files"},
     "seaborn": {"drawing", "report"},
 }
-MOST_MODULES, MOST_LINES = 14, 300
+MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 14, 300, 50
+LONG_FUNCTIONS = {"range_tests.of_model.range_test", "evidence.weigh.weigh"}
 
 
 @cache
@@ -126,6 +127,30 @@ def test_no_room_grows_beyond_what_a_newcomer_can_oversee():
         assert len(counted) <= MOST_MODULES, folder.name
     for module, path in modules().items():
         assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, module
+
+
+def function_lines(path: Path) -> dict[str, int]:
+    """The lines of every function of a file, by name, without its docstring."""
+    lines = {}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            documented = ast.get_docstring(node) is not None
+            first = node.body[0]
+            docstring = first.end_lineno - first.lineno + 1 if documented else 0
+            lines[node.name] = max(
+                lines.get(node.name, 0), node.end_lineno - node.lineno + 1 - docstring
+            )
+    return lines
+
+
+def test_no_function_grows_beyond_a_page():
+    long = {
+        f"{module}.{name}"
+        for module, path in modules().items()
+        for name, lines in function_lines(path).items()
+        if lines > MOST_FUNCTION_LINES
+    }
+    assert long <= LONG_FUNCTIONS
 
 
 def test_package_files_hold_a_question_and_no_code():

@@ -87,3 +87,9 @@ def test_what_keras_refuses_of_an_optimizer_is_one_line(name, arguments):
         InputError, match=f"optimizer.arguments of {name}.* Received: .*{next(iter(arguments))}"
     ):
         models.build_optimizer({"name": name, "arguments": arguments})
+
+
+def test_a_rate_of_a_layer_that_is_no_number_keeps_its_own_remedy():
+    negative = {"name": "adam", "arguments": {}, "layer_rates": {"dense": -1}}
+    with pytest.raises(InputError, match=r"^layer_rates must be finite .* Set 0 or more\.$"):
+        models.build_optimizer(negative)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrcycles import __version__
 from lrcycles.errors import InputError
@@ -43,58 +43,66 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lrcycles {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_suggest(commands)
+    _add_plot(commands)
+    _add_compare(commands)
+    sync_parser = commands.add_parser(
+        "sync", help="copy results from files to the MLflow store that lacks them"
+    )
+    sync_parser.set_defaults(run=sync)
+    return parser
 
-    suggest_parser = commands.add_parser(
+
+def _add_suggest(commands: Any) -> None:
+    parser = commands.add_parser(
         "suggest", help="choose bounds from a range test, next to the rates of other tools' rules"
     )
-    _add_range_test_arguments(suggest_parser)
-    suggest_parser.add_argument("--json", action="store_true", help="print JSON, not a table")
-    suggest_parser.set_defaults(run=suggest)
+    _add_range_test_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    parser.set_defaults(run=suggest)
 
-    plot_parser = commands.add_parser(
+
+def _add_plot(commands: Any) -> None:
+    parser = commands.add_parser(
         "plot", help="draw a range test with the bounds and the rate of every rule as a PNG"
     )
-    _add_range_test_arguments(plot_parser)
-    plot_parser.add_argument(
+    _add_range_test_arguments(parser)
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="OUT.png",
         help="the PNG to write (default: FILE's name with .png, in the current folder)",
     )
-    plot_parser.set_defaults(run=plot)
+    parser.set_defaults(run=plot)
 
-    compare_parser = commands.add_parser(
+
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
         "compare", help="report on two DVC experiments or MLflow runs, paired by seed"
     )
-    compare_parser.description = (
+    parser.description = (
         "Compare A and B. Each is a DVC experiment, a git revision, an MLflow run, a folder with "
         "train/, or `workspace`. NAME:ARM selects one arm. A negative difference means that B is "
         "better."
     )
-    compare_parser.add_argument("first", metavar="A")
-    compare_parser.add_argument("second", metavar="B")
-    compare_parser.add_argument(
+    parser.add_argument("first", metavar="A")
+    parser.add_argument("second", metavar="B")
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FOLDER",
         help="the folder of the report (default: outputs/compare/A_B)",
     )
-    compare_parser.add_argument(
+    parser.add_argument(
         "--margin",
         type=float,
         default=0.05,
         metavar="P",
         help="differences below P percentage points do not matter (default: 0.05)",
     )
-    compare_parser.set_defaults(run=compare)
-
-    sync_parser = commands.add_parser(
-        "sync", help="copy results from files to the MLflow store that lacks them"
-    )
-    sync_parser.set_defaults(run=sync)
-    return parser
+    parser.set_defaults(run=compare)
 
 
 def _add_range_test_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,7 +184,7 @@ def plot(chosen: argparse.Namespace) -> None:
             f"The picture must be in a folder that can be written. Received: {out} "
             f"({error.strerror}). Name another file with -o."
         ) from error
-    print(f"{suggestions.history}: drawn in {out}")
+    print(f"{suggestions.history}: drawn in {out}.")
 
 
 def _is_png(path: Path) -> bool:
@@ -252,7 +260,8 @@ def sync(_: argparse.Namespace) -> None:
     from lrcycles.stages.sync import sync_results
 
     count, uri = sync_results(Path.cwd())
-    print(f"{count} cells are in MLflow at {uri}")
+    cells = "1 cell is" if count == 1 else f"{count} cells are"
+    print(f"{cells} in MLflow at {uri}.")
 
 
 if __name__ == "__main__":

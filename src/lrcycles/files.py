@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -92,16 +91,6 @@ def write_figure(path: Path, figure: Figure) -> None:
     with replacing(path) as temporary_path:
         figure.savefig(temporary_path, format="png", dpi=120, metadata={"Software": None})
     plt.close(figure)
-
-
-def sha256_of(*paths: Path) -> str:
-    """SHA-256 of the files' bytes, one file after another."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 def replace_folder(new: Path, old: Path) -> None:

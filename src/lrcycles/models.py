@@ -180,6 +180,8 @@ def build_optimizer(
 
             built = controlled(built, layer_rates=layer_rates, momentum=momentum)
         return built
+    except InputError:  # it has its own remedy
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(
             f"Keras must accept optimizer.arguments of {name}. Received: {arguments}, with the "

@@ -85,6 +85,16 @@ def test_half_of_the_seeds_are_not_enough():
         select_bounds(table, initial_accuracy={0: 0.1, 7: 0.1}, **TRAINING)
 
 
+def test_seeds_that_miss_different_ends_are_counted_by_end():
+    no_end = one_curve(([-5, -4, -1], [0.1, 0.1, 0.9]), seed=7)
+    no_start = one_curve(([-5, -2, -1, 0], [0.8, 0.9, 0.9, 0.1]), seed=8)
+    table = pd.concat([curves(HILL, seeds=[0, 1]), no_end, no_start])
+    with pytest.raises(
+        InputError, match=r"both ends .* no start in 1 and no end in 1 of 4 seeds .* raise steps\."
+    ):
+        select_bounds(table, initial_accuracy=BEFORE | {7: 0.1, 8: 0.1}, **TRAINING)
+
+
 def test_one_seed_has_no_spread():
     bounds = select_bounds(curves(HILL, seeds=[3]), initial_accuracy=BEFORE, **TRAINING)
     assert bounds.interval["max_lr"]["spread_decades"] is None

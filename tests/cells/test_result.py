@@ -45,7 +45,10 @@ def test_a_key_of_a_later_version_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda c: json.dumps({k: v for k, v in c.items() if k != "steps"}), "must hold steps"),
+        (
+            lambda c: json.dumps({k: v for k, v in c.items() if k != "steps"}),
+            "must hold steps. Received: a file without them. ",
+        ),
         (lambda c: json.dumps(c | {"status": "lost"}), "finished, diverged. Received: 'lost'"),
         (lambda c: json.dumps(c | {"schedule": {"nom": "x"}}), "must hold the result"),
         (lambda c: json.dumps(c | {"history": [{"epoch": 1}]}), "must hold the result"),

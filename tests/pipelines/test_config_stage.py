@@ -40,6 +40,9 @@ def test_an_edit_that_is_no_text_is_kept_byte_by_byte(fresh):
     (fresh.root / "params.yaml").write_bytes(b"train: [\xff\n")
     done = fresh.stage("config")
     assert "params.yaml was edited by hand. It is restored from conf/" in done.stderr
+    assert "The edit could not be read: " in done.stderr
+    assert "codec can't decode byte 0xff" in done.stderr
+    assert "dvc repro config" not in done.stderr  # this stage has just restored the file
     assert (fresh.root / "params.yaml.orig").read_bytes() == b"train: [\xff\n"
     assert fresh.params() == compose.compose(fresh.root / "conf")
 

@@ -127,11 +127,11 @@ def test_the_held_out_loss_may_be_the_metric_itself():
     [
         ({"evaluate_every_steps": 2.5}, r"evaluate_every_steps.*2\.5"),
         ({"stop_factor": float("nan")}, "stop_factor.*nan"),
-        ({"extensions": True}, "widen.*True"),
+        ({"widen": True}, "widen.*True"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(changes, message):
-    good = {"evaluate_every_steps": 1, "stop_factor": 4.0, "extensions": 0}
+    good = {"evaluate_every_steps": 1, "stop_factor": 4.0, "widen": 0}
     check_sweep(**good)
     with pytest.raises(InputError, match=message):
         check_sweep(**{**good, **changes})

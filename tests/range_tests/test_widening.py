@@ -142,7 +142,7 @@ def test_a_range_is_widened_as_soon_as_the_first_seed_shows_it_is_too_narrow():
             yield curve(fall(climb(1e-1, 1.0, lr=lr), 3, lr=lr), lr=lr, seed=seed)
 
     narrow = Range("exponential", min_lr=1e-3, max_lr=1e-1, steps=50)
-    span, curves, notes = sweep_and_widen(narrow, sweeps, extensions=5, stop_factor=FACTOR)
+    span, curves, notes = sweep_and_widen(narrow, sweeps, widen=5, stop_factor=FACTOR)
     narrower = [("0.001 to 0.1", 0), ("0.001 to 1", 0)]
     assert tried == narrower + [("0.001 to 10", seed) for seed in (0, 1, 2)]
     assert len(curves) == 3
@@ -161,7 +161,7 @@ def test_a_range_that_stays_too_narrow_is_kept_and_a_note_says_so():
         yield curve(climb(1e-2, 1e5, lr=lr), lr=lr, noise=0.001)
 
     narrow = Range("exponential", min_lr=1e-3, max_lr=1.0, steps=100)
-    span, curves, notes = sweep_and_widen(narrow, sweeps, extensions=1, stop_factor=FACTOR)
+    span, curves, notes = sweep_and_widen(narrow, sweeps, widen=1, stop_factor=FACTOR)
     assert (span.max_lr, len(curves)) == (10.0, 1)
     assert notes[1] == (
         "The range 0.001 to 10 does not show where learning ends, because the model was still "

@@ -109,7 +109,7 @@ def test_an_unknown_ramp_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"cycles": 1}, "needs max_lr"),
+        ({"cycles": 1}, "triangular must have max_lr. Received: none. Give max_lr a value"),
         ({"max_lr": 1.0}, "either cycles or step_size"),
         ({"max_lr": 1.0, "cycles": 1, "step_size": 2}, "either cycles or step_size"),
         ({"max_lr": 1.0, "cycles": 0}, "cycles must be a whole number of at least 1. Received: 0"),
@@ -163,7 +163,7 @@ def test_one_cycle_leaves_a_tenth_of_the_run_to_end_far_below_its_start():
 
 
 def test_what_a_schedule_needs_is_asked_for():
-    with pytest.raises(InputError, match=r"Schedule inverse_time needs gamma\. Received: none"):
+    with pytest.raises(InputError, match=r"Schedule inverse_time must have gamma\. Received: none"):
         rate_table("inverse_time", total_steps=9, base_lr=0.1)
     with pytest.raises(InputError, match=r"one_cycle takes no cycles\. Received: cycles=3"):
         rate_table("one_cycle", total_steps=9, base_lr=0.1, max_lr=1, cycles=3)
@@ -254,7 +254,7 @@ def test_a_new_schedule_needs_a_function_and_a_row(monkeypatch):
     monkeypatch.setattr(schedules, "SCHEDULES", {**SCHEDULES, "steps_up": row})
     rates = rate_table("steps_up", total_steps=5, base_lr=1, max_lr=3, step_size=2, slack=1)
     assert_array_equal(rates, [1, 1, 1, 3, 3])
-    with pytest.raises(InputError, match="Schedule steps_up needs slack"):
+    with pytest.raises(InputError, match="Schedule steps_up must have slack"):
         rate_table("steps_up", total_steps=5, base_lr=1, max_lr=3, step_size=2)
 
 

@@ -58,9 +58,22 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
     if Path("/proc/driver/nvidia").exists():
         pytest.skip("this machine has an NVIDIA driver")
     with pytest.raises(
-        InputError, match=r"Received: train\.device=gpu \(no NVIDIA driver was found\)\. "
+        InputError,
+        match=r"Received: train\.device=gpu \(no NVIDIA driver was found\)\. "
+        r"Install the driver and run `\.venv/bin/pip install -e '\.\[gpu\]'`, or set train\.device",
     ):
         cells("clr", "train.device=gpu")
+
+
+def test_with_a_driver_only_the_package_that_sees_the_gpu_is_asked_for(monkeypatch):
+    if Path("/proc/driver/nvidia").exists():
+        pytest.skip("this machine has an NVIDIA driver")
+    monkeypatch.setattr(plan.shutil, "which", lambda _: "nvidia-smi")
+    with pytest.raises(
+        InputError,
+        match=r"\(jax sees no GPU\)\. Run `\.venv/bin/pip install 'jax\[cuda12\]'`, or set",
+    ):
+        cells("clr", "train.backend=jax", "train.device=gpu")
 
 
 def test_one_range_test_per_seed():
@@ -118,9 +131,14 @@ def test_a_backend_that_is_not_installed_is_named_with_what_installs_it(monkeypa
 
     monkeypatch.setattr(plan, "version", missing)
     with pytest.raises(
-        InputError, match=r"backend=jax without the package jax\. .*'lrcycles\[jax\]'"
+        InputError,
+        match=r"without the package jax\. Run `\.venv/bin/pip install -e '\.\[jax\]'`, or set",
     ):
         cells("clr", "train.backend=jax")
+    with pytest.raises(
+        InputError, match=r"package tensorflow\. Run `\.venv/bin/pip install -e \.`\.$"
+    ):
+        cells("clr", "train.backend=tensorflow")
 
 
 def test_an_arm_that_cycles_momentum_hands_both_ends_to_its_cells():

@@ -392,7 +392,7 @@ def test_a_store_that_cannot_be_used_is_an_error_in_one_line(tmp_path, monkeypat
 def test_the_error_of_a_broken_project_store_names_no_variable(tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all, but text\n" * 50)
     with (
-        pytest.raises(InputError, match="the project's MLflow store must be usable"),
+        pytest.raises(InputError, match="The project's MLflow store must be usable"),
         start(tmp_path),
     ):
         pass

@@ -188,7 +188,8 @@ def _missing_bounds(rule: str, seeds: Sequence[SeedBounds], lr: Any) -> str:
     """Word which bound does not show, over which rates, and what to change."""
     rates = f"over the rates {lr.min():.3g} to {lr.max():.3g}"
     no_base = [seed for seed in seeds if seed.base_lr is None]
-    no_max = [seed for seed in seeds if seed.max_lr is None]
+    # A curve without a start has no end either, so count it only once.
+    no_end = [seed for seed in seeds if seed.max_lr is None and seed.base_lr is not None]
     if rule in _OF_ONE_RATE:
         first = no_base[0]
         return (
@@ -207,10 +208,16 @@ def _missing_bounds(rule: str, seeds: Sequence[SeedBounds], lr: Any) -> str:
             f"Received: no start in {len(no_base)} of {len(seeds)} seeds {rates}. "
             f"Seed {first.seed}: {first.base_lr_reason}. {change}"
         )
-    first = no_max[0]
+    if 2 * len(no_end) < len(seeds):
+        return (
+            "More than half of the seeds must show both ends of learning. "
+            f"Received: no start in {len(no_base)} and no end in {len(no_end)} of {len(seeds)} "
+            f"seeds {rates}. Change min_lr and max_lr, or raise steps."
+        )
+    first = no_end[0]
     return (
         "The range test must show where learning ends, in more than half of the seeds. "
-        f"Received: no end in {len(no_max)} of {len(seeds)} seeds {rates}. "
+        f"Received: no end in {len(no_end)} of {len(seeds)} seeds {rates}. "
         f"Seed {first.seed}: {first.max_lr_reason}. Raise max_lr or steps."
     )
 

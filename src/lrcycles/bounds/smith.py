@@ -11,10 +11,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from lrcycles.bounds.seed_bounds import SeedBounds
 from lrcycles.range_tests.curves import Array, SeedCurve
 from lrcycles.range_tests.noise import residuals, scaled_mad
+from lrcycles.range_tests.sweep import RECENT_STEPS
 
 START, TOP = 0.1, 0.9  # shares of the climb
 SHORTEST_WINDOW = 5  # measurements
-RECENT_STEPS = 10  # the range test averages the loss over as many steps before it stops
 
 
 def smith(curve: SeedCurve) -> SeedBounds:

@@ -71,7 +71,7 @@ class Cell:
         return self.content(without=_WHOLE_TRAINING)
 
     def content(self, *, without: Collection[str]) -> dict[str, Any]:
-        """The fields as plain values, except those named."""
+        """Return the fields as plain values, except those named."""
         return {name: value for name, value in asdict(self).items() if name not in without}
 
     @classmethod
@@ -81,7 +81,7 @@ class Cell:
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
-    """SHA-256 of plain values, whatever the order of their keys.
+    """Compute the SHA-256 of plain values, whatever the order of their keys.
 
     >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     True

@@ -34,7 +34,7 @@ def source_files(modules: Iterable[str], roots: Iterable[Path] | None = None) ->
 
 
 def code_digest(files: Iterable[Path]) -> str:
-    """SHA-256 of what the files make Python do: comments, docstrings and layout don't count."""
+    """Compute the SHA-256 of what the code does; comments, docstrings and layout don't count."""
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())

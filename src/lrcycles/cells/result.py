@@ -113,14 +113,14 @@ class CellResult:
         Raises:
             InputError: a key is missing, or the status is unknown.
         """
-        known = {field.name for field in fields(cls)}
+        names = {field.name for field in fields(cls)}
         needed = {field.name for field in fields(cls) if field.default is MISSING}
         if missing := sorted(needed - values.keys()):
             raise InputError(
-                f"result.json must hold {', '.join(missing)}. Received: a file without. "
+                f"result.json must hold {', '.join(missing)}. Received: a file without them. "
                 "Train again, or use the version of lrcycles that wrote it."
             )
-        typed = {name: value for name, value in values.items() if name in known}
+        typed = {name: value for name, value in values.items() if name in names}
         typed["schedule"] = ScheduleResult(**values["schedule"])
         typed["history"] = [EpochResult(**entry) for entry in values["history"]]
         return cls(**typed)

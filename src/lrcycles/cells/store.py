@@ -28,11 +28,11 @@ class CellStore:
     root: Path
 
     def folder(self, key: str) -> Path:
-        """The entry's folder, whether it is there or not."""
+        """Return the entry's folder, whether it is there or not."""
         return self.root / key
 
     def has(self, cell: Cell, *, model: bool) -> bool:
-        """Whether the cell's entry is there and whole; a damaged entry does not count.
+        """Return whether the cell's entry is there and whole; a damaged entry does not count.
 
         Args:
             model: the entry must hold the trained network.

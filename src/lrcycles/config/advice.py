@@ -30,19 +30,20 @@ def _few_seeds(config: Config) -> list[str]:
         enough += 1
     if family == 0 or seeds >= enough:
         return []
+    received = "1 seed" if seeds == 1 else f"{seeds} seeds"
     if seeds < FEWEST_SEEDS:
         return [
-            f"Fewer than {FEWEST_SEEDS} seeds leave every comparison undecided. Received: {seeds} "
-            f"seeds. Raise train.seeds to {enough}."
+            f"Fewer than {FEWEST_SEEDS} seeds leave every comparison undecided. "
+            f"Received: {received}. Raise train.seeds to {enough}."
         ]
     if not _can_be_decided(family, seeds):
         return [
-            f"With {family} comparisons, {seeds} seeds leave even the clearest difference "
-            f"undecided. Raise train.seeds to {enough}."
+            f"With {family} comparisons, too few seeds leave even the clearest difference "
+            f"undecided. Received: {received}. Raise train.seeds to {enough}."
         ]
     return [
-        f"{family} comparisons need at least {SEEDS_FOR_MANY} seeds to be decided. "
-        f"Received: {seeds} seeds. Raise train.seeds to {enough}."
+        f"For {family} comparisons at least {SEEDS_FOR_MANY} seeds are advised. "
+        f"Received: {received}. Raise train.seeds to {enough}."
     ]
 
 

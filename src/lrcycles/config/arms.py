@@ -7,7 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from lrcycles.config.resolve import arm_length, arm_schedule, arm_seeds, arm_steps, asks_for_bounds
+from lrcycles.config.resolve import (
+    arm_length,
+    arm_schedule,
+    arm_seeds,
+    arm_steps,
+    asks_for_bounds,
+    seed_list,
+)
 from lrcycles.config.schema import (
     BOUNDS,
     FEWEST_RATES,
@@ -97,8 +104,9 @@ def _check_against(config: Config, name: str, group: str, on_split: list[str]) -
         )
     if TUNED in against and not can_tune(config):
         raise InputError(
-            f"`against: {TUNED}` needs at least {FEWEST_RATES} arms of constant rates that differ "
-            f"from the baseline in nothing else. Received: fewer, in arms.{group}.{name}. "
+            f"`against: {TUNED}` must come with at least {FEWEST_RATES} arms of constant rates "
+            "that differ from the baseline in nothing else. "
+            f"Received: fewer, for arms.{group}.{name}. "
             "Add such arms."
         )
 
@@ -131,6 +139,8 @@ def _check_arm(config: Config, where: str, group: str, arm: ArmConfig) -> None:
     for key, value in {"epochs": epochs, "batch_size": batch_size, "cycles": arm.cycles}.items():
         if value is not None:
             need_count(f"{where}.{key}", value)
+    if arm.seeds is not None:
+        seed_list(arm.seeds, f"{where}.seeds")
     if batch_size > images:
         raise InputError(
             f"The batch size of {where} must be at most its {images} training images. "
@@ -228,12 +238,18 @@ def _check_chain(config: Config, name: str, group: str) -> None:
 
 
 def check_optimizer(where: str, optimizer: Optimizer) -> None:
-    """Raise InputError on an argument that the schedule sets, or that is not supported."""
+    """Raise InputError on an argument that may not be given, or on a factor that is no factor."""
     for name, value in optimizer.arguments.items():
         if name in REFUSED_ARGUMENTS:
             raise InputError(
                 f"{where}.arguments must not have {name}: {REFUSED_ARGUMENTS[name]}. "
                 f"Received: {name}={value}. Leave it out."
+            )
+    for pattern, rate in optimizer.layer_rates.items():
+        if not is_number(rate) or rate < 0:
+            raise InputError(
+                f"{where}.layer_rates must be numbers of at least 0. "
+                f"Received: {rate!r} for {pattern!r}. Set 0 or more."
             )
 
 
@@ -253,8 +269,7 @@ def check_rates(
     for name, value in zip(names, (base_lr, max_lr), strict=True):
         if value in BOUNDS:
             continue
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value <= 0:
+        if not is_number(value) or value <= 0:
             raise InputError(
                 f"{where}.{name} must be a rate above 0 or `bounds`. Received: {value!r}. "
                 f"Set {where}.{name}=0.001, for example."
@@ -264,3 +279,8 @@ def check_rates(
             f"{names[0]} of {where} must be below {names[1]}. Received: {names[0]}={base_lr}, "
             f"{names[1]}={max_lr}. Swap or change them."
         )
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

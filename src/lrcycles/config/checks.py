@@ -6,7 +6,7 @@ import importlib.util
 import math
 from typing import Any
 
-from lrcycles.config.arms import check_arms, check_optimizer, check_rates
+from lrcycles.config.arms import check_arms, check_optimizer, check_rates, is_number
 from lrcycles.config.resolve import SEEDS, seed_list
 from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config
 from lrcycles.errors import InputError
@@ -76,18 +76,12 @@ def _check_training(config: Config) -> None:
             "Set train.compile=auto."
         )
     _check_class_weights(train.class_weights, classes=len(config.data.classes))
-    for pattern, rate in config.optimizer.layer_rates.items():
-        if not _is_number(rate) or rate < 0:
-            raise InputError(
-                "optimizer.layer_rates must be numbers of at least 0. "
-                f"Received: {rate!r} for {pattern!r}. Set 0 or more."
-            )
 
 
 def _check_class_weights(weights: Any, *, classes: int) -> None:
     if weights in ("none", "balanced"):
         return
-    numbers = isinstance(weights, list) and all(_is_number(w) and w >= 0 for w in weights)
+    numbers = isinstance(weights, list) and all(is_number(w) and w >= 0 for w in weights)
     if not numbers or len(weights) != classes or not any(weights):
         raise InputError(
             f"train.class_weights must be none, balanced or a list of {classes} numbers of at "
@@ -170,7 +164,3 @@ def _check_report(config: Config) -> None:
             f"Received: report.waterfall.{missing[0]}. Add the arm, or remove the key with "
             f"~report.waterfall.{missing[0]}."
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -57,8 +57,11 @@ def check(values: Mapping[str, Any]) -> Config:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Config), values)
         if missing := OmegaConf.missing_keys(merged):
-            listed = ", ".join(sorted(missing))
-            raise InputError(f"{listed} must have a value. Received: none. Set {listed}=VALUE.")
+            keys = sorted(missing)
+            give = "Give each a value, as in" if len(keys) > 1 else "Set"
+            raise InputError(
+                f"{', '.join(keys)} must have a value. Received: none. {give} {keys[0]}=VALUE."
+            )
         config = cast(Config, OmegaConf.to_object(merged))
     except ConfigKeyError as error:
         raise InputError(_unknown_key(error, values)) from error

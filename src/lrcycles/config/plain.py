@@ -52,7 +52,7 @@ def need_mapping(values: Any, name: str) -> dict[str, Any]:
     return dict(values)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return an error's message in one line, without OmegaConf's details and the full stop."""
     text = " ".join(str(error).split())
     return text.split(" full_key:")[0].rstrip(".")

@@ -39,7 +39,7 @@ def arm_seeds(config: Config, arm: ArmConfig) -> list[int]:
     """Return an arm's own seeds, or train.seeds."""
     if arm.seeds is None:
         return seed_list(config.train.seeds, "train.seeds")
-    return seed_list(arm.seeds, "an arm's seeds")
+    return seed_list(arm.seeds, "seeds")
 
 
 def arm_length(config: Config, arm: ArmConfig) -> tuple[int, int, int]:

@@ -93,8 +93,8 @@ def _checked_pair(
     return np.ascontiguousarray(images), labels.astype(np.uint8)
 
 
-def digest_of(array: np.ndarray) -> str:
-    """SHA-256 of an array's bytes in C order."""
+def array_digest(array: np.ndarray) -> str:
+    """Compute the SHA-256 of an array's bytes in C order."""
     contiguous = np.ascontiguousarray(array)  # this does not copy a memory map
     return hashlib.sha256(contiguous.data).hexdigest()
 
@@ -112,7 +112,7 @@ def verify(images: RawImages, sha256: Mapping[str, str] | None, where: Sequence[
         expected = (sha256 or {}).get(part)
         if expected is None:
             continue
-        received = digest_of(getattr(images, part))
+        received = array_digest(getattr(images, part))
         if received != expected.lower():
             raise InputError(
                 f"{origin}: the SHA-256 of {part} must be {expected}. Received: {received}. "
@@ -224,7 +224,7 @@ def _read_bytes(file: Path) -> bytes:
 def write_cache(file: Path, images: RawImages) -> None:
     """Keep downloaded images with their digests; print a line and go on if that fails."""
     arrays = {part: getattr(images, part) for part in PARTS}
-    digests = [digest_of(array) for array in arrays.values()]
+    digests = [array_digest(array) for array in arrays.values()]
     try:
         with replacing(file) as path, path.open("wb") as opened:
             np.savez(opened, **arrays, source=np.array(images.source), digests=np.array(digests))

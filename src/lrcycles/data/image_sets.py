@@ -80,7 +80,9 @@ def read_sets(folder: Path, *, training_set: str) -> Sets:
         InputError: a file is missing.
     """
     if training_set not in ("split", "all"):
-        raise ValueError(f"training_set must be split or all. Received: {training_set!r}.")
+        raise ValueError(
+            f"training_set must be split or all. Received: {training_set!r}. Pass split or all."
+        )
     try:
         pool, test = (_images(folder, part) for part in ("train", "test"))
         with np.load(folder / "split.npz") as split:

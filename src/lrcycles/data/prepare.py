@@ -38,7 +38,7 @@ def stratified_split(
     if not 0 <= seed < 2**32:
         raise InputError(
             f"data.split_seed must be at least 0 and below 2**32. Received: {seed}. "
-            "Set data.split_seed=0."
+            "Set data.split_seed=0, for example."
         )
     splitter = StratifiedShuffleSplit(
         n_splits=1, train_size=train, test_size=validation, random_state=seed
@@ -47,7 +47,7 @@ def stratified_split(
         train_indices, validation_indices = next(splitter.split(labels, labels))
     except ValueError as error:  # a class is too rare, or a part smaller than the classes
         raise InputError(
-            "training and validation images must hold the classes in the pool's proportions. "
+            "Training and validation images must hold the classes in the pool's proportions. "
             f"Received: {train} + {validation} of {len(labels)} images ({error}). Change "
             "data.train_images or data.validation_images."
         ) from error
@@ -83,7 +83,7 @@ def prepare(
         The content of data.json.
     """
     from lrcycles.data import sources
-    from lrcycles.data.formats import digest_of
+    from lrcycles.data.formats import array_digest
 
     images = sources.fetch_images(name=name, source=source, path=path, sha256=sha256, root=root)
     _check_images(images, classes=classes, image_shape=image_shape)
@@ -92,7 +92,7 @@ def prepare(
     train, validation = stratified_split(
         labels, train=train_images, validation=validation_images, seed=split_seed
     )
-    digests = {part: digest_of(array) for part, array in arrays.items()}
+    digests = {part: array_digest(array) for part, array in arrays.items()}
     drawn = {"train": labels[train], "validation": labels[validation]}
     drawn["test"] = arrays["test_labels"]
     summary = {
@@ -144,7 +144,7 @@ def _check_images(images: RawImages, *, classes: Sequence[str], image_shape: Seq
     highest = max(int(images.train_labels.max()), int(images.test_labels.max(initial=0)))
     if highest >= len(classes):
         raise InputError(
-            f"labels must lie in 0..{len(classes) - 1}, one per name in data.classes. "
+            f"Labels must lie in 0..{len(classes) - 1}, one per name in data.classes. "
             f"Received: the label {highest}. Name every class in data.classes."
         )
 

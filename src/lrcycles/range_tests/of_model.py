@@ -95,7 +95,7 @@ def range_test(
         >>> bounds = lrcycles.select_bounds(curves)  # doctest: +SKIP
     """
     sweep.check_sweep(
-        evaluate_every_steps=evaluate_every_steps, stop_factor=stop_factor, extensions=widen
+        evaluate_every_steps=evaluate_every_steps, stop_factor=stop_factor, widen=widen
     )
     span = sweep.Range(ramp, min_lr=min_lr, max_lr=max_lr, steps=steps)
     span.rates()  # refuses a wrong range before anything is trained
@@ -137,7 +137,7 @@ def range_test(
 
             started = time.perf_counter()
             span, curves, notes = widening.sweep_and_widen(
-                span, sweeps, extensions=widen, stop_factor=stop_factor
+                span, sweeps, widen=widen, stop_factor=stop_factor
             )
             seconds = time.perf_counter() - started
     return sweep.as_curves(

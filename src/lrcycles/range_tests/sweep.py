@@ -209,14 +209,14 @@ def _reason_to_stop(curve: SeedCurve) -> str:
     return f"the loss rose from {first:.3g} to {last:.3g}"
 
 
-def check_sweep(*, evaluate_every_steps: int, stop_factor: float, extensions: int) -> None:
+def check_sweep(*, evaluate_every_steps: int, stop_factor: float, widen: int) -> None:
     """Refuse settings with which a sweep cannot run.
 
     Raises:
         InputError: a count is too small, or `stop_factor` would stop the sweep at once.
     """
     need_count("evaluate_every_steps", evaluate_every_steps)
-    need_count("widen", extensions, least=0)
+    need_count("widen", widen, least=0)
     if not stop_factor > 1:
         raise InputError(
             f"stop_factor must be above 1. Received: {stop_factor}. Set stop_factor=4.0, the "

@@ -134,7 +134,7 @@ def sweep_and_widen(
     span: Range,
     sweeps: Callable[[Range], Iterable[SeedCurve]],
     *,
-    extensions: int,
+    widen: int,
     stop_factor: float,
 ) -> tuple[Range, list[SeedCurve], list[str]]:
     """Sweep every seed, and again over a wider range while most curves miss the start or the end.
@@ -144,7 +144,7 @@ def sweep_and_widen(
 
     Args:
         sweeps: returns one curve per seed over the range that it is given.
-        extensions: how often the range may be widened, by a decade at each end that is missing.
+        widen: how often the range may be widened, by a decade at each end that is missing.
 
     Returns:
         The last range, its curves, and notes on each widening and on what is still missing.
@@ -156,13 +156,13 @@ def sweep_and_widen(
         for curve in sweeps(span):
             curves.append(curve)
             missing = ends_missing_in_most(curves, steps=span.steps, stop_factor=stop_factor)
-            if extensions and missing != MissingEnds():
+            if widen and missing != MissingEnds():
                 break
         if missing == MissingEnds():
             return span, curves, notes
-        if not extensions:
+        if not widen:
             return span, curves, [*notes, *_notes_on_missing(span, missing)]
-        extensions -= 1
+        widen -= 1
         wider = span.lowered() if missing.start else span
         wider = wider.raised() if missing.end else wider
         why = " and ".join(filter(None, (missing.start, missing.end)))

@@ -113,14 +113,7 @@ class Cyclic(Schedule):
         """
         refuse_derived(others, "base_lr", "max_lr", "step_size")
         check_settings(cycles=cycles, fall_size=fall_size, steps_per_update=steps_per_update)
-        total = run_length(epochs, total_steps, bounds.steps_per_epoch)
-        if total is None and bounds.step_size and cycles in (None, bounds.cycles):
-            total = 2 * bounds.cycles * bounds.step_size
-        if total is None:
-            raise InputError(
-                "The length of the run must be known. Received: neither epochs nor total_steps, "
-                f"cycles={cycles}, bounds.step_size={bounds.step_size}. Give total_steps."
-            )
+        total = _length_of_cycles(bounds, epochs, total_steps, cycles)
         cycles = cycles or bounds.cycles
         updates = total // steps_per_update
         half = table.cycle_step_size(updates, cycles)
@@ -153,6 +146,21 @@ class Cyclic(Schedule):
             )
         )
         return schedule
+
+
+def _length_of_cycles(
+    bounds: Any, epochs: int | None, total_steps: int | None, cycles: int | None
+) -> int:
+    """Return the mini-batches of a run, without epochs and total_steps those of `bounds`."""
+    total = run_length(epochs, total_steps, bounds.steps_per_epoch)
+    if total is None and bounds.step_size and cycles in (None, bounds.cycles):
+        total = 2 * bounds.cycles * bounds.step_size
+    if total is None:
+        raise InputError(
+            "The length of the run must be known. Received: neither epochs nor total_steps, "
+            f"cycles={cycles}, bounds.step_size={bounds.step_size}. Give total_steps."
+        )
+    return int(total)
 
 
 def refuse_derived(others: dict[str, Any], *names: str) -> None:

@@ -19,7 +19,10 @@ from lrcycles.schedules.limits import check_settings, need_count, need_order, ne
 from lrcycles.schedules.rates import Rates
 
 _ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
-_FINAL_SHARE = 1e-3  # of base_lr: "several orders of magnitude" below (Smith 2018, sec. 4.3)
+# The default final_lr of one_cycle, as a share of base_lr: "several orders of magnitude" below it
+# (Smith 2018, sec. 4.3). The class `OneCycle` has another default, FINAL_DIVISOR in
+# keras_schedules.py.
+FINAL_SHARE = 1e-3
 
 Lengths = Callable[[int, int], dict[str, int]]
 Default = Callable[[int, float], float]
@@ -137,7 +140,7 @@ SCHEDULES: Mapping[str, ScheduleRow] = MappingProxyType(
             needs=("max_lr",),
             options={
                 "step_size": lambda steps, _: max(1, int(_ONE_CYCLE_SHARE * steps)),
-                "final_lr": lambda _, base_lr: base_lr * _FINAL_SHARE,
+                "final_lr": lambda _, base_lr: base_lr * FINAL_SHARE,
             },
             momentum_may_cycle=True,
         ),
@@ -274,10 +277,12 @@ def _check_names(name: str, row: ScheduleRow, settings: Mapping[str, float]) -> 
         )
     for key in row.needs:
         if key not in settings:
-            raise InputError(f"Schedule {name} needs {key}. Received: none. Give {key} a value.")
+            raise InputError(
+                f"Schedule {name} must have {key}. Received: none. Give {key} a value."
+            )
     if row.repeats and ("step_size" in settings) == ("cycles" in settings):
         raise InputError(
-            f"Schedule {name} needs either cycles or step_size. Received: "
+            f"Schedule {name} must have either cycles or step_size. Received: "
             f"cycles={settings.get('cycles')}, step_size={settings.get('step_size')}. "
             "Give one of them."
         )

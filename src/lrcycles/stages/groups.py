@@ -122,7 +122,7 @@ def _kept_models(cells: Sequence[Cell], settings: Train) -> list[str]:
 
 
 def keeps_model(cell: Cell, settings: Train) -> bool:
-    """Whether `train.save_models` keeps this cell's trained network in the results."""
+    """Return whether `train.save_models` keeps this cell's trained network in the results."""
     kept = settings.save_models.value
     first = seed_list(settings.seeds, "train.seeds")[0]
     return kept == "all" or (kept == "first_seed" and cell.seed == first)

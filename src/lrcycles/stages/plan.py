@@ -100,10 +100,11 @@ def runtime(
     try:
         versions = {package: version(package) for package in packages}
     except PackageNotFoundError as error:
+        command = "-e ." if backend == "tensorflow" else f"-e '.[{backend}]'"
+        other = "" if backend == "tensorflow" else ", or set train.backend=tensorflow"
         raise InputError(
             f"train.backend must be installed. Received: train.backend={backend} without the "
-            f"package {error.name}. Run `pip install 'lrcycles[{backend}]'`, or set "
-            "train.backend=tensorflow."
+            f"package {error.name}. Run `.venv/bin/pip install {command}`{other}."
         ) from error
     return Runtime(
         backend=backend,
@@ -190,7 +191,9 @@ def _device(setting: str, backend: str) -> str:
     if setting == "auto":
         return "cpu"
     reason = f"{backend} sees no GPU" if driver else "no NVIDIA driver was found"
+    package = "'jax[cuda12]'" if backend == "jax" else "-e '.[gpu]'"
+    install = "Run" if driver else "Install the driver and run"
     raise InputError(
         f"train.device must be a device of this machine. Received: train.device=gpu ({reason}). "
-        "Install the driver and run `pip install 'lrcycles[gpu]'`, or set train.device=auto."
+        f"{install} `.venv/bin/pip install {package}`, or set train.device=auto."
     )

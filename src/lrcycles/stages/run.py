@@ -159,7 +159,7 @@ def _execute(
     root = Path.cwd()
     if not (root / "conf" / "config.yaml").exists():
         raise InputError(
-            f"the current folder must be the project's root, which has conf/. "
+            "The current folder must be the project's root, which has conf/. "
             f"Received: {root.name}/. Change to the root first."
         )
     group, overrides = _parse(name, arguments)
@@ -224,7 +224,7 @@ def _parse(name: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
             overrides.append(argument)
         else:
             raise InputError(
-                f"arguments must have the form key=value. Received: {argument!r}. "
+                f"Arguments must have the form key=value. Received: {argument!r}. "
                 "Write for example train.epochs=3."
             )
     if name == "train" and group not in GROUPS:
@@ -234,7 +234,7 @@ def _parse(name: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
         )
     if overrides and "DVC_STAGE" in os.environ:
         raise InputError(
-            f"commands in dvc.yaml must be without overrides. Received: {' '.join(overrides)}. "
+            f"Commands in dvc.yaml must be without overrides. Received: {' '.join(overrides)}. "
             f"Use `dvc exp run -S {overrides[0]}`."
         )
     return group, overrides

@@ -44,8 +44,8 @@ def sync_results(root: Path) -> tuple[int, str]:
     data = files.read_json(needed[1])
     shared = Path(os.environ.get("DVC_ROOT", root))
     here = [f for f in folders if read_result(f / "result.json").data == data["digest"]]
-    if len(here) < len(folders):
-        print(f"{len(folders) - len(here)} cells are left out: they were trained on other data.")
+    if others := len(folders) - len(here):
+        print(f"Cells left out, because they were trained on other data: {others}.")
     store = CellStore(shared / ".lrcycles" / "cells")
     with runs.start(
         "sync", root=shared, config=plain.flatten(checked), experiment=checked.experiment

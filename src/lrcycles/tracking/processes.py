@@ -69,7 +69,7 @@ def process_tags(process: psutil.Process) -> dict[str, str]:
 
 
 def is_alive(tags: Mapping[str, str]) -> bool:
-    """Whether the process of these tags runs; a later one with the same number does not count."""
+    """Return whether the process of these tags runs; a later one with its number is none."""
     try:
         process = psutil.Process(int(tags["lrcycles.pid"]))
         if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, and its parent did not ask how

@@ -28,7 +28,7 @@ from lrcycles.tracking.store import (
     environment,
     open_store,
     reason,
-    said_at_once,
+    usable_store,
     without_password,
 )
 
@@ -60,7 +60,7 @@ def start(
     store = open_store(root)
     with environment({**SETTINGS, "MLFLOW_RUN_ID": None}):
         common = {"lrcycles.experiment": experiment, **processes.origin_tags()}
-        with said_at_once(store.uri), FileLock(store.lock, timeout=LOCK_SECONDS):
+        with usable_store(store.uri), FileLock(store.lock, timeout=LOCK_SECONDS):
             if launched:
                 pipeline = _launched_run(store, launched)
             else:
@@ -170,7 +170,7 @@ class StageRun:
         self._mirror(writers.write_dataset, self.store.client, self.run_id, data)
 
     def has_run(self, run_id: str) -> bool:
-        """Whether the store has that run; True if MLflow is lost."""
+        """Return whether the store has that run; True if MLflow is lost."""
         return bool(run_id) and self._mirror(writers.run_exists, self.store.client, run_id) in (
             True,
             None,
@@ -279,7 +279,7 @@ class StageRun:
 
 
 def _mlflow_failures() -> tuple[type[Exception], ...]:
-    """The exceptions of a store that fails; any other exception is a bug and is not caught."""
+    """Return the exceptions of a store that fails; any other one is a bug and not caught."""
     from mlflow.exceptions import MlflowException
 
     return (MlflowException, OSError)  # the errors of requests are OSErrors

@@ -50,7 +50,7 @@ def open_store(root: Path) -> TrackingStore:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     # No retries: at the start a wrong address is more likely than a server that is restarting.
     settings = {**SETTINGS, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    with environment(settings), said_at_once(uri):
+    with environment(settings), usable_store(uri):
         from mlflow import MlflowClient
 
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
 
 
 @contextmanager
-def said_at_once(uri: str) -> Iterator[None]:
+def usable_store(uri: str) -> Iterator[None]:
     """Turn the errors of a store that cannot be used into an InputError."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -150,7 +150,7 @@ def find_experiment(client: Any, root: Path, uri: str) -> str:
         return str(client.create_experiment(name, artifact_location=location))
     if experiment.lifecycle_stage != "active":
         raise InputError(
-            f"the MLflow experiment must not be deleted. Received: {name!r}, deleted. "
+            f"The MLflow experiment must not be deleted. Received: {name!r}, deleted. "
             f"Run `mlflow experiments restore -x {experiment.experiment_id}`, or set "
             "MLFLOW_EXPERIMENT_NAME."
         )
@@ -166,7 +166,7 @@ def unusable(uri: str, error: Exception) -> InputError:
             "it, start its server, or unset it to use the project's own mlflow.db."
         )
     return InputError(
-        f"the project's MLflow store must be usable. {received}. Make it writable, move it away, "
+        f"The project's MLflow store must be usable. {received}. Make it writable, move it away, "
         "or set MLFLOW_TRACKING_URI to another store."
     )
 

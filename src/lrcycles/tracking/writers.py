@@ -150,7 +150,7 @@ def find_cell(client: Any, experiment_id: str, key: str) -> str:
 
 
 def run_exists(client: Any, run_id: str) -> bool:
-    """Whether the store has the run and it is not deleted."""
+    """Return whether the store has the run and it is not deleted."""
     from mlflow.exceptions import MlflowException
 
     try:

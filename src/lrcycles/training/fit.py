@@ -48,7 +48,10 @@ class FitSeconds:
             ([self.compile_seconds], 1),
         ):
             if len(series) != count or not all(0 < s < math.inf for s in series):
-                raise InputError(f"{count} times above 0 must be there. Received: {series}.")
+                raise InputError(
+                    f"{count} times above 0 must be there. Received: {series}. "
+                    "Measure again with train.reuse=false."
+                )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -83,7 +86,7 @@ def measure_fit(
 
 
 def fit_key(cells: Sequence[Cell]) -> str:
-    """SHA-256 over all that decides the seconds, in the order of the measurement."""
+    """Compute the SHA-256 of all that decides the seconds, in the order of the measurement."""
     sources = code_digest(source_files([__name__]))
     settings = [cell.setting for cell in cells]
     return digest_of({"measured": "fit", "cells": settings, "sources": sources})
@@ -161,7 +164,7 @@ def _alternate(*timed: Callable[[], Any], rounds: int) -> list[list[float]]:
 
 
 def _compiled_model(cell: Cell, input_shape: Sequence[int], cyclical: bool) -> Any:
-    """A model for Keras's own `fit`, at the optimizer's default rate or in cycles around it."""
+    """Make a model for Keras's own `fit`, at the optimizer's default rate or in cycles."""
     from lrcycles import models
     from lrcycles.schedules.keras_schedules import Triangular
 

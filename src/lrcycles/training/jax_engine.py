@@ -35,7 +35,7 @@ def prepare_device(*, device: str, threads: int) -> None:
 
 
 def has_gpu() -> bool:
-    """Whether JAX sees a GPU."""
+    """Return whether JAX sees a GPU."""
     return any(device.platform == "gpu" for device in jax.devices())
 
 

@@ -74,7 +74,7 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
         yield run
     except BrokenProcessPool as error:
         raise InputError(
-            "every training process must live until its end. Received: a process that was killed, "
+            "Every training process must live until its end. Received: a process that was killed, "
             "mostly because memory ran out. Run again with fewer train.workers; finished cells are "
             "kept."
         ) from error

@@ -81,7 +81,7 @@ def cell_record(
 
 
 def _schedule(cell: Cell, total_steps: int) -> ScheduleResult:
-    """The cell's schedule, with the step_size that follows from whole cycles."""
+    """Return the cell's schedule, with the step_size that follows from whole cycles."""
     settings = dict(cell.schedule)
     if settings.get("cycles"):
         settings["step_size"] = cycle_step_size(total_steps, settings["cycles"])
