@@ -64,7 +64,7 @@ def log_percent(ax: Axes, *, ticks: int) -> None:
 
 
 def stay_near(
-    ax: Axes, rows: Sequence[Sequence[float]], *, beside: Sequence[float], least: float
+    ax: Axes, rows: Sequence[Sequence[float]], *, in_sight: Sequence[float], least: float
 ) -> None:
     """Cut off a few values that lie far out, so that they do not flatten all others.
 
@@ -72,7 +72,7 @@ def stay_near(
 
     Args:
         rows: the values at each whole y.
-        beside: values that must stay in sight too.
+        in_sight: values that must stay in sight too.
         least: a value this near to the middle half of the values is never cut off.
     """
     every = np.concatenate([np.asarray(row, dtype=float) for row in rows])
@@ -81,7 +81,7 @@ def stay_near(
     far = (every < first - reach) | (every > third + reach)
     if not 0 < far.mean() < _FEW:
         return
-    seen = np.concatenate([every[~far], np.asarray(beside, dtype=float)])
+    seen = np.concatenate([every[~far], np.asarray(in_sight, dtype=float)])
     edge = 0.15 * float(np.ptp(seen))
     ax.set_xlim(seen.min() - edge, seen.max() + edge)
     for row, values in enumerate(rows):

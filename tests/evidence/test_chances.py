@@ -24,7 +24,7 @@ def test_the_interval_of_the_chance_covers_it_as_often_as_it_says():
         (found := chance_better(list(generator.normal(-0.5, 1, 30)))).low < 69.146 < found.high
         for _ in range(2000)
     ]
-    assert 0.93 < np.mean(covered) < 0.97  # P(N(-.5, 1) < 0) = .69146
+    assert 0.93 < np.mean(covered) < 0.97  # P(N(-0.5, 1) < 0) = 0.69146
 
 
 def test_no_pairs_have_no_chance():

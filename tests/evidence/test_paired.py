@@ -119,7 +119,7 @@ def test_a_margin_must_be_positive(margin):
 
 
 def test_holm_multiplies_the_smallest_p_most():
-    # By hand: p .0078125, .03125 and p3; 3 x .0078125, 2 x .03125, 1 x p3.
+    # By hand: p 0.0078125, 0.03125 and p3; 3 x 0.0078125, 2 x 0.03125, 1 x p3.
     family = {
         "b": compare_pairs([-1.0] * 6),
         "a": compare_pairs([-1.0] * 8),
@@ -179,7 +179,7 @@ def test_a_difference_of_nothing_without_a_margin_is_never_decided_by_more_seeds
 
 
 def test_a_large_family_asks_for_the_seeds_that_its_p_values_need():
-    # Eight pairs give p = 2/256 at best, .078 times ten; nine give 2/512, .039 times ten.
+    # Eight pairs give p = 2/256 at best, 0.078 times ten; nine give 2/512, 0.039 times ten.
     family = {str(i): compare_pairs([-1.0 - i / 100] * 8) for i in range(10)}
     found = judge(family)["0"]
     assert (found.outcome, found.more_seeds) == ("undecided", 1)

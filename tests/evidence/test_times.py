@@ -40,7 +40,7 @@ def test_without_censoring_the_median_is_the_samples():
 
 def test_a_run_that_never_reached_counts_for_as_long_as_it_was_seen():
     # By hand: 8 runs; at 100 one of 8 reaches, 7/8; at 200 one is lost; at 300 two of 6 reach,
-    # 7/8 * 4/6 = .583; at 400 one of 4 reaches, .4375, which is the first at or below a half.
+    # 7/8 * 4/6 = 0.583; at 400 one of 4 reaches, 0.4375, which is the first at or below a half.
     steps = [100, 200, 300, 300, 400, 500, 500, 500]
     censored = [False, True, False, False, False, True, True, True]
     found = time_to_reach(steps, censored)

@@ -145,10 +145,8 @@ def weigh(
     if tuned:
         extra[TUNED] += tuned.tried_steps * per_step.get(TUNED, 0.0)  # none if none finished
     targets = _targets(arms[timed[0]]) if timed else []
-    reached = [
-        {name: _times(arms[name], target, per_step.get(name, 0.0), extra[name]) for name in timed}
-        for target in targets
-    ]
+    timed_arms = [arms[name] for name in timed]
+    reached = [_all_times(timed_arms, target, per_step, extra) for target in targets]
     final = reached[-1] if reached else {}
     return Evidence(
         arms=arms,
@@ -206,6 +204,14 @@ def _charge(chain: Sequence[Arm], range_test_seconds: float) -> float:
 def _training_seconds(arm: Arm, per_step: Mapping[str, float]) -> float:
     """Give what training an arm to its end takes; 0 where no run of it finished."""
     return arm.total_steps * per_step.get(arm.name, 0.0) if arm.finished else 0.0
+
+
+def _all_times(
+    arms: Sequence[Arm], target: float, per_step: Mapping[str, float], extra: Mapping[str, float]
+) -> dict[str, dict[int, TimeToTarget]]:
+    return {
+        arm.name: _times(arm, target, per_step.get(arm.name, 0.0), extra[arm.name]) for arm in arms
+    }
 
 
 def _times(arm: Arm, target: float, per_step: float, extra: float) -> dict[int, TimeToTarget]:

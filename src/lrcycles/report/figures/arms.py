@@ -135,7 +135,7 @@ def errors_by_arm(
             ax.plot(value, row - 0.22, "D", color="black", markersize=6)
     rows_of(ax, arms)
     known = [value for three in published.values() for value in three]
-    stay_near(ax, [list(errors[arm].values()) for arm in arms], beside=known, least=0.1)
+    stay_near(ax, [list(errors[arm].values()) for arm in arms], in_sight=known, least=0.1)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color=GREY, lw=3, ms=12, mew=3, label="mean, 95 % interval")
     if published:

@@ -109,7 +109,7 @@ def forest(
         ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
     rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
     values = [list(differences[name].values()) for name in names]
-    stay_near(ax, values, beside=(-margin, margin), least=margin)
+    stay_near(ax, values, in_sight=(-margin, margin), least=margin)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
     ax.set_ylabel("")
