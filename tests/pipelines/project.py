@@ -83,10 +83,15 @@ class Project:
         assert old in text, f"{old!r} is not in {name}"
         path.write_text(text.replace(old, new), encoding="utf-8")
 
-    def restore(self) -> None:
-        """Go back to the committed configuration and its results."""
+    def go_back(self) -> None:
+        """Go back to the configuration in conf/, as the documentation tells users to."""
         self.run("git", "checkout", "-q", "conf", "params.yaml")
         self.dvc("repro")
+
+    def restore(self) -> None:
+        """Take back what a test has changed, from git and from DVC's cache: faster than a rerun."""
+        self.run("git", "checkout", "-q", "conf", "params.yaml", "dvc.lock")
+        self.dvc("checkout", "--force", "--quiet")
 
     def params(self) -> dict:
         return yaml.safe_load((self.root / "params.yaml").read_text())

@@ -29,7 +29,7 @@ def test_an_experiment_stays_until_it_is_undone_and_lists_what_differs(project):
         project.dvc("plots", "diff", "-o", "plots_made")
         assert "validation_error_percent" in (project.root / "plots_made/index.html").read_text()
     finally:
-        project.restore()
+        project.go_back()
     assert json.loads(path.read_text()) == {}
 
 

@@ -79,7 +79,7 @@ def test_the_report_tells_what_the_published_comparison_compares(built):
         "published has a batch size of 2000 instead of 200",
         "300 of the 2,000 steps",
         "never falls",
-        "takes the test set as validation set",
+        "with the test set as validation set",
     ):
         assert part in told
 

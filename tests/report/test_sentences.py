@@ -118,8 +118,8 @@ def test_an_undecided_comparison_asks_for_the_number_of_seeds_that_decides_it(tm
     more = evidence.comparisons["clr", "baseline", "test_error_percent"].judged.more_seeds
     assert more is not None
     assert (
-        f"About {more:,} more seeds would decide a difference of this size and spread with a "
-        "probability of 80 %."
+        f"About {more:,} more seeds would give a verdict (better, worse or equivalent) with a "
+        "probability of 80 %, if the difference and its spread stay the same."
     ) in beginning(evidence, "Error")
 
 
@@ -145,7 +145,8 @@ def test_the_summary_gives_the_cost_of_the_range_test_and_what_repays_it(tmp_pat
     assert "The mean time of clr is 10.95 s, of which the range test takes 6.00 s." in time
     assert "Without the range test the difference is -3.71 s (95 % interval " in time
     assert (
-        "(95 % interval -5.10 to -2.33). The range test is repaid after 2 to 3 trainings." in time
+        "(95 % interval -5.10 to -2.33). The range test is repaid after 2 to 3 trainings that"
+        in time
     )
     assert "range test" not in beginning(evidence, "Error")
 
@@ -197,9 +198,9 @@ def test_the_first_table_sets_replay_and_controlled_pair_beside_the_published_fi
     assert table is not None
     rows = {str(row[0]): [plain(str(cell)) for cell in row[1:]] for row in table.rows}
     assert rows["test error (%), published, one run each"][:2] == ["1.91", "1.64"]
-    assert rows["test error (%), replayed here"][0].startswith(f"{np.mean(BASELINE_ERRORS):.2f} (")
+    assert rows["test error (%), replayed here"][0].startswith(f"{np.mean(BASELINE_ERRORS):.3f} (")
     assert rows["training time (s), published"] == ["86.4", "43.2", "-43.2 (0.50 times)"]
-    fit = rows["training time (s), replayed by plain Keras fit here (n epochs)"]
+    fit = rows["training time (s), replayed by plain Keras fit here, from n measured epochs"]
     assert [cell.partition(" (")[0] for cell in fit[:2]] == ["25.0", "17.5"]
     assert fit[0].endswith("n = 2")
     assert fit[2] == "-7.5 (0.70 times)"

@@ -44,6 +44,7 @@ def test_a_kept_measurement_is_taken_to_the_digit_and_needs_no_data(measured, st
     assert measure_fit(other_seed, data=Path("no"), store=store, reuse=True) == measured
 
 
+@pytest.mark.slow
 def test_reuse_false_measures_again_and_keeps_the_new_seconds(digits, tmp_path):
     store = CellStore(tmp_path)
     one = [replace(CELL, batch_size=400)]

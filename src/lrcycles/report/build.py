@@ -28,6 +28,7 @@ from lrcycles.report.sections import (
     reference,
     replay,
     short,
+    terms,
     time,
 )
 
@@ -46,6 +47,7 @@ SECTIONS: Sequence[ModuleType] = (
     rates,
     data,
     protocol,
+    terms,
 )
 
 
@@ -162,6 +164,11 @@ def _unbroken(value: Any) -> Any:
     """Keep a figure and its unit on one line."""
     if type(value) is not str:  # Markup is a macro's finished HTML
         return value
-    for text, kept in ((" %", "~%"), (" ± ", "~±~"), (" = ", "~=~"), ("< 0.", "<~0.")):
+    for text, kept in (
+        (" %", "~%"),
+        (" ± ", "~±~"),
+        (" = ", "~=~"),
+        ("< 0.", "<~0."),
+    ):
         value = value.replace(text, kept.replace("~", "\N{NO-BREAK SPACE}"))
-    return value
+    return value.replace("e-0", "e\N{NON-BREAKING HYPHEN}0")

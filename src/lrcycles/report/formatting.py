@@ -106,7 +106,8 @@ def rates_of(arm: Arm) -> str:
 
 def described(arm: Arm) -> str:
     """Write an arm's name with its schedule and rates."""
-    parts = [part for part in (arm.settings.schedule.name, rates_of(arm)) if part]
+    schedule = arm.settings.schedule.name
+    parts = [part for part in (schedule, rates_of(arm)) if part and part != arm.name]
     return f"{arm.name} ({', '.join(parts)})"
 
 

@@ -92,7 +92,7 @@ def _answer(comparison: Comparison, evidence: Evidence) -> str:
             "errors.",
         }[comparison.outcome]
     arm, against = comparison.arm, comparison.against
-    charged = ", with the range test charged" if evidence.range_test_seconds[arm] else ""
+    charged = ", with the range test included" if evidence.range_test_seconds[arm] else ""
     goal = target(evidence)
     if comparison.outcome == Outcome.BETTER:
         return f"Time: {arm} reaches {goal} sooner than {against}{charged}."
@@ -102,10 +102,10 @@ def _answer(comparison: Comparison, evidence: Evidence) -> str:
 
 
 def target(evidence: Evidence) -> str:
-    """Name the error that times are measured to; two experiments have no baseline."""
-    if evidence.of_stages:
-        return "the baseline's final error"
-    return f"the final error of {next(iter(evidence.reached))}"
+    """Name the error that times are measured to."""
+    first = next(iter(evidence.reached))
+    percent = number(evidence.target_percent, 3)
+    return f"a validation error of {percent} % (the median final error of {first})"
 
 
 def _figures(comparison: Comparison) -> str:
@@ -132,8 +132,8 @@ def _what_decides(comparison: Comparison) -> str:
     if more is None:
         return f"Even {MOST_MORE_SEEDS:,} more seeds would not decide it."
     return (
-        f"About {counted(more, 'more seed')} would decide a difference of this size and spread "
-        "with a probability of 80 %."
+        f"About {counted(more, 'more seed')} would give a verdict (better, worse or equivalent) "
+        "with a probability of 80 %, if the difference and its spread stay the same."
     )
 
 
@@ -172,7 +172,7 @@ def _without_the_range_test(comparison: Comparison, repaid: Repayment) -> str:
         soonest, latest = repaid.trainings
         after = f"{soonest:,} to {latest:,}" if soonest < latest else f"{latest:,}"
         word = "training" if latest == 1 else "trainings"
-        text += f" The range test is repaid after {after} {word}."
+        text += f" The range test is repaid after {after} {word} that stop at this error."
     return text
 
 

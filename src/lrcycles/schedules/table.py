@@ -1,7 +1,8 @@
 """Lists the schedules of the pipeline and tabulates their rates.
 
 To add a schedule, write its function in rates.py, its row in `SCHEDULES` here, and its arm in
-conf/arm/. The configuration, the checks and the documentation follow from the row.
+conf/arm/. The configuration and the checks follow from the row. A
+test asks for a word in docs/pipeline.md.
 """
 
 from __future__ import annotations

@@ -47,6 +47,6 @@ def _computation(evidence: Evidence) -> list[str]:
         return []
     return [
         "Additional computation: a triangular schedule changes the time of a step of Keras by "
-        f"{' and by '.join(costs)}. This is the median over pairs of steps, with a schedule and at "
-        "a constant rate, that alternate."
+        f"{' and by '.join(costs)}. Steps with a schedule alternate with steps at a constant rate. "
+        "The figure is the median difference of the pairs."
     ]

@@ -23,7 +23,7 @@ def section(evidence: Evidence) -> Section:
     compared = evidence.of(Quantity.ERROR, *_CONTROLLED)
     blocks: list[Block] = [Text(_what_is_equal(evidence))] if evidence.of_stages else []
     if finished:
-        caption = "Test error of every seed. Grey lines join equal seeds where there are few arms."
+        caption = "Test error of every seed. Grey lines join the runs of one seed."
         blocks.append(errors_picture("errors", evidence, finished, {}, caption))
     blocks.append(_errors(evidence))
     if compared:
@@ -184,7 +184,7 @@ def _epochs(evidence: Evidence, names: list[str]) -> Picture:
             target=evidence.target_percent,
         ),
         f"The validation error after each epoch by arm, each beside {names[0]}.",
-        f"Error on the validation split after each epoch; {names[0]} in grey. Bands reach from the "
-        "lowest to the highest seed. Dotted lines mark the ends of cycles, a dashed line the "
-        "target.",
+        f"Error on the validation split after each epoch; {names[0]} in grey. Lines are means, "
+        "bands reach from the lowest to the highest seed. Dotted lines mark the ends of cycles, a "
+        "dashed line the target.",
     )

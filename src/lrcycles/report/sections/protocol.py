@@ -56,9 +56,9 @@ def _span(seeds: Sequence[int]) -> str:
 def _machine(evidence: Evidence) -> Table:
     """Tabulate machine and versions; several values where runs differ."""
     cells = [cell for arm in evidence.arms.values() for cell in arm.cells.values()]
-    rows = [
-        [key.replace("_", " "), _distinct(getattr(cell, key) for cell in cells)] for key in _MACHINE
-    ]
+    rows = [["network", _distinct(_network(cell.model) for cell in cells)]]
+    for key in _MACHINE:
+        rows.append([key.replace("_", " "), _distinct(getattr(cell, key) for cell in cells)])
     for library in sorted({library for cell in cells for library in cell.versions}):
         rows.append([library, _distinct(cell.versions.get(library) for cell in cells)])
     if evidence.of_stages:
@@ -66,11 +66,16 @@ def _machine(evidence: Evidence) -> Table:
     return Table(["", "of every run"], rows)
 
 
+def _network(model: Mapping[str, Any]) -> str:
+    arguments = ", ".join(f"{key}={value}" for key, value in model["arguments"].items())
+    return f"{model['function']}({arguments})"
+
+
 def _range_test(test: Mapping[str, Any]) -> str:
     return (
         f"{test['ramp']} ramp from {rate(test['min_lr'])} to {rate(test['max_lr'])} in "
         f"{test['steps']:,} steps of batch {test['batch_size']}, "
-        f"{counted(len(test['seeds']), 'seed')}, {number(test['train_seconds'], 1)} s"
+        f"{counted(len(test['seeds']), 'seed')}, {number(test['train_seconds'], 1)} s in all"
     )
 
 

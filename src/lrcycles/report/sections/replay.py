@@ -8,6 +8,7 @@ from lrcycles.evidence.arms import Arm, summarise
 from lrcycles.evidence.chances import wilson_percent
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
 from lrcycles.evidence.costs import measured_alone
+from lrcycles.evidence.paired import Outcome
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import arms as figures
@@ -16,6 +17,12 @@ from lrcycles.report.formatting import every_seed, listed, mean_sd, number, rate
 from lrcycles.report.formatting import with_interval as mean_with_interval
 from lrcycles.report.section import Block, Folded, Heading, Picture, Points, Section, Table, Text
 
+_OUTCOME = {
+    Outcome.BETTER: "The second run makes fewer errors.",
+    Outcome.WORSE: "The second run makes more errors.",
+    Outcome.EQUIVALENT: "The two runs are equivalent.",
+    Outcome.UNDECIDED: "It is undecided which run makes fewer errors.",
+}
 DEVIATIONS = (
     "Keras 3 trains instead of the Keras of 2018, on another backend and machine.",
     "Labels are whole numbers instead of one-hot vectors. The loss is the same.",
@@ -68,11 +75,10 @@ def _sentence(comparison: Comparison, evidence: Evidence) -> str:
     arm, first = evidence.arms[comparison.arm], evidence.arms[comparison.against]
     errors = [one.values(Quantity.ERROR) for one in (first, arm)]
     # Over the pairs alone, so that the means differ by the mean difference.
-    means = [number(fmean(one[seed] for seed in comparison.differences)) for one in errors]
+    means = [number(fmean(one[seed] for seed in comparison.differences), 3) for one in errors]
     text = (
         f"The published pair, replayed: the test error goes from {means[0]} % to {means[1]} %, a "
-        f"difference of {verdicts.bracketed(comparison)}. The verdict is "
-        f"{comparison.outcome.value}."
+        f"difference of {verdicts.bracketed(comparison)}. {_OUTCOME[comparison.outcome]}"
     )
     reasons = []
     if arm.settings.continues:
@@ -123,7 +129,8 @@ def _errors(evidence: Evidence, names: list[str]) -> Picture:
     errors = {name: evidence.report.published[name].error_percent for name in names}
     published = {name: (error, *wilson_percent(error, images)) for name, error in errors.items()}
     caption = (
-        "Test error of every seed of the replay, and the published run. Grey lines join seeds."
+        "Test error of every seed of the replay, and of the published run. A grey line joins the "
+        "two runs of one seed."
     )
     return errors_picture("replay_errors", evidence, names, published, caption)
 
@@ -143,7 +150,8 @@ def _times(evidence: Evidence, names: list[str]) -> Picture:
         figures.run_times(times),
         "Training time of the replayed runs.",
         "Training time of one run, without evaluation and compilation. Plain Keras fit: seconds of "
-        "a measured epoch times the number of epochs.",
+        "a measured epoch times the number of epochs, alone on all cores. Compiled: each run on "
+        f"{threads([evidence.arms[name] for name in names])}, others beside it.",
     )
 
 
@@ -176,11 +184,10 @@ def _settings(arm: Arm, first: Arm) -> list[str]:
             f"a model trained for {own.epochs + other.epochs} epochs, not {own.epochs}."
         )
     if own.batch_size != other.batch_size:
-        fewer = arm.total_steps < first.total_steps
         lines.append(
             f"{arm.name} has a batch size of {own.batch_size} instead of {other.batch_size}. It "
             f"makes {arm.total_steps:,} updates instead of {first.total_steps:,}"
-            f"{', which is why it takes less time' if fewer else ''}."
+            f"."
         )
     if arm.never_turns and own.schedule.step_size and arm.turned_share is not None:
         lines.append(
@@ -190,8 +197,7 @@ def _settings(arm: Arm, first: Arm) -> list[str]:
             f"{'' if own.uses_bounds else ', and no range test was run'}."
         )
     if own.training_set == "all":
-        lines.append(
-            f"{arm.name} trains on all {own.images:,} images and takes the test set as validation "
-            "set."
-        )
+        both = other.training_set == "all"
+        names = f"{first.name} and {arm.name} both train" if both else f"{arm.name} trains"
+        lines.append(f"{names} on all {own.images:,} images, with the test set as validation set.")
     return lines

@@ -120,20 +120,18 @@ def _verdicts(evidence: Evidence) -> Table:
                 f"{one.title}: {quantity}",
                 verdicts.mark(one),
                 f"{verdicts.difference(one)} ({verdicts.interval(one)})",
-                *(
-                    mean_sd(_values(evidence, name, one.quantity))
-                    for name in (one.arm, one.against)
-                ),
+                _mean_sd(evidence, one.arm, one.quantity),
+                _mean_sd(evidence, one.against, one.quantity),
             ]
         )
     head = ["", "verdict", "paired difference (95 % interval)"]
     return Table([*head, "arm: mean ± sd", "compared with: mean ± sd"], rows)
 
 
-def _values(evidence: Evidence, name: str, quantity: Quantity) -> dict[int, float]:
+def _mean_sd(evidence: Evidence, name: str, quantity: Quantity) -> str:
     if quantity == Quantity.ERROR:
-        return evidence.arms[name].values(quantity)
-    return {seed: time.seconds for seed, time in evidence.reached[name].items()}
+        return mean_sd(evidence.arms[name].values(quantity), 3)
+    return mean_sd({seed: time.seconds for seed, time in evidence.reached[name].items()})
 
 
 def at_a_glance(evidence: Evidence) -> Table | None:
@@ -165,7 +163,7 @@ def at_a_glance(evidence: Evidence) -> Table | None:
             _ratio(seconds[0], seconds[1]),
         ],
         [
-            "training time (s), replayed by plain Keras fit here (n epochs)",
+            "training time (s), replayed by plain Keras fit here, from n measured epochs",
             *(with_interval(fit, 1) if fit else "not measured" for fit in fits),
             _ratio(means[0], means[1]) if len(means) == 2 else UNKNOWN,
         ],
@@ -176,7 +174,7 @@ def at_a_glance(evidence: Evidence) -> Table | None:
 
 
 def _errors(arms: list[Arm]) -> list[str]:
-    return [with_interval(arm.values(Quantity.ERROR)) for arm in arms]
+    return [with_interval(arm.values(Quantity.ERROR), 3) for arm in arms]
 
 
 def _ratio(first: float, second: float) -> str:

@@ -26,8 +26,8 @@ def section(evidence: Evidence) -> Section:
                 "Each cell gives how many runs reached the error. If at least half of them did, it "
                 "also gives the Kaplan-Meier median of the steps with its 95 % interval, and the "
                 "seconds of these steps with what was spent before training. The errors are "
-                f"medians of {next(iter(evidence.reached))} on its way and at its end. They are "
-                "read at the ends of epochs, which rarely are ends of cycles."
+                f"median validation errors of {next(iter(evidence.reached))} after several epochs. "
+                "They are read at the ends of epochs, which rarely are ends of cycles."
             ),
             _reaching(evidence),
         ]
@@ -79,21 +79,29 @@ def _notes(evidence: Evidence) -> list[str]:
         if evidence.of_stages is None and not evidence.reaching:
             return ["There is no target, because the cost of no arm is known."]
         return ["There is no target, because no run of the first arm finished."]
+    first = next(iter(evidence.reached))
     lines = [
         f"The target is a validation error of {number(evidence.target_percent, 3)} %, the median "
-        f"of the final errors of {next(iter(evidence.reached))}. The time is the number of steps "
-        "until the first epoch that ends at or below the target, times the median seconds of a "
-        "step.",
-        "A run that never reaches the target counts with its full length in the mean of its arm. "
-        "In a paired difference it may have arrived at any time from its own end to the end of the "
-        "longest run of both arms. It counts with the time that makes the difference smallest, and "
-        "the difference is then written with 'at least' or 'at most'.",
+        f"of the final errors of {first}. The time is the number of steps until the first epoch "
+        "that ends at or below the target, times the median seconds of a step."
     ]
+    if any(time.censored for times in evidence.reached.values() for time in times.values()):
+        lines.append(
+            "A run that never reaches the target counts with its full length in the mean of its "
+            "arm. In a paired difference it may have arrived at any time from its own end to the "
+            "end of the longest run of both arms. It counts with the time that makes the "
+            "difference smallest, and the difference is then written with 'at least' or 'at most'."
+        )
     if paying := [name for name, seconds in evidence.range_test_seconds.items() if seconds]:
-        lines.append(f"The range test is charged to {listed(paying)}.")
+        lines.append(
+            f"The range test is charged to {listed(paying)}. Its seconds are the sum over its "
+            "sweeps and include their evaluation on held-out images."
+        )
     if continuing := [n for n in evidence.reached if evidence.arms[n].settings.continues]:
         lines.append(f"The trainings that they continue are charged to {listed(continuing)}.")
-    lines.append("Measured seconds have no verdict, because a machine's speed drifts.")
+    lines.append(
+        "The column 'whole training, measured' is not compared, because a machine's speed drifts."
+    )
     return lines
 
 

@@ -1,0 +1,40 @@
+"""Explains the terms of the report, with their sources."""
+
+from __future__ import annotations
+
+from lrcycles.evidence.weigh import Evidence
+from lrcycles.report.section import Section, Table
+
+_TERMS = (
+    ("arm", "One way to train: a network with its schedule, optimizer, batch size and epochs."),
+    ("controlled comparison", "Arms with equal seeds, data, network and epochs."),
+    ("base_lr, max_lr", "The bounds between which a cyclical learning rate moves."),
+    ("step_size", "Half a cycle, in steps (mini-batches). Smith 2017, arXiv 1506.01186."),
+    (
+        "range test",
+        "A short training in which the learning rate rises at every step. Smith 2017, sec. 3.3.",
+    ),
+    ("spread (decades)", "The logarithm, to base 10, of the largest over the smallest value."),
+    ("paired difference", "The mean over seeds of one arm's value minus the other arm's value."),
+    (
+        "p (Holm)",
+        "The p value after Holm's adjustment for the number of comparisons. The p value is the "
+        "share of sign flips of the differences whose mean is at least as far from 0.",
+    ),
+    (
+        "equivalent",
+        "The difference is too small to matter, as the note below the verdicts defines.",
+    ),
+    ("Wilson interval", "A 95 % interval of a share, such as an error rate on the test images."),
+    ("Kaplan-Meier median", "A median that allows for runs which never reached the error."),
+    ("compiled", "Trained by the loop of this project instead of Keras fit."),
+)
+
+
+_REPLAY = ("replay", "The published runs, repeated with their own settings.")
+
+
+def section(evidence: Evidence) -> Section:
+    """Tabulate the terms that this report uses."""
+    terms = [*_TERMS, _REPLAY] if evidence.replay else _TERMS
+    return Section("terms", "Terms", [Table(["term", "meaning"], [list(term) for term in terms])])
