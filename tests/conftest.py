@@ -51,17 +51,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[_LEFT_OUT] = len(left_out)
 
 
-# test_pipeline.py makes the project that other files copy: it starts first, they come after files
-# that need none, and what takes longest comes early.
-_EARLY = ("test_pipeline.py", "test_tracking.py", "test_jax.py", "test_experiments.py")
-_LATE = ("test_bad_input.py", "test_browser.py", "test_reuse.py")
+# What takes longest comes first. test_pipeline.py makes the project that the files of pipelines/
+# copy; two files without a project keep the second process busy meanwhile.
+_FIRST = (
+    "test_pipeline.py",
+    "test_tracking.py",
+    "test_jax.py",
+    "test_experiments.py",
+    "test_bad_input.py",
+    "test_reuse.py",
+    "test_browser.py",
+)
 
 
 def _turn(item: pytest.Item) -> int:
     """Give the place of a test's file in the order of the run."""
-    if item.path.name in _EARLY:
-        return _EARLY.index(item.path.name)
-    return len(_EARLY) + (item.path.name in _LATE)
+    return _FIRST.index(item.path.name) if item.path.name in _FIRST else len(_FIRST)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -79,7 +79,9 @@ def test_every_public_name_exists_and_has_a_type_and_a_docstring():
         assert public.__doc__, name
         assert public is getattr(sys.modules[module], name)
         # A module or package of that name would replace the function once it is imported.
-        assert not list((ROOT / "src/lrcycles").glob(f"{name}*")), name
+        place = ROOT / "src/lrcycles" / name
+        assert not place.with_suffix(".py").exists(), name
+        assert not place.exists(), name
 
 
 def test_importing_lrcycles_loads_nothing_heavy():

@@ -91,7 +91,7 @@ class Project:
     def restore(self) -> None:
         """Take back what a test has changed, from git and from DVC's cache: faster than a rerun."""
         self.run("git", "checkout", "-q", "conf", "params.yaml", "dvc.lock")
-        self.dvc("checkout", "--force", "--quiet")
+        self.dvc("checkout", "--force", "--quiet", *STAGES)
 
     def params(self) -> dict:
         return yaml.safe_load((self.root / "params.yaml").read_text())
