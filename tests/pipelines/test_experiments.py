@@ -48,9 +48,8 @@ def test_only_the_networks_asked_for_are_kept(project):
     assert kept == {"0"}
 
 
-def test_an_mlproject_stage_accepts_no_override_or_several(project):
-    project.stage("bounds", "")
-    project.stage("bounds", "report.margin_percent=0.1 train.reuse=false")
+def test_an_mlproject_stage_accepts_an_empty_argument_and_several_overrides_in_one(project):
+    project.stage("bounds", "", "report.margin_percent=0.1 train.reuse=false")
     assert (project.latest_folder("bounds") / "bounds.json").exists()
 
 

@@ -444,6 +444,7 @@ def test_a_stage_leaves_the_environment_as_it_was(root, monkeypatch):
     assert dict(os.environ) == before
 
 
+@pytest.mark.slow
 def test_the_model_loads_where_lrcycles_cannot_be_imported(root, tmp_path):
     keras = pytest.importorskip("keras")
     cell = made_cell(tmp_path / "cell", versions={"numpy": np.__version__, "keras": "3.15.1"})
