@@ -68,7 +68,8 @@ def test_a_range_test_that_runs_again_repeats_its_seconds(project: Project):
 
 
 @pytest.mark.slow
-def test_reuse_false_measures_the_range_test_again(project: Project):
+def test_reuse_false_measures_the_range_test_again(project: Project, tmp_path: Path):
+    project = Project.copy_of(project.root, tmp_path / "copy")  # its store gets other seconds
     first = range_test_json(project.root / "artifacts" / "range_test")
     project.stage("range_test", "train.reuse=false")
     again = range_test_json(project.latest_folder("range_test"))
