@@ -454,17 +454,19 @@ def test_fewer_than_six_seeds_decide_nothing():
 def test_unwise_cycles_are_warned_of_by_arm_but_not_those_of_the_replay():
     # Tutorial: 55,000 images in batches of 200 are 275 steps; 2,750 // 6 = 458 are 1.67 epochs.
     assert advice.warnings(composed()) == [
-        "clr: Half a cycle is 1.67 epochs; Smith advises 2 to 10. "
-        "Set step_size between 550 and 2,750 steps."
+        "clr: Half a cycle is 1.67 epochs; Smith advises 2 to 10. Train for at least 12 epochs."
     ]
     assert advice.warnings(composed("train.epochs=12")) == []
     long = advice.warnings(composed("+arms.clr.clr.step_size=3000"))
     assert long == [
         "clr: The rate never turns: step_size=3000 is longer than the run of 2,750 steps. "
-        "Lower step_size to 458."
+        "Train for at least 12 epochs with step_size 550."
     ]
     few = advice.warnings(composed("+arms.clr.clr.cycles=2"))
-    assert few == ["clr: The run has 2 cycles; Smith advises 3 or more. Raise cycles to 3."]
+    assert few == [
+        "clr: The run has 2 cycles; Smith advises 3 or more. "
+        "Train for at least 12 epochs with 3 cycles."
+    ]
 
 
 def test_the_gamma_of_exp_range_follows_from_the_run_and_is_not_warned_of():

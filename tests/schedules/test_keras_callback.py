@@ -109,7 +109,9 @@ def test_cycles_that_make_no_sense_are_warned_of_when_training_begins(settings, 
 
 
 def test_triangular2_that_is_gone_within_an_epoch_is_refused_when_training_begins():
-    with pytest.raises(InputError, match=r"triangular2 must keep 0\.1 %.*Raise step_size to 40"):
+    with pytest.raises(
+        InputError, match=r"triangular2 must keep 0\.1 %.*12 epochs with step_size 40"
+    ):
         fit(CyclicLR(step_size=0.9, mode="triangular2"), epochs=1, steps=20)
 
 

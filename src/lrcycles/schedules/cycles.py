@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import check_settings
@@ -39,7 +40,7 @@ def check_cycles(
     >>> check_cycles("triangular", total_steps=600, step_size=100, steps_per_epoch=50)
     []
     >>> check_cycles("triangular", total_steps=600, step_size=150, steps_per_epoch=50)
-    ['The run has 2 cycles; Smith advises 3 or more. Lower step_size to 100, or train longer.']
+    ['The run has 2 cycles; Smith advises 3 or more. Set step_size to 100.']
     """
     check_settings(
         total_steps=total_steps,
@@ -48,72 +49,109 @@ def check_cycles(
         cycles=cycles,
         gamma=gamma,
     )
+    run = _Run(total_steps, step_size, steps_per_epoch, cycles)
     if step_size > total_steps:
         return [
             f"The rate never turns: step_size={step_size} is longer than the run of "
-            f"{total_steps:,} steps. Lower step_size to {_advised_step_size(total_steps):,}."
+            f"{total_steps:,} steps. {run.remedy()}."
         ]
-    count = min(total_steps / (2 * step_size), cycles or math.inf)
-    sentences = [_few(count, cycles, total_steps), _cut(count, cycles, step_size)]
-    if steps_per_epoch is not None:
-        sentences += [_length(step_size, steps_per_epoch)]
-        sentences += [_shrinkage(schedule, step_size, steps_per_epoch, gamma)]
-    return [sentence for sentence in sentences if sentence]
+    unwise = [_few(run), _length(run), _shrinkage(schedule, run)]
+    if faults := [sentence for sentence in unwise if sentence]:
+        sentences = [" ".join([*faults, f"{run.remedy()}."])]
+    else:  # the remedy above leaves whole cycles
+        sentences = _cut(run)
+    return sentences + _lost_to_gamma(schedule, run, gamma)
 
 
-def _advised_step_size(total_steps: int) -> int:
-    return max(1, total_steps // (2 * FEWEST_CYCLES))
+@dataclass(frozen=True)
+class _Run:
+    """The length of a run and of its half-cycles, as `check_cycles` takes them."""
+
+    total_steps: int
+    step_size: int
+    steps_per_epoch: int | None
+    cycles: int | None
+
+    @property
+    def count(self) -> float:
+        """The cycles of the run, which need not be whole."""
+        return min(self.total_steps / (2 * self.step_size), self.cycles or math.inf)
+
+    def remedy(self) -> str:
+        """Name the settings with which Smith would agree, as near to the given ones as possible."""
+        fewest, most = FEWEST_CYCLES, float("inf")
+        if self.steps_per_epoch is not None:
+            shortest, longest = (2 * n * self.steps_per_epoch for n in STEP_SIZE_EPOCHS)
+            fewest = max(fewest, math.ceil(self.total_steps / longest))
+            most = self.total_steps // shortest
+        if fewest <= most:
+            cycles = int(min(max(round(self.count), fewest), most))
+            if self.cycles is not None:
+                return f"Set cycles to {cycles}"
+            return f"Set step_size to {max(1, self.total_steps // (2 * cycles)):,}"
+        # The run is too short for three cycles of four epochs.
+        assert self.steps_per_epoch is not None
+        least = STEP_SIZE_EPOCHS[0]
+        train = f"Train for at least {2 * least * FEWEST_CYCLES} epochs"
+        if self.cycles is None:
+            return f"{train} with step_size {least * self.steps_per_epoch:,}"
+        return train if self.cycles == FEWEST_CYCLES else f"{train} with {FEWEST_CYCLES} cycles"
 
 
-def _few(count: float, cycles: int | None, total_steps: int) -> str | None:
-    if count >= FEWEST_CYCLES:
+def _few(run: _Run) -> str | None:
+    if run.count >= FEWEST_CYCLES:
         return None
-    remedy = f"Lower step_size to {_advised_step_size(total_steps):,}, or train longer"
-    if count == cycles:  # a longer run has no more of them
-        remedy = f"Raise cycles to {FEWEST_CYCLES}"
-    noun = "cycle" if count == 1 else "cycles"
-    return f"The run has {count:.3g} {noun}; Smith advises {FEWEST_CYCLES} or more. {remedy}."
+    noun = "cycle" if run.count == 1 else "cycles"
+    return f"The run has {run.count:.3g} {noun}; Smith advises {FEWEST_CYCLES} or more."
 
 
-def _cut(count: float, cycles: int | None, step_size: int) -> str | None:
-    part = count % 1
-    if cycles is not None or 1 - abs(2 * part - 1) <= MID_CYCLE:
+def _length(run: _Run) -> str | None:
+    if run.steps_per_epoch is None:
         return None
-    # Measured by coxy1989's replication of the CLR paper on CIFAR-10.
-    return (
-        f"The run ends {100 * part:.0f} % into a cycle, where the accuracy is lower than at the "
-        "end of a cycle (by about 1.9 percentage points in a replication). "
-        f"End the run after a multiple of {2 * step_size:,} steps."
-    )
-
-
-def _length(step_size: int, steps_per_epoch: int) -> str | None:
     least, most = STEP_SIZE_EPOCHS
-    epochs = step_size / steps_per_epoch
+    epochs = run.step_size / run.steps_per_epoch
     if least <= epochs <= most:
         return None
     noun = "epoch" if epochs == 1 else "epochs"
-    return (
-        f"Half a cycle is {epochs:.3g} {noun}; Smith advises {least} to {most}. "
-        f"Set step_size between {least * steps_per_epoch:,} and {most * steps_per_epoch:,} steps."
-    )
+    return f"Half a cycle is {epochs:.3g} {noun}; Smith advises {least} to {most}."
 
 
-def _shrinkage(
-    schedule: str, step_size: int, steps_per_epoch: int, gamma: float | None
-) -> str | None:
-    """Say if an epoch leaves little of the amplitude; refuse if it leaves a constant rate."""
+def _cut(run: _Run) -> list[str]:
+    part = run.count % 1
+    if run.cycles is not None or 1 - abs(2 * part - 1) <= MID_CYCLE:
+        return []
+    # Measured by coxy1989's replication of the CLR paper on CIFAR-10.
+    return [
+        f"The run ends {100 * part:.0f} % into a cycle, where the accuracy is lower than at the "
+        "end of a cycle (by about 1.9 percentage points in a replication). "
+        f"End the run after a multiple of {2 * run.step_size:,} steps."
+    ]
+
+
+def _shrinkage(schedule: str, run: _Run) -> str | None:
+    """Say if the cycles of an epoch leave little of the amplitude; refuse if they leave nothing."""
     row = SCHEDULES.get(schedule)
-    if row is None:
+    if row is None or run.steps_per_epoch is None:
         return None
-    by_gamma = "gamma" in row.takes
-    factor = gamma if by_gamma else row.amplitude_per_cycle ** (1 / (2 * step_size))
-    if factor is None:
-        return None
-    left = factor**steps_per_epoch
-    remedy = f"Raise step_size to {2 * steps_per_epoch:,} or more"
-    if by_gamma:
-        remedy = "Raise gamma"
+    left = row.amplitude_per_cycle ** (run.steps_per_epoch / (2 * run.step_size))
+    return _left_after_an_epoch(schedule, left, run.steps_per_epoch, run.remedy())
+
+
+def _lost_to_gamma(schedule: str, run: _Run, gamma: float | None) -> list[str]:
+    """Say if gamma leaves little of the amplitude after an epoch; refuse if it leaves nothing."""
+    row = SCHEDULES.get(schedule)
+    if row is None or "gamma" not in row.takes or gamma is None or run.steps_per_epoch is None:
+        return []
+    enough = math.ceil(1e6 * SMALL ** (1 / run.steps_per_epoch)) / 1e6
+    remedy = f"Raise gamma to {enough:g} or more"
+    left = gamma**run.steps_per_epoch
+    fault = _left_after_an_epoch(schedule, left, run.steps_per_epoch, remedy)
+    return [f"{fault} {remedy}."] if fault else []
+
+
+def _left_after_an_epoch(
+    schedule: str, left: float, steps_per_epoch: int, remedy: str
+) -> str | None:
     if left < COLLAPSED:
         raise InputError(
             f"{schedule} must keep {100 * COLLAPSED} % of its amplitude for an epoch. "
@@ -121,4 +159,4 @@ def _shrinkage(
         )
     if left > SMALL:
         return None
-    return f"{schedule} keeps {100 * left:.0f} % of its amplitude after one epoch. {remedy}."
+    return f"{schedule} keeps {100 * left:.0f} % of its amplitude after one epoch."

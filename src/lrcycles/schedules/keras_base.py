@@ -123,8 +123,9 @@ class Cyclic(Schedule):
                 f"fall_size must be below {updates // cycles}, the updates of each of {cycles} "
                 f"cycles. Received: fall_size={fall_size}. Lower fall_size or cycles."
             )
-        if "gamma" in {field.name for field in fields(cls)}:
-            others = {"gamma": table.default_gamma(updates)} | others
+        gamma = others.get("gamma")
+        if gamma is None and "gamma" in {field.name for field in fields(cls)}:
+            others = others | {"gamma": table.default_gamma(updates)}
         schedule = cls(
             base_lr=bounds.base_lr,
             max_lr=bounds.max_lr,
@@ -142,7 +143,7 @@ class Cyclic(Schedule):
                 step_size=half,
                 steps_per_epoch=steps_per_epoch and max(1, steps_per_epoch // steps_per_update),
                 cycles=cycles,
-                gamma=getattr(schedule, "gamma", None),
+                gamma=gamma,  # the default leaves a tenth at the end of any run
             )
         )
         return schedule
