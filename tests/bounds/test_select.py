@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from textwrap import dedent
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from lrcycles.bounds import select
 from lrcycles.bounds.select import RULES
 from lrcycles.config.schema import RuleName
 from lrcycles.errors import InputError
+from lrcycles.range_tests.curves import Curves
 from tests.bounds.hand_made import (
     BEFORE,
     HALF_WINDOW,
@@ -29,7 +32,7 @@ def test_bounds_json_has_the_documented_keys_and_plain_values():
     bounds = select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING).to_dict()
     assert set(json.loads(json.dumps(bounds, allow_nan=False))) == {
         *("schema", "base_lr", "max_lr", "cycles", "step_size", "rule", "status"),
-        *("reasons", "warnings", "interval", "steps_per_epoch"),
+        *("reasons", "warnings", "interval", "steps_per_epoch", "ratio"),
     }
     assert set(bounds["interval"]) == {"base_lr", "max_lr", "per_seed"}
     assert [set(entry) for entry in bounds["interval"]["per_seed"]] == [
@@ -90,7 +93,8 @@ def test_seeds_that_miss_different_ends_are_counted_by_end():
     no_start = one_curve(([-5, -2, -1, 0], [0.8, 0.9, 0.9, 0.1]), seed=8)
     table = pd.concat([curves(HILL, seeds=[0, 1]), no_end, no_start])
     with pytest.raises(
-        InputError, match=r"both ends .* no start in 1 and no end in 1 of 4 seeds .* raise steps\."
+        InputError,
+        match=r"both ends .* no start in 1 and no end in 1 of 4 seeds .* or raise steps\.",
     ):
         select_bounds(table, initial_accuracy=BEFORE | {7: 0.1, 8: 0.1}, **TRAINING)
 
@@ -121,8 +125,8 @@ def test_short_half_cycles_few_cycles_and_a_wide_spread_give_warnings():
     bounds = select_bounds(
         pd.concat(apart), initial_accuracy=BEFORE, cycles=2, total_steps=2000, steps_per_epoch=300
     )
-    assert len(bounds.warnings) == 4
-    for warning, word in zip(bounds.warnings, ("base_lr", "max_lr", "cycles", "1.67"), strict=True):
+    assert len(bounds.warnings) == 3
+    for warning, word in zip(bounds.warnings, ("base_lr", "max_lr", "1.67"), strict=True):
         assert word in warning
     assert bounds.interval["base_lr"]["spread_decades"] == pytest.approx(0.5, abs=0.05)
 
@@ -134,6 +138,8 @@ def test_a_training_too_short_for_its_cycles_is_refused():
 
 def test_the_step_size_follows_from_the_known_length():
     table = curves(HILL)
+    given = select.select_bounds(Curves(table), epochs=12, steps_per_epoch=300)
+    assert (given.step_size, given.steps_per_epoch) == (600, 300)
     assert select_bounds(table, epochs=12, steps_per_epoch=300).step_size == 600
     assert select_bounds(table, steps_per_epoch=300).step_size == 2 * 300
     assert select_bounds(table, total_steps=600).step_size == 100
@@ -153,7 +159,7 @@ def test_the_step_size_follows_from_the_known_length():
         ({"epochs": 12, "total_steps": 600}, r"epochs=12, total_steps=600\. Leave one out"),
         (
             {"epochs": 12},
-            r"steps_per_epoch must be known .* epochs=12, .* Give total_steps instead",
+            r"steps_per_epoch must be known .* epochs=12, .* Give steps_per_epoch, or total",
         ),
     ],
     ids=str,
@@ -163,10 +169,83 @@ def test_a_length_that_breaks_its_rule_is_refused(training, message):
         select_bounds(curves(HILL), **training)
 
 
-def test_bounds_are_printed_line_by_line():
-    lines = str(select_bounds(curves(HILL), initial_accuracy=BEFORE, **TRAINING)).splitlines()
-    assert lines[0].endswith("3 cycles, step_size 600 steps (rule: smith)")
-    assert lines[2].startswith("max_lr over the seeds: ")
+@pytest.mark.parametrize(
+    ("rule", "training", "expected"),
+    [
+        (
+            "smith",
+            TRAINING,
+            """
+            base_lr {0.base_lr:g}, max_lr {0.max_lr:g}
+            3 cycles, step_size 600 steps (half a cycle)
+            over the seeds: base_lr 0.000169 to 0.000169 (standard deviation 0.00 decades), max_lr
+            rule smith: base_lr is where accuracy starts to rise, max_lr where its rise ends
+            no warnings""",
+        ),
+        (
+            "thirds",
+            {"cycles": 1, "total_steps": 30, "steps_per_epoch": 30},
+            """
+            base_lr {0.base_lr:g}, max_lr {0.max_lr:g}
+            1 cycle, step_size 15 steps (half a cycle)
+            over the seeds: max_lr {1[low]:g} to {1[high]:g} (standard deviation
+            rule thirds: max_lr is the largest rate that still converges; base_lr is max_lr / 3
+            warning: The run has 1 cycle; Smith advises 3 or more. Half a cycle is 0.5 epochs;""",
+        ),
+        (
+            "steep",
+            {},
+            """
+            base_lr {0.base_lr:g}, max_lr {0.max_lr:g}
+            3 cycles, step_size unknown
+            over the seeds: max_lr {1[low]:g} to {1[high]:g} (standard deviation
+            rule steep: max_lr is the rate that another tool suggests; base_lr is max_lr / 40
+            no warnings""",
+        ),
+    ],
+)
+def test_bounds_are_printed_in_five_lines(rule, training, expected):
+    bounds = select_bounds(curves(HILL), rule=rule, initial_accuracy=BEFORE, **training)
+    lines = str(bounds).splitlines()
+    begins = dedent(expected).strip().format(bounds, bounds.interval["max_lr"]).splitlines()
+    assert len(lines) == len(begins) == 5
+    for line, begin in zip(lines, begins, strict=True):
+        assert line.startswith(begin)
+
+
+def test_a_derived_base_lr_is_said_to_be_derived_and_never_warned_of():
+    apart = [
+        one_curve(([-5, -4 + d, -2 + d, d, 1], HILL[1]), seed=s) for s, d in enumerate((-1, 0))
+    ]
+    bounds = select_bounds(pd.concat(apart), rule="calibrated")
+    assert bounds.ratio == 40
+    assert bounds.base_lr == pytest.approx(bounds.max_lr / 40, rel=0.005)
+    assert [reason for reason in bounds.reasons if "base_lr is" in reason] == [
+        "base_lr is max_lr / 40."
+    ]
+    (wide,) = [warning for warning in bounds.warnings if "differs between the seeds" in warning]
+    assert wide.startswith("max_lr")
+    assert select_bounds(curves(HILL), initial_accuracy=BEFORE).ratio is None
+
+
+def test_a_notebook_shows_bounds_and_curves_in_one_short_line():
+    table = curves(HILL)
+    bounds = select_bounds(table, initial_accuracy=BEFORE, **TRAINING)
+    assert repr(bounds) == (
+        f"Bounds(base_lr={bounds.base_lr}, max_lr={bounds.max_lr}, cycles=3, step_size=600, "
+        "rule='smith', status='ok', steps_per_epoch=300)"
+    )
+    assert repr(Curves(table, notes=["a note"])) == (
+        "Curves(5 seeds, 2,020 steps, rates 1e-05 to 1, metric='accuracy', 1 note)"
+    )
+
+
+@pytest.mark.parametrize("given", [None, "curves.csv", {"lr": [1]}, pd.DataFrame({"lr": [1]})])
+def test_what_is_no_curves_is_refused(given):
+    with pytest.raises(
+        InputError, match=r"curves must be the result of range_test.*Received: \w+\."
+    ):
+        select.select_bounds(given)
 
 
 def test_an_unknown_rule_lists_the_known_ones():

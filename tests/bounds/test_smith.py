@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from lrcycles.bounds import select
 from lrcycles.errors import InputError
+from lrcycles.range_tests.curves import Curves
 from tests.bounds.hand_made import (
     BEFORE,
     HALF_WINDOW,
@@ -78,23 +80,25 @@ def test_a_curve_that_still_rises_has_no_end_and_the_message_names_what_to_chang
     rising = curves(([-5, -4, -1], [0.1, 0.1, 0.9]))
     with pytest.raises(
         InputError,
-        match=r"no end .* 5 of 5 seeds .* rates 1e-05 to 0\.1\..*Raise max_lr",
+        match=r"no end .* 5 of 5 seeds .* 1e-05 to 0\.1\..*Raise max_lr to 1, or choose rule c",
     ):
         select_bounds(rising, initial_accuracy=BEFORE, **TRAINING)
 
 
 def test_a_curve_that_rises_at_once_has_no_start_and_the_message_names_what_to_change():
     late = curves(([-3, -2, -1, 0], [0.5, 0.9, 0.9, 0.1]))
-    with pytest.raises(InputError, match=r"no start .*already risen.*Lower min_lr"):
+    with pytest.raises(InputError, match=r"no start .*already risen.*Lower min_lr to 0\.0001\."):
         select_bounds(late, initial_accuracy=BEFORE, **TRAINING)
-    with pytest.raises(InputError, match=r"no start .*already risen.*Lower min_lr"):
-        select_bounds(late, **TRAINING)
+    with pytest.raises(InputError, match=r"no start .*Lower min_lr to 0\.0001 and double steps\."):
+        select.select_bounds(Curves(late, ramp="linear"), rule="smith")
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 def test_a_network_that_never_learns_has_no_start(noise):
     flat = curves(([-5, 0], [0.1, 0.1]), noise=noise)
-    with pytest.raises(InputError, match=r"never rose by more than its noise.*Change min_lr"):
+    with pytest.raises(
+        InputError, match=r"never rose by more than its noise.*Raise max_lr to 10, "
+    ):
         select_bounds(flat, initial_accuracy=BEFORE, **TRAINING)
 
 

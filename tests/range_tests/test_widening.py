@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from lrcycles.bounds.calibrated import calibrated
 from lrcycles.range_tests.curves import SeedCurve
 from lrcycles.range_tests.sweep import Range
 from lrcycles.range_tests.widening import (
     MissingEnds,
-    ends_missing_in_most,
     missing_ends,
+    missing_for_bounds,
+    missing_in_most,
     sweep_and_widen,
 )
 
@@ -115,12 +117,35 @@ def test_with_few_measurements_the_range_is_not_widened():
 
 
 def test_more_than_half_of_the_seeds_decide():
-    whole, cut = fall(climb(1e-3, 1e-2), 1e-1), climb(1e-2, 3.0)
-    two_of_three = [curve(cut, seed=4), curve(whole, seed=5), curve(cut, seed=6)]
-    missing = ends_missing_in_most(two_of_three, steps=100, stop_factor=FACTOR)
-    assert missing.start is None
-    assert missing.end == "the model was still improving at the highest rate, 1 (seed 4)"
-    assert ends_missing_in_most(two_of_three[:2], steps=100, stop_factor=FACTOR) == MissingEnds()
+    none, cut, dead = MissingEnds(), MissingEnds(end="it is cut"), MissingEnds(start="it is dead")
+    assert missing_in_most({4: cut, 5: none, 6: cut}) == MissingEnds(end="it is cut (seed 4)")
+    assert missing_in_most({4: cut, 5: none}) == none
+    assert missing_for_bounds({4: cut, 5: none}) == MissingEnds(end="it is cut (seed 4)")
+    assert missing_for_bounds({4: cut, 5: none, 6: none}) == none
+    # select_bounds needs seeds that show both ends.
+    both = MissingEnds("it is dead (seed 6)", "it is cut (seed 4)")
+    assert missing_for_bounds({4: cut, 5: none, 6: dead}) == both
+
+
+SHAPES = {
+    "rises by a seventh": 2.3 - climb(1e-3, 1e-2) + 0.11 * (LR > 0.3),
+    "rises by a quarter": 2.3 - climb(1e-3, 1e-2) + 0.2 * (LR > 0.3),
+    "falls to the end": 2.3 - climb(1e-2, 3.0),
+    "never falls": np.full(100, 2.3),
+    "only rises": 0.2 + climb(1e-2, 1.0),
+    "begins low": 2.3 - climb(1e-7, 1e-4) + 2 * (LR > 0.1),
+    "ends in a few high losses": 2.3 - climb(1e-2, 1.0) + 4 * (LR > 0.7) * (np.arange(100) % 2),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_range_test_misses_what_the_default_rule_misses(shape, seed, stopped):
+    loss = SHAPES[shape] + 0.02 * np.random.default_rng(seed).normal(size=100)
+    unmeasured = curve(np.full(100, np.nan), loss=loss)
+    missing = missing_ends(unmeasured, steps=120 if stopped else 100, stop_factor=FACTOR)
+    assert (missing == MissingEnds()) == (calibrated(unmeasured).max_lr is not None)
 
 
 @pytest.mark.parametrize("ramp", ["exponential", "linear"])
@@ -165,5 +190,5 @@ def test_a_range_that_stays_too_narrow_is_kept_and_a_note_says_so():
     assert (span.max_lr, len(curves)) == (10.0, 1)
     assert notes[1] == (
         "The range 0.001 to 10 does not show where learning ends, because the model was still "
-        "improving at the highest rate, 10 (seed 0). Raise max_lr."
+        "improving at the highest rate, 10 (seed 0). Raise max_lr to 100."
     )

@@ -7,17 +7,13 @@ import math
 import numpy as np
 
 from lrcycles.bounds.seed_bounds import SeedBounds
+from lrcycles.range_tests.basin import find_basin
 from lrcycles.range_tests.curves import Array, SeedCurve
-from lrcycles.range_tests.noise import explosion_index, noise, running_median
 
 RATIO = 40  # max_lr / base_lr; the study found 40 better than 4
 TOWARDS_EXPLOSION = 0.2  # share of the way from the basin's centre to the rate of the explosion
 NEUTRAL_STEPS_PER_DECADE = 78  # a sweep at this pace needs no correction
 PACE_POWER, MOMENTUM_POWER = 0.6, 0.2
-
-SHORTEST = 20  # losses
-HALF_WINDOW = 0.03  # half the window of the running median, as a share of the curve
-BASIN = 0.2  # the basin reaches so far above the lowest loss, as a share of the fall
 
 
 def calibrated(curve: SeedCurve) -> SeedBounds:
@@ -37,40 +33,22 @@ def calibrated(curve: SeedCurve) -> SeedBounds:
 
     There are no bounds if the smoothed loss never falls by more than 3 times its own noise, or if
     it is in the basin already at the first rate. There is no max_lr if it is in the basin at the
-    last rate and has not exploded.
+    last rate, has not exploded and does not end above its start. `range_tests.basin` decides this
+    for the range test too, which then widens its range.
 
     The weights and powers were fitted on fourteen tasks and judged on seven others.
 
     Source: docs/study-bounds.
     """
-    seed = curve.seed
-    if len(curve.lr) < SHORTEST:
-        few = f"{len(curve.lr)} losses are too few, at least {SHORTEST} are needed"
-        return SeedBounds.none(seed, few)
-    half = max(2, round(HALF_WINDOW * len(curve.lr)))
-    exploded = explosion_index(curve.loss)
-    usable = np.isfinite(curve.loss) & (np.arange(len(curve.loss)) < exploded)
-    loss = np.where(usable, curve.loss, np.inf)
-    smooth = running_median(loss, half)
-    exponent = np.log10(curve.lr[half : len(curve.lr) - half])
-    # The first tenth of the decades. The first tenth of a linear ramp's steps may hold the whole
-    # fall of the loss.
-    early = np.searchsorted(curve.lr, curve.lr[0] * (curve.lr[-1] / curve.lr[0]) ** 0.1)
-    before = float(np.median(loss[: max(10, early)]))
-    lowest = int(np.argmin(smooth))
-    fall = before - float(smooth[lowest])
-    # The median of m normal values has 1.25 times the standard deviation of their mean.
-    spread = 1.25 * noise(loss[usable]) / math.sqrt(2 * half + 1)
-    if not fall > 3 * spread:
-        return SeedBounds.none(
-            seed, f"the loss never fell by more than its noise, from {before:.3g}"
-        )
-    first, last = _basin(smooth, lowest, smooth[lowest] + BASIN * fall)
-    if first == 0:
+    seed, basin = curve.seed, find_basin(curve)
+    if isinstance(basin, str):
+        return SeedBounds.none(seed, basin)
+    if basin.first == 0:
         begun = f"the loss was already in its basin at the first rate, {curve.lr[0]:.3g}"
         return SeedBounds.none(seed, begun, learns_at_first_rate=True)
-    if last == len(smooth) - 1 and exploded == len(loss):
-        left = 10 ** exponent[first]
+    inside = slice(basin.first, basin.last + 1)
+    if basin.open_above:
+        left = 10 ** basin.exponent[basin.first]
         return SeedBounds(
             seed,
             base_lr=left / RATIO,
@@ -78,9 +56,9 @@ def calibrated(curve: SeedCurve) -> SeedBounds:
             base_lr_reason=f"base_lr is 1/{RATIO} of {left:.3g}, the first rate in the basin",
             max_lr_reason=f"the loss was still in its basin at the last rate, {curve.lr[-1]:.3g}",
         )
-    depth = smooth[lowest] + BASIN * fall - smooth[first : last + 1]
-    centre = 10 ** float(np.average(exponent[first : last + 1], weights=depth))
-    return _corrected(curve, centre, exploded)
+    depth = basin.level - basin.smooth[inside]
+    centre = 10 ** float(np.average(basin.exponent[inside], weights=depth))
+    return _corrected(curve, centre, basin.exploded)
 
 
 def _corrected(curve: SeedCurve, centre: float, exploded: int) -> SeedBounds:
@@ -102,16 +80,8 @@ def _corrected(curve: SeedCurve, centre: float, exploded: int) -> SeedBounds:
     if exploded < len(curve.lr) and max_lr > limit:
         max_lr = limit
         reason = f"the loss explodes at {limit:.3g}, and cycles must not go beyond this rate"
-    base_lr_reason = f"base_lr is 1/{RATIO} of max_lr, {max_lr:.3g}"
-    return SeedBounds(curve.seed, max_lr / RATIO, max_lr, base_lr_reason, reason)
-
-
-def _basin(smooth: Array, lowest: int, level: float) -> tuple[int, int]:
-    """Return the first and last index around `lowest` between which no loss exceeds `level`."""
-    above = np.flatnonzero(smooth > level)
-    left, right = above[above < lowest], above[above > lowest]
-    first = int(left[-1]) + 1 if len(left) else 0
-    return first, int(right[0]) - 1 if len(right) else len(smooth) - 1
+    derived = f"base_lr is max_lr / {RATIO}"
+    return SeedBounds(curve.seed, max_lr / RATIO, max_lr, derived, reason)
 
 
 def _steps_per_decade(lr: Array, at: float) -> float:

@@ -43,7 +43,7 @@ class SeedCurve:
     momentum: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curves:
     """The curves of a range test, one per seed, and the settings of the test.
 
@@ -105,6 +105,20 @@ class Curves:
             seconds=summary["train_seconds"],
             notes=summary["notes"],
         )
+
+    def __repr__(self) -> str:
+        lr, seeds, notes = self.table["lr"], len(self.seeds), len(self.notes)
+        parts = [
+            f"{seeds} seed{'s' * (seeds != 1)}",
+            f"{len(self.table):,} steps",
+            f"rates {lr.min():.3g} to {lr.max():.3g}",
+            f"metric={self.metric!r}",
+            f"{notes} note{'s' * (notes != 1)}",
+        ]
+        return f"Curves({', '.join(parts)})"
+
+    def __str__(self) -> str:
+        return "\n".join([repr(self), *self.notes])
 
     @property
     def seeds(self) -> list[int]:

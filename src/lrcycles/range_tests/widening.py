@@ -3,50 +3,93 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lrcycles.range_tests.curves import Array, SeedCurve
-from lrcycles.range_tests.noise import noise, running_median
-from lrcycles.range_tests.sweep import RECENT_STEPS, Range, should_stop
+from lrcycles.range_tests.basin import SHORTEST, ends_above_start, find_basin
+from lrcycles.range_tests.curves import SeedCurve
+from lrcycles.range_tests.noise import noise
+from lrcycles.range_tests.sweep import Range, should_stop
 
 FEWEST_MEASUREMENTS = 8  # with fewer, noise looks like a trend
 BEGUN = 0.1  # learning has begun once the metric has climbed by this share of its whole climb
-RISEN = 0.1  # the loss has left its minimum once it is this share of its fall above the minimum
 RESTING = 0.02  # the metric rests if it rises by less than this share of its climb
 
 
 @dataclass(frozen=True)
 class MissingEnds:
-    """Why a curve does not show the start or the end of learning; None where it shows it."""
+    """Why a curve does not show the start or the end of learning; None where it shows it.
+
+    Attributes:
+        start: a lower rate may show where learning starts.
+        end: a higher rate may show where learning ends.
+        either: a wider range does not show more, but `remedy` may help.
+    """
 
     start: str | None = None
     end: str | None = None
+    either: str | None = None
+    remedy: str | None = None
 
 
 def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> MissingEnds:
     """Decide whether one seed's curve shows the start and the end of learning.
+
+    The loss decides by its basin, as for rule `calibrated`: where nothing is missing, this rule
+    finds both bounds. The metric may miss an end that the loss shows; rule `smith` needs the
+    metric's.
+
+    Args:
+        steps: of the whole range; the curve of a sweep that stopped early has fewer.
+    """
+    stopped = len(curve.loss) < steps or should_stop(curve.loss, stop_factor)
+    by_loss = _missing_by_loss(curve, steps, stopped)
+    by_metric = _missing_by_metric(curve, steps, stopped)
+    return replace(
+        by_loss, start=by_metric.start or by_loss.start, end=by_metric.end or by_loss.end
+    )
+
+
+def _missing_by_loss(curve: SeedCurve, steps: int, stopped: bool) -> MissingEnds:
+    basin, last = find_basin(curve), f"{curve.lr[-1]:.3g}"
+    if isinstance(basin, str):
+        if stopped and len(curve.loss) <= steps / 4:
+            return MissingEnds(start=f"the sweep stopped in its first quarter, at {last}")
+        if len(curve.loss) < SHORTEST:
+            return MissingEnds(either=basin, remedy="Raise steps.")
+        if stopped or ends_above_start(curve.loss):
+            remedy = "Raise steps, or start from weights that are not trained yet."
+            return MissingEnds(either=basin, remedy=remedy)
+        return MissingEnds(end=f"the model learned nothing at rates up to {last}")
+    start = None
+    if basin.first == 0:
+        start = f"the model already learned at the lowest rate, {curve.lr[0]:.3g}"
+    if not basin.open_above:
+        return MissingEnds(start)
+    if stopped:
+        near = f"the loss was still near its minimum when the sweep stopped, at {last}"
+        return MissingEnds(start, either=near, remedy="Raise stop_factor.")
+    return MissingEnds(start, f"the loss was still near its minimum at the highest rate, {last}")
+
+
+def _missing_by_metric(curve: SeedCurve, steps: int, stopped: bool) -> MissingEnds:
+    """Decide by the held-out metric.
 
     1. The metric climbs if the highest mean of a tenth of its measurements exceeds the value
        before the first update by 3 standard deviations of the noise.
     2. The start is missing if all of the first twentieth of the measurements exceed the value
        before the first update by 3 standard deviations and by a tenth of the climb. It is also
        missing if the sweep stopped in its first quarter and the metric had not climbed.
-    3. The end shows if the sweep stopped early, or if its last losses exceed its first ones beyond
-       the noise.
-    4. The end also shows if the loss has risen above its minimum by a tenth of its fall and the
-       metric no longer rises. A loss and a metric that both rest are no end, because they do not
-       show which rate is too high.
-
-    Args:
-        steps: of the whole range; the curve of a sweep that stopped early has fewer.
+    3. The end is missing if the metric neither climbs nor falls, or if it still rises at the
+       highest rate. It shows if the sweep stopped early, or if the last losses exceed the first
+       ones.
     """
-    stopped = len(curve.loss) < steps or _ends_above_start(curve, stop_factor)
     values = curve.metric[np.isfinite(curve.metric)]
     began_too_high = MissingEnds(f"the sweep stopped in its first quarter, at {curve.lr[-1]:.3g}")
+    stopped = stopped or ends_above_start(curve.loss)
     early = stopped and len(curve.loss) <= steps / 4
     if len(values) < FEWEST_MEASUREMENTS:
         return began_too_high if early else MissingEnds()
@@ -81,53 +124,7 @@ def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> Missing
     rose = float(means[-1] - means[-1 - width])
     if not fell and rose > max(2 * spread * math.sqrt(2 / width), RESTING * climb):
         end = f"the model was still improving at the highest rate, {curve.lr[-1]:.3g}"
-    elif _ends_near_minimum(curve.loss):
-        end = f"the loss was still near its minimum at the highest rate, {curve.lr[-1]:.3g}"
     return MissingEnds(start, end)
-
-
-def _ends_above_start(curve: SeedCurve, stop_factor: float) -> bool:
-    """Return whether the last ten losses have a mean above the mean of the first ten.
-
-    The difference must exceed the noise and a tenth of the first mean. This needs less than
-    `should_stop`, which demands the factor `stop_factor`: a finished sweep whose loss has risen at
-    all has passed the rates at which the model learns.
-    """
-    if should_stop(curve.loss, stop_factor):
-        return True
-    if len(curve.loss) < 2 * RECENT_STEPS:
-        return False
-    first, last = curve.loss[:RECENT_STEPS].mean(), curve.loss[-RECENT_STEPS:].mean()
-    by_chance = 3 * noise(curve.loss) * math.sqrt(2 / RECENT_STEPS)
-    return bool(last > first + max(by_chance, 0.1 * abs(first)))
-
-
-def _ends_near_minimum(loss: Array) -> bool:
-    """Return whether the loss stays within a tenth of its fall above its minimum to the end."""
-    half = max(2, round(0.03 * len(loss)))
-    if len(loss) < 2 * RECENT_STEPS:
-        return False
-    medians = running_median(loss, half)
-    lowest = int(np.argmin(medians))
-    fall = float(np.median(loss[:RECENT_STEPS])) - medians[lowest]
-    return bool(fall > 0 and (medians[lowest:] <= medians[lowest] + RISEN * fall).all())
-
-
-def ends_missing_in_most(
-    curves: Sequence[SeedCurve], *, steps: int, stop_factor: float
-) -> MissingEnds:
-    """Return the ends that more than half of the curves miss, with the first curve's reason."""
-    ends = [missing_ends(curve, steps=steps, stop_factor=stop_factor) for curve in curves]
-
-    def majority(side: str) -> str | None:
-        reasons = [
-            f"{reason} (seed {curve.seed})"
-            for curve, missing in zip(curves, ends, strict=True)
-            if (reason := getattr(missing, side)) is not None
-        ]
-        return reasons[0] if 2 * len(reasons) > len(curves) else None
-
-    return MissingEnds(majority("start"), majority("end"))
 
 
 def sweep_and_widen(
@@ -137,7 +134,7 @@ def sweep_and_widen(
     widen: int,
     stop_factor: float,
 ) -> tuple[Range, list[SeedCurve], list[str]]:
-    """Sweep every seed, and again over a wider range while most curves miss the start or the end.
+    """Sweep every seed, and again over a wider range until most curves show both ends of learning.
 
     All seeds have the same rates in the end. Each curve is judged as soon as it is measured, so a
     range that is too narrow may cost only one sweep.
@@ -152,16 +149,17 @@ def sweep_and_widen(
     notes: list[str] = []
     while True:
         curves: list[SeedCurve] = []
-        missing = MissingEnds()
+        judged: dict[int, MissingEnds] = {}
         for curve in sweeps(span):
             curves.append(curve)
-            missing = ends_missing_in_most(curves, steps=span.steps, stop_factor=stop_factor)
-            if widen and missing != MissingEnds():
+            judged[curve.seed] = missing_ends(curve, steps=span.steps, stop_factor=stop_factor)
+            missing = missing_in_most(judged)
+            if widen and (missing.start or missing.end):
                 break
-        if missing == MissingEnds():
-            return span, curves, notes
-        if not widen:
-            return span, curves, [*notes, *_notes_on_missing(span, missing)]
+        else:
+            missing = missing_for_bounds(judged)
+        if not widen or not (missing.start or missing.end):
+            return span, curves, notes + _notes_on_missing(span, missing)
         widen -= 1
         wider = span.lowered() if missing.start else span
         wider = wider.raised() if missing.end else wider
@@ -170,16 +168,55 @@ def sweep_and_widen(
         span = wider
 
 
+def missing_in_most(judged: Mapping[int, MissingEnds]) -> MissingEnds:
+    """Return the ends that more than half of the curves so far miss.
+
+    Args:
+        judged: by seed. The reason is that of the first seed.
+    """
+
+    def majority(side: str) -> str | None:
+        reasons = _reasons(judged, side)
+        return reasons[0] if 2 * len(reasons) > len(judged) else None
+
+    return MissingEnds(majority("start"), majority("end"))
+
+
+def missing_for_bounds(judged: Mapping[int, MissingEnds]) -> MissingEnds:
+    """Return the ends that any curve misses, if not more than half of all show both ends.
+
+    With fewer whole curves `select_bounds` gives no bounds.
+    """
+    if 2 * sum(missing == MissingEnds() for missing in judged.values()) > len(judged):
+        return MissingEnds()
+    start, end, either = (
+        next(iter(_reasons(judged, side)), None) for side in ("start", "end", "either")
+    )
+    remedies = (missing.remedy for missing in judged.values())
+    return MissingEnds(start, end, either, next(filter(None, remedies), None))
+
+
+def _reasons(judged: Mapping[int, MissingEnds], side: str) -> list[str]:
+    reasons = {seed: getattr(missing, side) for seed, missing in judged.items()}
+    return [f"{reason} (seed {seed})" for seed, reason in reasons.items() if reason is not None]
+
+
 def _notes_on_missing(span: Range, missing: MissingEnds) -> list[str]:
     notes = []
     if missing.start:
+        also = " and double steps" if span.ramp == "linear" else ""
         notes.append(
             f"The range {span} does not show where learning starts, because {missing.start}. "
-            "Lower min_lr."
+            f"Lower min_lr to {span.lowered().min_lr:.3g}{also}."
         )
     if missing.end:
         notes.append(
             f"The range {span} does not show where learning ends, because {missing.end}. "
-            "Raise max_lr."
+            f"Raise max_lr to {span.raised().max_lr:.3g}."
+        )
+    if missing.either:
+        notes.append(
+            f"The range {span} does not show both ends of learning, because {missing.either}. "
+            f"{missing.remedy}"
         )
     return notes

@@ -74,7 +74,7 @@ def run_length(
     if steps_per_epoch is None:
         raise InputError(
             f"steps_per_epoch must be known to turn epochs into steps. Received: epochs={epochs}, "
-            "steps_per_epoch=None. Give total_steps instead of epochs."
+            "steps_per_epoch=None. Give steps_per_epoch, or total_steps instead of epochs."
         )
     return epochs * steps_per_epoch
 
