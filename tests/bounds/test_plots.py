@@ -6,11 +6,14 @@ import base64
 import sys
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from lrcycles.bounds import plots
-from lrcycles.bounds.select import select_bounds
+from lrcycles.bounds.select import Bounds, select_bounds
+from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves
 from tests import report_inputs
 from tests.figure_contents import legend, lines
@@ -70,3 +73,40 @@ def test_a_plot_of_bounds_leaves_no_open_figure():
     before = pyplot.get_fignums()
     _plotted_bounds()
     assert pyplot.get_fignums() == before
+
+
+@pytest.fixture(scope="module")
+def swept() -> tuple[Curves, Bounds]:
+    table = report_inputs.range_curves()
+    curves = Curves(table, ramp="exponential")
+    return curves, select_bounds(curves, rule="steep")
+
+
+def test_bounds_are_drawn_into_given_axes_and_a_derived_base_lr_has_no_band(swept):
+    curves, bounds = swept
+    left, right = Figure().subplots(1, 2)
+    assert plots.plot_bounds(curves, bounds, ax=right) is right
+    assert not left.lines
+    assert right.get_xscale() == "log"
+    labels = [text.get_text() for text in right.get_legend().get_texts()]
+    assert {f"base_lr = {bounds.base_lr:.3g}", f"max_lr = {bounds.max_lr:.3g}"} <= set(labels)
+    assert "max_lr, interval over seeds" in labels
+    assert "base_lr, interval over seeds" not in labels
+    assert right.get_xlim()[0] < bounds.base_lr
+
+
+def test_bounds_of_a_linear_ramp_and_of_one_seed_are_drawn_into_axes():
+    rates = np.linspace(1e-3, 1, 80)
+    table = pd.DataFrame({"seed": 3, "step": np.arange(1, 81), "lr": rates})
+    curves = Curves(table.assign(loss=(np.log10(rates) + 1) ** 2), ramp="linear")
+    ax = Figure().subplots()
+    plots.plot_bounds(curves, select_bounds(curves, rule="thirds"), ax)
+    assert ax.get_xscale() == "linear"
+
+
+def test_what_cannot_be_plotted_is_refused(swept):
+    curves, bounds = swept
+    with pytest.raises(InputError, match=r"Received: Bounds and Curves\. Pass both in that order"):
+        plots.plot_bounds(bounds, curves)
+    with pytest.raises(InputError, match=r"ax must be one .* Received: ndarray\. Pass one"):
+        plots.plot_bounds(curves, bounds, Figure().subplots(2))

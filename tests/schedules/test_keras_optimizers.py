@@ -229,7 +229,19 @@ def test_momentum_runs_against_the_rate():
         ),
         (
             lambda: controlled(optimizers.SGD(0.1), layer_rates={"low": -1}),
-            "finite numbers of at least 0. Received: -1.0 for 'low'",
+            "finite numbers of at least 0. Received: -1 for 'low'",
+        ),
+        (
+            lambda: controlled(optimizers.SGD(0.1), layer_rates={"low": "a"}),
+            "finite numbers of at least 0. Received: 'a' for 'low'",
+        ),
+        (
+            lambda: controlled(optimizers.SGD(0.1), layer_rates=["low"]),
+            r"layer_rates must be a dictionary .* Received: \['low'\]",
+        ),
+        (
+            lambda: controlled(optimizers.SGD(0.1), momentum=0.9),
+            "momentum must be a schedule. Received: 0.9",
         ),
         (
             lambda: CyclicMomentum(schedule=Cosine(max_lr=1, total_steps=9)),

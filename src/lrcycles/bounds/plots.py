@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrcycles.drawing import GREY, WIDTH
-from lrcycles.range_tests.plots import range_curves
+from lrcycles.errors import InputError
+from lrcycles.range_tests.plots import draw_range, range_curves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lrcycles.range_tests.curves import Array, Curves
 
 _BASE, _MAX = "#cc78bc", "#d55e00"
+_BANDS = {"base_lr": "#e9c9e2", "max_lr": "#f4bf99"}  # opaque: no colour below mixes with them
 _LOSS, _RATE = "#0173b2", "#333333"
 _TOOLS = {
     **dict.fromkeys(("valley", "slide", "steep", "minimum"), "fastai"),
@@ -31,16 +33,44 @@ _TOOLS = {
 }
 
 
-def plot_bounds(curves: Curves, bounds: Bounds) -> Figure:
+@overload
+def plot_bounds(curves: Curves, bounds: Bounds, ax: None = None) -> Figure: ...
+@overload
+def plot_bounds(curves: Curves, bounds: Bounds, ax: Axes) -> Axes: ...
+def plot_bounds(curves: Curves, bounds: Bounds, ax: Axes | None = None) -> Figure | Axes:
     """Draw the bounds on the curves of a range test; a notebook shows the figure.
 
     Args:
-        curves: from `range_test` or `read_history`.
+        curves: from `range_test`, or the `curves` of a `read_history`.
         bounds: from `select_bounds` of the same curves.
+        ax: Matplotlib axes that get the loss and the bounds, without the held-out metric.
+
+    Returns:
+        The new figure, or `ax` where it is given.
+
+    Raises:
+        InputError: an argument is something else, such as an array of axes.
     """
-    figure = bounds_on_curve(curves.table, bounds.to_dict(), metric=curves.metric)
-    _show_in_notebook(figure)
-    return figure
+    table = getattr(curves, "table", None)
+    if table is None or not hasattr(bounds, "to_dict"):
+        raise InputError(
+            "plot_bounds must get the result of range_test and the result of select_bounds. "
+            f"Received: {type(curves).__name__} and {type(bounds).__name__}. Pass both in that "
+            "order."
+        )
+    if ax is None:
+        figure = bounds_on_curve(table, bounds.to_dict(), metric=curves.metric)
+        _show_in_notebook(figure)
+        return figure
+    if not isinstance(ax, Axes):
+        raise InputError(
+            f"ax must be one Matplotlib Axes. Received: {type(ax).__name__}. Pass one, such as "
+            "axes[0] of plt.subplots."
+        )
+    draw_range([ax], table)
+    _draw_bounds([ax], table, bounds.to_dict())
+    ax.legend(frameon=False, fontsize=9)
+    return ax
 
 
 def _show_in_notebook(figure: Figure, shown_in: int | None = None) -> None:
@@ -70,18 +100,29 @@ def bounds_on_curve(
         bounds: the content of bounds.json.
     """
     figure = range_curves(curves, metric=metric)
-    lowest = min(float(curves["lr"].min()), 0.8 * bounds["interval"]["base_lr"]["low"])
-    figure.axes[-1].set_xlim(left=lowest)  # base_lr may be below the lowest rate of the sweep
-    for place, ax in enumerate(figure.axes):
-        for key, colour in (("base_lr", _BASE), ("max_lr", _MAX)):
-            label = f"{key} = {bounds[key]:.3g}" if place == 0 else None
-            ax.axvline(bounds[key], color=colour, linewidth=2, label=label)
-            interval = bounds["interval"][key]
-            ax.axvspan(interval["low"], interval["high"], color=colour, alpha=0.25, linewidth=0)
+    _draw_bounds(figure.axes, curves, bounds)
     for legend in list(figure.legends):
         legend.remove()
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
+
+
+def _draw_bounds(axes: Sequence[Axes], curves: pd.DataFrame, bounds: Mapping[str, Any]) -> None:
+    """Draw each bound as a line, and its range over the seeds as a band if it has its own."""
+    lowest = min(float(curves["lr"].min()), 0.8 * bounds["interval"]["base_lr"]["low"])
+    axes[-1].set_xlim(left=lowest)  # base_lr may be below the lowest rate of the sweep
+    # base_lr has no range of its own where it is a share of max_lr.
+    derived = bounds.get("ratio") is not None
+    for place, ax in enumerate(axes):
+        for key, colour in (("base_lr", _BASE), ("max_lr", _MAX)):
+            label = f"{key} = {bounds[key]:.3g}" if place == 0 else None
+            ax.axvline(bounds[key], color=colour, linewidth=2, label=label)
+            if key == "max_lr" or not derived:
+                low, high = (bounds["interval"][key][end] for end in ("low", "high"))
+                ax.axvspan(
+                    low, high, color=_BANDS[key], linewidth=0, zorder=0.5,
+                    label=f"{key}, interval over seeds" if place == 0 else None,
+                )  # fmt: skip
 
 
 def suggestions_on_curve(suggestions: Suggestions) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -127,32 +127,19 @@ def select_bounds(
         InputError: the rule is unknown, a length or count is wrong, half of the seeds or more show
             no bounds, or the training is too short for its cycles.
     """
-    if not isinstance(curves, Curves):
-        raise InputError(
-            "curves must be the result of range_test, or the attribute curves of a history that "
-            f"read_history read. Received: {type(curves).__name__}. Pass one of them."
-        )
+    _need_curves(curves)
     per_epoch = curves.steps_per_epoch if steps_per_epoch is None else steps_per_epoch
     need_rule(rule)
     need_count("cycles", cycles)
     total_steps = run_length(epochs, total_steps, per_epoch)
     step_size, why = _step_size(total_steps, cycles, per_epoch)
     seeds = [RULES[rule](curve) for curve in curves.by_seed()]
-    complete = [seed for seed in seeds if seed.base_lr is not None and seed.max_lr is not None]
-    if 2 * len(complete) <= len(seeds):
-        raise InputError(
-            wording.missing_bounds(rule, seeds, curves, of_one_rate=rule in _OF_ONE_RATE)
-        )
+    complete = _complete(seeds, curves, rule)
     base_lrs, max_lrs = (
         np.array([getattr(seed, name) for seed in complete]) for name in ("base_lr", "max_lr")
     )
     base_lr, max_lr = _median(base_lrs), _median(max_lrs)
-    if base_lr >= max_lr:
-        raise InputError(
-            "base_lr must be below max_lr. "
-            f"Received: base_lr={base_lr} and max_lr={max_lr} from the range test. "
-            "Give the range test more steps, so that start and end of the rise lie apart."
-        )
+    _need_rise(base_lr, max_lr)
     interval = {"base_lr": _interval(base_lrs), "max_lr": _interval(max_lrs)}
     ratio = RATIOS.get(rule)
     warnings = [
@@ -170,14 +157,40 @@ def select_bounds(
             f"Rule {rule} gives base_lr {base_lr:g}, max_lr {max_lr:g} (medians over "
             f"{len(complete)} of {len(seeds)} seeds, rounded to 3 significant digits).",
             *wording.reasons(seeds, ratio),
-            why,
-            *curves.notes,
+            *(why, *curves.notes),
         ],
         warnings=warnings,
         interval={**interval, "per_seed": [_as_entry(seed) for seed in seeds]},
         steps_per_epoch=per_epoch,
         ratio=ratio,
     )
+
+
+def _complete(seeds: Sequence[SeedBounds], curves: Curves, rule: str) -> list[SeedBounds]:
+    """Return the seeds with both bounds; refuse curves of which half or more show none."""
+    complete = [seed for seed in seeds if seed.base_lr is not None and seed.max_lr is not None]
+    if 2 * len(complete) <= len(seeds):
+        raise InputError(
+            wording.missing_bounds(rule, seeds, curves, of_one_rate=rule in _OF_ONE_RATE)
+        )
+    return complete
+
+
+def _need_rise(base_lr: float, max_lr: float) -> None:
+    if base_lr >= max_lr:
+        raise InputError(
+            "base_lr must be below max_lr. "
+            f"Received: base_lr={base_lr} and max_lr={max_lr} from the range test. "
+            "Give the range test more steps, so that start and end of the rise lie apart."
+        )
+
+
+def _need_curves(curves: Any) -> None:
+    if not isinstance(curves, Curves):
+        raise InputError(
+            "curves must be the result of range_test, or the attribute curves of a history that "
+            f"read_history read. Received: {type(curves).__name__}. Pass one of them."
+        )
 
 
 def need_rule(rule: str) -> None:

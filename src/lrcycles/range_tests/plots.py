@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,16 @@ def range_curves(curves: pd.DataFrame, *, metric: str = "accuracy") -> Figure:
     """
     measured = metric in curves and bool(np.isfinite(curves[metric]).any())
     figure, axes = panels(1 + measured, height=5.6 if measured else 3.4, sharex=True)
+    if measured:
+        _draw_metric(axes[1], curves, metric)
+    draw_range(axes, curves)
+    if axes[0].get_legend_handles_labels()[0]:
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def draw_range(axes: Sequence[Axes], curves: pd.DataFrame) -> None:
+    """Draw the loss into the first of `axes`; shade the phases and name the rates in all."""
     above = axes[0]
     for _, curve in curves.groupby("seed"):
         loss = curve[np.isfinite(curve["loss"])]
@@ -76,8 +87,6 @@ def range_curves(curves: pd.DataFrame, *, metric: str = "accuracy") -> Figure:
     median = _smooth(_by_rate(curves, "loss"))
     above.plot(median.index, median, color=_LOSS, linewidth=2)
     above.set_ylabel("mini-batch loss")
-    if measured:
-        _draw_metric(axes[1], curves, metric)
     for (name, colour), (low, high) in zip(_PHASES.items(), _phases(median), strict=False):
         for ax in axes if low < high else ():
             ax.axvspan(low, high, color=colour, zorder=0, label=name if ax is above else None)
@@ -91,9 +100,6 @@ def range_curves(curves: pd.DataFrame, *, metric: str = "accuracy") -> Figure:
     else:
         start = float(median.iloc[: max(len(median) // 20, 1)].median())
         above.set_ylim(min(0.0, float(median.min())), max(1.6 * start, float(median.min()) + 1e-9))
-    if above.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    return figure
 
 
 def _draw_metric(ax: Axes, curves: pd.DataFrame, metric: str) -> None:

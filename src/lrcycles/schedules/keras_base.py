@@ -93,18 +93,22 @@ class Cyclic(Schedule):
         cycles: int | None = None,
         fall_size: int | None = None,
         steps_per_update: int = 1,
+        steps_per_epoch: int | None = None,
         **others: Any,
     ) -> Self:
         """Fill a run with whole cycles between `bounds`. Warn of cycles that are unwise.
 
         Args:
             bounds: the result of `select_bounds`. Its steps are mini-batches, as `total_steps`.
-            epochs: the length of the run, if `bounds` has steps_per_epoch.
+            epochs: the length of the run. 12 epochs are the fewest for three cycles of the length
+                that Smith advises.
             total_steps: the length of the run in mini-batches, instead of `epochs`. Without both,
                 the length follows from the step_size of `bounds`.
             cycles: whole cycles of the run; by default those of `bounds`.
             fall_size: updates of each cycle in which the rate falls; None for half of them.
             steps_per_update: mini-batches of an update.
+            steps_per_epoch: mini-batches of an epoch; by default those of `bounds`, which has none
+                if the range test read a generator.
             others: further settings of the schedule, such as gamma.
 
         Raises:
@@ -112,8 +116,13 @@ class Cyclic(Schedule):
                 a setting that follows from the bounds and the length.
         """
         refuse_derived(others, "base_lr", "max_lr", "step_size")
+        need_bounds(bounds)
         check_settings(cycles=cycles, fall_size=fall_size, steps_per_update=steps_per_update)
-        total = _length_of_cycles(bounds, epochs, total_steps, cycles)
+        check_settings(steps_per_epoch=steps_per_epoch)  # 0 is an error, not the default
+        steps_per_epoch = steps_per_epoch or bounds.steps_per_epoch
+        total = run_length(epochs, total_steps, steps_per_epoch) or _length_of_cycles(
+            bounds, cycles
+        )
         cycles = cycles or bounds.cycles
         updates = total // steps_per_update
         half = table.cycle_step_size(updates, cycles)
@@ -135,7 +144,6 @@ class Cyclic(Schedule):
             steps_per_update=steps_per_update,
             **others,
         )
-        steps_per_epoch = bounds.steps_per_epoch
         warn_of_cycles(
             check_cycles(
                 cls.rate.__name__,
@@ -149,19 +157,27 @@ class Cyclic(Schedule):
         return schedule
 
 
-def _length_of_cycles(
-    bounds: Any, epochs: int | None, total_steps: int | None, cycles: int | None
-) -> int:
-    """Return the mini-batches of a run, without epochs and total_steps those of `bounds`."""
-    total = run_length(epochs, total_steps, bounds.steps_per_epoch)
-    if total is None and bounds.step_size and cycles in (None, bounds.cycles):
-        total = 2 * bounds.cycles * bounds.step_size
-    if total is None:
+def _length_of_cycles(bounds: Any, cycles: int | None) -> int:
+    """Return the mini-batches of the cycles of `bounds`."""
+    if bounds.step_size and cycles in (None, bounds.cycles):
+        return int(2 * bounds.cycles * bounds.step_size)
+    missing = "" if bounds.steps_per_epoch else " and steps_per_epoch"
+    raise InputError(
+        "The length of the run must be known. Received: neither epochs nor total_steps, "
+        f"cycles={cycles}, bounds.step_size={bounds.step_size}. "
+        f"Give epochs{missing}, or total_steps."
+    )
+
+
+def need_bounds(bounds: Any) -> None:
+    """Refuse what is not the result of `select_bounds`."""
+    names = ("base_lr", "max_lr", "cycles", "step_size", "steps_per_epoch")
+    if not all(hasattr(bounds, name) for name in names):
         raise InputError(
-            "The length of the run must be known. Received: neither epochs nor total_steps, "
-            f"cycles={cycles}, bounds.step_size={bounds.step_size}. Give total_steps."
+            "bounds must be the result of select_bounds. "
+            f"Received: {type(bounds).__name__}. Pass that, or make the schedule without "
+            "from_bounds."
         )
-    return int(total)
 
 
 def refuse_derived(others: dict[str, Any], *names: str) -> None:

@@ -19,9 +19,11 @@ from typing import Any, Self
 
 import keras
 from keras import ops, optimizers
+from keras.optimizers.schedules import LearningRateSchedule
 
 from lrcycles.errors import InputError
 from lrcycles.schedules.keras_base import registered
+from lrcycles.schedules.limits import is_number
 
 
 def controlled(
@@ -91,14 +93,25 @@ class _Controlled(optimizers.Optimizer):
         momentum_schedule: Any = None,
         **settings: Any,
     ) -> None:
-        rates = tuple((pattern, float(m)) for pattern, m in (layer_rates or {}).items())
+        if not isinstance(layer_rates, Mapping | None):
+            raise InputError(
+                "layer_rates must be a dictionary of a pattern and a factor for each layer. "
+                f"Received: {layer_rates!r}. Set {{'low': 0.1}}, for example."
+            )
+        rates = tuple((layer_rates or {}).items())
         for pattern, multiplier in rates:
-            if not 0 <= multiplier < float("inf"):
+            if not (is_number(multiplier) and multiplier >= 0):
                 raise InputError(
                     "layer_rates must be finite numbers of at least 0. "
-                    f"Received: {multiplier} for {pattern!r}. Set 0 or more."
+                    f"Received: {multiplier!r} for {pattern!r}. Set 0 or more."
                 )
         if momentum_schedule is not None:
+            if not isinstance(momentum_schedule, LearningRateSchedule | GivenMomentum):
+                raise InputError(
+                    "momentum must be a schedule. "
+                    f"Received: {momentum_schedule!r}. Pass a CyclicMomentum, or set a constant "
+                    "momentum on the optimizer itself."
+                )
             if not self.momentum_name:
                 raise InputError(
                     "With a momentum schedule the optimizer must have momentum. "
@@ -106,11 +119,17 @@ class _Controlled(optimizers.Optimizer):
                 )
             # Keras creates no variable for a momentum of 0.
             settings[self.momentum_name] = float(momentum_schedule(0))
+        # Keras names the optimizer when it cannot read one from an .h5 file.
+        settings.setdefault("name", f"lrcycles_{type(self).__name__.lower()}")
         super().__init__(*args, **settings)
-        self._layer_rates = rates
+        self._layer_rates = tuple((pattern, float(factor)) for pattern, factor in rates)
         self._momentum_schedule = momentum_schedule
 
     def build(self, variables: list[keras.Variable]) -> None:
+        # Keras builds an optimizer from an .h5 file for no variables. It could not train then, and
+        # no layer would match a pattern. Unbuilt, it starts without a state when training does.
+        if not variables:
+            return
         if not self.built:
             paths = [variable.path for variable in variables]
             self._multipliers = _multipliers(self._layer_rates, paths)
@@ -164,7 +183,7 @@ class _Controlled(optimizers.Optimizer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        schedule = config["momentum_schedule"]
+        schedule = config.get("momentum_schedule")
         read = schedule and keras.saving.deserialize_keras_object(schedule, custom_objects)
         built: Self = super().from_config({**config, "momentum_schedule": read}, custom_objects)
         return built

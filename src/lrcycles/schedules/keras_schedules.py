@@ -20,8 +20,8 @@ import keras
 
 from lrcycles.errors import InputError
 from lrcycles.schedules import rates, table
-from lrcycles.schedules.keras_base import Cyclic, Schedule, refuse_derived, registered
-from lrcycles.schedules.limits import check_settings, run_length
+from lrcycles.schedules.keras_base import Cyclic, Schedule, need_bounds, refuse_derived, registered
+from lrcycles.schedules.limits import check_settings, is_number, run_length
 
 
 @registered
@@ -113,13 +113,6 @@ class SGDR(Schedule):
     base_lr: float = 0.0
 
 
-# The default final_lr of OneCycle.from_bounds is base_lr / 10,000, which is PyTorch's default too.
-# The pipeline's default is base_lr / 1000 (FINAL_SHARE in table.py). Both are "several orders of
-# magnitude" below base_lr (Smith 2018, sec. 4.3). They stay different, because one value for both
-# would change results.
-FINAL_DIVISOR = 1e4
-
-
 @registered
 @dataclass(frozen=True, kw_only=True)
 class OneCycle(Schedule):
@@ -155,18 +148,20 @@ class OneCycle(Schedule):
         total_steps: int | None = None,
         annihilation: float = 0.1,
         steps_per_update: int = 1,
+        steps_per_epoch: int | None = None,
         **others: Any,
     ) -> Self:
         """Fill a run with one cycle.
 
         Args:
             bounds: the result of `select_bounds`.
-            epochs: the length of the run, if `bounds` has steps_per_epoch.
+            epochs: the length of the run.
             total_steps: the length of the run in mini-batches, instead of `epochs`.
             annihilation: the share of the run in which the rate falls from base_lr to final_lr.
             steps_per_update: mini-batches of an update.
-            others: further settings of the schedule: final_lr, by default base_lr / 10,000, and
-                shape.
+            steps_per_epoch: mini-batches of an epoch; by default those of `bounds`.
+            others: further settings of the schedule: final_lr, by default base_lr / 1000 as in the
+                pipeline, and shape.
 
         Raises:
             InputError: the length is unknown, or too short for a cycle, or one of `others` is a
@@ -175,24 +170,25 @@ class OneCycle(Schedule):
         refuse_derived(
             others, "base_lr", "max_lr", "rise_steps", "fall_steps", "annihilation_steps"
         )
-        check_settings(steps_per_update=steps_per_update)
-        total = run_length(epochs, total_steps, bounds.steps_per_epoch)
+        need_bounds(bounds)
+        check_settings(steps_per_update=steps_per_update, steps_per_epoch=steps_per_epoch)
+        total = run_length(epochs, total_steps, steps_per_epoch or bounds.steps_per_epoch)
         if total is None:
             raise InputError(
                 "The length of the run must be known. Received: neither epochs nor total_steps. "
                 "Give one of them."
             )
-        if not 0 <= annihilation < 1:
+        if not (is_number(annihilation) and 0 <= annihilation < 1):
             raise InputError(
                 "annihilation must be at least 0 and below 1, a share of the run. "
-                f"Received: {annihilation}. Set 0.1, for example."
+                f"Received: {annihilation!r}. Set 0.1, for example."
             )
         updates = total // steps_per_update
         half = table.cycle_step_size(round(updates * (1 - annihilation)), 1)
         settings = {
             "base_lr": bounds.base_lr,
             "max_lr": bounds.max_lr,
-            "final_lr": bounds.base_lr / FINAL_DIVISOR,
+            "final_lr": bounds.base_lr * table.FINAL_SHARE,
             "rise_steps": half,
             "fall_steps": half,
             # The last update of the run has final_lr.
@@ -249,11 +245,12 @@ class CyclicMomentum(keras.optimizers.schedules.LearningRateSchedule):
                 "CyclicMomentum must have a schedule whose base_lr stays: otherwise the momentum "
                 "falls to 0 too. Received: ExpRangeBounds. Use ExpRange."
             )
-        if not 0 <= self.base_momentum < self.max_momentum < 1:
+        momenta = self.base_momentum, self.max_momentum
+        if not (all(map(is_number, momenta)) and 0 <= momenta[0] < momenta[1] < 1):
             raise InputError(
                 "base_momentum must be at least 0 and below max_momentum, and max_momentum below "
-                f"1. Received: base_momentum={self.base_momentum}, "
-                f"max_momentum={self.max_momentum}. Set 0.85 and 0.95, for example."
+                f"1. Received: base_momentum={self.base_momentum!r}, "
+                f"max_momentum={self.max_momentum!r}. Set 0.85 and 0.95, for example."
             )
 
     def __call__(self, step: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,14 @@ def check_settings(*, base_lr_may_be_0: bool = False, **settings: Any) -> None:
             need_count(name, value)
         elif name in POSITIVE:
             need_positive(name, value)
-        elif name in NOT_NEGATIVE and not (math.isfinite(value) and value >= 0):
+        elif name in NOT_NEGATIVE and not (is_number(value) and value >= 0):
             raise InputError(
-                f"{name} must be a finite number of at least 0. Received: {value}. "
+                f"{name} must be a finite number of at least 0. Received: {value!r}. "
                 f"Set {name}=0 or more."
             )
-        elif name in SHARES and not 0 < value <= 1:
+        elif name in SHARES and not (is_number(value) and 0 < value <= 1):
             raise InputError(
-                f"{name} must be above 0 and at most 1. Received: {value}. "
+                f"{name} must be above 0 and at most 1. Received: {value!r}. "
                 f"Set {name} to a number in that range."
             )
     if "base_lr" in given and not (base_lr_may_be_0 and given["base_lr"] == 0):
@@ -79,6 +80,16 @@ def run_length(
     return epochs * steps_per_epoch
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number (True and False are not).
+
+    >>> is_number(0.1), is_number("0.1"), is_number(True), is_number(float("nan"))
+    (True, False, False, False)
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return bool(number and math.isfinite(value))
+
+
 def is_count(value: Any, *, least: int = 1) -> bool:
     """Return whether a value is a whole number (True and False are not) of at least `least`.
 
@@ -98,11 +109,11 @@ def need_count(name: str, value: Any, *, least: int = 1) -> None:
         )
 
 
-def need_positive(name: str, value: float) -> None:
-    """Refuse a value that is 0 or less, not finite, or too small for 32 bits."""
-    if not math.isfinite(value) or value < np.finfo(np.float32).tiny:
+def need_positive(name: str, value: Any) -> None:
+    """Refuse a value that is no number, 0 or less, not finite, or too small for 32 bits."""
+    if not is_number(value) or value < np.finfo(np.float32).tiny:
         raise InputError(
-            f"{name} must be a positive finite number (at least 1.2e-38). Received: {value}. "
+            f"{name} must be a positive finite number (at least 1.2e-38). Received: {value!r}. "
             f"Set {name} to such a number."
         )
 

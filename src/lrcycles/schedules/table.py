@@ -21,8 +21,7 @@ from lrcycles.schedules.rates import Rates
 
 _ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
 # The default final_lr of one_cycle, as a share of base_lr: "several orders of magnitude" below it
-# (Smith 2018, sec. 4.3). The class `OneCycle` has another default, FINAL_DIVISOR in
-# keras_schedules.py.
+# (Smith 2018, sec. 4.3). PyTorch has 1/10,000.
 FINAL_SHARE = 1e-3
 
 Lengths = Callable[[int, int], dict[str, int]]
