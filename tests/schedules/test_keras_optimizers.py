@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -193,6 +196,41 @@ def test_a_run_saved_and_loaded_goes_on_bit_for_bit_with_its_rates_and_momentum(
     for ours, theirs in zip(straight.get_weights(), resumed.get_weights(), strict=True):
         assert_array_equal(ours, theirs)
     assert resumed.optimizer.beta_1 == pytest.approx(0.95)  # its number, not the last tensor
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"layer_rates": {"*/bias": 2.0}}, {"momentum": CyclicMomentum(schedule=CYCLE)}],
+    ids=["layer_rates", "momentum"],
+)
+def test_a_model_from_an_h5_file_predicts_as_before_and_can_train(settings, tmp_path):
+    saved = small_model(controlled(optimizers.SGD(CYCLE, momentum=0.9), **settings))
+    saved.compile(saved.optimizer, loss=keras.losses.MeanSquaredError())  # Keras reads no "mse"
+    saved.optimizer.build(saved.trainable_variables)
+    saved.save(tmp_path / "model.h5")
+    loaded = keras.saving.load_model(tmp_path / "model.h5")
+    for ours, theirs in zip(loaded.get_weights(), saved.get_weights(), strict=True):
+        assert_array_equal(ours, theirs)
+    optimizer, variables = loaded.optimizer, loaded.trainable_variables
+    assert optimizer.get_config() == saved.optimizer.get_config()
+    optimizer.apply([tf.ones_like(variable.value) for variable in variables], variables)
+    assert all(
+        np.all(a != b) for a, b in zip(loaded.get_weights(), saved.get_weights(), strict=True)
+    )
+
+
+def test_an_optimizer_is_copied_pickled_and_made_anew_from_its_config():
+    momentum = CyclicMomentum(schedule=CYCLE)
+    ours = controlled(optimizers.AdamW(CYCLE), layer_rates={"low": 0.1}, momentum=momentum)
+    for again in (
+        copy.deepcopy(ours),
+        pickle.loads(pickle.dumps(ours)),
+        type(ours).from_config(ours.get_config()),
+        optimizers.deserialize(optimizers.serialize(ours)),
+    ):
+        assert again.get_config() == ours.get_config()
+    assert type(ours).from_config({"learning_rate": 0.1}).get_config()["layer_rates"] == {}
+    assert ours.name.startswith("lrcycles")  # stands in Keras's error about an .h5 file
 
 
 def test_it_works_inside_a_loss_scale_optimizer():

@@ -126,19 +126,13 @@ class Cyclic(Schedule):
         cycles = cycles or bounds.cycles
         updates = total // steps_per_update
         half = table.cycle_step_size(updates, cycles)
-        step_size = half if fall_size is None else updates // cycles - fall_size
-        if step_size < 1:
-            raise InputError(
-                f"fall_size must be below {updates // cycles}, the updates of each of {cycles} "
-                f"cycles. Received: fall_size={fall_size}. Lower fall_size or cycles."
-            )
         gamma = others.get("gamma")
         if gamma is None and "gamma" in {field.name for field in fields(cls)}:
             others = others | {"gamma": table.default_gamma(updates)}
         schedule = cls(
             base_lr=bounds.base_lr,
             max_lr=bounds.max_lr,
-            step_size=step_size,
+            step_size=half if fall_size is None else _rise(updates, cycles, fall_size),
             fall_size=fall_size,
             cycles=cycles,
             steps_per_update=steps_per_update,
@@ -155,6 +149,17 @@ class Cyclic(Schedule):
             )
         )
         return schedule
+
+
+def _rise(updates: int, cycles: int, fall_size: int) -> int:
+    """Return the updates of each cycle in which the rate rises."""
+    in_cycle = updates // cycles
+    if fall_size >= in_cycle:
+        raise InputError(
+            f"fall_size must be below {in_cycle}, the updates of each of {cycles} cycles. "
+            f"Received: fall_size={fall_size}. Lower fall_size or cycles."
+        )
+    return in_cycle - fall_size
 
 
 def _length_of_cycles(bounds: Any, cycles: int | None) -> int:
