@@ -89,7 +89,7 @@ def test_a_curve_that_rises_at_once_has_no_start_and_the_message_names_what_to_c
     late = curves(([-3, -2, -1, 0], [0.5, 0.9, 0.9, 0.1]))
     with pytest.raises(InputError, match=r"no start .*already risen.*Lower min_lr to 0\.0001\."):
         select_bounds(late, initial_accuracy=BEFORE, **TRAINING)
-    with pytest.raises(InputError, match=r"no start .*Lower min_lr to 0\.0001 and double steps\."):
+    with pytest.raises(InputError, match=r"no start .*already risen.*Set ramp to exponential"):
         select.select_bounds(Curves(late, ramp="linear"), rule="smith")
 
 

@@ -112,6 +112,22 @@ def test_a_training_loss_that_ends_above_its_start_is_an_end():
     assert judged(curve(climb(1e-2, 3.0), loss=loss, noise=0)) == (True, True)
 
 
+def test_a_linear_ramp_is_not_lowered_because_of_its_loss_but_a_note_says_what_helps():
+    def sweeps(span):
+        lr = span.rates().astype(float)
+        loss = 0.3 + 2 * np.exp(-np.arange(len(lr))) + 3 * (lr > 0.015)
+        yield curve(np.full(len(lr), np.nan), loss=loss, lr=lr)
+
+    span = Range("linear", min_lr=1e-5, max_lr=0.02, steps=200)
+    assert sweep_and_widen(span, sweeps, widen=3, stop_factor=20)[::2] == (
+        span,
+        [
+            "The range 1e-05 to 0.02 does not show both ends of learning, because the loss fell "
+            "during the first steps of a linear ramp (seed 0). Set ramp to exponential."
+        ],
+    )
+
+
 def test_with_few_measurements_the_range_is_not_widened():
     assert judged(curve([0.1, 0.2, 0.3], lr=LR[:3]), steps=3) == (True, True)
 

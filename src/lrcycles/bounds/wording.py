@@ -35,8 +35,8 @@ def missing_bounds(
     lr = curves.table["lr"]
     rates = f"over the rates {lr.min():.3g} to {lr.max():.3g}"
     lower, higher = f"min_lr to {lr.min() / 10:.3g}", f"max_lr to {10 * lr.max():.3g}"
-    if curves.ramp == "linear":  # where min_lr alone hardly changes the second rate
-        lower, higher = f"{lower} and double steps", f"max_lr to {2 * lr.max():.3g}"
+    if curves.ramp == "linear":
+        higher = f"max_lr to {2 * lr.max():.3g}"
     no_base = [seed for seed in seeds if seed.base_lr is None]
     # A curve without a start has no end either, so count it only once.
     no_end = [seed for seed in seeds if seed.max_lr is None and seed.base_lr is not None]
@@ -53,6 +53,8 @@ def missing_bounds(
         change = f"Raise {higher}, raise steps, or start from weights that are not trained yet"
         if first.learns_at_first_rate:
             change = f"Lower {lower}"
+            if curves.ramp == "linear":
+                change = "Set ramp to exponential, which has more low rates"
         return (
             "The range test must show where learning starts, in more than half of the seeds. "
             f"Received: no start in {len(no_base)} of {len(seeds)} seeds {rates}. "

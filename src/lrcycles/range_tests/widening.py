@@ -35,7 +35,9 @@ class MissingEnds:
     remedy: str | None = None
 
 
-def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> MissingEnds:
+def missing_ends(
+    curve: SeedCurve, *, steps: int, stop_factor: float, ramp: str = "exponential"
+) -> MissingEnds:
     """Decide whether one seed's curve shows the start and the end of learning.
 
     The loss decides by its basin, as for rule `calibrated`: where nothing is missing, this rule
@@ -46,14 +48,14 @@ def missing_ends(curve: SeedCurve, *, steps: int, stop_factor: float) -> Missing
         steps: of the whole range; the curve of a sweep that stopped early has fewer.
     """
     stopped = len(curve.loss) < steps or should_stop(curve.loss, stop_factor)
-    by_loss = _missing_by_loss(curve, steps, stopped)
+    by_loss = _missing_by_loss(curve, steps, stopped, ramp)
     by_metric = _missing_by_metric(curve, steps, stopped)
     return replace(
         by_loss, start=by_metric.start or by_loss.start, end=by_metric.end or by_loss.end
     )
 
 
-def _missing_by_loss(curve: SeedCurve, steps: int, stopped: bool) -> MissingEnds:
+def _missing_by_loss(curve: SeedCurve, steps: int, stopped: bool, ramp: str) -> MissingEnds:
     basin, last = find_basin(curve), f"{curve.lr[-1]:.3g}"
     if isinstance(basin, str):
         if stopped and len(curve.loss) <= steps / 4:
@@ -65,6 +67,9 @@ def _missing_by_loss(curve: SeedCurve, steps: int, stopped: bool) -> MissingEnds
             return MissingEnds(either=basin, remedy=remedy)
         return MissingEnds(end=f"the model learned nothing at rates up to {last}")
     start = None
+    if basin.first == 0 and ramp == "linear":  # where a lower min_lr doubles the steps
+        fell = "the loss fell during the first steps of a linear ramp"
+        return MissingEnds(either=fell, remedy="Set ramp to exponential.")
     if basin.first == 0:
         start = f"the model already learned at the lowest rate, {curve.lr[0]:.3g}"
     if not basin.open_above:
@@ -152,7 +157,9 @@ def sweep_and_widen(
         judged: dict[int, MissingEnds] = {}
         for curve in sweeps(span):
             curves.append(curve)
-            judged[curve.seed] = missing_ends(curve, steps=span.steps, stop_factor=stop_factor)
+            judged[curve.seed] = missing_ends(
+                curve, steps=span.steps, stop_factor=stop_factor, ramp=span.ramp
+            )
             missing = missing_in_most(judged)
             if widen and (missing.start or missing.end):
                 break
