@@ -69,7 +69,8 @@ def plot_bounds(curves: Curves, bounds: Bounds, ax: Axes | None = None) -> Figur
         )
     draw_range([ax], table)
     _draw_bounds([ax], table, bounds.to_dict())
-    ax.legend(frameon=False, fontsize=9)
+    named = [line for line in ax.get_lines() if not str(line.get_label()).startswith("_")]
+    ax.legend(handles=named, frameon=False, fontsize=9)  # all phases would hide small axes
     return ax
 
 

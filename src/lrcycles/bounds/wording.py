@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WIDE_SPREAD_DECADES = 0.3  # a factor of two
 MEANINGS = {
-    "calibrated": "max_lr lies between the rate of the lowest loss and the rate where it explodes",
+    "calibrated": "max_lr lies between the lowest loss and its explosion",
     "smith": "base_lr is where accuracy starts to rise, max_lr where its rise ends",
     "thirds": "max_lr is the largest rate that still converges",
 }
