@@ -41,16 +41,24 @@ def test_the_code_of_the_readme_runs(notebook, capsys):
     notebook["model"].fit(notebook["x"], notebook["y"], batch_size=200, epochs=1, verbose=0)
 
 
-def test_a_plot_of_the_bounds_shows_both_on_loss_and_metric(notebook):
-    model, x, y = notebook["model"], notebook["x"], notebook["y"]
-    model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    curves = lrcycles.range_test(model, x, y, batch_size=100, seeds=2)
-    bounds = lrcycles.select_bounds(curves)
-    figure = lrcycles.plot_bounds(curves, bounds)
-    assert len(figure.axes) == 2
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+def test_the_code_of_the_librarys_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs/library.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {"__name__": "notebook"}
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(block, names)
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert (tmp_path / "bounds.png").stat().st_size > 10_000
+    figure, bounds = names["figure"], names["bounds"]
     assert "accuracy" in figure.axes[1].get_ylabel()
     labels = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert f"max_lr = {bounds.max_lr:.3g}" in labels
+    table = page.split("| key | |")[1].split("\n\n")[0]
+    named = set(re.findall(r"`(\w+)`", table)) - {"ok", "warned", "spread_decades", "per_seed"}
+    assert named == set(bounds.to_dict()) - {"schema"}
+    steps = names["model"].optimizer.iterations
+    assert int(steps) == 2 * 40  # goes on counting after loading
 
 
 def test_curves_without_a_metric_are_drawn_as_one_plot_of_the_loss():
