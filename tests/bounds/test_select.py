@@ -72,6 +72,20 @@ def test_empty_or_incomplete_curves_are_refused():
         select_bounds(curves(HILL).drop(columns="accuracy"), **TRAINING)
 
 
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (np.linspace(1, 0.1, 30), "must not fall .* Received: rates from 1 to 0.1"),
+        (np.linspace(-1, 1, 30), "must be above 0 .* Received: rates from -1 to 1"),
+        (["fast"] * 30, "must hold numbers. Received: other values in lr"),
+    ],
+    ids=["fall", "negative", "words"],
+)
+def test_rates_that_do_not_rise_are_refused(rates, message):
+    with pytest.raises(InputError, match=message):
+        Curves(pd.DataFrame({"seed": 0, "step": range(30), "lr": rates, "loss": 1.0}))
+
+
 def test_seeds_without_an_end_are_left_out_and_named():
     rising = one_curve(([-5, -4, -1], [0.1, 0.1, 0.9]), seed=7)
     table = pd.concat([curves(HILL, seeds=[0, 1]), rising])

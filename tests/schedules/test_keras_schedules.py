@@ -349,6 +349,8 @@ def test_from_bounds_gives_exp_range_the_gamma_of_the_rate_table():
             "Received: epochs=3, total_steps=300. Leave one out",
         ),
         ({}, {"epochs": 0}, "epochs must be a whole number of at least 1"),
+        ({}, {"epochs": 12, "gama": 1}, "Received: gama=1. Choose from cycles, fall_size, steps"),
+        ({}, {"epochs": 12, "steps_per_epoch": 0}, "steps_per_epoch must be .* Received: 0"),
         ({}, {"total_steps": 5}, "total_steps must be at least 2"),
         (
             {"step_size": 200},

@@ -75,7 +75,8 @@ class Curves:
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if missing := [name for name in COLUMNS if name not in self.table]:
+        columns = getattr(self.table, "columns", ())
+        if missing := [name for name in COLUMNS if name not in columns]:
             raise InputError(
                 f"Range-test curves must have the columns {', '.join(COLUMNS)}. "
                 f"Received: curves without {', '.join(missing)}. Run the range test again."
@@ -84,6 +85,20 @@ class Curves:
             raise InputError(
                 "Range-test curves must have at least one row. Received: an empty table. "
                 "Run the range test again."
+            )
+        kinds = {name: self.table[name].dtype.kind for name in COLUMNS}
+        if texts := [name for name, kind in kinds.items() if kind not in "iuf"]:
+            raise InputError(
+                "The columns of range-test curves must hold numbers. "
+                f"Received: other values in {', '.join(texts)}. Convert them."
+            )
+        lowest = self.table["lr"].min()
+        ordered = self.table.sort_values("step", kind="stable").groupby("seed")["lr"]
+        if not lowest > 0 or ordered.diff().min() < 0:
+            raise InputError(
+                "The rates of range-test curves must be above 0 and must not fall from step to "
+                f"step. Received: rates from {self.table['lr'].iloc[0]:.3g} to "
+                f"{self.table['lr'].iloc[-1]:.3g}. Give the steps of a sweep in which they rise."
             )
 
     @classmethod

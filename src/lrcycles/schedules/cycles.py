@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import check_settings
-from lrcycles.schedules.table import SCHEDULES
+from lrcycles.schedules.table import ScheduleRow, schedule_row
 
 # Smith 2017, sec. 3.2: half a cycle of 2 to 10 epochs; at least three cycles, whole ones.
 STEP_SIZE_EPOCHS = (2, 10)
@@ -49,18 +49,19 @@ def check_cycles(
         cycles=cycles,
         gamma=gamma,
     )
+    row = schedule_row(schedule)
     run = _Run(total_steps, step_size, steps_per_epoch, cycles)
     if step_size > total_steps:
         return [
             f"The rate never turns: step_size={step_size} is longer than the run of "
             f"{total_steps:,} steps. {run.remedy()}."
         ]
-    unwise = [_few(run), _length(run), _shrinkage(schedule, run)]
+    unwise = [_few(run), _length(run), _shrinkage(schedule, row, run)]
     if faults := [sentence for sentence in unwise if sentence]:
         sentences = [" ".join([*faults, f"{run.remedy()}."])]
     else:  # the remedy above leaves whole cycles
         sentences = _cut(run)
-    return sentences + _lost_to_gamma(schedule, run, gamma)
+    return sentences + _lost_to_gamma(schedule, row, run, gamma)
 
 
 @dataclass(frozen=True)
@@ -128,19 +129,17 @@ def _cut(run: _Run) -> list[str]:
     ]
 
 
-def _shrinkage(schedule: str, run: _Run) -> str | None:
+def _shrinkage(schedule: str, row: ScheduleRow, run: _Run) -> str | None:
     """Say if the cycles of an epoch leave little of the amplitude; refuse if they leave nothing."""
-    row = SCHEDULES.get(schedule)
-    if row is None or run.steps_per_epoch is None:
+    if run.steps_per_epoch is None:
         return None
     left = row.amplitude_per_cycle ** (run.steps_per_epoch / (2 * run.step_size))
     return _left_after_an_epoch(schedule, left, run.steps_per_epoch, run.remedy())
 
 
-def _lost_to_gamma(schedule: str, run: _Run, gamma: float | None) -> list[str]:
+def _lost_to_gamma(schedule: str, row: ScheduleRow, run: _Run, gamma: float | None) -> list[str]:
     """Say if gamma leaves little of the amplitude after an epoch; refuse if it leaves nothing."""
-    row = SCHEDULES.get(schedule)
-    if row is None or "gamma" not in row.takes or gamma is None or run.steps_per_epoch is None:
+    if "gamma" not in row.takes or gamma is None or run.steps_per_epoch is None:
         return []
     enough = math.ceil(1e6 * SMALL ** (1 / run.steps_per_epoch)) / 1e6
     remedy = f"Raise gamma to {enough:g} or more"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Self
 
 import keras
@@ -39,6 +39,12 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     steps_per_update: int = 1
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.default is MISSING and getattr(self, field.name) is None:
+                raise InputError(
+                    f"{field.name} must have a value. Received: {field.name}=None. "
+                    f"Give {field.name} a number."
+                )
         row = table.SCHEDULES.get(type(self).rate.__name__)
         may_be_0 = row is not None and row.base_lr_may_be_0
         check_settings(**self.get_config(), base_lr_may_be_0=may_be_0)
@@ -115,7 +121,7 @@ class Cyclic(Schedule):
             InputError: the length is unknown, or too short for the cycles, or one of `others` is
                 a setting that follows from the bounds and the length.
         """
-        refuse_derived(others, "base_lr", "max_lr", "step_size")
+        check_others(cls, others, "base_lr", "max_lr", "step_size")
         need_bounds(bounds)
         check_settings(cycles=cycles, fall_size=fall_size, steps_per_update=steps_per_update)
         check_settings(steps_per_epoch=steps_per_epoch)  # 0 is an error, not the default
@@ -185,10 +191,16 @@ def need_bounds(bounds: Any) -> None:
         )
 
 
-def refuse_derived(others: dict[str, Any], *names: str) -> None:
-    """Refuse a setting that from_bounds derives."""
-    for name in names:
-        if name in others:
+def check_others(schedule: type[Schedule], others: dict[str, Any], *derived: str) -> None:
+    """Refuse a setting that from_bounds derives, and one that the schedule does not have."""
+    known = {field.name for field in fields(schedule)} - set(derived)
+    for name in others:
+        if name not in {*known, *derived}:
+            raise InputError(
+                f"{schedule.__name__} must get settings that it has. Received: "
+                f"{name}={others[name]!r}. Choose from {', '.join(sorted(known))}."
+            )
+        if name in derived:
             raise InputError(
                 f"{name} must not be given to from_bounds, which derives it. Received: "
                 f"{name}={others[name]}. Leave it out, or make the schedule without from_bounds."

@@ -20,7 +20,7 @@ import keras
 
 from lrcycles.errors import InputError
 from lrcycles.schedules import rates, table
-from lrcycles.schedules.keras_base import Cyclic, Schedule, need_bounds, refuse_derived, registered
+from lrcycles.schedules.keras_base import Cyclic, Schedule, check_others, need_bounds, registered
 from lrcycles.schedules.limits import check_settings, is_number, run_length
 
 
@@ -167,8 +167,8 @@ class OneCycle(Schedule):
             InputError: the length is unknown, or too short for a cycle, or one of `others` is a
                 setting that follows from the bounds and the length.
         """
-        refuse_derived(
-            others, "base_lr", "max_lr", "rise_steps", "fall_steps", "annihilation_steps"
+        check_others(
+            cls, others, "base_lr", "max_lr", "rise_steps", "fall_steps", "annihilation_steps"
         )
         need_bounds(bounds)
         check_settings(steps_per_update=steps_per_update, steps_per_epoch=steps_per_epoch)

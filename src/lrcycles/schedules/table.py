@@ -169,6 +169,7 @@ def cycle_step_size(total_steps: int, cycles: int) -> int:
     458
     """
     need_count("cycles", cycles)
+    need_count("total_steps", total_steps)
     if total_steps < 2 * cycles:
         raise InputError(
             f"total_steps must be at least 2 * cycles. Received: total_steps={total_steps}, "
@@ -218,9 +219,7 @@ def rate_table(
     >>> rate_table("triangular", total_steps=5, base_lr=1, max_lr=3, cycles=1).tolist()
     [1.0, 2.0, 3.0, 2.0, 1.0]
     """
-    if name not in SCHEDULES:
-        raise _unknown("schedule", name, list(SCHEDULES))
-    row = SCHEDULES[name]
+    row = schedule_row(name)
     need_count("total_steps", total_steps)
     given = {"max_lr": max_lr, "step_size": step_size, "cycles": cycles, **others}
     settings = {key: value for key, value in given.items() if value is not None}
@@ -254,13 +253,20 @@ def ramp_table(name: str, *, min_lr: float, max_lr: float, steps: int) -> NDArra
     >>> ramp_table("exponential", min_lr=1, max_lr=4, steps=3).tolist()
     [1.0, 2.0, 4.0]
     """
-    if name not in RAMPS:
+    if not isinstance(name, str) or name not in RAMPS:
         raise _unknown("ramp", name, list(RAMPS))
     need_positive("min_lr", min_lr)
     need_order("min_lr", min_lr, max_lr)
     need_count("steps", steps, least=2)
     drawn = RAMPS[name](np.arange(steps), min_lr=min_lr, max_lr=max_lr, steps=steps)
     return np.asarray(drawn, dtype=np.float32)
+
+
+def schedule_row(name: str) -> ScheduleRow:
+    """Return the row of a schedule; refuse an unknown name."""
+    if not isinstance(name, str) or name not in SCHEDULES:
+        raise _unknown("schedule", name, list(SCHEDULES))
+    return SCHEDULES[name]
 
 
 def _unknown(noun: str, name: str, names: Sequence[str]) -> InputError:
