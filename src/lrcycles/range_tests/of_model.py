@@ -14,6 +14,7 @@ from lrcycles.range_tests import progress, sweep, widening
 from lrcycles.range_tests.curves import Curves, SeedCurve
 from lrcycles.range_tests.keras_model import sources, state
 from lrcycles.range_tests.keras_model import steps as keras_steps
+from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
 from lrcycles.range_tests.keras_model.request import Request, fixed_batch_size
 from lrcycles.range_tests.keras_model.trial import Trial, exchange_optimizer
 from lrcycles.range_tests.progress import Progress
@@ -212,7 +213,8 @@ def _check_arguments(
                 "loss must be left out for a compiled model, which has its own. "
                 f"Received: loss={loss!r}. Leave it out, or compile the model with it."
             )
-        if model.optimizer is None and optimizer is None:
+        held = [model.optimizer, optimizer, *optimizers_of(parts_of(model))]
+        if all(one is None for one in held):
             raise InputError(
                 "The model must have an optimizer. Received: a model compiled without one. "
                 "Pass optimizer=."
