@@ -1,0 +1,181 @@
+"""Reads the losses of a file: as they are, or with the smoothing of a tool undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from lrcycles.errors import InputError
+from lrcycles.range_tests.curves import Array
+from lrcycles.range_tests.noise import noise
+from lrcycles.range_tests.recorded import averages
+from lrcycles.range_tests.recorded.averages import KEPT, KEPT_FROM_FIRST
+
+Undo = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A way to read the losses, and how the user chooses it.
+
+    Attributes:
+        undo: gives a seed's raw losses for its losses in the file; None where they are raw.
+        option: of the command `lrcycles suggest`.
+        condition: when this reading is right, such as "if the losses are raw".
+    """
+
+    undo: Undo | None
+    option: str
+    condition: str
+
+    def raw_losses(self, loss: Array) -> Array:
+        """Return one seed's raw losses; steps without a loss stay so.
+
+        Tools do not smooth over a step without a loss, so the average goes on after it.
+        """
+        raw = loss.copy()
+        if self.undo is not None:
+            there = ~np.isnan(loss)
+            with np.errstate(invalid="ignore", over="ignore"):  # losses may be infinite
+                raw[there] = self.undo(loss[there])
+        return raw
+
+    def is_possible(self, loss: Array) -> bool:
+        """Return whether no raw loss would be below zero, where no smoothed one is."""
+        if not np.isfinite(loss).any() or np.nanmin(loss) < 0:
+            return True
+        return not (self.raw_losses(loss) < -0.01 * np.nanmedian(loss)).any()
+
+    def is_quiet(self, loss: Array) -> bool:
+        """Return whether the raw losses would have a plausible noise: less than half their fall."""
+        raw = self.raw_losses(loss)
+        raw = raw[np.isfinite(raw)]
+        return bool(len(raw) > 2 and noise(raw) < 0.5 * (np.median(raw[:10]) - raw.min()))
+
+
+RAW = Reading(None, "--smoothed-by nobody", "if the losses are raw")
+
+
+def _corrected(kept: float | None) -> Undo:
+    return averages.corrected(KEPT if kept is None else kept).undo
+
+
+def _from_first(kept: float | None) -> Undo:
+    return averages.from_first(KEPT_FROM_FIRST if kept is None else kept).undo
+
+
+def _flair(kept: float | None) -> Undo:
+    return averages.after_first(KEPT if kept is None else kept).undo
+
+
+def _lightning(kept: float | None) -> Undo:
+    weight = KEPT if kept is None else kept
+    return lambda loss: averages.corrected(weight, late=late_start(loss, weight)).undo(loss)
+
+
+# Each tool's way to undo its average, for the weight of the previous average (None: its default).
+TOOLS: Mapping[str, Callable[[float | None], Undo]] = MappingProxyType(
+    {
+        "fastai": _corrected,
+        "ktrain": _corrected,
+        "lightning": _lightning,
+        "torch-lr-finder": _from_first,
+        "ignite": _from_first,
+        "flair": _flair,
+    }
+)
+
+
+def late_start(loss: Array, kept: float = KEPT) -> int:
+    """Return by how many steps Lightning's count of the weights was ahead at the first loss.
+
+    It is 1 in a new training, 0 in Lightning before version 1.6, and more where `lr_find` was
+    called after some steps of a training. The right number makes the first raw losses equal, since
+    the first rates of a sweep change nothing.
+    """
+    usual, first = 1, loss[:15]
+    spread: dict[int, float] = {}
+    for late in (0, *range(usual, 400), 10_000):
+        with np.errstate(all="ignore"):
+            raw = averages.corrected(kept, late=late).undo(first)
+            spread[late] = float(np.std(raw) / abs(np.mean(raw)))
+    if not np.isfinite(list(spread.values())).all():
+        return usual
+    least = min(spread.values())
+    if spread[usual] <= 1.5 * least:
+        return usual
+    return max(late for late, value in spread.items() if value <= 1.1 * least)
+
+
+def by_tool(
+    tool: str, *, smoothing: float | None = None, epoch_steps: int | None = None
+) -> Reading:
+    """Return the reading of losses that a tool smoothed.
+
+    Args:
+        tool: one of `TOOLS`.
+        smoothing: the weight of the previous average; by default the tool's own.
+        epoch_steps: the steps of an epoch, where Keras took a running mean before the tool did.
+    """
+    undo = TOOLS[tool](smoothing)
+    option = f"--smoothed-by {tool}" + ("" if smoothing is None else f" --smoothing {smoothing:g}")
+    condition = f"if {tool} smoothed the losses"
+    if epoch_steps is None:
+        return Reading(undo, option, condition)
+    of_keras = averages.running_mean(epoch_steps).undo
+    return Reading(
+        lambda loss: of_keras(undo(loss)), f"{option} --running-mean-of {epoch_steps}", condition
+    )
+
+
+def by_keras(epoch_steps: int) -> Reading:
+    """Return the reading of the mean loss of the epoch so far."""
+    return Reading(
+        averages.running_mean(epoch_steps).undo,
+        f"--running-mean-of {epoch_steps}",
+        "if each loss is the mean of its epoch so far",
+    )
+
+
+def chosen_reading(
+    smoothed_by: str | None,
+    smoothing: float | None,
+    running_mean_of: int | None,
+    steps_per_epoch: int | None,
+) -> Reading | None:
+    """Return the reading that the user chose; None where the user chose none.
+
+    Raises:
+        InputError: a value is wrong, or the values do not go together.
+    """
+    if smoothed_by is not None and smoothed_by not in (*TOOLS, "nobody"):
+        raise InputError(
+            f"smoothed_by must be nobody or one of {', '.join(TOOLS)}. "
+            f"Received: {smoothed_by!r}. Choose one of them."
+        )
+    if smoothing is not None and not 0 <= smoothing < 1:
+        raise InputError(
+            "smoothing, the weight of the previous average, must be at least 0 and below 1. "
+            f"Received: {smoothing}. Set a value such as 0.98."
+        )
+    if smoothing is not None and smoothed_by in (None, "nobody"):
+        raise InputError(
+            "smoothing must come with the tool that smoothed the losses. "
+            f"Received: smoothing {smoothing:g}, smoothed_by {smoothed_by}. "
+            "Add smoothed_by (--smoothed-by fastai)."
+        )
+    if running_mean_of is not None and running_mean_of < 1:
+        raise InputError(
+            "running_mean_of, the steps of an epoch, must be at least 1. "
+            f"Received: {running_mean_of}. Set the number of mini-batches in an epoch."
+        )
+    if smoothed_by == "ktrain" and running_mean_of is None:
+        running_mean_of = steps_per_epoch  # ktrain averages what Keras reports
+    if smoothed_by in (None, "nobody"):
+        if running_mean_of is not None:
+            return by_keras(running_mean_of)
+        return RAW if smoothed_by else None
+    return by_tool(smoothed_by, smoothing=smoothing, epoch_steps=running_mean_of)
