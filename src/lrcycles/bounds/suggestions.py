@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrcycles.bounds.peers import PEER_RULES, Suggestion
+from lrcycles.bounds.peers import PEER_RULES, Suggestion, peer_suggestions
 from lrcycles.bounds.select import DEFAULT, Bounds, need_rule, select_bounds
 from lrcycles.bounds.thirds import thirds
 from lrcycles.errors import InputError
@@ -127,6 +127,7 @@ class Suggestions:
         }
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # losses may be huge
 def collect_suggestions(
     history: History, *, rule: str | None = None, cycles: int = 3, epochs: int | None = None
 ) -> Suggestions:
@@ -139,9 +140,8 @@ def collect_suggestions(
     need_rule(rule)
     per_rule: dict[str, list[Suggestion]] = {}
     for curve in history.curves.by_seed():
-        for name, peer in PEER_RULES.items():
-            per_rule.setdefault(name, []).append(peer(curve.lr, curve.loss))
-        per_rule.setdefault("thirds", []).append(thirds(curve.lr, curve.loss))
+        for suggestion in (*peer_suggestions(curve.lr, curve.loss), thirds(curve.lr, curve.loss)):
+            per_rule.setdefault(suggestion.rule, []).append(suggestion)
 
     def choice(curves: Curves) -> Choice:
         try:

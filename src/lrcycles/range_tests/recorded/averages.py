@@ -6,6 +6,7 @@ applied to a history that some tool has smoothed.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -88,13 +89,19 @@ def _uncorrected(smooth: Array, kept: float, late: int) -> Array:
 
 
 def _corrected_single(loss: Array) -> Array:
-    single = np.float32
-    smooth = np.empty_like(loss)
-    average, share = single(0), 1.0 - float(single(KEPT))
-    for step, value in enumerate(loss.astype(single)):
-        average = single(float(average) - float(average - value) * share)
-        smooth[step] = average / single(1 - KEPT ** (step + 1))
-    return smooth
+    average, share = 0.0, 1.0 - _single(KEPT)
+    averages = []
+    for value in loss.astype(np.float32).tolist():
+        average = _single(average - _single(average - value) * share)
+        averages.append(average)
+    weights = [1 - KEPT**step for step in range(1, len(loss) + 1)]
+    with np.errstate(over="ignore", invalid="ignore"):  # losses may be inf or nan
+        return (np.array(averages, np.float32) / np.array(weights, np.float32)).astype(np.float64)
+
+
+def _single(value: float) -> float:
+    """Round to single precision; faster than numpy's scalars."""
+    return ctypes.c_float(value).value
 
 
 def _from_first(loss: Array, kept: float) -> Array:

@@ -124,8 +124,9 @@ def _find_rate(where: str, table: pd.DataFrame, wanted: str | None) -> tuple[str
     rates = _candidates(table, rate_rank)
     if not rates:
         raise InputError(_none_found(where, table, "the learning rates", "lr"))
-    moving = [name for name in rates if table[name].astype(str).nunique() > 1]
-    rates = moving or rates
+    if len(rates) > 1:
+        moving = [name for name in rates if table[name].dropna().astype(str).nunique() > 1]
+        rates = moving or rates
     if len(rates) == 1 or _equal(table, rates):
         return rates[0], []
     note = (

@@ -31,7 +31,8 @@ from lrcycles.range_tests.recorded.rows import (
     as_numbers,
     as_sweeps,
     check_sweeps,
-    with_own_columns,
+    with_group_columns,
+    with_unique_names,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class History:
         )
 
 
+@np.errstate(all="ignore")  # losses may be infinite or huge
 def read_history(
     path: Path | str,
     *,
@@ -123,8 +125,12 @@ def read_history(
         table = _with_rates(table, Path(rates), wanted)
     _need_two_scalars(where_is(path), table, wanted)
     table, of_runs = by_run(table)
+    table = with_group_columns(with_unique_names(table))
     columns, of_columns = find_columns(where_is(path), table, wanted)
     rows, of_rows = as_numbers(where_is(path), table, columns)
+    sweeps, _ = as_sweeps(rows)
+    check_sweeps(where_is(path), sweeps)
+    rows = rows[rows["seed"].isin(sweeps["seed"].unique())]
     origin = recognise(names, rows, steps_per_epoch=steps_per_epoch)
     if chosen is not None:
         still = smoothed_by == "ktrain" and steps_per_epoch is running_mean_of is None
@@ -153,7 +159,7 @@ def read_history(
 
 def _load(path: Path, wanted: Wanted) -> tuple[pd.DataFrame, list[str]]:
     table, notes = load(path, wanted)
-    return with_own_columns(table), notes
+    return with_unique_names(table), notes
 
 
 def _need_two_scalars(where: str, table: pd.DataFrame, wanted: Wanted) -> None:

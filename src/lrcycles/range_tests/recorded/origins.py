@@ -130,10 +130,16 @@ def _later(loss: Array) -> list[str]:
 
 
 def _of_tool(source: str, reading: Reading, loss: Array, *notes: str) -> Origin:
-    """Undo a tool's average, unless some losses would then be below zero."""
+    """Undo a tool's average; read raw losses, in doubt, if some would then be below zero."""
     if reading.is_possible(loss):
         return Origin(source, reading, notes)
-    return Origin(PLAIN, RAW)
+    if not reading.is_quiet(loss):
+        return Origin(PLAIN, RAW)
+    doubt = (
+        f"The file looks like a {source}, which holds smoothed losses, but some losses are below "
+        "zero if the average is undone."
+    )
+    return Origin(PLAIN, RAW, other=reading, doubt=doubt)
 
 
 def _of_keras(source: str, steps_per_epoch: int | None) -> Origin:
@@ -147,12 +153,9 @@ def _of_keras(source: str, steps_per_epoch: int | None) -> Origin:
 
 
 def _of_recorder(loss: Array, steps_per_epoch: int | None) -> Origin:
-    fastai = by_tool("fastai")
-    if not fastai.is_possible(loss):
-        return Origin(PLAIN, RAW)
-    source = "fastai or ktrain history"
-    if steps_per_epoch is None:
-        return Origin(source, fastai, [_LRS])
+    fastai, source = by_tool("fastai"), "fastai or ktrain history"
+    if steps_per_epoch is None or not fastai.is_possible(loss):
+        return _of_tool(source, fastai, loss, _LRS)
     ktrain = by_tool("ktrain", epoch_steps=steps_per_epoch)
     doubt = (
         "fastai and ktrain write the same names, but ktrain averages what Keras reports, the mean "
@@ -181,6 +184,9 @@ def _noise_grows(loss: Array) -> bool:
     It grows fourfold where the losses were averaged from the first loss on, but the average was
     undone as one that starts at 0.
     """
-    bends = np.abs(np.diff(loss[:20], 2)) + 1e-3 * abs(loss[0])  # above 0 also without noise
+    loss = loss[np.isfinite(loss)][:20]
+    if len(loss) < 6:
+        return False
+    bends = np.abs(np.diff(loss, 2)) + 1e-3 * abs(loss[0])  # above 0 also without noise
     half = len(bends) // 2
     return bool(np.mean(bends[half:]) > 2 * np.mean(bends[:half]))

@@ -39,21 +39,21 @@ class Reading:
         raw = loss.copy()
         if self.undo is not None:
             there = ~np.isnan(loss)
-            with np.errstate(invalid="ignore", over="ignore"):  # losses may be infinite
-                raw[there] = self.undo(loss[there])
+            raw[there] = self.undo(loss[there])
         return raw
 
     def is_possible(self, loss: Array) -> bool:
-        """Return whether no raw loss would be below zero, where no smoothed one is."""
+        """Return whether no raw loss would be below zero; of negative losses, whether quiet."""
         if not np.isfinite(loss).any() or np.nanmin(loss) < 0:
-            return True
+            return self.is_quiet(loss)
         return not (self.raw_losses(loss) < -0.01 * np.nanmedian(loss)).any()
 
     def is_quiet(self, loss: Array) -> bool:
-        """Return whether the raw losses would have a plausible noise: less than half their fall."""
-        raw = self.raw_losses(loss)
-        raw = raw[np.isfinite(raw)]
-        return bool(len(raw) > 2 and noise(raw) < 0.5 * (np.median(raw[:10]) - raw.min()))
+        """Return whether the raw losses would have less noise than half the fall of the loss."""
+        raw, seen = (values[np.isfinite(values)] for values in (self.raw_losses(loss), loss))
+        if len(raw) < 3 or len(seen) < 3:
+            return False
+        return bool(noise(raw) < 0.5 * (np.median(seen[:10]) - seen.min()))
 
 
 RAW = Reading(None, "--smoothed-by nobody", "if the losses are raw")
@@ -96,12 +96,11 @@ def late_start(loss: Array, kept: float = KEPT) -> int:
     called after some steps of a training. The right number makes the first raw losses equal, since
     the first rates of a sweep change nothing.
     """
-    usual, first = 1, loss[:15]
+    usual, first = 1, loss[: max(15, min(len(loss) // 4, 30))]
     spread: dict[int, float] = {}
     for late in (0, *range(usual, 400), 10_000):
-        with np.errstate(all="ignore"):
-            raw = averages.corrected(kept, late=late).undo(first)
-            spread[late] = float(np.std(raw) / abs(np.mean(raw)))
+        raw = averages.corrected(kept, late=late).undo(first)
+        spread[late] = float(np.std(raw) / abs(np.mean(raw)))
     if not np.isfinite(list(spread.values())).all():
         return usual
     least = min(spread.values())

@@ -20,34 +20,36 @@ _MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "-"}
 _MOST_GROUPS = 100
 
 
-def with_own_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Give each column a name of its own, and each parameter group's rate a column of its own."""
-    import pandas as pd
-
+def with_unique_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Number columns of the same name, as pandas does when it reads CSV."""
     names = [str(name) for name in table.columns]
-    numbered = [
+    unique = [
         f"{name}.{before}" if (before := names[:place].count(name)) else name
         for place, name in enumerate(names)
     ]
-    table = table.set_axis(numbered, axis=1).reset_index(drop=True)
-    for name in numbered:
-        if (rate_rank(name), loss_rank(name)) == (None, None) or len(table) == 0:
-            continue
+    return table.set_axis(unique, axis=1).reset_index(drop=True)
+
+
+def with_group_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Give each parameter group's rate a column of its own, where a cell holds a list of them."""
+    import pandas as pd
+
+    parts = []
+    for name in table.columns:
         first = table[name].dropna().head(1).tolist()
-        if not first or not isinstance(first[0], str | list | tuple | np.ndarray):
-            continue
-        if isinstance(first[0], str) and not first[0].startswith("["):
-            continue
-        groups = [_group_rates(cell) for cell in table[name].tolist()]
-        width = max(map(len, groups))
-        if 1 <= width <= _MOST_GROUPS:
-            wide = pd.DataFrame(groups, index=table.index)
-            wide.columns = [f"{name}/pg{k + 1}" for k in range(width)] if width > 1 else [name]
-            place = table.columns.get_loc(name)
-            table = pd.concat(
-                [table.iloc[:, :place], wide, table.iloc[:, place + 1 :]], axis="columns"
-            )
-    return table
+        named = rate_rank(name) is not None or loss_rank(name) is not None
+        text = bool(first) and isinstance(first[0], str) and first[0].startswith("[")
+        if named and first and (text or isinstance(first[0], list | tuple | np.ndarray)):
+            groups = [_group_rates(cell) for cell in table[name].tolist()]
+            width = max(map(len, groups))
+            if 1 <= width <= _MOST_GROUPS:
+                filled = [group + [None] * (width - len(group)) for group in groups]
+                wide = pd.DataFrame(filled, index=table.index)
+                own = [f"{name}/pg{group + 1}" for group in range(width)]
+                parts.append(wide.set_axis(own if width > 1 else [name], axis=1))
+                continue
+        parts.append(table[[name]])
+    return with_unique_names(pd.concat(parts, axis=1)) if parts else table
 
 
 def _group_rates(cell: Any) -> list[Any]:

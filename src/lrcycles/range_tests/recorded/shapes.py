@@ -25,10 +25,13 @@ MOST_SWEEPS = 1000
 def tables_of(where: str, content: Any, wanted: Wanted) -> list[tuple[str, pd.DataFrame]]:
     """Return all tables of a learning rate and a loss, each with the name of its sweep.
 
+    Tables without names count only where there are no others: weights are lists of lists, too.
+
     Raises:
         InputError: the rates and the losses of a sweep are not equally many.
     """
-    return list(_search(where, content, wanted, "", MOST_LEVELS))
+    tables = list(_search(where, content, wanted, "", MOST_LEVELS))
+    return [(name, table) for name, table in tables if is_sweep(table, wanted)] or tables
 
 
 def _search(
@@ -66,12 +69,13 @@ def _table(where: str, content: Any, wanted: Wanted) -> pd.DataFrame | None:
     import pandas as pd
 
     if isinstance(content, list):
-        if content and all(isinstance(row, Mapping) for row in content):
-            names = dict.fromkeys(name for row in content for name in row)
-            if is_sweep(names, wanted) and not _holds_columns(content[0]):
-                return pd.DataFrame(content)
+        if not content or not all(isinstance(row, Mapping) for row in content):
+            return _from_rows(content)
+        if _holds_columns(content[0]):
             return None
-        return _from_rows(content)
+        nested = any(isinstance(value, Mapping) for value in content[0].values())
+        table = pd.json_normalize(content, sep="/") if nested else pd.DataFrame(content)
+        return table if is_sweep(map(str, table.columns), wanted) else None
     if not isinstance(content, Mapping):
         return None
     if isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
@@ -99,8 +103,7 @@ def _as_list(values: Any) -> list[Any] | None:
 def _holds_columns(row: Mapping[str, Any]) -> bool:
     """Return whether the values are whole columns; groups of an optimizer are short lists."""
     return any(
-        isinstance(value, Mapping) or (isinstance(value, list) and len(value) >= FEWEST_POINTS)
-        for value in row.values()
+        isinstance(value, Mapping | list) and len(value) >= FEWEST_POINTS for value in row.values()
     )
 
 
