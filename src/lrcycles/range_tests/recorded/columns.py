@@ -21,8 +21,8 @@ _HELDOUT |= {"heldout", "holdout"}
 _RATE = {"lr", "lrs", "learning", "rate", "rates"}
 _NOT_A_RATE = re.compile(
     r"\b(momentum|betas?\d?|weight decay|wd|eps|epsilon|lr decay|rate decay|gamma|dropout|mult|"
-    r"multiplier|scaler?|factor|min|max|(base|initial|init|target|start|end|final|warmup) "
-    r"(lrs?|learning))\b"
+    r"multiplier|scaler?|factor|min|max|(log|log10) (lrs?|learning)|"
+    r"(base|initial|init|target|start|end|final|warmup) (lrs?|learning))\b"
 )
 _LOSS = {"loss", "losses"}
 _STEP = {"step", "steps", "iteration", "iterations", "iter", "iters", "batch", "batches"}
@@ -123,7 +123,10 @@ def _find_rate(where: str, table: pd.DataFrame, wanted: str | None) -> tuple[str
         return _chosen(where, table, wanted, "lr_column"), []
     rates = _candidates(table, rate_rank)
     if not rates:
-        raise InputError(_none_found(where, table, "the learning rates", "lr"))
+        raise InputError(
+            f"{_none_found(where, table, 'the learning rates', 'lr')[:-1]}, or name the file of "
+            "the rates with rates (--rates FILE)."
+        )
     if len(rates) > 1:
         moving = [name for name in rates if table[name].dropna().astype(str).nunique() > 1]
         rates = moving or rates

@@ -125,6 +125,7 @@ def read_history(
         table = _with_rates(table, Path(rates), wanted)
     _need_two_scalars(where_is(path), table, wanted)
     table, of_runs = by_run(table)
+    names += [name for name in table.columns if name not in names]
     table = with_group_columns(with_unique_names(table))
     columns, of_columns = find_columns(where_is(path), table, wanted)
     rows, of_rows = as_numbers(where_is(path), table, columns)
@@ -183,6 +184,7 @@ def _with_rates(table: pd.DataFrame, path: Path, wanted: Wanted) -> pd.DataFrame
         (table, wanted.loss, "loss", loss_rank),
     ):
         where = where_is(path) if role == "lr" else "The file of the losses"
+        part, _ = by_run(part)
         steps = [column for column in part if is_step(words(column))]
         values = [name] if name in part else [c for c in part if rank(c) is not None]
         values = values or [column for column in part if column.lower() == "value"]

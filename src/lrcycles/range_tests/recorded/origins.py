@@ -67,6 +67,8 @@ def recognise(
     spelled = {"".join(words(name)) for name in names}
     first = rows[rows["seed"] == rows["seed"].iloc[0]]
     lr, loss = first["lr"].to_numpy(), first["loss"].to_numpy()
+    if {"batch/loss", "batch/learning_rate"} <= written:  # W&B's callback for Keras
+        return _of_keras("Keras history", steps_per_epoch)
     log = _log(written)
     if log is not None:
         return Origin(log, RAW)
@@ -74,8 +76,6 @@ def recognise(
         return _of_tool("flair learning-rate finder", by_tool("flair"), loss)
     if {"iterations", "lr", "loss"} <= written:
         return _of_keras("CyclicLR callback history", steps_per_epoch)
-    if {"batch/loss", "batch/learning_rate"} <= written:
-        return _of_keras("Keras history", steps_per_epoch)
     if _is_keras_history(written, first):
         return Origin("Keras history", RAW, [_EPOCH_MEANS])
     if _skips_second(lr) or _skips_second(np.log(np.where(lr > 0, lr, np.nan))):
@@ -87,12 +87,12 @@ def recognise(
 
 def _log(written: set[str]) -> str | None:
     """Return the name of a log, which holds the losses as they were logged."""
+    if {"_step", "_runtime"} <= written or any(" - " in name for name in written):
+        return "Weights & Biases export"
     if {"seed", "step", "lr", "loss"} <= written:
         return "lrcycles range test"
     if "step" in written and any(name.startswith("lr-") for name in written):
         return "Lightning log"
-    if {"_step", "_runtime"} <= written or any(" - " in name for name in written):
-        return "Weights & Biases export"
     if {"epoch", "step", "learning_rate", "loss"} <= written:
         return "Trainer log"  # of transformers
     if {"epoch", "timestamp", "learning_rate"} <= written:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -68,7 +68,13 @@ def _from_first(kept: float | None) -> Undo:
 
 
 def _flair(kept: float | None) -> Undo:
-    return averages.after_first(KEPT if kept is None else kept).undo
+    weight = KEPT if kept is None else kept
+
+    def undo(loss: Array) -> Array:
+        late = late_start(loss[1:], weight, (1, 2))  # 2: later versions of flair
+        return averages.after_first(weight, late=late).undo(loss)
+
+    return undo
 
 
 def _lightning(kept: float | None) -> Undo:
@@ -89,16 +95,20 @@ TOOLS: Mapping[str, Callable[[float | None], Undo]] = MappingProxyType(
 )
 
 
-def late_start(loss: Array, kept: float = KEPT) -> int:
-    """Return by how many steps Lightning's count of the weights was ahead at the first loss.
+# Lightning's count is ahead by 1 in a new training, by 0 before version 1.6, and by more where
+# `lr_find` was called after some steps of a training.
+_LIGHTNING_STARTS = (0, *range(1, 400), 10_000)
 
-    It is 1 in a new training, 0 in Lightning before version 1.6, and more where `lr_find` was
-    called after some steps of a training. The right number makes the first raw losses equal, since
-    the first rates of a sweep change nothing.
+
+def late_start(loss: Array, kept: float = KEPT, possible: Sequence[int] = _LIGHTNING_STARTS) -> int:
+    """Return by how many steps the tool's count of the weights was ahead at the first loss.
+
+    The right number makes the first raw losses equal, since the first rates of a sweep change
+    nothing. It is 1 unless another number makes them much more equal.
     """
     usual, first = 1, loss[: max(15, min(len(loss) // 4, 30))]
     spread: dict[int, float] = {}
-    for late in (0, *range(usual, 400), 10_000):
+    for late in possible:
         raw = averages.corrected(kept, late=late).undo(first)
         spread[late] = float(np.std(raw) / abs(np.mean(raw)))
     if not np.isfinite(list(spread.values())).all():

@@ -280,7 +280,7 @@ def _check(where: str, rows: pd.DataFrame) -> None:
     if len(lr) < FEWEST_POINTS:
         raise InputError(
             f"{where} must have at least {FEWEST_POINTS} points with a rate of their own. "
-            f"Received: {len(lr)}. Run the range test with more steps."
+            f"Received: {len(lr)}. Run the range test with more steps, or log every step."
         )
     if not np.isfinite(loss).any():
         raise InputError(
