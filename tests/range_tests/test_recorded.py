@@ -128,6 +128,14 @@ def test_the_user_may_say_what_smoothed_the_losses(tmp_path, how, average):
     assert_allclose(one_curve(history).loss, raw)
 
 
+def test_a_smoothing_that_gives_losses_below_zero_has_a_note(tmp_path):
+    path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": raw_losses().tolist()})
+    (note,) = read_history(path, smoothed_by="fastai").curves.notes
+    assert note == (
+        "Some losses are below zero if the smoothing is undone. Check --smoothed-by fastai."
+    )
+
+
 def means_of_keras(raw, epoch_steps):
     """The mean of each epoch so far, written out."""
     starts = [step // epoch_steps * epoch_steps for step in range(len(raw))]

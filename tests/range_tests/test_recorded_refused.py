@@ -120,6 +120,7 @@ def test_of_two_training_losses_the_user_chooses_as_the_message_says(tmp_path, n
         ({"smoothing": 0.9}, "smoothing must come with the tool.*--smoothed-by"),
         ({"smoothing": 1.0, "smoothed_by": "fastai"}, "below 1. Received: 1.0"),
         ({"running_mean_of": 0}, "at least 1. Received: 0"),
+        ({"steps_per_epoch": 0}, "at least 1. Received: 0"),
         ({"momentum": 1.0}, "below 1. Received: 1.0"),
         ({"lr_column": "speed"}, "lr_column must be a column.*'speed'.*lr, loss"),
         ({"loss_column": "speed"}, "loss_column must be a column.*'speed'.*lr, loss"),

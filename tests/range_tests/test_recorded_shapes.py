@@ -103,6 +103,8 @@ TEXTS = {
     "decimal commas, tabs": csv(FRAME, sep="\t", decimal=","),
     "quoted decimal commas": csv(FRAME, decimal=",", quoting=1),
     "excel": "sep=;\n" + csv(FRAME, sep=";"),
+    "remarks": "# by me\n# twice\n" + csv(FRAME),
+    "thousands": csv({"step": [f"{100 * step:,}" for step in STEPS], "lr": LR, "loss": LOSS}),
     "numpy": "# lr loss\n" + csv(FRAME, sep=" ", header=False),
     "no names": csv(FRAME, header=False),
     "groups": csv({"lr": [f"[{rate}, {rate / 10}]" for rate in LR], "loss": LOSS}),
@@ -225,6 +227,15 @@ def test_the_user_names_columns_that_no_rule_finds(tmp_path):
     assert_allclose(curve_of(path, lr_column="speed", loss_column="cost").loss, LOSS)
 
 
+@pytest.mark.parametrize("name", ["train_loss_epoch", "smooth_loss"])
+def test_a_note_names_a_loss_that_may_not_be_of_each_step(tmp_path, name):
+    path = tmp_path / "log.csv"
+    path.write_text(csv({"lr": LR, name: LOSS}))
+    (note,) = read_history(path).curves.notes
+    assert note.startswith(f"lrcycles reads {name}")
+    assert read_history(path, loss_column=name).curves.notes == []
+
+
 def test_two_scalars_of_tensorboard_are_joined_by_their_steps(tmp_path):
     for name, values in (("loss", LOSS), ("rate", LR)):
         table = {"Wall time": 1.7e9, "Step": STEPS, "Value": values}
@@ -254,6 +265,17 @@ def test_a_skipped_step_is_left_out_and_counted(tmp_path, missing):
     assert history.curves.notes[0].startswith("2 steps are left out")
     assert_allclose(history.curves.table["loss"], np.delete(LOSS, [3, 50]))
     assert history.curves.table["step"].tolist() == list(range(1, POINTS - 1))
+
+
+def test_a_log_that_ends_with_losses_of_nan_keeps_their_rates(tmp_path):
+    lines = alternating(("lr-Adam", "train_loss", "val_loss")).splitlines()
+    steps = [line.split(",") for line in lines]
+    for cells in steps[-11:]:
+        cells[3] = "nan" if cells[3] else ""
+    (tmp_path / "metrics.csv").write_text("\n".join(map(",".join, steps)))
+    curve = curve_of(tmp_path / "metrics.csv")
+    assert_allclose(curve.lr, LR)
+    assert np.isnan(curve.loss).sum() == 5
 
 
 def test_steps_of_the_same_rate_are_one_point_with_their_mean_loss(tmp_path):

@@ -97,6 +97,10 @@ def is_sweep(names: Iterable[str], wanted: Wanted) -> bool:
     return rate and (wanted.loss in names or any(loss_rank(name) is not None for name in names))
 
 
+_OPTION = "loss_column (--loss-column NAME)"
+_UNSURE = {2: ", which is a mean of many steps.", 3: " as the training loss."}
+
+
 def find_columns(
     where: str, table: pd.DataFrame, wanted: Wanted
 ) -> tuple[dict[str, str], list[str]]:
@@ -108,6 +112,9 @@ def find_columns(
     names = list(table.columns)
     lr, notes = _find_rate(where, table, wanted.lr)
     loss = _find_loss(where, table, wanted.loss)
+    rank = loss_rank(loss)
+    if wanted.loss is None and rank in _UNSURE:
+        notes.append(f"lrcycles reads {loss}{_UNSURE[rank]} Choose another one with {_OPTION}.")
     columns = {"lr": lr, "loss": loss}
     for role, is_one in _OTHERS.items():
         found = [name for name in names if name not in columns.values() and is_one(words(name))]

@@ -108,12 +108,12 @@ def _text(data: bytes) -> str:
 def _from_csv(text: str) -> tuple[pd.DataFrame, list[str]]:
     import pandas as pd
 
-    text = re.sub(r"\A\s*?(sep=.\s*\n|#[ \t]*)", "", text)  # Excel's first line, numpy's mark
-    first = text.lstrip("\r\n").partition("\n")[0]
+    text = _without_remarks(text)
+    first = text.partition("\n")[0]
     separator = max("\t;,|", key=first.count)
     if separator not in first:
         separator = r"\s+"
-    named = not all(_is_number(cell) for cell in re.split(separator.replace("|", r"\|"), first))
+    named = not _is_numbers(first)
     table = pd.read_csv(
         io.StringIO(text),
         sep=separator,
@@ -124,9 +124,24 @@ def _from_csv(text: str) -> tuple[pd.DataFrame, list[str]]:
     return (table, []) if named else _first_two(table)
 
 
+def _without_remarks(text: str) -> str:
+    """Leave out the lines before the table; numpy writes the names into the last of them."""
+    text = re.sub(r"\A\s*?sep=.\s*\n", "", text).lstrip("\r\n")  # Excel's first line
+    last = ""
+    while text.startswith(("#", "%")):
+        last, _, text = text.partition("\n")
+    return f"{last[1:].strip()}\n{text}" if last and _is_numbers(text.partition("\n")[0]) else text
+
+
+def _is_numbers(line: str) -> bool:
+    """Return whether a line of CSV holds numbers, and so no names."""
+    cells = [cell.strip().strip('"') for cell in re.split(r"[\t;|,]|\s+", line.strip())]
+    return all(_is_number(cell) for cell in cells if cell) and any(cells)
+
+
 def _is_number(text: str) -> bool:
     try:
-        float(text.strip().strip('"').replace(",", "."))
+        float(text)
     except ValueError:
         return False
     return True

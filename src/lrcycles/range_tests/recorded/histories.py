@@ -114,48 +114,83 @@ def read_history(
     """
     path, wanted = Path(path), Wanted(lr_column, loss_column)
     chosen = chosen_reading(smoothed_by, smoothing, running_mean_of, steps_per_epoch)
+    _check_numbers(momentum, steps_per_epoch)
+    names, rows, notes = _rows(path, wanted, None if rates is None else Path(rates))
+    origin = recognise(names, rows, steps_per_epoch=steps_per_epoch)
+    if chosen is not None:
+        origin = Origin(origin.source, chosen, _chosen_notes(chosen, rows))
+        if smoothed_by == "ktrain" and steps_per_epoch is None and running_mean_of is None:
+            origin = replace(origin, notes=[*origin.notes, KTRAIN_MEAN])
+
+    def curves(reading: Reading) -> Curves:
+        return _curves(
+            path,
+            rows,
+            reading,
+            [*notes, *origin.notes],
+            steps_per_epoch=steps_per_epoch,
+            momentum=momentum,
+        )
+
+    history = History(
+        curves(origin.reading), origin.source, smoothed=origin.reading.undo is not None
+    )
+    return history if origin.other is None else _in_doubt(history, origin, curves(origin.other))
+
+
+def _check_numbers(momentum: float | None, steps_per_epoch: int | None) -> None:
     if momentum is not None and not 0 <= momentum < 1:
         raise InputError(
             f"momentum must be at least 0 and below 1. Received: {momentum}. "
             "Set 0 for an optimizer without momentum."
         )
+    if steps_per_epoch is not None and not steps_per_epoch >= 1:
+        raise InputError(
+            f"steps_per_epoch must be at least 1. Received: {steps_per_epoch}. "
+            "Set the number of mini-batches in an epoch."
+        )
+
+
+def _chosen_notes(chosen: Reading, rows: pd.DataFrame) -> list[str]:
+    """Return a note where the reading that the user chose gives losses below zero."""
+    first = rows[rows["seed"] == rows["seed"].iloc[0]]["loss"].to_numpy()
+    if chosen.undo is None or chosen.is_possible(first):
+        return []
+    return [f"Some losses are below zero if the smoothing is undone. Check {chosen.option}."]
+
+
+def _in_doubt(history: History, origin: Origin, alternative: Curves) -> History:
+    """Add the other reading of the losses, with a note in the curves."""
+    readings = [reading for reading in (origin.reading, origin.other) if reading is not None]
+    history = replace(
+        history,
+        alternative=alternative,
+        doubt=origin.doubt,
+        options=[(reading.option, reading.condition) for reading in readings],
+    )
+    curves = history.curves
+    return replace(history, curves=replace(curves, notes=[*curves.notes, history.doubt_note]))
+
+
+def _rows(
+    path: Path, wanted: Wanted, rates: Path | None
+) -> tuple[list[str], pd.DataFrame, list[str]]:
+    """Return the names of the file's columns, its rows in the order of the steps, and notes."""
+    where = where_is(path)
     table, notes = _load(path, wanted)
     names = list(table.columns)
     if rates is not None:
-        table = _with_rates(table, Path(rates), wanted)
-    _need_two_scalars(where_is(path), table, wanted)
+        table = _with_rates(table, rates, wanted)
+    _need_two_scalars(where, table, wanted)
     table, of_runs = by_run(table)
     names += [name for name in table.columns if name not in names]
     table = with_group_columns(with_unique_names(table))
-    columns, of_columns = find_columns(where_is(path), table, wanted)
-    rows, of_rows = as_numbers(where_is(path), table, columns)
+    columns, of_columns = find_columns(where, table, wanted)
+    rows, of_rows = as_numbers(where, table, columns)
     sweeps, _ = as_sweeps(rows)
-    check_sweeps(where_is(path), sweeps)
+    check_sweeps(where, sweeps)
     rows = rows[rows["seed"].isin(sweeps["seed"].unique())]
-    origin = recognise(names, rows, steps_per_epoch=steps_per_epoch)
-    if chosen is not None:
-        still = smoothed_by == "ktrain" and steps_per_epoch is running_mean_of is None
-        origin = Origin(origin.source, chosen, [KTRAIN_MEAN] if still else [])
-    notes = [*notes, *of_runs, *of_columns, *of_rows, *origin.notes]
-
-    def curves(reading: Reading) -> Curves:
-        return _curves(
-            path, rows, reading, notes, steps_per_epoch=steps_per_epoch, momentum=momentum
-        )
-
-    read = curves(origin.reading)
-    if origin.other is None:
-        return History(read, origin.source, origin.reading.undo is not None)
-    options = [(reading.option, reading.condition) for reading in (origin.reading, origin.other)]
-    history = History(
-        read,
-        origin.source,
-        origin.reading.undo is not None,
-        curves(origin.other),
-        origin.doubt,
-        options,
-    )
-    return replace(history, curves=replace(read, notes=[*read.notes, history.doubt_note]))
+    return names, rows, [*notes, *of_runs, *of_columns, *of_rows]
 
 
 def _load(path: Path, wanted: Wanted) -> tuple[pd.DataFrame, list[str]]:

@@ -83,7 +83,7 @@ def as_numbers(
     numbers: dict[str, Any] = {}
     notes: list[str] = []
     for role, name in columns.items():
-        values, wrong = _floats(table[name])
+        values, wrong = _floats(table[name], whole=role in ("step", "epoch"))
         if role == "seed":
             values, notes = _seeds(where, table[name], values, wrong)
         elif wrong and role in ("lr", "loss"):
@@ -103,18 +103,22 @@ def as_numbers(
     return ordered, [*notes, *more, *last]
 
 
-def _floats(values: pd.Series[Any]) -> tuple[Array, list[int]]:
-    """Return the values as floats, and the rows that hold none."""
+def _floats(values: pd.Series[Any], *, whole: bool) -> tuple[Array, list[int]]:
+    """Return the values as floats, and the rows that hold none.
+
+    Args:
+        whole: the numbers are whole, so that a comma separates thousands.
+    """
     from pandas.api import types
 
     if types.is_integer_dtype(values.dtype) or types.is_float_dtype(values.dtype):
         return values.to_numpy(np.float64, na_value=np.nan), []
-    numbers = [_float(value) for value in values.tolist()]
+    numbers = [_float(value, whole=whole) for value in values.tolist()]
     wrong = [row for row, number in enumerate(numbers) if number is None]
     return np.array(numbers, np.float64), wrong
 
 
-def _float(value: Any) -> float | None:
+def _float(value: Any, *, whole: bool) -> float | None:
     """Return a cell's number, NaN where the cell is empty, None where it holds something else."""
     import pandas as pd
 
@@ -125,7 +129,7 @@ def _float(value: Any) -> float | None:
         if text.lower() in _MISSING:
             return np.nan
         if "," in text:  # a decimal comma, or commas between thousands
-            text = text.replace(",", "") if "." in text else text.replace(",", ".")
+            text = text.replace(",", "" if whole or "." in text else ".")
         value = text
     try:
         return np.nan if pd.isna(value) is True else float(value)
@@ -169,12 +173,14 @@ def _joined(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if "step" in rows:
         steps = rows.groupby(["seed", "step"], sort=False, dropna=False)
         if not (steps[["lr", "loss"]].count() > 1).any(axis=None):
-            joined = steps.first().reset_index()
-            whole = joined.dropna(subset=["lr", "loss"])
-            if 2 * len(whole) >= min(has_lr.sum(), has_loss.sum()):
-                # The last rates may lack a loss because it was not yet due.
-                left = len(joined.dropna(subset=["lr", "loss"], how="all")) - len(whole)
-                return whole, [_left_out(left, "a rate or a loss")] if left else []
+            joined = steps.first().assign(rows=steps.size()).reset_index()
+            whole = joined["lr"].notna() & joined["loss"].notna()
+            if 2 * whole.sum() >= min(has_lr.sum(), has_loss.sum()):
+                # A step of two rows has a row for its loss: the loss itself is NaN.
+                kept = whole | (joined["lr"].notna() & (joined["rows"] > 1))
+                left = int((~kept & (joined["lr"].notna() | joined["loss"].notna())).sum())
+                joined = joined[kept].drop(columns="rows")
+                return joined, [_left_out(left, "a rate or a loss")] if left else []
     rows = rows.assign(lr=rows.groupby("seed")["lr"].ffill())[has_loss]
     return rows, [
         "The rates and the losses are in different rows. Each loss has the last rate before it."
