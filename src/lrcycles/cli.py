@@ -186,8 +186,8 @@ def plot(chosen: argparse.Namespace) -> None:
     Raises:
         InputError: the file holds no range test, or the picture would replace another file.
     """
-    stem = "stdin" if str(chosen.file) == "-" else chosen.file.name.partition(".")[0] or "plot"
-    out = chosen.output or Path(f"{stem}.png")
+    name = "stdin" if str(chosen.file) == "-" else chosen.file.name.removesuffix(".gz")
+    out = chosen.output or Path(f"{Path(name).stem}.png")
     if out.suffix.lower() != ".png":
         raise InputError(
             f"The picture's name must end in .png. Received: {out}. Name another file with -o."

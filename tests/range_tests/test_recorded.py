@@ -128,6 +128,18 @@ def test_the_user_may_say_what_smoothed_the_losses(tmp_path, how, average):
     assert_allclose(one_curve(history).loss, raw)
 
 
+@pytest.mark.parametrize("tool", ["fastai", "lightning", "torch-lr-finder"])
+def test_an_average_is_undone_past_a_step_without_a_loss(tmp_path, tool):
+    raw = np.delete(raw_losses(noise=0.02), 40)
+    average = {"fastai": averages.FASTAI, "lightning": averages.LIGHTNING}
+    seen = average.get(tool, averages.LR_FINDER).smooth(raw)
+    seen = np.insert(seen, 40, np.nan)  # the tool skips this step
+    path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": seen.tolist()})
+    history = read_history(path, smoothed_by=tool)
+    assert_allclose(one_curve(history).loss, raw, atol=1e-3)
+    assert_allclose(one_curve(history).lr, np.delete(RATES, 40))
+
+
 def test_a_smoothing_that_gives_losses_below_zero_has_a_note(tmp_path):
     path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": raw_losses().tolist()})
     (note,) = read_history(path, smoothed_by="fastai").curves.notes

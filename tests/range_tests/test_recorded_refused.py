@@ -55,13 +55,16 @@ REFUSED = {
     ),
     "zero in the middle": (
         b"lr,loss\n" + b"".join(b"%d,1\n" % (n % 30) for n in range(1, 61)),
-        "above 0. Received: 0 at point 30",
+        "above 0 .*Received: 0 at point 30",
     ),
     "below zero": (
         CSV.replace("\n1e-07", "\n-1e-07").encode(),
-        "above 0. Received: -1e-07 at point 1",
+        "above 0 .*Received: -1e-07 at point 1",
     ),
-    "too large": (CSV.replace("10.0,", "1e400,").encode(), "finite.*Received: inf at point 100"),
+    "too large": (
+        CSV.replace("10.0,", "1e400,").encode(),
+        "below 1e.100. Received: inf at point 100",
+    ),
     "no rates": (re.sub("(?m)^[0-9].*,", ",", CSV).encode(), "20 points.*Received: 0"),
     "no finite loss": (
         b"lr,loss\n" + b"".join(b"%d,nan\n" % n for n in range(1, 40)),
@@ -134,14 +137,14 @@ def test_a_wrong_argument_is_named(tmp_path, how, message):
         read_history(tmp_path / "log.csv", **how)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.filterwarnings("error")
 def test_damaged_files_are_read_or_refused_without_a_warning(tmp_path, seed):
     draw = random.Random(seed)
     table = pd.DataFrame({"seed": 0, "step": range(100), "lr": RATES, "loss": raw_losses()})
     table.to_parquet(tmp_path / "whole")
     whole = [(tmp_path / "whole").read_bytes(), CSV.encode(), table.to_json().encode()]
-    for _ in range(30):
+    for _ in range(20):
         content = bytearray(draw.choice([*whole, gzip.compress(whole[1])]))
         for _ in range(draw.randrange(1, 6)):
             content[draw.randrange(len(content))] = draw.randrange(256)

@@ -83,7 +83,7 @@ class Suggestions:
         every = -(-int(table["seed"].value_counts().max()) // MOST_DRAWN)
         if every == 1:
             return self
-        note = f"The figure shows every {every}th of the file's points."
+        note = f"The figure shows 1 of every {every} points of the file."
         curves = replace(
             self.history.curves,
             table=table[(table["step"] - 1) % every == 0],

@@ -28,6 +28,7 @@ _ENCODINGS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_SUFFIXES = {".csv", ".tsv", ".json", ".parquet"}
 STANDARD_INPUT = Path("-")
 
 
@@ -65,8 +66,10 @@ def _bytes(path: Path) -> bytes:
     if path == STANDARD_INPUT:
         return sys.stdin.buffer.read()
     if path.is_dir():
+        inside = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
         raise InputError(
-            f"The range test must be a file. Received: the folder {path}. Name a file in it."
+            f"The range test must be a file. Received: the folder {path}. Name a file in it"
+            f"{f', such as {inside[0]}' if inside else ''}."
         )
     try:
         return path.read_bytes()  # in one go: a pipe can be read only once

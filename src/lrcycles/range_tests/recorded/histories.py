@@ -219,7 +219,7 @@ def _with_rates(table: pd.DataFrame, path: Path, wanted: Wanted) -> pd.DataFrame
         (table, wanted.loss, "loss", loss_rank),
     ):
         where = where_is(path) if role == "lr" else "The file of the losses"
-        part, _ = by_run(part)
+        part = with_unique_names(by_run(part)[0])
         steps = [column for column in part if is_step(words(column))]
         values = [name] if name in part else [c for c in part if rank(c) is not None]
         values = values or [column for column in part if column.lower() == "value"]

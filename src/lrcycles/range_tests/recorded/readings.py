@@ -32,15 +32,8 @@ class Reading:
     condition: str
 
     def raw_losses(self, loss: Array) -> Array:
-        """Return one seed's raw losses; steps without a loss stay so.
-
-        Tools do not smooth over a step without a loss, so the average goes on after it.
-        """
-        raw = loss.copy()
-        if self.undo is not None:
-            there = ~np.isnan(loss)
-            raw[there] = self.undo(loss[there])
-        return raw
+        """Return one seed's raw losses; steps without a loss stay so."""
+        return loss if self.undo is None else self.undo(loss)
 
     def is_possible(self, loss: Array) -> bool:
         """Return whether no raw loss would be below zero; of negative losses, whether quiet."""
@@ -119,6 +112,17 @@ def late_start(loss: Array, kept: float = KEPT, possible: Sequence[int] = _LIGHT
     return max(late for late, value in spread.items() if value <= 1.1 * least)
 
 
+def _past_gaps(undo: Undo) -> Undo:
+    """Undo an average that its tool does not change at steps without a loss."""
+
+    def undo_there(loss: Array) -> Array:
+        raw, there = loss.copy(), ~np.isnan(loss)
+        raw[there] = undo(loss[there])
+        return raw
+
+    return undo_there
+
+
 def by_tool(
     tool: str, *, smoothing: float | None = None, epoch_steps: int | None = None
 ) -> Reading:
@@ -129,7 +133,7 @@ def by_tool(
         smoothing: the weight of the previous average; by default the tool's own.
         epoch_steps: the steps of an epoch, where Keras took a running mean before the tool did.
     """
-    undo = TOOLS[tool](smoothing)
+    undo = _past_gaps(TOOLS[tool](smoothing))
     option = f"--smoothed-by {tool}" + ("" if smoothing is None else f" --smoothing {smoothing:g}")
     condition = f"if {tool} smoothed the losses"
     if epoch_steps is None:

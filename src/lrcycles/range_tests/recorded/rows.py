@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "-"}
 _MOST_GROUPS = 100
+_LARGEST = 1e100  # of single precision it is 3e38
 
 
 def with_unique_names(table: pd.DataFrame) -> pd.DataFrame:
@@ -97,6 +98,8 @@ def as_numbers(
         elif wrong and role in ("step", "epoch"):
             continue
         numbers[role] = values
+    loss = numbers["loss"]
+    numbers["loss"] = np.where(np.abs(loss) > _LARGEST, np.sign(loss) * np.inf, loss)
     rows = pd.DataFrame({"seed": 0, **numbers})
     rows, more = _joined(rows)
     ordered, last = _ordered(rows)
@@ -269,10 +272,10 @@ def check_sweeps(where: str, rows: pd.DataFrame) -> None:
 
 def _check(where: str, rows: pd.DataFrame) -> None:
     lr, loss = rows["lr"].to_numpy(), rows["loss"].to_numpy()
-    bad = np.flatnonzero(~(np.isfinite(lr) & (lr > 0)))
+    bad = np.flatnonzero(~((lr > 0) & (lr < _LARGEST)))
     if len(bad):
         raise InputError(
-            f"The learning rates of {where} must be finite and above 0. "
+            f"The learning rates of {where} must be above 0 and below {_LARGEST:g}. "
             f"Received: {lr[bad[0]]:g} at point {bad[0] + 1}. Remove the row."
         )
     stuck = np.flatnonzero(np.diff(lr) <= 0)
