@@ -64,6 +64,15 @@ def test_lightnings_average_is_undone_after_any_number_of_steps(tmp_path, ramp, 
     assert len(history.curves.notes) == (earlier_steps > 0)
 
 
+def test_lightnings_average_is_undone_where_the_loss_falls_from_the_first_step_on(tmp_path):
+    raw = 0.5 + 2 * np.exp(-np.arange(POINTS) / 10)
+    seen = averages.LIGHTNING.smooth(raw)
+    path = as_json(tmp_path, {"lr": lightning_rates().tolist(), "loss": seen.tolist()})
+    history = read_history(path)
+    assert history.curves.notes == []
+    assert_allclose(one_curve(history).loss, raw)
+
+
 @pytest.mark.parametrize("noise", [0.05, 0.1, 0.3])
 @pytest.mark.parametrize("names", [("lr", "loss"), ("lrs", "losses"), ("learning_rate", "loss")])
 def test_losses_too_noisy_to_be_smoothed_are_raw_without_doubt(tmp_path, noise, names):

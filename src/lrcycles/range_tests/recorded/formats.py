@@ -220,6 +220,8 @@ def by_run(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if not tables:
         return table, []
     if len(tables) == 1:
-        return next(iter(tables.values())), []
+        ((run, own),) = tables.items()
+        alone = f"lrcycles reads the run {run}, the only one of {len(runs)} with rates and losses."
+        return own, [alone] if len(runs) > 1 else []
     numbered = [own.assign(seed=seed) for seed, own in enumerate(tables.values())]
     return pd.concat(numbered, ignore_index=True), [_named_seeds(list(tables))]

@@ -202,7 +202,7 @@ def _need_two_scalars(where: str, table: pd.DataFrame, wanted: Wanted) -> None:
     names = {name.lower() for name in table.columns}
     if names == {"wall time", "step", "value"} and wanted == Wanted():
         raise InputError(
-            "A range test has learning rates and losses. "
+            "A range test must have learning rates and losses. "
             f"Received: {where}, a TensorBoard export of one scalar. Export both scalars. "
             "Name the file of the losses, and the file of the rates with rates (--rates FILE)."
         )

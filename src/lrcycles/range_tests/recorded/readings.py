@@ -64,7 +64,7 @@ def _flair(kept: float | None) -> Undo:
     weight = KEPT if kept is None else kept
 
     def undo(loss: Array) -> Array:
-        late = late_start(loss[1:], weight, (1, 2))  # 2: later versions of flair
+        late = _flattest(loss[1:], weight, (1, 2))  # 2: later versions of flair
         return averages.after_first(weight, late=late).undo(loss)
 
     return undo
@@ -88,27 +88,35 @@ TOOLS: Mapping[str, Callable[[float | None], Undo]] = MappingProxyType(
 )
 
 
-# Lightning's count is ahead by 1 in a new training, by 0 before version 1.6, and by more where
-# `lr_find` was called after some steps of a training.
-_LIGHTNING_STARTS = (0, *range(1, 400), 10_000)
+def late_start(loss: Array, kept: float = KEPT) -> int:
+    """Return by how many steps Lightning's count of the weights was ahead at the first loss.
 
-
-def late_start(loss: Array, kept: float = KEPT, possible: Sequence[int] = _LIGHTNING_STARTS) -> int:
-    """Return by how many steps the tool's count of the weights was ahead at the first loss.
-
-    The right number makes the first raw losses equal, since the first rates of a sweep change
-    nothing. It is 1 unless another number makes them much more equal.
+    It is 1 in a new training, 0 in old versions, and more where `lr_find` was called after some
+    steps of a training. At the first rates of a sweep the loss neither doubles nor halves: where
+    it seems to, the count was another one.
     """
-    usual, first = 1, loss[: max(15, min(len(loss) // 4, 30))]
+    raw = averages.corrected(kept, late=1).undo(loss[:6])
+    ratio = raw[0] / np.median(raw[1:])
+    if ratio > 1.6:
+        return 0
+    if not ratio < 0.6:
+        return 1
+    return _flattest(loss, kept, (1, *range(2, 400), 10_000))
+
+
+def _flattest(loss: Array, kept: float, possible: Sequence[int]) -> int:
+    """Return the start with which the first raw losses are the most equal.
+
+    Of starts about as good, it is the first one if that is among them, else the last one.
+    """
+    first = loss[: max(15, min(len(loss) // 4, 30))]
     spread: dict[int, float] = {}
     for late in possible:
         raw = averages.corrected(kept, late=late).undo(first)
         spread[late] = float(np.std(raw) / abs(np.mean(raw)))
-    if not np.isfinite(list(spread.values())).all():
-        return usual
     least = min(spread.values())
-    if spread[usual] <= 1.5 * least:
-        return usual
+    if not np.isfinite(list(spread.values())).all() or spread[possible[0]] <= 1.5 * least:
+        return possible[0]
     return max(late for late, value in spread.items() if value <= 1.1 * least)
 
 
