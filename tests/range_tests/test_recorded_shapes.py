@@ -108,6 +108,10 @@ TEXTS = {
     "numpy": "# lr loss\n" + csv(FRAME, sep=" ", header=False),
     "no names": csv(FRAME, header=False),
     "groups": csv({"lr": [f"[{rate}, {rate / 10}]" for rate in LR], "loss": LOSS}),
+    "tensors": csv(
+        {"lr": [f"np.float64({rate})" for rate in LR]}
+        | {"loss": [f"tensor({loss}, device='cuda:0')" for loss in LOSS]}
+    ),
     "json lines": FRAME.to_json(orient="records", lines=True, double_precision=15),
     "log_history": json.dumps({"best_metric": None, "log_history": log_history()}),
     "rows": json.dumps(log_history()),

@@ -22,6 +22,8 @@ from lrcycles.range_tests.recorded.columns import (
     is_step,
     loss_rank,
     rate_rank,
+    with_group_columns,
+    with_unique_names,
     words,
 )
 from lrcycles.range_tests.recorded.formats import by_run, load, where_is
@@ -31,8 +33,6 @@ from lrcycles.range_tests.recorded.rows import (
     as_numbers,
     as_sweeps,
     check_sweeps,
-    with_group_columns,
-    with_unique_names,
 )
 
 if TYPE_CHECKING:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrcycles.errors import InputError
-from lrcycles.range_tests.recorded.columns import FEWEST_POINTS, loss_rank, rate_rank
+from lrcycles.range_tests.recorded.columns import FEWEST_POINTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,50 +17,8 @@ if TYPE_CHECKING:
     from lrcycles.range_tests.curves import Array
 
 _MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "-"}
-_MOST_GROUPS = 100
+_TENSOR = re.compile(r"[\w.]+\(([^,()]+)(,.*)?\)", re.DOTALL)  # tensor(2.3, device='cuda:0')
 _LARGEST = 1e100  # of single precision it is 3e38
-
-
-def with_unique_names(table: pd.DataFrame) -> pd.DataFrame:
-    """Number columns of the same name, as pandas does when it reads CSV."""
-    names = [str(name) for name in table.columns]
-    unique = [
-        f"{name}.{before}" if (before := names[:place].count(name)) else name
-        for place, name in enumerate(names)
-    ]
-    return table.set_axis(unique, axis=1).reset_index(drop=True)
-
-
-def with_group_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Give each parameter group's rate a column of its own, where a cell holds a list of them."""
-    import pandas as pd
-
-    parts = []
-    for name in table.columns:
-        first = table[name].dropna().head(1).tolist()
-        named = rate_rank(name) is not None or loss_rank(name) is not None
-        text = bool(first) and isinstance(first[0], str) and first[0].startswith("[")
-        if named and first and (text or isinstance(first[0], list | tuple | np.ndarray)):
-            groups = [_group_rates(cell) for cell in table[name].tolist()]
-            width = max(map(len, groups))
-            if 1 <= width <= _MOST_GROUPS:
-                filled = [group + [None] * (width - len(group)) for group in groups]
-                wide = pd.DataFrame(filled, index=table.index)
-                own = [f"{name}/pg{group + 1}" for group in range(width)]
-                parts.append(wide.set_axis(own if width > 1 else [name], axis=1))
-                continue
-        parts.append(table[[name]])
-    return with_unique_names(pd.concat(parts, axis=1)) if parts else table
-
-
-def _group_rates(cell: Any) -> list[Any]:
-    """Return the list in a cell, which CSV holds as text."""
-    if isinstance(cell, str) and cell.startswith("["):
-        try:
-            cell = json.loads(cell)
-        except ValueError:
-            return [cell]
-    return list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
 
 
 def as_numbers(
@@ -131,6 +89,7 @@ def _float(value: Any, *, whole: bool) -> float | None:
         text = value.strip()
         if text.lower() in _MISSING:
             return np.nan
+        text = match[1] if (match := _TENSOR.fullmatch(text)) else text
         if "," in text:  # a decimal comma, or commas between thousands
             text = text.replace(",", "" if whole or "." in text else ".")
         value = text
