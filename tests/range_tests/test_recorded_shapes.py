@@ -67,6 +67,7 @@ TEXTS = {
         {"momentum": 0.9, "weight_decay": 0.1, "dropout_rate": 0.5, "lr": LR, "base_lr": 1e-3}
         | {"loss": LOSS, "loss_scale": 65536.0}
     ),
+    "a rate that stays": csv({"lr": 0.1, "lr-Adam": LR, "train_loss ": LOSS, "loss": np.nan}),
     "parts of a loss": csv({"lr": LR, "loss_cls": VAL, "loss": LOSS, "loss_box": VAL}),
     "flair": csv(
         {"EPOCH": STEPS, "TIMESTAMP": "12:00:01", "BAD_EPOCHS": 0, "LEARNING_RATE": LR}

@@ -94,7 +94,7 @@ def loss_rank(name: str) -> int | None:
 
 def with_unique_names(table: pd.DataFrame) -> pd.DataFrame:
     """Number columns of the same name, as pandas does when it reads CSV."""
-    names = [str(name) for name in table.columns]
+    names = [str(name).strip() for name in table.columns]
     unique = [
         f"{name}.{before}" if (before := names[:place].count(name)) else name
         for place, name in enumerate(names)
@@ -172,15 +172,12 @@ def find_columns(
 def _find_rate(where: str, table: pd.DataFrame, wanted: str | None) -> tuple[str, list[str]]:
     if wanted is not None:
         return _chosen(where, table, wanted, "lr_column"), []
-    rates = _candidates(table, rate_rank)
+    rates = _candidates(table, rate_rank, moving=True)
     if not rates:
         raise InputError(
             f"{_none_found(where, table, 'the learning rates', 'lr')[:-1]}, or name the file of "
             "the rates with rates (--rates FILE)."
         )
-    if len(rates) > 1:
-        moving = [name for name in rates if table[name].dropna().astype(str).nunique() > 1]
-        rates = moving or rates
     if len(rates) == 1 or _equal(table, rates):
         return rates[0], []
     note = (
@@ -204,11 +201,18 @@ def _find_loss(where: str, table: pd.DataFrame, wanted: str | None) -> str:
     return losses[0]
 
 
-def _candidates(table: pd.DataFrame, rank: Callable[[str], int | None]) -> list[str]:
-    """Return the columns of the best rank; those with too few values only if there is no other."""
+def _candidates(
+    table: pd.DataFrame, rank: Callable[[str], int | None], *, moving: bool = False
+) -> list[str]:
+    """Return the columns of the best rank.
+
+    Columns with too few values, or with the same value throughout where others move, count only if
+    there are no others.
+    """
     named = [(place, name) for name in table.columns if (place := rank(name)) is not None]
-    long = [(place, name) for place, name in named if table[name].count() >= FEWEST_POINTS]
-    named = long or named
+    named = [one for one in named if table[one[1]].count() >= FEWEST_POINTS] or named
+    if moving and len(named) > 1:
+        named = [one for one in named if table[one[1]].dropna().astype(str).nunique() > 1] or named
     best = min((place for place, _ in named), default=None)
     return [name for place, name in named if place == best]
 
