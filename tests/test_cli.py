@@ -215,6 +215,18 @@ def test_a_sweep_without_any_suggested_rate_is_drawn(tmp_path):
     assert "no rate" in {text.get_text() for text in figure.axes[1].texts}
 
 
+def test_a_long_sweep_is_drawn_with_some_of_its_points(tmp_path):
+    count = 12_000
+    loss = np.linspace(3, 1, count)
+    table = pd.DataFrame({"lr": np.geomspace(1e-6, 1, count), "loss": loss})
+    table.to_csv(tmp_path / "long.csv", index=False)
+    suggestions = collect_suggestions(read_history(tmp_path / "long.csv"))
+    drawn = suggestions.thinned().history.curves
+    assert len(drawn.table) == 4000
+    assert drawn.notes[-1] == "The figure shows 1 of every 3 points of the file."
+    assert len(suggestions.history.curves.table) == count
+
+
 def test_a_users_mistake_gives_one_line(curves, capsys):
     assert "No such file" in refused(capsys, "suggest", "nothing.csv")
     assert "Received: 'guess'" in refused(capsys, "suggest", curves, "--rule", "guess")
