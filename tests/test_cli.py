@@ -111,7 +111,7 @@ def test_json_holds_the_content_of_the_table(curves, capsys):
 
 
 def test_json_holds_the_notes_printed_above_the_table(tmp_path, capsys):
-    log = sweep().drop(columns=["seed", "step"]).rename_axis("epoch")
+    log = sweep().drop(columns=["seed", "step"]).rename_axis("iterations")
     log.to_csv(tmp_path / "log.csv")
     (note,) = json.loads(run(capsys, "suggest", str(tmp_path / "log.csv"), "--json"))["notes"]
     assert note.startswith("Keras reports the mean loss since the start of the epoch")
@@ -146,10 +146,37 @@ def test_a_smoothed_history_gives_the_rates_of_its_raw_losses(tmp_path, capsys):
     path = tmp_path / "history.json"
     path.write_text(json.dumps({"lr": raw["lr"].tolist(), "loss": seen.tolist()}))
     rules = [
-        json.loads(run(capsys, "suggest", str(file), "--json"))["rules"]
-        for file in (tmp_path / "raw.csv", path)
+        json.loads(run(capsys, "suggest", *map(str, arguments), "--json"))["rules"]
+        for arguments in ((tmp_path / "raw.csv",), (path, "--smoothed-by", "torch-lr-finder"))
     ]
     assert rules[0] == rules[1]
+
+
+def test_in_doubt_both_bounds_are_printed_and_each_option_gives_its_own(tmp_path, capsys):
+    raw = sweep()
+    seen = PEER_RULES["torch_lr_finder"].tool.average.smooth(raw["loss"].to_numpy())
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps({"lr": raw["lr"].tolist(), "loss": seen.tolist()}))
+    content = json.loads(run(capsys, "suggest", str(path), "--json"))
+    text = run(capsys, "suggest", str(path))
+    assert max(map(len, text.splitlines())) <= 80
+    doubt = content["doubt"]
+    assert doubt["reason"] in " ".join(text.split())
+    for option, bounds in (
+        (doubt["read"]["option"], content["bounds"]),
+        (doubt["alternative"]["option"], doubt["alternative"]["bounds"]),
+    ):
+        assert f"({option}): base_lr {bounds['base_lr']:g}" in " ".join(text.split())
+        settled = json.loads(run(capsys, "suggest", str(path), "--json", *option.split()))
+        assert settled["doubt"] is None
+        assert settled["bounds"]["max_lr"] == bounds["max_lr"]
+
+
+def test_a_range_test_is_read_from_a_pipe(curves, capsys, monkeypatch):
+    text = run(capsys, "suggest", curves)
+    with Path(curves).open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert run(capsys, "suggest", "-") == text
 
 
 def test_a_picture_is_drawn_into_the_named_file(curves, capsys, tmp_path):
@@ -188,6 +215,18 @@ def test_a_sweep_without_any_suggested_rate_is_drawn(tmp_path):
     assert "no rate" in {text.get_text() for text in figure.axes[1].texts}
 
 
+def test_a_long_sweep_is_drawn_with_some_of_its_points(tmp_path):
+    count = 12_000
+    loss = np.linspace(3, 1, count)
+    table = pd.DataFrame({"lr": np.geomspace(1e-6, 1, count), "loss": loss})
+    table.to_csv(tmp_path / "long.csv", index=False)
+    suggestions = collect_suggestions(read_history(tmp_path / "long.csv"))
+    drawn = suggestions.thinned().history.curves
+    assert len(drawn.table) == 4000
+    assert drawn.notes[-1] == "The figure shows 1 of every 3 points of the file."
+    assert len(suggestions.history.curves.table) == count
+
+
 def test_a_users_mistake_gives_one_line(curves, capsys):
     assert "No such file" in refused(capsys, "suggest", "nothing.csv")
     assert "Received: 'guess'" in refused(capsys, "suggest", curves, "--rule", "guess")
@@ -220,6 +259,16 @@ def test_the_version_is_printed(capsys):
         cli.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"lrcycles {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["suggest", "plot", "sync"])
+def test_the_help_of_a_command_has_an_example(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    printed = capsys.readouterr().out
+    assert "xample" in printed
+    assert printed.count(f"lrcycles {command}") > 1  # the usage, and the example
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_help_imports_nothing_heavy():

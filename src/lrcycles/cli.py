@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lrcycles",
         description="Suggest bounds for cyclical learning rates, and compare trained runs.",
+        epilog="example:\n  lrcycles suggest metrics.csv\n\n"
+        "`lrcycles COMMAND --help` lists the options of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"lrcycles {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -47,15 +50,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_plot(commands)
     _add_compare(commands)
     sync_parser = commands.add_parser(
-        "sync", help="copy results from files to the MLflow store that lacks them"
+        "sync",
+        help="copy results from files to the MLflow store that lacks them",
+        description="Give the results in this folder their runs in the MLflow store of "
+        "MLFLOW_TRACKING_URI. Example: MLFLOW_TRACKING_URI=http://localhost:5000 lrcycles sync",
     )
     sync_parser.set_defaults(run=sync)
     return parser
 
 
+_FILE_TEXT = """\
+FILE is CSV, JSON or parquet (also .gz) with learning rates and training
+losses, as fastai, Lightning, torch-lr-finder, ignite, ktrain, Keras, flair,
+transformers, Weights & Biases or lrcycles write it. `-` is standard input."""
+
+
 def _add_suggest(commands: Any) -> None:
     parser = commands.add_parser(
-        "suggest", help="choose bounds from a range test, next to the rates of other tools' rules"
+        "suggest",
+        help="choose bounds from a range test, next to the rates of other tools' rules",
+        description="Print the bounds for a cyclical learning rate, and the rates that the rules\n"
+        f"of other tools suggest.\n\n{_FILE_TEXT}",
+        epilog="examples:\n"
+        "  lrcycles suggest metrics.csv\n"
+        "  lrcycles suggest history.json --steps-per-epoch 300 --epochs 20\n"
+        "  lrcycles suggest history.json --smoothed-by torch-lr-finder\n"
+        "  zcat history.csv.gz | lrcycles suggest -",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_range_test_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
@@ -64,7 +85,12 @@ def _add_suggest(commands: Any) -> None:
 
 def _add_plot(commands: Any) -> None:
     parser = commands.add_parser(
-        "plot", help="draw a range test with the bounds and the rate of every rule as a PNG"
+        "plot",
+        help="draw a range test with the bounds and the rate of every rule as a PNG",
+        description=f"Draw the losses, the bounds and the rate that each rule suggests.\n\n"
+        f"{_FILE_TEXT}",
+        epilog="example:\n  lrcycles plot metrics.csv -o range_test.png",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_range_test_arguments(parser)
     parser.add_argument(
@@ -106,32 +132,29 @@ def _add_compare(commands: Any) -> None:
 
 
 def _add_range_test_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "FILE is CSV, JSON or parquet with learning rates and losses, as written by fastai, "
-        "Lightning, torch-lr-finder, ignite, ktrain, Keras or lrcycles."
-    )
-    parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument(
-        "--rule", help="the rule for the bounds: calibrated (default), smith, thirds, valley, ..."
-    )
-    parser.add_argument(
-        "--cycles", type=_count, default=3, metavar="N", help="cycles in the training (default: 3)"
-    )
-    parser.add_argument(
-        "--steps-per-epoch", type=_count, metavar="N", help="mini-batches in an epoch"
-    )
-    parser.add_argument("--epochs", type=_count, metavar="N", help="epochs of the training")
-    parser.add_argument(
-        "--momentum",
-        type=float,
-        metavar="M",
-        help="momentum of SGD or RMSprop, for rule calibrated (default: from FILE, or 0)",
-    )
-    parser.add_argument(
-        "--smoothed-by",
-        metavar="TOOL",
-        help="the tool that smoothed the losses, or nobody (default: recognised from FILE)",
-    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the range test; `-` reads a pipe")
+    reading = parser.add_argument_group("how to read FILE (default: by its names)")
+    for group, name, kind, metavar, text in (
+        (parser, "rule", str, "RULE", "calibrated (default), smith, thirds, valley, ..."),
+        (parser, "cycles", _count, "N", "cycles in the training (default: 3)"),
+        (parser, "steps-per-epoch", _count, "N", "mini-batches in an epoch"),
+        (parser, "epochs", _count, "N", "epochs of the training"),
+        (parser, "momentum", float, "M", "of SGD or RMSprop, for rule calibrated (default: "
+         "from FILE, or 0)"),
+        (reading, "lr-column", str, "NAME", "the column of the learning rates"),
+        (reading, "loss-column", str, "NAME", "the column of the training losses"),
+        (reading, "rates", Path, "FILE2", "a file with the rates, where FILE has only losses "
+         "(TensorBoard)"),
+        (reading, "smoothed-by", str, "TOOL", "the tool whose moving average is undone: fastai, "
+         "ktrain, lightning, torch-lr-finder, ignite or flair; or nobody (the losses are raw)"),
+        (reading, "smoothing", float, "SHARE", "weight of the previous average, with "
+         "--smoothed-by (default: 0.98 or 0.95, the tool's; it is 1 - smooth_f of "
+         "torch-lr-finder and ignite)"),
+        (reading, "running-mean-of", _count, "STEPS", "undo the mean loss of the epoch so far, "
+         "as Keras reports it, for epochs of STEPS mini-batches"),
+    ):  # fmt: skip
+        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+    parser.set_defaults(cycles=3)
 
 
 def _count(text: str) -> int:
@@ -163,7 +186,8 @@ def plot(chosen: argparse.Namespace) -> None:
     Raises:
         InputError: the file holds no range test, or the picture would replace another file.
     """
-    out = chosen.output or Path(f"{chosen.file.stem}.png")
+    name = "stdin" if str(chosen.file) == "-" else chosen.file.name.removesuffix(".gz")
+    out = chosen.output or Path(f"{Path(name).stem}.png")
     if out.suffix.lower() != ".png":
         raise InputError(
             f"The picture's name must end in .png. Received: {out}. Name another file with -o."
@@ -173,7 +197,7 @@ def plot(chosen: argparse.Namespace) -> None:
             f"The picture must not replace anything but a PNG. Received: {out}, which exists and "
             "is not a PNG. Name another file with -o."
         )
-    suggestions = _suggestions(chosen)
+    suggestions = _suggestions(chosen).thinned()
     from lrcycles.bounds.plots import suggestions_on_curve
     from lrcycles.files import write_figure
 
@@ -185,6 +209,8 @@ def plot(chosen: argparse.Namespace) -> None:
             f"({error.strerror}). Name another file with -o."
         ) from error
     print(f"{suggestions.history}: drawn in {out}.")
+    for note in suggestions.history.curves.notes:
+        print(f"note: {note}")
 
 
 def _is_png(path: Path) -> bool:
@@ -199,8 +225,13 @@ def _suggestions(chosen: argparse.Namespace) -> Suggestions:
     history = read_history(
         chosen.file,
         smoothed_by=chosen.smoothed_by,
+        smoothing=chosen.smoothing,
+        running_mean_of=chosen.running_mean_of,
         steps_per_epoch=chosen.steps_per_epoch,
         momentum=chosen.momentum,
+        lr_column=chosen.lr_column,
+        loss_column=chosen.loss_column,
+        rates=chosen.rates,
     )
     return collect_suggestions(
         history, rule=chosen.rule, cycles=chosen.cycles, epochs=chosen.epochs

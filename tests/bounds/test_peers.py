@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peer_rules_check import CURVES, FILE, ours
-from lrcycles.bounds.peers import PEER_RULES
+from lrcycles.bounds.peers import PEER_RULES, peer_suggestions
 from lrcycles.bounds.thirds import thirds
 from lrcycles.errors import InputError
 
@@ -188,3 +188,10 @@ def test_without_a_largest_converging_rate_the_reason_is_named(loss, reason):
 
 def test_too_few_points_are_named():
     assert "19 points" in thirds(RATES[:19], np.ones(19)).reason
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_all_rules_together_suggest_what_each_suggests_alone(noise):
+    loss = planted(noise)
+    alone = [rule(RATES, loss) for rule in PEER_RULES.values()]
+    assert peer_suggestions(RATES, loss) == alone

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,25 @@ def test_a_trend_does_not_count_as_noise():
 
 def test_a_running_median_has_only_whole_windows():
     assert running_median(np.array([1.0, 9, 2, 3, 4]), 1).tolist() == [2, 3, 3]
+
+
+def test_a_running_median_is_that_of_numpy_for_any_losses():
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        half = int(draw.integers(0, 9))
+        values = draw.normal(size=2 * half + int(draw.integers(1, 90))).round(1)
+        values[draw.random(len(values)) < 0.1] = draw.choice([np.inf, -np.inf, np.nan])
+        windows = np.lib.stride_tricks.sliding_window_view(values, 2 * half + 1)
+        np.testing.assert_array_equal(running_median(values, half), np.median(windows, axis=1))
+
+
+def test_a_running_median_of_a_long_curve_needs_no_copy_of_each_window():
+    values = np.random.default_rng(0).normal(size=100_000)  # 5 GB in windows of 6,001
+    tracemalloc.start()
+    running_median(values, 3000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20 * values.nbytes
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lrcycles.bounds.peers import PEER_RULES
+from lrcycles.bounds.select import select_bounds
 from lrcycles.range_tests.recorded import averages
 from lrcycles.range_tests.recorded.histories import read_history
 from tests.range_tests.histories import POINTS, RATES, as_json, lightning_log, raw_losses
 
 
-def lightning_rates():
+def lightning_rates(count=POINTS, ramp="exponential"):
     """As Lightning's own schedule gives them: the first, then from the third on."""
-    steps = np.array([0, *range(2, POINTS + 1)])
-    return 1e-7 * 1e8 ** (steps / POINTS)
+    share = np.array([0, *range(2, count + 1)]) / count
+    return 1e-7 * 1e8**share if ramp == "exponential" else 1e-8 + share
 
 
 def one_curve(history):
@@ -24,76 +24,178 @@ def one_curve(history):
     return curve
 
 
+def max_lr(curves):
+    return select_bounds(curves).max_lr
+
+
+FLAIR = averages.after_first()
+# What a file of the tool says about itself, the average, and the names of rates and losses.
 TOOLS = {
-    "torch-lr-finder or ignite": (("lr", "loss"), "torch_lr_finder", RATES),
-    "Lightning": (("lr", "loss"), "lightning", lightning_rates()),
-    "fastai or ktrain": (("lrs", "losses"), "valley", RATES),
+    "fastai or ktrain history": (averages.FASTAI, ("lrs", "losses"), RATES),
+    "Lightning history": (averages.LIGHTNING, ("lr", "loss"), lightning_rates()),
+    "flair learning-rate finder": (FLAIR, ("LEARNING_RATE", "TRAIN_LOSS"), RATES),
 }
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize("seed", range(3))
-def test_a_tools_history_is_recognised_and_its_average_undone(tmp_path, tool, seed):
-    (lr, loss), rule, rates = TOOLS[tool]
-    raw = raw_losses(seed)
-    seen = PEER_RULES[rule].tool.records(raw)
-    rates = rates[: len(seen)]
-    path = as_json(tmp_path, {lr: rates.tolist(), loss: seen.tolist()})
-    history = read_history(path)
-    assert str(history) == f"{tool} history, {len(seen)} points, smoothed (undone)"
-    assert_allclose(one_curve(history).lr, rates)
-    assert_allclose(one_curve(history).loss, raw[: len(seen)], atol=1e-3)
-
-
-def test_fastais_history_is_distinguished_from_torch_lr_finders_by_its_start(tmp_path):
-    right = 0
-    for seed in range(20):
-        for average, name in ((averages.FASTAI, "fastai"), (averages.LR_FINDER, "torch")):
-            loss = average.smooth(raw_losses(seed)).tolist()
-            path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": loss})
-            right += read_history(path).source.startswith(name)
-    assert right >= 36  # nine in ten
-
-
-@pytest.mark.parametrize("noise", [0.05, 0.1, 0.3])
-def test_raw_losses_stay_as_they_are(tmp_path, noise):
+@pytest.mark.parametrize("source", TOOLS)
+@pytest.mark.parametrize("noise", [0.0, 0.05, 0.1])
+def test_an_average_is_undone_where_the_file_says_whose_it_is(tmp_path, source, noise):
+    average, names, rates = TOOLS[source]
     raw = raw_losses(noise=noise)
-    path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": raw.tolist()})
+    content = dict(zip(names, (rates[:POINTS], average.smooth(raw)), strict=True))
+    if source.startswith("flair"):
+        content = {"ITERATION": range(POINTS), "TIMESTAMP": "12:00:00", **content}
+    pd.DataFrame(content).to_csv(tmp_path / "history.tsv", sep="\t", index=False)
+    history = read_history(tmp_path / "history.tsv")
+    assert str(history) == f"{source}, {len(rates)} points, smoothed (undone)"
+    assert history.alternative is None
+    assert_allclose(one_curve(history).loss, raw[: len(rates)], atol=1e-3)
+
+
+@pytest.mark.parametrize("ramp", ["exponential", "linear"])
+@pytest.mark.parametrize("earlier_steps", [-1, 0, 20, 500])
+def test_lightnings_average_is_undone_after_any_number_of_steps(tmp_path, ramp, earlier_steps):
+    rates = lightning_rates(ramp=ramp)
+    raw = raw_losses(noise=0.02)[: len(rates)]
+    seen = averages.corrected(late=earlier_steps + 1).smooth(raw)
+    history = read_history(as_json(tmp_path, {"lr": rates.tolist(), "loss": seen.tolist()}))
+    assert history.source == "Lightning history"
+    assert_allclose(one_curve(history).loss, raw, rtol=0.1)
+    assert len(history.curves.notes) == (earlier_steps > 0)
+
+
+def test_lightnings_average_is_undone_where_the_loss_falls_from_the_first_step_on(tmp_path):
+    raw = 0.5 + 2 * np.exp(-np.arange(POINTS) / 10)
+    seen = averages.LIGHTNING.smooth(raw)
+    path = as_json(tmp_path, {"lr": lightning_rates().tolist(), "loss": seen.tolist()})
     history = read_history(path)
-    assert str(history) == "history of rates and losses, 100 points, raw losses"
+    assert history.curves.notes == []
     assert_allclose(one_curve(history).loss, raw)
 
 
-def test_the_user_may_name_the_tool_that_smoothed(tmp_path):
-    raw = raw_losses()
-    path = as_json(
-        tmp_path, {"lr": RATES.tolist(), "loss": averages.LR_FINDER.smooth(raw).tolist()}
+@pytest.mark.parametrize("noise", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize("names", [("lr", "loss"), ("lrs", "losses"), ("learning_rate", "loss")])
+def test_losses_too_noisy_to_be_smoothed_are_raw_without_doubt(tmp_path, noise, names):
+    raw = raw_losses(noise=noise)
+    path = as_json(tmp_path, dict(zip(names, (RATES.tolist(), raw.tolist()), strict=True)))
+    history = read_history(path)
+    assert str(history) == "history of rates and losses, 100 points, raw losses"
+    assert (history.alternative, history.curves.notes) == (None, [])
+    assert_allclose(one_curve(history).loss, raw)
+
+
+QUIET = {
+    "raw": lambda raw: raw,
+    "--smoothed-by fastai": averages.KTRAIN.smooth,
+    "--smoothed-by torch-lr-finder": averages.LR_FINDER.smooth,
+}
+
+
+@pytest.mark.parametrize("names", [("lr", "loss"), ("learning_rate", "loss"), ("LR", "train_loss")])
+@pytest.mark.parametrize("made", QUIET)
+def test_losses_of_little_noise_are_read_as_raw_and_the_other_reading_is_offered(
+    tmp_path, made, names
+):
+    raw = raw_losses(noise=0.05)
+    if made == "raw":  # a slow fall
+        raw = 2 + np.cos(np.linspace(0, 4, POINTS)) + raw_losses(noise=0.001) / 1000
+    seen = QUIET[made](raw)
+    path = as_json(tmp_path, dict(zip(names, (RATES.tolist(), seen.tolist()), strict=True)))
+    history = read_history(path)
+    assert str(history) == "history of rates and losses, 100 points, read as raw losses"
+    assert_allclose(one_curve(history).loss, seen)
+    assert history.options[0] == ("--smoothed-by nobody", "if the losses are raw")
+    assert history.doubt_note in history.curves.notes
+    if made != "raw":
+        assert history.options[1][0] == made
+        (alternative,) = history.alternative.by_seed()
+        assert_allclose(alternative.loss, raw)
+    settled = read_history(path, smoothed_by="nobody")
+    assert (settled.doubt, settled.curves.notes) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("how", "average"),
+    [
+        ({"smoothed_by": "ignite"}, averages.LR_FINDER),
+        ({"smoothed_by": "torch-lr-finder", "smoothing": 0.8}, averages.from_first(0.8)),
+        ({"smoothed_by": "ktrain", "smoothing": 0.9}, averages.corrected(0.9)),
+        ({"smoothed_by": "flair"}, FLAIR),
+        ({"smoothed_by": "lightning"}, averages.LIGHTNING),
+        ({"smoothed_by": "ignite", "smoothing": 0}, None),
+        ({"smoothed_by": "nobody"}, None),
+        ({"running_mean_of": 30}, averages.running_mean(30)),
+    ],
+    ids=str,
+)
+def test_the_user_may_say_what_smoothed_the_losses(tmp_path, how, average):
+    raw = raw_losses(noise=0.02)
+    seen = raw if average is None else average.smooth(raw)
+    path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": seen.tolist()})
+    history = read_history(path, **how)
+    assert history.alternative is None
+    assert_allclose(one_curve(history).loss, raw)
+
+
+@pytest.mark.parametrize("tool", ["fastai", "lightning", "torch-lr-finder"])
+def test_an_average_is_undone_past_a_step_without_a_loss(tmp_path, tool):
+    raw = np.delete(raw_losses(noise=0.02), 40)
+    average = {"fastai": averages.FASTAI, "lightning": averages.LIGHTNING}
+    seen = average.get(tool, averages.LR_FINDER).smooth(raw)
+    seen = np.insert(seen, 40, np.nan)  # the tool skips this step
+    path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": seen.tolist()})
+    history = read_history(path, smoothed_by=tool)
+    assert_allclose(one_curve(history).loss, raw, atol=1e-3)
+    assert_allclose(one_curve(history).lr, np.delete(RATES, 40))
+
+
+def test_a_smoothing_that_gives_losses_below_zero_has_a_note(tmp_path):
+    path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": raw_losses().tolist()})
+    (note,) = read_history(path, smoothed_by="fastai").curves.notes
+    assert note == (
+        "Some losses are below zero if the smoothing is undone. Check --smoothed-by fastai."
     )
-    assert_allclose(one_curve(read_history(path, smoothed_by="ignite")).loss, raw)
-    left = one_curve(read_history(path, smoothed_by="nobody"))
-    assert_allclose(left.loss, averages.LR_FINDER.smooth(raw))
+
+
+def means_of_keras(raw, epoch_steps):
+    """The mean of each epoch so far, written out."""
+    starts = [step // epoch_steps * epoch_steps for step in range(len(raw))]
+    return np.array([raw[start : step + 1].mean() for step, start in enumerate(starts)])
+
+
+@pytest.mark.parametrize("epoch_steps", [1, 40, 1000])
+def test_the_running_mean_of_keras_is_undone_below_ktrains_average(tmp_path, epoch_steps):
+    raw = raw_losses()
+    seen = averages.KTRAIN.smooth(means_of_keras(raw, epoch_steps))
+    path = as_json(tmp_path, {"lrs": RATES.tolist(), "losses": seen.tolist()})
+    history = read_history(path, smoothed_by="ktrain", steps_per_epoch=epoch_steps)
+    assert_allclose(one_curve(history).loss, raw, atol=1e-9)
+    assert history.curves.notes == []
+    unsettled = read_history(path, steps_per_epoch=epoch_steps)
+    assert unsettled.options[1][0] == "--smoothed-by ktrain"
+    assert max_lr(unsettled.alternative) == max_lr(history.curves)
+    for how in ({}, {"smoothed_by": "ktrain"}):  # without the length of an epoch
+        (note,) = read_history(path, **how).curves.notes
+        assert "steps_per_epoch" in note
+
+
+def test_the_running_mean_of_a_keras_callback_is_undone_where_the_user_knows_the_epoch(tmp_path):
+    raw = raw_losses()
+    seen = means_of_keras(raw, 40).tolist()
+    path = as_json(tmp_path, {"lr": RATES.tolist(), "iterations": [*range(100)], "loss": seen})
+    history = read_history(path)
+    assert history.source == "CyclicLR callback history"
+    assert "--running-mean-of" in history.curves.notes[0]
+    assert_allclose(one_curve(read_history(path, running_mean_of=40)).loss, raw)
+    asked = read_history(path, steps_per_epoch=40)
+    assert asked.options[1][0] == "--running-mean-of 40"
+    assert_allclose(one_curve(asked).loss, seen)
 
 
 @pytest.mark.parametrize("average", [averages.FASTAI, averages.KTRAIN, averages.LIGHTNING])
 def test_undoing_an_average_gives_the_losses_back(average):
     raw = raw_losses()
     assert_allclose(average.undo(average.smooth(raw)), raw, atol=1e-3)
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
-@pytest.mark.parametrize("names", [("lr", "loss"), ("Learning_Rate", "Train Loss"), ("LR", "LOSS")])
-def test_separators_and_spellings_do_not_matter(tmp_path, separator, names):
-    path = tmp_path / "history.csv"
-    table = pd.DataFrame({names[0]: RATES, names[1]: raw_losses()})
-    table.to_csv(path, sep=separator, index=True)  # with the index that pandas adds
-    assert_allclose(one_curve(read_history(path)).loss, raw_losses())
-
-
-def test_decimal_commas_and_a_byte_order_mark_are_read(tmp_path):
-    path = tmp_path / "history.csv"
-    table = pd.DataFrame({"lr": RATES, "loss": raw_losses()})
-    table.to_csv(path, sep=";", decimal=",", index=False, encoding="utf-8-sig")
-    assert_allclose(one_curve(read_history(path)).loss, raw_losses())
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -157,28 +259,13 @@ def test_several_sweeps_in_one_json_are_seeds(tmp_path):
     assert history.curves.seeds == [2, 5]
 
 
-@pytest.mark.parametrize("wrapped", ["history", "results", None])
-def test_json_may_hold_the_columns_inside_or_a_row_a_step(tmp_path, wrapped):
-    columns = {"lr": RATES.tolist(), "loss": raw_losses().tolist()}
-    rows = pd.DataFrame(columns).to_dict("records")
-    path = as_json(tmp_path, {wrapped: columns} if wrapped else rows)
-    assert_allclose(one_curve(read_history(path)).loss, raw_losses())
-
-
-@pytest.mark.parametrize(
-    ("columns", "source"),
-    [
-        ({"epoch": range(100), "learning_rate": RATES}, "Keras history"),
-        ({"lr": RATES, "iterations": range(1, 101)}, "CyclicLR callback history"),
-    ],
-    ids=["CSVLogger", "callback"],
-)
-def test_a_note_names_the_running_mean_of_keras(tmp_path, columns, source):
-    table = pd.DataFrame({**columns, "loss": 1.0, "val_accuracy": 0.5, "val_loss": 1.5})
+def test_a_keras_history_has_a_note_on_the_means_of_its_epochs(tmp_path):
+    metrics = {"loss": 1.0, "accuracy": 0.6, "val_accuracy": 0.5, "val_loss": 1.5}
+    table = pd.DataFrame({"epoch": range(100), "learning_rate": RATES, **metrics})
     table.to_csv(tmp_path / "log.csv", index=False)
     history = read_history(tmp_path / "log.csv")
-    assert history.source == source
-    assert "mean loss since the start of the epoch" in history.curves.notes[0]
+    assert history.source == "Keras history"
+    assert "mean of a whole epoch" in history.curves.notes[0]
     assert one_curve(history).metric[0] == 0.5
     assert one_curve(history).heldout_loss[0] == 1.5
 
@@ -212,10 +299,3 @@ def test_the_ramp_is_recognised_by_the_rates(tmp_path):
     for rates, ramp in ((RATES, "exponential"), (np.linspace(1e-4, 1, POINTS), "linear")):
         path = as_json(tmp_path, {"lr": rates.tolist(), "loss": raw_losses().tolist()})
         assert read_history(path).curves.ramp == ramp
-
-
-def test_a_long_history_is_read_whole(tmp_path):
-    count = 200_000
-    table = pd.DataFrame({"lr": np.geomspace(1e-7, 1, count), "loss": np.linspace(3, 1, count)})
-    table.to_csv(tmp_path / "long.csv", index=False)
-    assert len(read_history(tmp_path / "long.csv").curves.table) == count

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
+import re
+from contextlib import suppress
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from lrcycles.bounds.suggestions import collect_suggestions
 from lrcycles.errors import InputError
 from lrcycles.range_tests.recorded.histories import read_history
-from tests.range_tests.histories import RATES, as_json, lightning_log, raw_losses
+from tests.range_tests.histories import RATES, lightning_log, raw_losses
 
 CSV = "lr,loss\n" + "".join(f"{rate},{1 + rate}\n" for rate in RATES)
 REFUSED = {
@@ -19,13 +26,20 @@ REFUSED = {
     "broken parquet": (b"PAR1" + bytes(50), "CSV, JSON or parquet file.*cannot be read"),
     "broken json": (b'{"lr": [1, 2', "CSV, JSON or parquet file.*cannot be read"),
     "json without columns": (b"[1, 2, 3]", "JSON must have the form.*no such lists"),
-    "no lr": (CSV.replace("lr", "speed").encode(), r"a column lr .*Received: .*speed, loss"),
-    "no loss": (CSV.replace("loss", "cost").encode(), r"a column loss .*Received: .*lr, cost"),
+    "no lr": (
+        CSV.replace("lr", "speed").encode(),
+        r"the learning rates, such as lr\..*Received: .*speed, loss.*--lr-column NAME",
+    ),
+    "no loss": (
+        CSV.replace("loss", "cost").encode(),
+        r"the training losses, such as loss\..*Received: .*lr, cost.*--loss-column NAME",
+    ),
     "other lengths": (b'{"lr": [1, 2, 3], "loss": [1, 2]}', "Received: lr 3, loss 2"),
     "words": (CSV.replace("1.1", "high", 1).encode(), "Received: 'high"),
-    "lists of rates": (
-        json.dumps({"lr": [[1, 2]] * 30, "loss": [1] * 30}).encode(),
-        r"Column lr .* must contain numbers\. Received: '\[1, 2\]' in row 1",
+    "booleans": (re.sub("(?m),[0-9].*", ",True", CSV).encode(), "loss .* must contain numbers"),
+    "mappings": (
+        json.dumps([{"lr": rate, "loss": {"a": "b"}} for rate in RATES]).encode(),
+        "Column loss/a .* must contain numbers",
     ),
     "few": (
         b"lr,loss\n" + b"".join(b"%d,1\n" % n for n in range(1, 20)),
@@ -35,19 +49,31 @@ REFUSED = {
         CSV.encode() + CSV.partition("\n")[2].encode(),
         "Received: 1e-07 after 10 at point 101.* not a training",
     ),
-    "zero": (
-        b"lr,loss\n" + b"".join(b"%d,1\n" % n for n in range(30)),
-        "above 0. Received: 0 at point 1",
+    "a constant rate": (
+        CSV.encode() + b"10,1\n" * 200,
+        "must rise.*Received: 10 in 201 of 300 steps",
     ),
-    "no rate": (CSV.replace("1e-07,", ",", 1).encode(), "Received: nan at point 1"),
+    "zero in the middle": (
+        b"lr,loss\n" + b"".join(b"%d,1\n" % (n % 30) for n in range(1, 61)),
+        "above 0 .*Received: 0 at point 30",
+    ),
+    "below zero": (
+        CSV.replace("\n1e-07", "\n-1e-07").encode(),
+        "above 0 .*Received: -1e-07 at point 1",
+    ),
+    "too large": (
+        CSV.replace("10.0,", "1e400,").encode(),
+        "below 1e.100. Received: inf at point 100",
+    ),
+    "no rates": (re.sub("(?m)^[0-9].*,", ",", CSV).encode(), "20 points.*Received: 0"),
     "no finite loss": (
         b"lr,loss\n" + b"".join(b"%d,nan\n" % n for n in range(1, 40)),
         "must have finite losses",
     ),
-    "gaps": (
-        b"lr,loss\n" + b"".join(b"%d,%s\n" % (n, b"1" if n % 2 else b"") for n in range(1, 40)),
-        "Received: none at point 2",
-    ),
+    "one scalar": (b"Wall time,Step,Value\n1.5,1,2.5\n", "one scalar.*--rates FILE"),
+    "cut": (gzip.compress(CSV.encode())[:-20], "cannot be read"),
+    "a spreadsheet": (b"PK\x03\x04" + bytes(50), "binary"),
+    "deep": (b'{"a":' * 5000 + b"1" + b"}" * 5000, "cannot be read"),
 }
 
 
@@ -62,18 +88,69 @@ def test_what_is_no_range_test_is_refused_in_one_line(tmp_path, case):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda log: [*log[:4], *log[5:]], "must have a loss at every rate.*none at point 2"),
-        (lambda log: [*log[:3], *log[4:]], "finite and above 0.*nan at point 2"),
-        (lambda log: [*log, *log[1:]], "Received: nan at point 2"),
-    ],
-    ids=["a loss", "a rate", "two runs"],
+    ("change", "missing"),
+    [(lambda log: [*log[:4], *log[5:]], 1), (lambda log: [*log[:3], *log[4:]], 1)],
+    ids=["a loss", "a rate"],
 )
-def test_a_log_in_which_a_step_lacks_something_is_refused(tmp_path, change, message):
+def test_a_step_of_a_log_that_lacks_something_is_left_out(tmp_path, change, missing):
     (tmp_path / "metrics.csv").write_text("\n".join(change(lightning_log())))
-    with pytest.raises(InputError, match=message):
+    history = read_history(tmp_path / "metrics.csv")
+    assert history.curves.notes[0].startswith("1 step is left out")
+    assert history.curves.table["lr"].tolist() == pytest.approx(np.delete(RATES, missing))
+
+
+def test_a_log_of_two_runs_is_refused(tmp_path):
+    (tmp_path / "metrics.csv").write_text("\n".join([*lightning_log(), *lightning_log()[1:]]))
+    with pytest.raises(InputError, match="Received: 1e-07 after 10 at point 101"):
         read_history(tmp_path / "metrics.csv")
+
+
+@pytest.mark.parametrize("names", [("g_loss", "d_loss"), ("loss", "train loss"), ("loss", "loss")])
+def test_of_two_training_losses_the_user_chooses_as_the_message_says(tmp_path, names):
+    rows = [f"{rate},{1 + rate},2" for rate in RATES]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([",".join(["lr", *names]), *rows]))
+    with pytest.raises(InputError, match="must have one training loss") as refused:
+        read_history(path)
+    (name,) = re.findall(r"--loss-column '?([^')]+)", str(refused.value))
+    assert read_history(path, loss_column=name).curves.table["loss"].tolist() == list(1 + RATES)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"smoothed_by": "me"}, "smoothed_by.*Received: 'me'"),
+        ({"smoothing": 0.9}, "smoothing must come with the tool.*--smoothed-by"),
+        ({"smoothing": 1.0, "smoothed_by": "fastai"}, "below 1. Received: 1.0"),
+        ({"running_mean_of": 0}, "at least 1. Received: 0"),
+        ({"steps_per_epoch": 0}, "at least 1. Received: 0"),
+        ({"momentum": 1.0}, "below 1. Received: 1.0"),
+        ({"lr_column": "speed"}, "lr_column must be a column.*'speed'.*lr, loss"),
+        ({"loss_column": "speed"}, "loss_column must be a column.*'speed'.*lr, loss"),
+        ({"rates": "nothing.csv"}, "Received: nothing.csv"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_named(tmp_path, how, message):
+    (tmp_path / "log.csv").write_text(CSV)
+    with pytest.raises(InputError, match=message):
+        read_history(tmp_path / "log.csv", **how)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.filterwarnings("error")
+def test_damaged_files_are_read_or_refused_without_a_warning(tmp_path, seed):
+    draw = random.Random(seed)
+    table = pd.DataFrame({"seed": 0, "step": range(100), "lr": RATES, "loss": raw_losses()})
+    table.to_parquet(tmp_path / "whole")
+    whole = [(tmp_path / "whole").read_bytes(), CSV.encode(), table.to_json().encode()]
+    for _ in range(20):
+        content = bytearray(draw.choice([*whole, gzip.compress(whole[1])]))
+        for _ in range(draw.randrange(1, 6)):
+            content[draw.randrange(len(content))] = draw.randrange(256)
+        (tmp_path / "history").write_bytes(content[: draw.randrange(1, 2 * len(content))])
+        with suppress(InputError):
+            collect_suggestions(read_history(tmp_path / "history"))
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_named(tmp_path):
@@ -81,9 +158,3 @@ def test_a_file_that_is_not_there_and_a_folder_are_named(tmp_path):
         read_history(tmp_path / "nothing.csv")
     with pytest.raises(InputError, match="Received: the folder"):
         read_history(tmp_path)
-
-
-def test_an_unknown_tool_is_named(tmp_path):
-    path = as_json(tmp_path, {"lr": RATES.tolist(), "loss": raw_losses().tolist()})
-    with pytest.raises(InputError, match=r"smoothed_by.*Received: 'me'"):
-        read_history(path, smoothed_by="me")

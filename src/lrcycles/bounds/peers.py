@@ -82,7 +82,10 @@ class PeerRule:
             InputError: the rates do not rise, or there is not one loss per rate.
         """
         lr, loss = checked_curve(lr, loss)
-        recorded = self.tool.records(loss, smoothed=smoothed)
+        return self.of_recorded(lr, self.tool.records(loss, smoothed=smoothed))
+
+    def of_recorded(self, lr: Array, recorded: Array) -> Suggestion:
+        """Suggest a rate for the rates of a whole sweep and the losses that the tool recorded."""
         # The tools also compute with losses of inf and nan.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             choice = self.choose(lr[: len(recorded)], recorded, len(lr))
@@ -265,3 +268,15 @@ PEER_RULES: Mapping[str, PeerRule] = MappingProxyType(
         )
     }
 )
+
+
+def peer_suggestions(lr: Array, loss: Array) -> list[Suggestion]:
+    """Return the suggestion of every rule for one seed's raw losses.
+
+    Raises:
+        InputError: the rates do not rise, or there is not one loss per rate.
+    """
+    lr, loss = checked_curve(lr, loss)
+    tools = dict.fromkeys(rule.tool for rule in PEER_RULES.values())
+    recorded = {tool: tool.records(loss) for tool in tools}  # shared, as a long one takes seconds
+    return [rule.of_recorded(lr, recorded[rule.tool]) for rule in PEER_RULES.values()]

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrcycles.bounds.peers import PEER_RULES, Suggestion
+from lrcycles.bounds.peers import PEER_RULES, Suggestion, peer_suggestions
 from lrcycles.bounds.select import DEFAULT, Bounds, need_rule, select_bounds
 from lrcycles.bounds.thirds import thirds
 from lrcycles.errors import InputError
 
 if TYPE_CHECKING:
+    from lrcycles.range_tests.curves import Curves
     from lrcycles.range_tests.recorded.histories import History
 
 WIDTH = 80  # columns
+MOST_DRAWN = 5000  # points of a seed
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,26 @@ class RuleSummary:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Bounds, or the reason for none."""
+
+    bounds: Bounds | None
+    no_bounds: str | None
+
+
+@dataclass(frozen=True)
 class Suggestions:
-    """The rates of all rules for one range test, and the bounds or the reason for none."""
+    """The rates of all rules for one range test, and the bounds or the reason for none.
+
+    Attributes:
+        other: the bounds of `History.alternative`, where the file leaves a doubt.
+    """
 
     history: History
     rules: Sequence[RuleSummary]
     bounds: Bounds | None
     no_bounds: str | None
+    other: Choice | None = None
 
     @property
     def peers(self) -> list[RuleSummary]:
@@ -61,6 +76,20 @@ class Suggestions:
         """Return log10 of the highest over the lowest rate of the other tools' rules."""
         rates = [rule.lr for rule in self.peers if rule.lr is not None]
         return float(np.log10(rates[-1] / rates[0])) if rates else None
+
+    def thinned(self) -> Suggestions:
+        """Return the suggestions with at most `MOST_DRAWN` points of each seed, for a figure."""
+        table = self.history.curves.table
+        every = -(-int(table["seed"].value_counts().max()) // MOST_DRAWN)
+        if every == 1:
+            return self
+        note = f"The figure shows 1 of every {every} points of the file."
+        curves = replace(
+            self.history.curves,
+            table=table[(table["step"] - 1) % every == 0],
+            notes=[*self.history.curves.notes, note],
+        )
+        return replace(self, history=replace(self.history, curves=curves))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `lrcycles suggest --json`."""
@@ -77,9 +106,28 @@ class Suggestions:
             "disagreement_decades": self.disagreement_decades,
             "bounds": None if self.bounds is None else self.bounds.to_dict(),
             "no_bounds": self.no_bounds,
+            "doubt": self._doubt(),
+        }
+
+    def _doubt(self) -> dict[str, Any] | None:
+        """Return why the losses may be read in two ways, and the bounds of the second way."""
+        if self.other is None:
+            return None
+        (option, condition), (other_option, other_condition) = self.history.options
+        bounds = self.other.bounds
+        return {
+            "reason": self.history.doubt,
+            "read": {"option": option, "condition": condition},
+            "alternative": {
+                "option": other_option,
+                "condition": other_condition,
+                "bounds": None if bounds is None else bounds.to_dict(),
+                "no_bounds": self.other.no_bounds,
+            },
         }
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # losses may be huge
 def collect_suggestions(
     history: History, *, rule: str | None = None, cycles: int = 3, epochs: int | None = None
 ) -> Suggestions:
@@ -92,15 +140,19 @@ def collect_suggestions(
     need_rule(rule)
     per_rule: dict[str, list[Suggestion]] = {}
     for curve in history.curves.by_seed():
-        for name, peer in PEER_RULES.items():
-            per_rule.setdefault(name, []).append(peer(curve.lr, curve.loss))
-        per_rule.setdefault("thirds", []).append(thirds(curve.lr, curve.loss))
-    bounds, why = None, None
-    try:
-        bounds = select_bounds(history.curves, rule=rule, cycles=cycles, epochs=epochs)
-    except InputError as error:
-        why = str(error)
-    return Suggestions(history, [_over_seeds(seeds) for seeds in per_rule.values()], bounds, why)
+        for suggestion in (*peer_suggestions(curve.lr, curve.loss), thirds(curve.lr, curve.loss)):
+            per_rule.setdefault(suggestion.rule, []).append(suggestion)
+
+    def choice(curves: Curves) -> Choice:
+        try:
+            return Choice(select_bounds(curves, rule=rule, cycles=cycles, epochs=epochs), None)
+        except InputError as error:
+            return Choice(None, str(error))
+
+    rules = [_over_seeds(seeds) for seeds in per_rule.values()]
+    first = choice(history.curves)
+    other = None if history.alternative is None else choice(history.alternative)
+    return Suggestions(history, rules, first.bounds, first.no_bounds, other)
 
 
 def _over_seeds(seeds: Sequence[Suggestion]) -> RuleSummary:
@@ -119,7 +171,8 @@ def as_text(suggestions: Suggestions) -> str:
     history = suggestions.history
     lr, seeds = history.curves.table["lr"], len(history.curves.seeds)
     lines = _wrapped(f"{history}, rates {lr.min():.3g} to {lr.max():.3g}", 2)
-    lines += [line for note in history.curves.notes for line in _wrapped(f"note: {note}", 6)]
+    notes = [note for note in history.curves.notes if note != history.doubt_note]
+    lines += [line for note in notes for line in _wrapped(f"note: {note}", 6)]
     head = ["rule", "rate", *(["over the seeds"] if seeds > 1 else []), "meaning"]
     rows = [_row(rule, seeds) for rule in suggestions.rules]
     return "\n".join([*lines, "", *_table(head, rows), "", *_conclusion(suggestions)])
@@ -155,16 +208,37 @@ def _conclusion(suggestions: Suggestions) -> list[str]:
             f"{peers[0].lr:.3g} ({peers[0].rule}) to {peers[-1].lr:.3g} ({peers[-1].rule}).",
             0,
         )
-    bounds = suggestions.bounds
+    first = Choice(suggestions.bounds, suggestions.no_bounds)
+    if suggestions.other is None:
+        lines += _wrapped(f"Bounds: {_bounds_text(first)}", 8)
+    else:
+        lines += _two_bounds(suggestions.history, first, suggestions.other)
+    warnings = first.bounds.warnings if first.bounds else []
+    return lines + [line for text in warnings for line in _wrapped(f"warning: {text}", 9)]
+
+
+def _bounds_text(choice: Choice) -> str:
+    bounds = choice.bounds
     if bounds is None:
-        return [*lines, *_wrapped(f"Bounds: none. {suggestions.no_bounds}", 8)]
+        return f"none. {choice.no_bounds}"
     size = "unknown" if bounds.step_size is None else f"{bounds.step_size}"
-    lines += _wrapped(
-        f"Bounds: base_lr {bounds.base_lr:g}, max_lr {bounds.max_lr:g}, {bounds.cycles} cycles, "
-        f"step_size {size} (rule {bounds.rule})",
-        8,
+    return (
+        f"base_lr {bounds.base_lr:g}, max_lr {bounds.max_lr:g}, {bounds.cycles} cycles, "
+        f"step_size {size} (rule {bounds.rule})"
     )
-    return lines + [line for text in bounds.warnings for line in _wrapped(f"warning: {text}", 9)]
+
+
+def _two_bounds(history: History, first: Choice, other: Choice) -> list[str]:
+    """Word the bounds of both readings of the losses, and how to choose between them."""
+    texts = [_bounds_text(choice) for choice in (first, other)]
+    if texts[0] == texts[1]:
+        conditions = " and ".join(condition for _, condition in history.options)
+        return _wrapped(f"Bounds, both {conditions}: {texts[0]}", 8)
+    words = f"{history.doubt} Choose one of these readings by adding its option."
+    lines = _wrapped(words, 0)
+    for text, (option, condition) in zip(texts, history.options, strict=True):
+        lines += _wrapped(f"Bounds {condition} ({option}): {text}", 8)
+    return lines
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from lrcycles.range_tests.curves import Array
 
@@ -35,9 +34,16 @@ def running_median(values: Array, half: int) -> Array:
     """Return the medians of all whole windows of 2 * `half` + 1 points.
 
     The result has 2 * `half` points fewer than `values`. There are no windows over repeated edge
-    values: in them a single last point would count for half of the window.
+    values: in them a single last point would count for half of the window. The median of a window
+    with NaN is NaN.
     """
-    return np.asarray(np.median(sliding_window_view(values, 2 * half + 1), axis=1))
+    from scipy.ndimage import median_filter  # lazily: `import lrcycles` stays fast
+
+    width = 2 * half + 1
+    numbers = np.where(np.isnan(values), np.inf, values)
+    medians = median_filter(numbers, width, mode="nearest")[half : len(values) - half]
+    nans = np.concatenate([[0], np.cumsum(np.isnan(values))])
+    return np.asarray(np.where(nans[width:] > nans[:-width], np.nan, medians))
 
 
 def explosion_index(loss: Array) -> int:

@@ -10,10 +10,15 @@ import keras
 import numpy as np
 
 from lrcycles.errors import InputError
-from lrcycles.range_tests import sweep, widening
+from lrcycles.range_tests import progress, sweep, widening
 from lrcycles.range_tests.curves import Curves, SeedCurve
-from lrcycles.range_tests.keras_model import batches, state
+from lrcycles.range_tests.keras_model import sources, state
+from lrcycles.range_tests.keras_model import steps as keras_steps
+from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
+from lrcycles.range_tests.keras_model.request import Request, fixed_batch_size
 from lrcycles.range_tests.keras_model.trial import Trial, exchange_optimizer
+from lrcycles.range_tests.progress import Progress
+from lrcycles.schedules.limits import need_count
 
 
 def range_test(
@@ -39,17 +44,23 @@ def range_test(
     evaluate_every_steps: int = 10,
     stop_factor: float = 4.0,
     widen: int = 3,
+    steps_per_epoch: int | None = None,
+    verbose: bool | str = "auto",
 ) -> Curves:
     """Train `model` while the learning rate rises, once per seed, and leave it as it was.
 
-    Afterwards the weights, optimizer, metrics, compiled functions and the random state of Python,
+    Afterwards the variables of the model and its optimizers, the attributes of the model, its
+    layers and own objects that it holds, its compiled functions and the random state of Python,
     NumPy and Keras are what they were before, also if the test is interrupted. `fit` goes on as if
-    there had been no test. There are two exceptions: a model that was not built is built, as by
-    its first call, and data with a state of their own (a generator, a dataset that shuffles) have
-    been read.
+    there had been no test. There are three exceptions: a model that was not built is built, as by
+    its first call; data with a state of their own (a generator, a dataset that shuffles) have been
+    read; and what the train step changes outside of the model, such as a file or a lookup table of
+    TensorFlow, stays changed.
 
-    The model trains as Keras's `train_on_batch` does, with its own train step, mixed precision,
-    regularisation and gradient accumulation.
+    The model trains as in `fit`: with its own train step, losses that it adds, mixed precision,
+    regularisation, gradient accumulation and a distribution strategy. If the train step uses
+    several optimizers of the model, their rates keep their ratios, and a note names the optimizer
+    whose rate is the rate of the curve.
 
     Each seed starts from the model's present weights, momenta and iterations. A seed decides the
     order of the mini-batches and the random numbers of layers such as dropout. Batches that can
@@ -63,17 +74,20 @@ def range_test(
 
     Args:
         model: a compiled model, or an uncompiled one together with `optimizer` and `loss`.
-        x: arrays, nested as the model takes them; or a tf.data.Dataset, a PyDataset, a generator
-            or another iterable of batches (x, y) or (x, y, sample_weight).
+        x: what `fit` takes: arrays, tensors or tables, nested as the model takes them, also sparse
+            and ragged ones; or a tf.data.Dataset, a PyDataset, a generator or another iterable of
+            batches, as the model's train step takes them.
         batch_size: the mini-batch size for arrays; 32 by default.
         class_weight: a factor of the training loss for each class, as in `fit`.
         optimizer: replaces the compiled optimizer during the test; it is copied.
         metric: the name of a compiled metric; by default the first accuracy, or the held-out loss
             where the model measures no accuracy.
         metric_rises: whether a higher metric is better; only needed where Keras does not know.
-        heldout: (x, y) or (x, y, sample_weight), evaluated as one batch. By default samples of the
-            data that are never trained on: random samples of arrays, the first batches of other
-            data. (A dataset that shuffles on each pass trains on them from its second pass on.)
+        heldout: (x, y) or (x, y, sample_weight), evaluated as one batch, or a dataset. By default
+            samples of the data that are never trained on: random samples of arrays, the first
+            batches of other data. (A dataset that shuffles on each pass trains on them from its
+            second pass on.) Batches that cannot be joined are evaluated one by one, and their
+            losses and metrics are averaged.
         heldout_samples: the number of held-out samples; by default 1000, at most a fifth of the
             data.
         steps: updates from `min_lr` to `max_lr`, before the range is widened. One slow sweep finds
@@ -86,6 +100,8 @@ def range_test(
             first ten by this factor. It also stops at a loss that is not finite.
         widen: how often the range may be widened where the curves do not show the start or the end
             of learning.
+        steps_per_epoch: mini-batches in an epoch, for data that do not know their length.
+        verbose: True or False for a progress bar; auto shows it in a terminal and in a notebook.
 
     Raises:
         InputError: an argument breaks a rule, or the loss is not finite before the first update.
@@ -94,50 +110,42 @@ def range_test(
         >>> curves = lrcycles.range_test(model, x, y, batch_size=200)  # doctest: +SKIP
         >>> bounds = lrcycles.select_bounds(curves)  # doctest: +SKIP
     """
-    sweep.check_sweep(
-        evaluate_every_steps=evaluate_every_steps, stop_factor=stop_factor, widen=widen
-    )
+    stops: dict[str, Any] = {
+        "evaluate_every_steps": evaluate_every_steps,
+        "stop_factor": stop_factor,
+    }
+    sweep.check_sweep(**stops, widen=widen)
     span = sweep.Range(ramp, min_lr=min_lr, max_lr=max_lr, steps=steps)
     span.rates()  # refuses a wrong range before anything is trained
     numbers = _seeds(seeds)
     _check_arguments(model, optimizer, loss, sample_weight, class_weight)
-    with state.same_randomness():
-        source = batches.source(
-            x,
-            y,
-            sample_weight,
-            batch_size=batch_size,
-            heldout=heldout,
-            heldout_samples=heldout_samples,
-        )
-        if not model.built:
-            model(source.first[0])
-        with state.undisturbed(model):
-            exchange_optimizer(model, optimizer, loss, metric, keep_state=not fresh_weights)
+    _check_kinds(steps_per_epoch, verbose)
+    request = Request(
+        batch_size=batch_size,
+        heldout=heldout,
+        heldout_samples=heldout_samples,
+        fixed_size=fixed_batch_size(model, batch_size),
+        needed=len(numbers) * steps,
+    )
+    with state.same_randomness(), progress.bar(len(numbers), verbose=verbose) as bar:
+        source = sources.source(x, y, sample_weight, request)
+        keras_steps.build(model, source.first)
+        with state.undisturbed(model, optimizer):
+            exchange_optimizer(model, optimizer, loss, metric)
             trial = Trial(
                 model,
                 source,
                 (metric, metric_rises),
                 class_weight=class_weight,
                 fresh=fresh_weights,
-                updates=steps * len(numbers),
+                on_step=bar.step,
             )
-
-            def sweeps(over: sweep.Range) -> Iterator[SeedCurve]:
-                for seed in numbers:
-                    trial.reset(seed)
-                    yield sweep.run_sweep(
-                        seed,
-                        over.rates(),
-                        advance=trial.advance,
-                        evaluate=trial.evaluate,
-                        evaluate_every_steps=evaluate_every_steps,
-                        stop_factor=stop_factor,
-                    )
-
             started = time.perf_counter()
             span, curves, notes = widening.sweep_and_widen(
-                span, sweeps, widen=widen, stop_factor=stop_factor
+                span,
+                lambda over: _sweeps(trial, over, numbers, bar, **stops),
+                widen=widen,
+                stop_factor=stop_factor,
             )
             seconds = time.perf_counter() - started
     return sweep.as_curves(
@@ -146,11 +154,24 @@ def range_test(
         metric=trial.metric,
         metric_rises=trial.metric_rises,
         stop_factor=stop_factor,
-        steps_per_epoch=source.steps_per_epoch,
+        steps_per_epoch=steps_per_epoch or source.steps_per_epoch,
         momentum=trial.momentum,
         seconds=seconds,
         notes=[*trial.notes, *notes],
     )
+
+
+def _sweeps(
+    trial: Trial, over: sweep.Range, seeds: Sequence[int], bar: Progress, **stops: Any
+) -> Iterator[SeedCurve]:
+    bar.expect(over.steps)
+    for seed in seeds:
+        trial.reset(seed)
+        curve = sweep.run_sweep(
+            seed, over.rates(), advance=trial.advance, evaluate=trial.evaluate, **stops
+        )
+        bar.skip(over.steps - len(curve.lr))
+        yield curve
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -169,6 +190,15 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     return [int(seed) for seed in numbers]
 
 
+def _check_kinds(steps_per_epoch: Any, verbose: Any) -> None:
+    if steps_per_epoch is not None:
+        need_count("steps_per_epoch", steps_per_epoch)
+    if verbose not in (True, False, "auto"):
+        raise InputError(
+            f"verbose must be True, False or 'auto'. Received: {verbose!r}. Leave it out."
+        )
+
+
 def _check_arguments(
     model: Any, optimizer: Any, loss: Any, sample_weight: Any, class_weight: Any
 ) -> None:
@@ -183,7 +213,8 @@ def _check_arguments(
                 "loss must be left out for a compiled model, which has its own. "
                 f"Received: loss={loss!r}. Leave it out, or compile the model with it."
             )
-        if model.optimizer is None and optimizer is None:
+        held = [model.optimizer, optimizer, *optimizers_of(parts_of(model))]
+        if all(one is None for one in held):
             raise InputError(
                 "The model must have an optimizer. Received: a model compiled without one. "
                 "Pass optimizer=."

@@ -6,6 +6,8 @@ Keras has no public way to read its global random generator, its counters of lay
 
 from __future__ import annotations
 
+import copy
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +18,9 @@ import numpy as np
 from keras.src.backend.common import global_state
 
 from lrcycles.errors import InputError
+from lrcycles.range_tests.keras_model import reachable
+from lrcycles.range_tests.keras_model.attributes import restore_attributes
 
-RATE = 0.001  # the learning rate of a copied optimizer until the sweep sets one
 GENERATOR, NAMES = "global_seed_generator", "object_name_uids"
 
 
@@ -26,27 +29,53 @@ class Snapshot:
 
     def __init__(self, variables: Iterable[Any]) -> None:
         unique = {id(variable): variable for variable in variables}.values()
-        self._values = [(variable, _host(variable)) for variable in unique]
+        self._values = [(variable, host(variable)) for variable in unique]
 
     def restore(self) -> None:
         """Assign every variable its saved value."""
         for variable, value in self._values:
-            variable.assign(
-                value.copy()
-            )  # JAX may train in the memory of the array that it is given
+            # Copied, because JAX may train in the memory of the array that it is given.
+            variable.assign(value.copy())
+
+    def changed(self, by: float = 0.0) -> list[Any]:
+        """Return the variables of which a value differs from the saved one by more than `by`."""
+        return [variable for variable, value in self._values if _distance(variable, value) > by]
+
+
+def _distance(variable: Any, value: np.ndarray) -> float:
+    now = host(variable)
+    if now.dtype.kind not in "fiu":  # bfloat16, booleans and strings
+        return 0.0 if now.tobytes() == value.tobytes() else math.inf
+    with np.errstate(invalid="ignore"):
+        return float(np.abs(now.astype(float) - value.astype(float)).max(initial=0.0))
+
+
+def variables_of(model: Any, parts: list[Any]) -> list[Any]:
+    """Return every variable that training can change, of Keras and of TensorFlow."""
+    optimizers = [v for part in reachable.optimizers_of(parts) for v in part.variables]
+    # Metrics that no batch has built yet are no part of model.metrics.
+    metrics = [*model.metrics, *(part for part in parts if isinstance(part, keras.Metric))]
+    of_metrics = [variable for metric in metrics for variable in metric.variables]
+    held = reachable.variables_held_by(parts)
+    unique = {id(v): v for v in [*model.variables, *optimizers, *of_metrics, *held]}
+    inner = {id(variable.value) for variable in unique.values() if hasattr(variable, "constraint")}
+    return [variable for key, variable in unique.items() if key not in inner]
 
 
 @contextmanager
-def undisturbed(model: Any) -> Iterator[None]:
-    """Restore a built `model` after the body, also if the body raises.
+def undisturbed(model: Any, optimizer: Any = None) -> Iterator[None]:
+    """Restore a built `model`, and `optimizer`, after the body, also if the body raises.
 
     Inside the body the model has no compiled functions, because they were traced with the original
-    optimizer. Afterwards the variables, metrics, compiled functions and all attributes of the model
-    are the same objects with the same values as before.
+    learning rate. Afterwards the variables, metrics, compiled functions and all attributes of the
+    model and of everything that it holds are the same objects with the same values as before.
     """
-    parts = [part for part in (model._compile_loss, model._compile_metrics) if part is not None]
-    restores = [_attributes(owner) for owner in (model, *parts)]
-    restores += [Snapshot([*model.variables, *_metric_variables(model)]).restore, _names()]
+    compiled = [p for p in (model._compile_loss, model._compile_metrics) if p is not None]
+    roots = [model, *compiled, *([] if optimizer is None else [optimizer])]
+    parts = reachable.parts_of(*roots)
+    restores = [restore_attributes(part) for part in parts]
+    restores += [_generator(held) for held in reachable.random_generators(parts)]
+    restores += [Snapshot(variables_of(model, parts)).restore, _names()]
     try:
         model.train_function = model.test_function = None
         yield
@@ -76,9 +105,8 @@ def seed_globals(seed: int) -> None:
 
 def seed_layers(model: Any, seed: int) -> None:
     """Seed the random generators of the model's layers, such as dropout."""
-    draw = np.random.default_rng(
-        [seed, 1]
-    )  # [seed, 0] gives the numbers of seed, which order the data
+    # [seed, 0] gives the numbers of seed, which order the data.
+    draw = np.random.default_rng([seed, 1])
     for variable in model.non_trainable_variables + model.variables:
         if variable.name == "seed_generator_state":
             variable.assign(np.array([draw.integers(2**31), 0], dtype=variable.dtype))
@@ -98,117 +126,26 @@ def fresh_values(model: Any) -> list[np.ndarray]:
             f"get_config. Received: {type(model).__name__}. "
             "Leave fresh_weights out to start from the present weights."
         ) from error
-    return [_host(variable) for variable in clone.weights]
+    return [host(variable) for variable in clone.weights]
 
 
-def copied_optimizer(
-    optimizer: Any, model: Any, *, keep_state: bool, scale_loss: bool = False
-) -> Any:
-    """Build an optimizer for `model` with the settings of `optimizer` and a variable rate.
-
-    The original optimizer is only read. Its schedule is not copied.
-
-    Args:
-        keep_state: also copy momenta and iterations, if there are any.
-        scale_loss: wrap the copy in a LossScaleOptimizer, as `compile` does under mixed_float16.
-
-    Raises:
-        InputError: the optimizer cannot be made from its configuration, or it was built for other
-            weights than those of the model.
-    """
-    copy = _copied_settings(optimizer)
-    if scale_loss and not isinstance(copy, keras.optimizers.LossScaleOptimizer):
-        copy = keras.optimizers.LossScaleOptimizer(copy)
-    copy.build(model.trainable_variables)
-    if keep_state and optimizer.built:
-        old, new = _slots(optimizer), _slots(copy)
-        if [v.shape for v in old] != [v.shape for v in new]:
-            raise InputError(
-                "The optimizer must be built for the model's "
-                f"{len(model.trainable_variables)} trainable weights. "
-                f"Received: {type(optimizer).__name__} built for other weights. "
-                "Compile the model again."
-            )
-        for source, target in zip(old, new, strict=True):
-            target.assign(_host(source))
-    return copy
-
-
-def accumulation_steps(optimizer: Any) -> int:
-    """Return the number of mini-batches in one update."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return int(inner.gradient_accumulation_steps or 1)
-
-
-def velocity_momentum(optimizer: Any) -> float:
-    """Return the momentum of SGD or RMSprop, and 0 for other optimizers."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    has_velocity = isinstance(inner, keras.optimizers.SGD | keras.optimizers.RMSprop)
-    return float(inner.momentum) if has_velocity else 0.0
-
-
-def _copied_settings(optimizer: Any) -> Any:
-    kind = type(optimizer)
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return kind(
-            _copied_settings(optimizer.inner_optimizer),
-            initial_scale=optimizer.initial_scale,
-            dynamic_growth_steps=optimizer.dynamic_growth_steps,
-            name=optimizer.name,
-        )
-    # get_config is called on a copy without the schedule: many schedules have no get_config.
-    shell = object.__new__(kind)
-    vars(shell).update(vars(optimizer), _learning_rate=RATE)
-    try:
-        copy = kind.from_config({**shell.get_config(), "learning_rate": RATE})
-    except (TypeError, ValueError, KeyError, NotImplementedError) as error:
-        raise InputError(
-            "The optimizer must be described by its get_config. "
-            f"Received: {kind.__name__} ({' '.join(str(error).split())}). "
-            "Correct its get_config, or pass another optimizer=."
-        ) from error
-    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
-        if hasattr(optimizer, name):  # get_config leaves these out
-            setattr(copy, name, getattr(optimizer, name))
-    return copy
-
-
-def _slots(optimizer: Any) -> list[Any]:
-    """Return all variables except the learning rates; a schedule is no variable."""
-    parts = (optimizer, getattr(optimizer, "inner_optimizer", optimizer))
-    rates = {id(part._learning_rate) for part in parts}
-    return [variable for variable in optimizer.variables if id(variable) not in rates]
-
-
-def _host(variable: Any) -> np.ndarray:
+def host(variable: Any) -> np.ndarray:
+    """Copy a variable's value to the host."""
     # Copied, because the converted array may share its memory with the variable.
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
-def _metric_variables(model: Any) -> list[Any]:
-    """Return the variables of all metrics, also of those that no batch has built yet."""
-    metrics = list(model.metrics)
-    if (compiled := model._compile_metrics) is not None:
-        metrics += keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics])
-    return [v for m in metrics if isinstance(m, keras.Metric) for v in m.variables]
-
-
-def _attributes(owner: Any) -> Callable[[], None]:
-    before = dict(vars(owner))
-    # A model's lists belong to Keras's tracking of layers. Training does not change them.
-    is_model = isinstance(owner, keras.Model)
-    lists = {} if is_model else {k: list(v) for k, v in before.items() if isinstance(v, list)}
+def _generator(generator: Any) -> Callable[[], None]:
+    if isinstance(generator, random.Random):
+        python = generator.getstate()
+        return lambda: generator.setstate(python)
+    if isinstance(generator, np.random.RandomState):
+        legacy = generator.get_state()
+        return lambda: generator.set_state(legacy)
+    bits = copy.deepcopy(generator.bit_generator.state)
 
     def restore() -> None:
-        for name in [name for name in vars(owner) if name not in before]:
-            delattr(owner, name)
-        for name, value in before.items():
-            # setattr is needed, because TensorFlow tracks a model's attributes for checkpoints.
-            if vars(owner).get(name, owner) is not value:
-                setattr(owner, name, value)
-        for name, content in lists.items():
-            if len(before[name]) != len(content):
-                before[name][:] = content
+        generator.bit_generator.state = bits
 
     return restore
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -11,31 +11,35 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests import sweep
-from lrcycles.range_tests.keras_model import loop, state
-from lrcycles.range_tests.keras_model.batches import Batch, Source, not_finite, on_device
+from lrcycles.range_tests.keras_model import batches, reachable, state, steps
+from lrcycles.range_tests.keras_model.batches import Batch
+from lrcycles.range_tests.keras_model.rates import SweptRates
+from lrcycles.range_tests.keras_model.sources import Source
 
 HELDOUT_LOSS = "heldout_loss"
+MOVED = 1e-6  # a weight that changes by more at a rate of almost 0 has another optimizer
 
 
-def exchange_optimizer(
-    model: Any, optimizer: Any, loss: Any, metric: str | None, *, keep_state: bool
-) -> None:
-    """Give the model a copy of its optimizer, or of `optimizer`, with a variable learning rate."""
+def exchange_optimizer(model: Any, optimizer: Any, loss: Any, metric: str | None) -> None:
+    """Give the model the optimizer of the range test, and compile it if it is not compiled."""
     if optimizer is None:
-        model.optimizer = state.copied_optimizer(model.optimizer, model, keep_state=keep_state)
         return
-    copy = state.copied_optimizer(
-        keras.optimizers.get(optimizer),
-        model,
-        keep_state=False,
-        scale_loss=model.dtype_policy.name == "mixed_float16",
-    )
+    try:
+        chosen = keras.optimizers.get(optimizer)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"optimizer must be one of Keras or its name. Received: {optimizer!r}. "
+            'Set for example optimizer="adam".'
+        ) from error
     if model.compiled:
-        model.optimizer = copy
+        scaled = isinstance(chosen, keras.optimizers.LossScaleOptimizer)
+        if model.dtype_policy.name == "mixed_float16" and not scaled:
+            chosen = keras.optimizers.LossScaleOptimizer(chosen)
+        model.optimizer = chosen
         return
     classifies = "crossentropy" in str(getattr(loss, "name", getattr(loss, "__name__", loss)))
     metrics = [metric] if metric else ["accuracy"] if classifies else None
-    model.compile(copy, loss=loss, metrics=metrics)
+    model.compile(chosen, loss=loss, metrics=metrics)
 
 
 class Trial:
@@ -49,30 +53,25 @@ class Trial:
         *,
         class_weight: Mapping[int, float] | None,
         fresh: bool,
-        updates: int,
+        on_step: Callable[[int, float, float], None],
     ) -> None:
         self._model = model
-        self._optimizer = model.optimizer
-        self.momentum = state.velocity_momentum(model.optimizer)
-        self._accumulated = state.accumulation_steps(model.optimizer)
         self._source = source
-        self._batches: Iterator[Batch] = iter([source.first])
-        self._heldout = on_device(source.heldout)
+        self._stream: Iterator[Batch] = iter([])
         self._class_weight = class_weight
         self._fresh = fresh
-        self._start = state.Snapshot([*model.variables, *model.optimizer.variables])
-        together = self._accumulated == 1 and class_weight is None
-        self._loop = loop.compiled_loop(model, updates=updates) if together else None
-        self._waiting: list[Batch] = []  # already read, not yet trained on
-        # One evaluation and one update compile both functions and check that the model trains.
-        logs = self._test()
-        loss = self._train() if self._loop is None else self._some(np.zeros(1, np.float32))[0]
-        if not math.isfinite(loss):
-            raise InputError(
-                "The loss before the first update must be finite. "
-                f"Received: {loss}. Check the weights, and whether the loss fits the labels."
-            )
+        self._on_step = on_step
+        self._seed = -1
+        self._rates = SweptRates(model, fresh=fresh)
+        self._everything = state.variables_of(model, reachable.parts_of(model))
+        self._start = state.Snapshot(self._everything)
+        # One update and one evaluation compile both functions and check that the model trains.
+        self._check_training()
+        self._start.restore()
+        logs = self._first_test()
         self.metric, self.metric_rises, self.notes = _choose_metric(model, logs, *metric)
+        self.notes += self._rates.notes
+        self.momentum = self._rates.momentum
 
     def reset(self, seed: int) -> None:
         """Return to the start, with the mini-batches and random numbers of `seed`."""
@@ -83,80 +82,80 @@ class Trial:
             for variable, value in zip(self._model.weights, values, strict=True):
                 variable.assign(value)
         state.seed_layers(self._model, seed)
-        self._batches = self._source.stream(np.random.default_rng(seed))
-        self._waiting = []
+        self._stream = self._source.stream(np.random.default_rng(seed))
+        self._seed = seed
 
     def advance(self, rates: sweep.Rates) -> list[float]:
         """Make one update per rate and return the losses up to the first that is not finite."""
         losses: list[float] = []
-        while len(losses) < len(rates):
-            losses += self._some(rates[len(losses) :])
+        for rate in rates:
+            self._rates.assign(float(rate))
+            parts = [self._train(next(self._stream)) for _ in range(self._rates.accumulated)]
+            losses.append(float(np.mean(parts)))
+            self._on_step(self._seed, float(rate), losses[-1])
             if not math.isfinite(losses[-1]):
                 break
         return losses
 
     def evaluate(self) -> tuple[float, float]:
-        """Return the held-out batch's loss, and its metric with a sign so that higher is better."""
+        """Return the held-out loss, and the metric with a sign so that higher is better."""
         logs = self._test()
-        loss = float(logs["loss"])
-        value = loss if self.metric == HELDOUT_LOSS else float(logs[self.metric])
-        return loss, value if self.metric_rises else -value
+        value = logs["loss"] if self.metric == HELDOUT_LOSS else logs[self.metric]
+        return logs["loss"], value if self.metric_rises else -value
 
-    def _some(self, rates: sweep.Rates) -> list[float]:
-        """Make as many updates as fit into one call, and return the losses as `advance` does."""
-        if self._loop is None:
-            self._optimizer.learning_rate = float(rates[0])
-            return [float(np.mean([self._train() for _ in range(self._accumulated)]))]
-        while len(self._waiting) < len(rates):
-            self._waiting.append(next(self._batches))
-        count = loop.stackable(self._waiting)
-        batches, self._waiting = self._waiting[:count], self._waiting[count:]
-        losses = [float(loss) for loss in self._loop(batches, rates[:count])]
-        bad = next((k for k, loss in enumerate(losses) if not math.isfinite(loss)), None)
-        if bad is None:
-            return losses
-        _need_finite_data(batches[bad], "a mini-batch")
-        return losses[: bad + 1]
+    def _train(self, batch: Batch) -> float:
+        if self._class_weight is not None:
+            batch = batches.weighted(batch, self._class_weight)
+        return steps.train(self._model, batch)
 
-    def _train(self) -> float:
-        x, y, weight = batch = next(self._batches)
-        # train_on_batch resets the metrics first, so the loss is no running mean.
-        logs = self._model.train_on_batch(
-            x, y, sample_weight=weight, class_weight=self._class_weight, return_dict=True
-        )
-        return _loss(logs, batch, "train_step", "a mini-batch")
+    def _test(self) -> dict[str, float]:
+        """Evaluate the held-out batches; each counts as much as it has samples."""
+        before = state.Snapshot(self._moved_by_test)
+        logs = [steps.test(self._model, batch) for batch in self._source.heldout]
+        before.restore()
+        weights = [batches.samples(batch) for batch in self._source.heldout]
+        return {
+            name: float(np.average([values[name] for values in logs], weights=weights))
+            for name in logs[0]
+        }
 
-    def _test(self) -> Mapping[str, Any]:
-        x, y, weight = self._heldout
-        logs: Mapping[str, Any] = self._model.test_on_batch(
-            x, y, sample_weight=weight, return_dict=True
-        )
-        _loss(logs, self._source.heldout, "test_step", "the held-out samples")
+    def _first_test(self) -> dict[str, float]:
+        """Evaluate once, and find what an evaluation moves, such as the states of an RNN."""
+        self._moved_by_test: list[Any] = []
+        logs = self._test()
+        metrics = {id(v) for v in self._model.metrics_variables}
+        self._moved_by_test = [v for v in self._start.changed() if id(v) not in metrics]
         return logs
 
+    def _check_training(self) -> None:
+        """Make an update at a rate of almost 0, and find out which optimizers decide the rates.
 
-def _loss(logs: Mapping[str, Any], batch: Batch, step: str, where: str) -> float:
-    if "loss" not in logs:
-        raise InputError(
-            f"The model's {step} must return the loss by the name loss. "
-            f"Received: {', '.join(logs) or 'nothing'}. Add loss to the returned dict."
-        )
-    loss = float(logs["loss"])
-    if not math.isfinite(loss):
-        _need_finite_data(batch, where)
-    return loss
-
-
-def _need_finite_data(batch: Batch, where: str) -> None:
-    """Refuse a batch that is not finite.
-
-    A batch is only checked after its loss was not finite: checking all data would take too long.
-    """
-    if not_finite(batch):
-        raise InputError(
-            f"The data must be finite. Received: NaN or infinity in {where}. "
-            "Remove them from x and y."
-        )
+        Raises:
+            InputError: the loss is not finite, or something else changes the weights.
+        """
+        rates = self._rates
+        rates.all_almost_zero()
+        loss = self._train(self._source.first)
+        if not math.isfinite(loss):
+            raise InputError(
+                "The loss before the first update must be finite. "
+                f"Received: {loss}. Check the weights, and whether the loss fits the labels."
+            )
+        if not steps.has_own_train_step(self._model):
+            return
+        rates.stop_momentum()
+        before = rates.counts()
+        weights = state.Snapshot([v for v in self._model.trainable_variables if not v.constraint])
+        self._train(self._source.first)
+        counts = zip(rates.counts(), before, strict=True)
+        rates.choose([optimizer for (optimizer, now), (_, was) in counts if now > was])
+        if moved := weights.changed(MOVED):
+            raise InputError(
+                "A train step must change trainable weights only through Keras optimizers that the "
+                f"model holds. Received: {len(moved)} weights that changed at a learning rate of "
+                f"0, for example {moved[0].path}. Keep every optimizer as an attribute of the "
+                "model, and set trainable=False on an averaged copy."
+            )
 
 
 def _choose_metric(

@@ -6,6 +6,7 @@ applied to a history that some tool has smoothed.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,54 +26,101 @@ class Average:
     undo: Callable[[Array], Array]
 
 
-def _weights(loss: Array, late: int) -> Array:
+def corrected(kept: float = KEPT, *, late: int = 0) -> Average:
+    """Return an average that starts at 0 and is divided by the sum of its weights.
+
+    Args:
+        late: steps by which the tool's count of the weights is ahead.
+    """
+    return Average(
+        lambda loss: _corrected(loss, kept, late), lambda smooth: _uncorrected(smooth, kept, late)
+    )
+
+
+def from_first(kept: float = KEPT_FROM_FIRST) -> Average:
+    """Return an average that starts at the first loss."""
+    return Average(lambda loss: _from_first(loss, kept), lambda smooth: _before_first(smooth, kept))
+
+
+def after_first(kept: float = KEPT, *, late: int = 1) -> Average:
+    """Return an average that leaves the first loss as it is and starts at 0 with the second."""
+    rest = corrected(kept, late=late)
+    return Average(
+        lambda loss: np.concatenate([loss[:1], rest.smooth(loss[1:])]),
+        lambda smooth: np.concatenate([smooth[:1], rest.undo(smooth[1:])]),
+    )
+
+
+def running_mean(epoch_steps: int) -> Average:
+    """Return the mean of the epoch so far, which Keras reports; it starts anew at each epoch."""
+
+    def steps(loss: Array) -> Array:
+        return np.asarray(np.arange(len(loss)) % epoch_steps + 1, np.float64)
+
+    def smooth(loss: Array) -> Array:
+        epochs = [loss[at : at + epoch_steps] for at in range(0, len(loss), epoch_steps)]
+        return np.concatenate([np.cumsum(epoch) for epoch in epochs]) / steps(loss)
+
+    def undo(means: Array) -> Array:
+        count = steps(means)
+        sums = means * count
+        return np.asarray(sums - np.where(count > 1, np.concatenate([[0.0], sums[:-1]]), 0.0))
+
+    return Average(smooth, undo)
+
+
+def _weights(loss: Array, kept: float, late: int) -> Array:
     steps = np.arange(1 + late, len(loss) + 1 + late, dtype=np.float64)
-    return np.asarray(1 - KEPT**steps, np.float64)
+    return np.asarray(1 - kept**steps, np.float64)
 
 
-def _corrected(loss: Array, *, late: int = 0) -> Array:
-    sums = np.empty_like(loss)
+def _corrected(loss: Array, kept: float, late: int) -> Array:
+    sums = []
     average = 0.0
-    for step, value in enumerate(loss):
-        average = KEPT * average + (1 - KEPT) * value
-        sums[step] = average
-    return sums / _weights(loss, late)
+    for value in loss.tolist():
+        average = kept * average + (1 - kept) * value
+        sums.append(average)
+    return np.array(sums) / _weights(loss, kept, late)
 
 
-def _uncorrected(smooth: Array, *, late: int = 0) -> Array:
-    sums = smooth * _weights(smooth, late)
-    return (sums - KEPT * np.concatenate([[0.0], sums[:-1]])) / (1 - KEPT)
+def _uncorrected(smooth: Array, kept: float, late: int) -> Array:
+    sums = smooth * _weights(smooth, kept, late)
+    return (sums - kept * np.concatenate([[0.0], sums[:-1]])) / (1 - kept)
 
 
 def _corrected_single(loss: Array) -> Array:
-    single = np.float32
-    smooth = np.empty_like(loss)
-    average, share = single(0), 1.0 - float(single(KEPT))
-    for step, value in enumerate(loss.astype(single)):
-        average = single(float(average) - float(average - value) * share)
-        smooth[step] = average / single(1 - KEPT ** (step + 1))
-    return smooth
+    average, share = 0.0, 1.0 - _single(KEPT)
+    averages = []
+    for value in loss.astype(np.float32).tolist():
+        average = _single(average - _single(average - value) * share)
+        averages.append(average)
+    weights = [1 - KEPT**step for step in range(1, len(loss) + 1)]
+    with np.errstate(over="ignore", invalid="ignore"):  # losses may be inf or nan
+        return (np.array(averages, np.float32) / np.array(weights, np.float32)).astype(np.float64)
 
 
-def _from_first(loss: Array) -> Array:
-    smooth = loss.copy()
-    for step in range(1, len(loss)):
-        smooth[step] = (1 - KEPT_FROM_FIRST) * loss[step] + KEPT_FROM_FIRST * smooth[step - 1]
-    return smooth
+def _single(value: float) -> float:
+    """Round to single precision; faster than numpy's scalars."""
+    return ctypes.c_float(value).value
 
 
-def _before_first(smooth: Array) -> Array:
+def _from_first(loss: Array, kept: float) -> Array:
+    smooth = loss.tolist()
+    for step, value in enumerate(smooth[1:], start=1):
+        smooth[step] = (1 - kept) * value + kept * smooth[step - 1]
+    return np.array(smooth)
+
+
+def _before_first(smooth: Array, kept: float) -> Array:
     loss = smooth.copy()
-    loss[1:] = (smooth[1:] - KEPT_FROM_FIRST * smooth[:-1]) / (1 - KEPT_FROM_FIRST)
+    loss[1:] = (smooth[1:] - kept * smooth[:-1]) / (1 - kept)
     return loss
 
 
 # In float32, as fastai's tensors are: on a flat curve rounding decides where the loss falls.
-FASTAI = Average(_corrected_single, _uncorrected)
-KTRAIN = Average(_corrected, _uncorrected)
+FASTAI = Average(_corrected_single, corrected().undo)
+KTRAIN = corrected()
 # One step late, because Lightning counts the optimizer's step before it smooths. The first average
 # is half of the first loss, so "4 times the best loss" often means twice the first loss.
-LIGHTNING = Average(
-    lambda loss: _corrected(loss, late=1), lambda smooth: _uncorrected(smooth, late=1)
-)
-LR_FINDER = Average(_from_first, _before_first)  # used by torch-lr-finder and ignite
+LIGHTNING = corrected(late=1)
+LR_FINDER = from_first()  # used by torch-lr-finder and ignite

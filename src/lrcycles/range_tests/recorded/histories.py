@@ -1,297 +1,266 @@
-"""Parses range-test histories of lrcycles and of other tools.
+"""Reads range-test histories of lrcycles and of other tools.
 
-A file is CSV (with commas, semicolons or tabs), JSON or parquet. It holds the learning rates and
-losses of one sweep, or of several seeds.
+A file is CSV (with commas, semicolons or tabs), JSON or parquet, and may be compressed. It holds
+the learning rates and losses of one sweep, or of several seeds.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lrcycles import files
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves
-from lrcycles.range_tests.recorded.origins import recognise, undone
+from lrcycles.range_tests.recorded.columns import (
+    Wanted,
+    find_columns,
+    is_step,
+    loss_rank,
+    rate_rank,
+    with_group_columns,
+    with_unique_names,
+    words,
+)
+from lrcycles.range_tests.recorded.formats import by_run, load, where_is
+from lrcycles.range_tests.recorded.origins import KTRAIN_MEAN, Origin, recognise
+from lrcycles.range_tests.recorded.readings import Reading, chosen_reading
+from lrcycles.range_tests.recorded.rows import (
+    as_numbers,
+    as_sweeps,
+    check_sweeps,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST_POINTS = 20  # the tools' rules leave out up to 16 points at the ends
-
-# Names in lower case, without "_", "-", spaces and anything before a "/". The first match counts.
-_NAMES = {
-    "seed": ("seed", "run"),
-    "step": ("step", "steps", "iteration", "iterations", "iter", "batch"),
-    "lr": ("lr", "lrs", "learningrate", "learningrates", "rate", "rates"),
-    "loss": ("loss", "losses", "trainloss", "trainingloss", "batchloss", "smoothloss"),
-    "heldout_loss": ("heldoutloss", "valloss", "validloss", "validationloss"),
-    "accuracy": ("heldoutaccuracy", "valaccuracy", "valacc", "validaccuracy"),
-}
-
 
 @dataclass(frozen=True)
 class History:
-    """A range test read from a file; `smoothed` where a moving average had to be undone."""
+    """A range test read from a file.
 
-    curves: Curves  # of raw losses
+    Attributes:
+        curves: of raw losses, as far as the file or the user says what they are.
+        smoothed: whether a tool's smoothing was undone.
+        alternative: the curves of the other reading, where the file leaves a doubt.
+        doubt: why there is another reading; empty where there is none.
+        options: the options of `lrcycles suggest` that choose `curves` and `alternative`, each
+            with the condition under which it is right.
+    """
+
+    curves: Curves
     source: str
     smoothed: bool
+    alternative: Curves | None = None
+    doubt: str = ""
+    options: Sequence[tuple[str, str]] = ()
 
     def __str__(self) -> str:
         seeds, points = len(self.curves.seeds), len(self.curves.table)
         size = f"{points} points" if seeds == 1 else f"{seeds} seeds, {points} points"
-        return f"{self.source}, {size}, {'smoothed (undone)' if self.smoothed else 'raw losses'}"
+        state = "smoothed (undone)" if self.smoothed else "raw losses"
+        if self.doubt:
+            state = f"read as {'smoothed losses (undone)' if self.smoothed else 'raw losses'}"
+        return f"{self.source}, {size}, {state}"
+
+    @property
+    def doubt_note(self) -> str:
+        """Return the doubt and how to end it, as a note of `curves`; empty without a doubt."""
+        if not self.doubt:
+            return ""
+        (option, condition), (other_option, other_condition) = self.options
+        return (
+            f"{self.doubt} The bounds hold {condition} ({option}). "
+            f"Choose {other_option} {other_condition}."
+        )
 
 
+@np.errstate(all="ignore")  # losses may be infinite or huge
 def read_history(
-    path: Path,
+    path: Path | str,
     *,
     smoothed_by: str | None = None,
+    smoothing: float | None = None,
+    running_mean_of: int | None = None,
     steps_per_epoch: int | None = None,
     momentum: float | None = None,
+    lr_column: str | None = None,
+    loss_column: str | None = None,
+    rates: Path | str | None = None,
 ) -> History:
-    """Read the range test in `path`.
+    """Read the range test in `path`; `-` is standard input.
 
     Args:
-        smoothed_by: fastai, ktrain, lightning, torch-lr-finder, ignite or nobody. By default the
-            tool is recognised.
+        smoothed_by: fastai, ktrain, lightning, torch-lr-finder, ignite, flair or nobody. By
+            default a smoothing is undone only where the file leaves no doubt about it.
+        smoothing: the weight of the previous average, from 0 to below 1, where it is not the
+            tool's default. It is 1 - smooth_f of torch-lr-finder and ignite.
+        running_mean_of: the steps of an epoch, where each loss is the mean of its epoch so far, as
+            Keras reports it.
         steps_per_epoch: mini-batches in an epoch; no file contains this number.
         momentum: the momentum of SGD or RMSprop, from 0 to below 1. Only the files of stage
             `range_test` contain it; for other files it is 0 by default.
+        lr_column: the column of the learning rates; by default the name decides.
+        loss_column: the column of the training losses; by default the name decides.
+        rates: a file with the learning rates of the same steps, where `path` has only losses, as
+            TensorBoard exports them.
 
     Raises:
-        InputError: there is no such file, or it holds no range test.
+        InputError: there is no such file, it holds no range test, or a value is wrong.
     """
-    table = _load(path)
-    names = {_plain(str(name)): str(name) for name in table.columns}
-    columns = _columns(path, names)
-    numbers = _numbers(path, table[list(columns.values())].set_axis(list(columns), axis=1))
-    for seed, rows in numbers.groupby("seed", sort=True):
-        several = numbers["seed"].nunique() > 1
-        _check_sweep(f"{path.name}, seed {seed}" if several else path.name, rows)
-    source, average, notes = recognise(set(names), numbers, smoothed_by)
-    if average is not None:
-        numbers["loss"] = undone(numbers, average)
-    summary = path.with_name("range_test.json")
-    if path.name == "curves.parquet" and summary.exists():  # stage range_test
-        curves = Curves.from_summary(
-            numbers, files.read_json(summary), steps_per_epoch=steps_per_epoch
+    path, wanted = Path(path), Wanted(lr_column, loss_column)
+    chosen = chosen_reading(smoothed_by, smoothing, running_mean_of, steps_per_epoch)
+    _check_numbers(momentum, steps_per_epoch)
+    names, rows, notes = _rows(path, wanted, None if rates is None else Path(rates))
+    origin = recognise(names, rows, steps_per_epoch=steps_per_epoch)
+    if chosen is not None:
+        origin = Origin(origin.source, chosen, _chosen_notes(chosen, rows))
+        if smoothed_by == "ktrain" and steps_per_epoch is None and running_mean_of is None:
+            origin = replace(origin, notes=[*origin.notes, KTRAIN_MEAN])
+
+    def curves(reading: Reading) -> Curves:
+        return _curves(
+            path,
+            rows,
+            reading,
+            [*notes, *origin.notes],
+            steps_per_epoch=steps_per_epoch,
+            momentum=momentum,
         )
-    else:
-        curves = Curves(numbers, steps_per_epoch=steps_per_epoch, ramp=_ramp(numbers))
-    if momentum is not None:
-        if not 0 <= momentum < 1:
-            raise InputError(
-                f"momentum must be at least 0 and below 1. Received: {momentum}. "
-                "Set 0 for an optimizer without momentum."
-            )
-        curves = replace(curves, momentum=momentum)
-    notes = [*curves.notes, *notes]
-    return History(replace(curves, notes=notes), source, average is not None)
 
-
-def _load(path: Path) -> pd.DataFrame:
-    """Read the file as a table, with a column seed where it holds several separate sweeps."""
-    import pandas as pd
-
-    if path.is_dir():
-        raise InputError(
-            f"The range test must be a file. Received: the folder {path}. Name a file in it."
-        )
-    try:
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise InputError(
-            f"The range test must be a file that can be read. Received: {path} "
-            f"({error.strerror}). Check the path."
-        ) from error
-    if not head.strip():
-        raise InputError(
-            "The file must contain the learning rates and losses of a range test. "
-            f"Received: {path}, which is empty. Export the range test again."
-        )
-    try:
-        if head.startswith(b"PAR1"):
-            table = pd.read_parquet(path)
-        elif head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-            table = _from_json(path)
-        else:
-            table = _from_csv(path, head)
-    except (ValueError, OSError, RecursionError) as error:  # pandas, pyarrow and json raise these
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"The range test must be a CSV, JSON or parquet file. Received: {path}, which cannot "
-            f"be read ({str(error).splitlines()[0][:80]}). Export the range test again."
-        ) from error
-    return table
-
-
-def _from_csv(path: Path, head: bytes) -> pd.DataFrame:
-    import pandas as pd
-
-    if b"\0" in head:
-        raise ValueError("it is a binary file")
-    first, _, rest = head.decode("utf-8-sig", errors="replace").partition("\n")
-    separator = max("\t;,", key=first.count)
-    # With semicolons as separators, commas may be decimal points.
-    decimal = "," if separator == ";" and "," in rest and "." not in rest else "."
-    return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False)
-
-
-def _from_json(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
-    if isinstance(content, Mapping) and content and _all(content.values(), Mapping):
-        # {"results": {...}} holds one sweep, {"0": {...}, "1": {...}} one per seed.
-        sweeps = [_columns_of(path, sweep) for sweep in content.values()]
-        numbered = all(name.isdecimal() for name in content)
-        seeds = map(int, content) if numbered else range(len(content))
-        return pd.concat([t.assign(seed=s) for s, t in zip(seeds, sweeps, strict=True)])
-    if isinstance(content, list) and content and _all(content, Mapping):
-        return pd.DataFrame(content)
-    if isinstance(content, Mapping):
-        return _columns_of(path, content)
-    raise InputError(
-        'JSON must have the form {"lr": [...], "loss": [...]}. '
-        f"Received: {path}, which has no such lists. Export the range test again."
+    history = History(
+        curves(origin.reading), origin.source, smoothed=origin.reading.undo is not None
     )
+    return history if origin.other is None else _in_doubt(history, origin, curves(origin.other))
 
 
-def _columns_of(path: Path, content: Mapping[str, Any]) -> pd.DataFrame:
+def _check_numbers(momentum: float | None, steps_per_epoch: int | None) -> None:
+    if momentum is not None and not 0 <= momentum < 1:
+        raise InputError(
+            f"momentum must be at least 0 and below 1. Received: {momentum}. "
+            "Set 0 for an optimizer without momentum."
+        )
+    if steps_per_epoch is not None and not steps_per_epoch >= 1:
+        raise InputError(
+            f"steps_per_epoch must be at least 1. Received: {steps_per_epoch}. "
+            "Set the number of mini-batches in an epoch."
+        )
+
+
+def _chosen_notes(chosen: Reading, rows: pd.DataFrame) -> list[str]:
+    """Return a note where the reading that the user chose gives losses below zero."""
+    first = rows[rows["seed"] == rows["seed"].iloc[0]]["loss"].to_numpy()
+    if chosen.undo is None or chosen.is_possible(first):
+        return []
+    return [f"Some losses are below zero if the smoothing is undone. Check {chosen.option}."]
+
+
+def _in_doubt(history: History, origin: Origin, alternative: Curves) -> History:
+    """Add the other reading of the losses, with a note in the curves."""
+    readings = [reading for reading in (origin.reading, origin.other) if reading is not None]
+    history = replace(
+        history,
+        alternative=alternative,
+        doubt=origin.doubt,
+        options=[(reading.option, reading.condition) for reading in readings],
+    )
+    curves = history.curves
+    return replace(history, curves=replace(curves, notes=[*curves.notes, history.doubt_note]))
+
+
+def _rows(
+    path: Path, wanted: Wanted, rates: Path | None
+) -> tuple[list[str], pd.DataFrame, list[str]]:
+    """Return the names of the file's columns, its rows in the order of the steps, and notes."""
+    where = where_is(path)
+    table, notes = _load(path, wanted)
+    names = list(table.columns)
+    if rates is not None:
+        table = _with_rates(table, rates, wanted)
+    _need_two_scalars(where, table, wanted)
+    table, of_runs = by_run(table)
+    names += [name for name in table.columns if name not in names]
+    table = with_group_columns(with_unique_names(table))
+    columns, of_columns = find_columns(where, table, wanted)
+    rows, of_rows = as_numbers(where, table, columns)
+    sweeps, _ = as_sweeps(rows)
+    check_sweeps(where, sweeps)
+    rows = rows[rows["seed"].isin(sweeps["seed"].unique())]
+    return names, rows, [*notes, *of_runs, *of_columns, *of_rows]
+
+
+def _load(path: Path, wanted: Wanted) -> tuple[pd.DataFrame, list[str]]:
+    table, notes = load(path, wanted)
+    return with_unique_names(table), notes
+
+
+def _need_two_scalars(where: str, table: pd.DataFrame, wanted: Wanted) -> None:
+    names = {name.lower() for name in table.columns}
+    if names == {"wall time", "step", "value"} and wanted == Wanted():
+        raise InputError(
+            "A range test must have learning rates and losses. "
+            f"Received: {where}, a TensorBoard export of one scalar. Export both scalars. "
+            "Name the file of the losses, and the file of the rates with rates (--rates FILE)."
+        )
+
+
+def _with_rates(table: pd.DataFrame, path: Path, wanted: Wanted) -> pd.DataFrame:
+    """Add the rates of another file, with the columns step, lr and loss."""
     import pandas as pd
 
-    lists = {name: values for name, values in content.items() if isinstance(values, list)}
-    lengths = {name: len(values) for name, values in lists.items()}
-    if len(set(lengths.values())) > 1:
-        received = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError(
-            f"All lists in {path} must have the same length. Received: {received}. "
-            "Export them again."
-        )
-    return pd.DataFrame(lists)
-
-
-def _all(values: Any, kind: type) -> bool:
-    return all(isinstance(value, kind) for value in values)
-
-
-def _plain(name: str) -> str:
-    name = name.lower().rsplit("/", 1)[-1]
-    return "lr" if name.startswith("lr-") else "".join(c for c in name if c not in "_- ")
-
-
-def _columns(path: Path, present: Mapping[str, str]) -> dict[str, str]:
-    """Return the name in the file of each column of `Curves.table` that the file has."""
-    names = dict(_NAMES)
-    if {"seed", "step"} <= set(present):  # written by lrcycles: accuracy is the held-out one
-        names["accuracy"] = (*names["accuracy"], "accuracy")
-    columns = {
-        column: present[next(name for name in synonyms if name in present)]
-        for column, synonyms in names.items()
-        if any(name in present for name in synonyms)
-    }
-    for needed in ("lr", "loss"):
-        if needed not in columns:
-            received = ", ".join(present.values())[:200] or "none"
+    other, _ = _load(path, wanted)
+    parts = []
+    for part, name, role, rank in (
+        (other, wanted.lr, "lr", rate_rank),
+        (table, wanted.loss, "loss", loss_rank),
+    ):
+        where = where_is(path) if role == "lr" else "The file of the losses"
+        part = with_unique_names(by_run(part)[0])
+        steps = [column for column in part if is_step(words(column))]
+        values = [name] if name in part else [c for c in part if rank(c) is not None]
+        values = values or [column for column in part if column.lower() == "value"]
+        if not steps or not values:
             raise InputError(
-                f"{path} must have a column {needed} (or {', '.join(_NAMES[needed][1:4])}). "
-                f"Received: the columns {received}. Rename the column."
+                f"{where} must have the columns step and {role} (or Value). "
+                f"Received: the columns {', '.join(part.columns)[:200]}. "
+                f"Name the column with {role}_column (--{role}-column NAME)."
             )
-    return columns
+        parts.append(part[[steps[0], values[0]]].set_axis(["step", role], axis=1))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Convert all columns to numbers, and count the steps and seeds."""
-    import pandas as pd
-
-    table = table.reset_index(drop=True)
-    if table.empty:
-        raise InputError(
-            f"{path} must have at least {FEWEST_POINTS} rows. Received: columns without rows. "
-            "Export the range test again."
-        )
-    for name in table.columns:
-        values = pd.to_numeric(table[name], errors="coerce")
-        lost = values.isna() & table[name].notna()
-        lost &= table[name].astype(str).str.strip().str.lower() != "nan"
-        if lost.any():
-            row = int(np.argmax(lost.to_numpy()))
+def _curves(
+    path: Path,
+    rows: pd.DataFrame,
+    reading: Reading,
+    notes: Sequence[str],
+    *,
+    steps_per_epoch: int | None,
+    momentum: float | None,
+) -> Curves:
+    """Return the curves of the raw losses that a reading gives."""
+    loss = rows.groupby("seed")["loss"].transform(lambda seen: reading.raw_losses(seen.to_numpy()))
+    table, of_sweeps = as_sweeps(rows.assign(loss=loss))
+    check_sweeps(where_is(path), table)
+    summary = path.with_name("range_test.json") if path.name == "curves.parquet" else None
+    if summary is not None and summary.exists():  # of stage range_test
+        try:
+            curves = Curves.from_summary(
+                table, files.read_json(summary), steps_per_epoch=steps_per_epoch
+            )
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"Column {name} of {path} must contain numbers. "
-                f"Received: {str(table[name][row])[:40]!r} in row {row + 1}. "
-                "Export the range test again."
-            )
-        table[name] = values.astype(float)
-    if "seed" not in table:
-        table.insert(0, "seed", 0)
-    if table["seed"].isna().any():
-        row = int(np.argmax(table["seed"].isna().to_numpy())) + 1
-        raise InputError(
-            f"Every row of {path} must have a seed. Received: none in row {row}. "
-            "Add the seeds, or remove the column."
-        )
-    table["seed"] = table["seed"].astype(int)
-    if "step" in table:
-        table = _merged(table)
-        table = table.sort_values(["seed", "step"], kind="stable", ignore_index=True)
-    table["step"] = table.groupby("seed").cumcount() + 1
-    return table
-
-
-def _merged(table: pd.DataFrame) -> pd.DataFrame:
-    """Join the rows of a step where its rate and its loss are in separate rows, as in Lightning.
-
-    Steps with neither a rate nor a loss, such as those of a validation, are left out.
-    """
-    steps = table.groupby(["seed", "step"], sort=False, dropna=False)
-    if table["lr"].notna().all() or (steps[["lr", "loss"]].count() > 1).any(axis=None):
-        return table
-    return steps.first().reset_index().dropna(subset=["lr", "loss"], how="all")
-
-
-def _check_sweep(where: str, rows: pd.DataFrame) -> None:
-    """Refuse rows in which the rates do not rise from step to step or losses are missing."""
-    lr, loss = rows["lr"].to_numpy(), rows["loss"].to_numpy()
-    if len(lr) < FEWEST_POINTS:
-        raise InputError(
-            f"{where} must have at least {FEWEST_POINTS} points. Received: {len(lr)}. "
-            "Run the range test with more steps."
-        )
-    bad = np.flatnonzero(~(np.isfinite(lr) & (lr > 0)))
-    if len(bad):
-        raise InputError(
-            f"The learning rates of {where} must be finite and above 0. "
-            f"Received: {lr[bad[0]]:g} at point {bad[0] + 1}. Remove the row."
-        )
-    stuck = np.flatnonzero(np.diff(lr) <= 0)
-    if len(stuck):
-        at = int(stuck[0])
-        raise InputError(
-            f"The learning rates of {where} must rise from step to step. "
-            f"Received: {lr[at + 1]:g} after {lr[at]:g} at point {at + 2}. "
-            "Check that the file is a range test and not a training."
-        )
-    if not np.isfinite(loss).any():
-        raise InputError(
-            f"{where} must have finite losses. Received: none. "
-            "Run the range test again from smaller rates."
-        )
-    # Losses may be missing at the end, after a loss that was not finite, but not before.
-    gaps = np.flatnonzero(np.isnan(loss[: np.flatnonzero(np.isfinite(loss))[-1]]))
-    if len(gaps):
-        raise InputError(
-            f"{where} must have a loss at every rate up to the last finite one. "
-            f"Received: none at point {gaps[0] + 1}. Remove rows without a loss."
-        )
+                f"{summary} must be the summary of stage range_test. Received: a file without "
+                f"{error}. Move {path.name} to a folder of its own."
+            ) from error
+    else:
+        curves = Curves(table, steps_per_epoch=steps_per_epoch, ramp=_ramp(table))
+    momentum = curves.momentum if momentum is None else momentum
+    return replace(curves, momentum=momentum, notes=[*curves.notes, *notes, *of_sweeps])
 
 
 def _ramp(table: pd.DataFrame) -> str:

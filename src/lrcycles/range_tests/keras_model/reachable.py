@@ -1,0 +1,82 @@
+"""Finds all that a model holds and that its training can change."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+# Objects of these packages are only followed where they are parts of a Keras model.
+_LIBRARIES = {"keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "pandas", "scipy", "optree"}
+_PARTS = (keras.Layer, keras.Metric, keras.Loss, keras.optimizers.Optimizer)
+
+
+def parts_of(*roots: Any) -> list[Any]:
+    """Return the roots and every layer, loss, metric, optimizer and own object that they hold.
+
+    An own object is an instance of a class that the user wrote. Lists, tuples, sets and dicts are
+    searched, also nested ones.
+    """
+    found: dict[int, Any] = {}
+    waiting = deque(roots)
+    while waiting:
+        part = waiting.popleft()
+        if id(part) in found or not _is_part(part):
+            continue
+        found[id(part)] = part
+        waiting.extend(held_by(part))
+    return list(found.values())
+
+
+def held_by(part: Any) -> Iterator[Any]:
+    """Yield the values of a part's attributes, and the items of containers instead of these."""
+    seen: set[int] = set()
+    waiting = deque(list(vars(part).values()))
+    while waiting:
+        value = waiting.popleft()
+        if isinstance(value, Mapping | list | tuple | set | deque):
+            if id(value) not in seen:
+                seen.add(id(value))
+                waiting.extend(value.values() if isinstance(value, Mapping) else value)
+        else:
+            yield value
+
+
+def optimizers_of(parts: list[Any]) -> list[Any]:
+    """Return the optimizers among the parts; inner ones follow the optimizer that holds them."""
+    return [part for part in parts if isinstance(part, keras.optimizers.Optimizer)]
+
+
+def variables_held_by(parts: list[Any]) -> list[Any]:
+    """Return the variables of Keras and of TensorFlow that the parts hold.
+
+    Keras's own `variables` leave out tf.Variables, and some slots of optimizers.
+    """
+    values = [value for part in parts for value in held_by(part)]
+    variables = [value for value in values if isinstance(value, keras.Variable)]
+    if keras.backend.backend() != "tensorflow":
+        return variables
+    import tensorflow as tf
+
+    variables += [value.state for value in values if isinstance(value, tf.random.Generator)]
+    return variables + [value for value in values if isinstance(value, tf.Variable)]
+
+
+def random_generators(parts: list[Any]) -> list[Any]:
+    """Return the random generators of Python and NumPy that the parts hold."""
+    kinds = (random.Random, np.random.Generator, np.random.RandomState)
+    return [value for part in parts for value in held_by(part) if isinstance(value, kinds)]
+
+
+def _is_part(value: Any) -> bool:
+    if isinstance(value, _PARTS):
+        return True
+    package = type(value).__module__.partition(".")[0]
+    own = package not in _LIBRARIES and package not in sys.stdlib_module_names
+    own = own or package == "__main__"
+    return own and hasattr(value, "__dict__") and not isinstance(value, type)

@@ -1,0 +1,152 @@
+"""Calls a model's compiled train and test step, as `fit` and `evaluate` do, on one batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from lrcycles.errors import InputError, described
+from lrcycles.range_tests.keras_model import batches
+from lrcycles.range_tests.keras_model.batches import Batch
+
+_TRAIN = (
+    "The model must train on a mini-batch, as in fit.",
+    "Check that model.fit runs on the same data.",
+)
+
+
+def build(model: Any, batch: Batch) -> None:
+    """Create the variables of a model that is not built.
+
+    Raises:
+        InputError: neither the model nor its train step can be called on a batch.
+    """
+    if _is_built(model):
+        return
+    x = batch[0] if isinstance(batch, tuple) else batch
+    try:
+        model(x)
+    except NotImplementedError:  # a model without `call`, whose train step uses its layers
+        pass
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(
+            f"The model must take a batch of x. Received: {described(error)}. "
+            "Check that model(x) works for a batch of the data."
+        ) from error
+    if not _is_built(model) and has_own_train_step(model):
+        _trace(model, batch)
+
+
+def _is_built(model: Any) -> bool:
+    return all(layer.built for layer in model._flatten_layers())
+
+
+def _trace(model: Any, batch: Batch) -> None:
+    """Create the variables that only the train step uses; tracing it makes no update."""
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            "All layers of the model must be built. Received: a layer that only the train step "
+            "uses. Call each layer on a batch first."
+        )
+    import tensorflow as tf
+
+    with _explained(*_TRAIN):
+        step = tf.autograph.experimental.do_not_convert(model.train_step)
+        tf.function(step).get_concrete_function(batch)
+
+
+def has_own_train_step(model: Any) -> bool:
+    """Return whether the model's class, or the model itself, replaces what `fit` calls."""
+    names = ("train_step", "make_train_function")
+    return any(
+        name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name)
+        for name in names
+    )
+
+
+def train(model: Any, batch: Batch) -> float:
+    """Make one step of `fit` on the batch and return the batch's loss.
+
+    Raises:
+        InputError: the step fails, returns no loss, or the batch is not finite.
+    """
+    with _explained(*_TRAIN):
+        logs = _called(model, batch, training=True)
+    return _loss(logs, batch, "train_step", "a mini-batch")
+
+
+def test(model: Any, batch: Batch) -> dict[str, float]:
+    """Evaluate the batch and return its loss and metrics.
+
+    Raises:
+        InputError: the step fails, returns no loss, or the batch is not finite.
+    """
+    with _explained(
+        "The model must evaluate the held-out samples.",
+        "Give the model a test_step that returns the loss, or a loss in compile, or pass other "
+        "held-out samples as heldout=(x, y).",
+    ):
+        logs = _called(model, batch, training=False)
+    loss = _loss(logs, batch, "test_step", "the held-out samples")
+    single = {name: value for name, value in logs.items() if np.ndim(value) == 0}
+    return {name: float(value) for name, value in single.items()} | {"loss": loss}
+
+
+def _called(model: Any, batch: Batch, *, training: bool) -> Any:
+    if training:
+        model.make_train_function()
+    else:
+        model.make_test_function()
+    model.reset_metrics()  # else the loss would be the mean of all batches so far
+    function = model.train_function if training else model.test_function
+    if keras.backend.backend() != "jax":
+        # TensorFlow's function takes an iterator, and PyTorch's a list. Both take the first item.
+        one = [batch] if keras.backend.backend() == "torch" else iter([batch])
+        return function(one)
+    model._symbolic_build(data_batch=_three(batch))
+    kinds = ["trainable_variables", "non_trainable_variables", "metrics_variables"]
+    if training:
+        kinds.insert(2, "optimizer_variables")
+    state = model._get_jax_state(**dict.fromkeys(kinds, True), purge_model_variables=False)
+    model._jax_state_synced = False
+    logs, state = function(state, iter([batch]))
+    model._jax_state = dict(zip(kinds, state, strict=True))
+    model.jax_state_sync()
+    model._jax_state = None
+    return logs
+
+
+def _three(batch: Batch) -> Any:
+    return keras.utils.unpack_x_y_sample_weight(batch)
+
+
+@contextmanager
+def _explained(rule: str, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # Keras, the backend or the user's code may raise anything
+        raise InputError(f"{rule} Received: {described(error)}. {remedy}") from error
+
+
+def _loss(logs: Any, batch: Batch, step: str, where: str) -> float:
+    if not isinstance(logs, Mapping) or "loss" not in logs:
+        received = ", ".join(logs) if isinstance(logs, Mapping) else type(logs).__name__
+        raise InputError(
+            f"The model's {step} must return the loss by the name loss. "
+            f"Received: {received or 'nothing'}. Add loss to the returned dict."
+        )
+    loss = float(np.mean(keras.ops.convert_to_numpy(logs["loss"])))
+    # Checked only after a loss that is not finite: checking all data would take too long.
+    if not math.isfinite(loss) and batches.not_finite(batch):
+        raise InputError(
+            f"The data must be finite. Received: NaN or infinity in {where}. "
+            "Remove them from x and y."
+        )
+    return loss

@@ -1,0 +1,40 @@
+"""Shows the progress of a range test: a bar with the time left in a terminal or notebook."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Progress:
+    """A bar that counts the updates of all seeds."""
+
+    def __init__(self, bar: Any, seeds: int) -> None:
+        self._bar = bar
+        self._seeds = seeds
+
+    def expect(self, steps: int) -> None:
+        """Expect so many updates for each seed from now on, because the range has changed."""
+        self._bar.reset(total=self._seeds * steps)
+
+    def step(self, seed: int, rate: float, loss: float) -> None:
+        """Count one update."""
+        self._bar.set_postfix_str(f"seed {seed}, lr {rate:.2g}, loss {loss:.3g}", refresh=False)
+        self._bar.update()
+
+    def skip(self, steps: int) -> None:
+        """Count the updates that a sweep spared because it stopped early."""
+        self._bar.update(steps)
+
+
+@contextmanager
+def bar(seeds: int, *, verbose: bool | str) -> Iterator[Progress]:
+    """Open a bar; `verbose` is True, False or "auto", which is True where somebody can see it."""
+    from tqdm.auto import tqdm
+
+    seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+    disabled = not (seen if verbose == "auto" else verbose)
+    with tqdm(desc="range test", unit="step", disable=disabled, leave=False) as shown:
+        yield Progress(shown, seeds)
