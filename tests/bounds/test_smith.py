@@ -85,6 +85,14 @@ def test_a_curve_that_still_rises_has_no_end_and_the_message_names_what_to_chang
         select_bounds(rising, initial_accuracy=BEFORE, **TRAINING)
 
 
+def test_a_curve_without_an_end_at_any_useful_rate_is_not_told_to_go_on():
+    rising = curves(([-5, -4, 3], [0.1, 0.1, 0.9]))
+    with pytest.raises(
+        InputError, match=r"no end .* still rose at 1e\+03\. Choose rule calibrated"
+    ):
+        select_bounds(rising, initial_accuracy=BEFORE, **TRAINING)
+
+
 def test_a_curve_that_rises_at_once_has_no_start_and_the_message_names_what_to_change():
     late = curves(([-3, -2, -1, 0], [0.5, 0.9, 0.9, 0.1]))
     with pytest.raises(InputError, match=r"no start .*already risen.*Lower min_lr to 0\.0001\."):

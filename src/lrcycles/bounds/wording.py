@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lrcycles.bounds.select import Bounds
     from lrcycles.range_tests.curves import Curves
 
+HIGHEST = 100  # a loss that is still low at this rate hardly rises at ten times this rate
 WIDE_SPREAD_DECADES = 0.3  # a factor of two
 MEANINGS = {
     "calibrated": "max_lr lies between the lowest loss and its explosion",
@@ -66,11 +67,13 @@ def missing_bounds(
             f"Received: no start in {len(no_base)} and no end in {len(no_end)} of {len(seeds)} "
             f"seeds {rates}. Lower {lower}, raise {higher}, or raise steps."
         )
-    first = no_end[0]
+    first, remedy = no_end[0], f"Raise {higher}, or {OTHERWISE[rule]}"
+    if lr.max() > HIGHEST:
+        remedy = OTHERWISE[rule].capitalize()
     return (
         "The range test must show where learning ends, in more than half of the seeds. "
         f"Received: no end in {len(no_end)} of {len(seeds)} seeds {rates}. "
-        f"Seed {first.seed}: {first.max_lr_reason}. Raise {higher}, or {OTHERWISE[rule]}."
+        f"Seed {first.seed}: {first.max_lr_reason}. {remedy}."
     )
 
 
