@@ -48,9 +48,19 @@ def _quieten(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
+def shortened(name: str, most: int = 32) -> str:
+    """Keep the end of a name, so that a long one leaves room for the panel.
+
+    >>> shortened("/a/long/folder:clr", 12)
+    '…/folder:clr'
+    """
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
 def rows_of(ax: Axes, names: Sequence[str]) -> None:
-    """Give a panel a row per name, from the top down."""
-    ax.set_yticks(range(len(names)), labels=list(names))
+    """Give a panel a row per name, from the top down; a name may have several lines."""
+    lines = [[shortened(line) for line in name.split("\n")] for name in names]
+    ax.set_yticks(range(len(names)), labels=["\n".join(of_name) for of_name in lines])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
 

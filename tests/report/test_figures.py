@@ -67,7 +67,7 @@ def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
     figures = [
         arm_figures.errors_by_arm(errors, means=means, published={"a": (1.6, 1.4, 1.9)}),
         comparison_figures.forest(
-            differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05
+            differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05, other=None
         ),
     ]
     for figure, label in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
@@ -80,7 +80,7 @@ def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
 def test_equal_runs_push_no_difference_out_of_sight():
     differences = {f"same{k}": {0: 0.0, 1: 0.0} for k in range(3)} | {"other": {0: -0.3, 1: 0.1}}
     (ax,) = comparison_figures.forest(
-        differences, intervals=dict.fromkeys(differences, (0, -0.1, 0.1)), margin=0.05
+        differences, intervals=dict.fromkeys(differences, (0, -0.1, 0.1)), margin=0.05, other=None
     ).axes
     assert ax.get_xlim()[0] < -0.3
     assert not ax.texts
@@ -107,6 +107,7 @@ def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
                 {"clr vs baseline": {0: -0.1, 1: 0.2}},
                 intervals={"clr vs baseline": (0.05, -1.9, 2.0)},
                 margin=0.05,
+                other=None,
             )
             assert _labelled(figure)
             files.write_figure(tmp_path / name, figure)
@@ -116,7 +117,9 @@ def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
 def test_a_forest_shows_every_seed_of_every_comparison():
     differences = {f"arm{k} vs baseline": {0: -0.1 * k, 3: 0.2, 5: 0.3} for k in range(12)}
     intervals = dict.fromkeys(differences, (0.1, -0.3, 0.5))
-    (ax,) = comparison_figures.forest(differences, intervals=intervals, margin=0.05).axes
+    (ax,) = comparison_figures.forest(
+        differences, intervals=intervals, margin=0.05, other=None
+    ).axes
     shown = [row.get_offsets()[:, 0] for row in ax.collections if len(row.get_offsets())]
     assert_allclose(shown, [list(by_seed.values()) for by_seed in differences.values()])
     assert [text.get_text() for text in ax.get_yticklabels()] == list(differences)
@@ -126,12 +129,12 @@ def test_every_step_of_a_waterfall_begins_where_the_one_above_ends():
     means = {"first": (2.0, 1.9, 2.1), "second": (1.7, None, None), "third": (1.9, 1.8, 2.0)}
     changes = {"second": (-0.3, -0.4, -0.2), "third": (0.2, None, None)}
     (ax,) = comparison_figures.waterfall(
-        means, changes, published={"first": 1.95}, quantity="error"
+        means, changes, published={"first": 1.95}, quantity="error", digits=2
     ).axes
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches[:2]]
     assert_allclose(bars, [(2.0, 1.7), (1.7, 1.9)])
     said = [text.get_text() for text in ax.texts]
-    assert said == ["\u22120.300  [\u22120.400, \u22120.200]", "+0.200"]
+    assert said == ["\u22120.30 (\u22120.40 to \u22120.20)", "0.20"]
 
 
 def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():

@@ -8,11 +8,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
+from lrcycles.drawing import (
+    GREY,
+    log_percent,
+    palette,
+    panels,
+    rows_of,
+    shortened,
+    stay_near,
+    tiles,
+)
 from lrcycles.report.figures.arms import Curve
+from lrcycles.report.formatting import number, span
 
 Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
 _BETTER, _WORSE, _SINGLE_COLOUR_FROM = "#0173b2", "#d55e00", 8
+_LONGEST_NAME = 20  # of an arm that fits twice below an axis
 
 
 def waterfall(
@@ -21,6 +32,7 @@ def waterfall(
     *,
     published: Mapping[str, float],
     quantity: str,
+    digits: int,
 ) -> Figure:
     """Draw a row for each arm with its mean, and a bar for the change from the row above.
 
@@ -28,6 +40,7 @@ def waterfall(
         means: by row, the mean test error with its interval.
         changes: by row except the first, the paired difference from the row above.
         published: by row, a published figure.
+        digits: the decimals of the changes.
     """
     rows = list(means)
     figure, (ax,) = panels(1, height=1.3 + 0.5 * len(rows))
@@ -46,10 +59,9 @@ def waterfall(
     for place, row in enumerate(rows):
         if row in changes:
             change, low, high = changes[row]
-            label = f"{change:+.3f}"
-            if low is not None and high is not None:
-                label += f"  [{low:+.3f}, {high:+.3f}]"
-            label = label.replace("-", "\N{MINUS SIGN}")
+            label = number(change, digits)
+            if low is not None:
+                label += f" ({span(low, high, digits)})"
             ax.annotate(
                 label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
                 annotation_clip=False,
@@ -58,7 +70,7 @@ def waterfall(
     ax.barh(0, 0, color=_BETTER, alpha=0.35, label="fewer errors than the row above")
     ax.barh(0, 0, color=_WORSE, alpha=0.35, label="more errors than the row above")
     if published:
-        ax.plot([], [], "D", color="black", mfc="none", label="published")
+        ax.plot([], [], "D", color="black", mfc="none", label="in the publication")
     rows_of(ax, rows)
     ends = [end for known in means.values() for end in known if end is not None]
     ends += published.values()
@@ -74,14 +86,15 @@ def forest(
     *,
     intervals: Mapping[str, Ends],
     margin: float,
+    other: str | None,
 ) -> Figure:
     """Draw each seed's difference, a row per comparison, with mean, interval and margin.
 
     Args:
-        differences: by comparison and seed, in percentage points of test error; below zero the
-            first arm of the comparison is better.
+        differences: by comparison and seed, in percentage points of test error.
         intervals: for each comparison the mean difference and the ends of its 95 % interval.
         margin: half the width of the band within which two arms count as equivalent.
+        other: the arm that all comparisons subtract, if it is one arm.
     """
     import pandas as pd
     import seaborn
@@ -107,14 +120,17 @@ def forest(
         if low is not None and high is not None:
             ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
         ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
-    rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
+    tall = len(names) < 8 or max(map(len, names)) > 32
+    rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if tall else names)
     values = [list(differences[name].values()) for name in names]
     stay_near(ax, values, in_sight=(-margin, margin), least=margin)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
     ax.set_ylabel("")
+    than = f" than {other}" if other and len(other) <= _LONGEST_NAME else ""
     ax.set_xlabel(
-        "difference in test error (percentage points)\n← first arm better        first arm worse →"
+        "difference in test error (percentage points)\n"
+        f"← fewer errors{than}        more errors{than} →"
     )
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
@@ -151,7 +167,7 @@ def anytime(
             ax.axhline(target, color=GREY, linestyle="--", linewidth=0.9)
         log_percent(ax, ticks=4)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        ax.set_title(arm, loc="left", fontsize=9, fontweight="bold")
+        ax.set_title(shortened(arm, 25), loc="left", fontsize=9, fontweight="bold")
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("validation error (%)", fontsize=9)
     return figure
