@@ -27,7 +27,7 @@ def test_a_report_of_one_seed_has_neither_spread_nor_verdict(tmp_path):
     found = read_metrics(out)
     assert set(found["baseline"]["test_error_percent"]) == {"n", "mean"}
     assert found["comparisons"]["clr_vs_baseline"]["test_error_percent"]["verdict"] == "undecided"
-    assert "1 seed per arm" in (out / "report.html").read_text()
+    assert "1 seed per arm" in (out / "report.md").read_text()
 
 
 @pytest.mark.parametrize("lost", ["baseline", "clr", "published"])
@@ -150,10 +150,11 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     rows = [
         line.split(" | ")[0] for line in (out / "report.md").read_text().splitlines() if "|" in line
     ]
-    assert rows.count("| continued (after first)") == 4  # errors, times, several errors, settings
+    # errors, times, several errors, settings, and every seed's error and time
+    assert rows.count("| continued (after first)") == 6
     assert rows.count("| continued (after first) vs baseline") == 2
     assert rows.count("| continued vs baseline") == 1  # how often
-    assert rows.count("| first") == 4  # and its settings
+    assert rows.count("| first") == 6
 
 
 def test_without_an_arm_of_clr_the_report_says_so(tmp_path):
