@@ -115,5 +115,7 @@ def palette(arms: Sequence[str]) -> dict[str, Any]:
     order = [0, 3, 2, 4, 1, 5, 7, 8, 9, 6]  # blue and vermilion differ most and come first
     ten = seaborn.color_palette("colorblind", len(order))
     if len(arms) > len(order):
-        return dict(zip(arms, seaborn.color_palette("viridis", len(arms)), strict=True))
+        # Without the pale end, which a white page swallows and a dark page turns too dark.
+        shades = seaborn.color_palette("viridis", -(-5 * len(arms) // 4))
+        return dict(zip(arms, shades, strict=False))
     return {arm: ten[order[place]] for place, arm in enumerate(arms)}

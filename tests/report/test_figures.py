@@ -48,7 +48,7 @@ def test_validation_curves_draw_the_mean_of_the_seeds_and_skip_what_diverged():
     )
     mean = next(line for line in figure.axes[0].lines if line.get_label() == "clr")
     assert_allclose(mean.get_xydata(), [[1, 5.0], [2, 2.0]])
-    assert "target 1.9 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert "target 1.90 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
 def test_errors_by_arm_joins_the_seeds_that_two_arms_share():

@@ -20,6 +20,7 @@ from lrcycles.drawing import (
     stay_near,
     tiles,
 )
+from lrcycles.report.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -95,7 +96,7 @@ def validation_curves(
         means = [float(np.mean(errors)) for errors in by_epoch.values()]
         ax.plot(list(by_epoch), means, line, color=colour, linewidth=2.2, markersize=5, label=arm)
     if target is not None:
-        ax.axhline(target, color=GREY, linestyle="--", lw=1.2, label=f"target {target:.3g} %")
+        ax.axhline(target, color=GREY, linestyle="--", lw=1.2, label=f"target {number(target)} %")
     log_percent(ax, ticks=6)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")

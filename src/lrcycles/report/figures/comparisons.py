@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lrcycles.drawing import (
@@ -121,7 +122,8 @@ def forest(
             ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
         ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
     tall = len(names) < 8 or max(map(len, names)) > 32
-    rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if tall else names)
+    pairs = [[shortened(arm, 28) for arm in name.split(" vs ")] for name in names]
+    rows_of(ax, [("\nvs " if tall else " vs ").join(pair) for pair in pairs])
     values = [list(differences[name].values()) for name in names]
     stay_near(ax, values, in_sight=(-margin, margin), least=margin)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
@@ -170,6 +172,16 @@ def anytime(
         ax.set_title(shortened(arm, 25), loc="left", fontsize=9, fontweight="bold")
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("validation error (%)", fontsize=9)
+    marks = [
+        Line2D([], [], color=GREY, label=shortened(first)),
+        Line2D([], [], color=colour, label="the arm above the panel"),
+    ]
+    if any(cycle_ends.values()):
+        marks.append(Line2D([], [], color=colour, linestyle=":", label="end of a cycle"))
+    if target is not None:
+        label = f"target {number(target)} %"
+        marks.append(Line2D([], [], color=GREY, linestyle="--", label=label))
+    figure.legend(handles=marks, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 
@@ -204,20 +216,25 @@ def sensitivity(
     order = sorted(errors, key=lambda arm: rates[arm])
     for arm in order:
         values = list(errors[arm].values())
-        ax.plot([rates[arm]] * len(values), values, "o", color=colours["constant"], alpha=0.4, ms=5)
+        label = "one seed" if arm == order[0] else None
+        at = [rates[arm]] * len(values)
+        ax.plot(at, values, "o", color=colours["constant"], alpha=0.4, ms=5, label=label)
     means = [float(np.mean(list(errors[arm].values()))) for arm in order]
-    ax.plot([rates[arm] for arm in order], means, "-", color=colours["constant"], lw=2)
+    at = [rates[arm] for arm in order]
+    ax.plot(at, means, "-", color=colours["constant"], lw=2, label="mean of a constant rate")
     for name, (value, low, high) in bounds.items():
-        ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0)
+        label = "bound, interval over seeds" if name == next(iter(bounds)) else None
+        ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0, label=label)
         ax.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
         above = ("data", "axes fraction")
         ax.annotate(name, (value, 1.01), xycoords=above, ha="center", fontsize=9)
     if cycles is not None:
         name, (mean, least, most) = cycles
-        ax.axhline(mean, color=colours["cycles"], linewidth=1.6, label=name)
+        label = f"{shortened(name)}, mean and 95 % interval"
+        ax.axhline(mean, color=colours["cycles"], linewidth=1.6, label=label)
         if least is not None and most is not None:
             ax.axhspan(least, most, color=colours["cycles"], alpha=0.2, linewidth=0)
-        ax.legend(frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     ax.set_xscale("log")
     ax.set_xlabel("constant learning rate")
     ax.set_ylabel("test error (%)")

@@ -83,24 +83,24 @@ def _what_is_equal(evidence: Evidence) -> str:
 
 
 def _errors(evidence: Evidence) -> Table:
-    head = ["arm", "test error (%)", "test loss", "validation error (%)", "diverged", "run ends"]
+    head = ["arm", "test error (%)", "test loss", "validation error (%)", "n", "diverged"]
     digits = verdicts.digits_of(Quantity.ERROR, evidence)
-    losses = [paired.interval95 for paired in evidence.loss_differences().values()]
+    intervals = [paired.interval95 for paired in evidence.loss_differences().values()]
+    kinds = [(Quantity.ERROR, digits), (Quantity.LOSS, decimals(intervals, otherwise=4))]
     rows = []
     for name in evidence.controlled:
-        arm = evidence.arms[name]
-        share = arm.cut_share
+        arm, share = evidence.arms[name], evidence.arms[name].cut_share
         rows.append(
             [
                 arm.label,
-                mean_sd(arm.values(Quantity.ERROR), digits),
-                mean_sd(arm.values(Quantity.LOSS), decimals(losses, otherwise=4)),
-                mean_sd(arm.values("validation_error_percent"), digits),
+                *(mean_sd(arm.values(kind), at, count=False) for kind, at in kinds),
+                mean_sd(arm.values("validation_error_percent"), digits, count=False),
+                str(len(arm.finished)),
                 str(len(arm.diverged)) if arm.diverged else "none",
                 "as planned" if share is None else f"{100 * share:.0f} % into a cycle",
             ]
         )
-    return Table(head, rows)
+    return Table([*head, "run ends"], rows)
 
 
 def _differences(evidence: Evidence) -> Picture:

@@ -62,12 +62,12 @@ def _times(evidence: Evidence) -> Table:
         rows.append(
             [
                 arm.label,
-                mean_sd({seed: time.seconds for seed, time in times.items()}, digits),
+                mean_sd({seed: time.seconds for seed, time in times.items()}, digits, count=False),
                 f"{sum(time.censored for time in times.values())} of {len(times)}",
                 number(evidence.extra_seconds[name], digits),
                 number(None if per_step is None else 1000 * per_step, 3),
-                mean_sd(arm.values("train_seconds"), 1),
-                mean_sd(arm.values("compile_seconds"), 1),
+                mean_sd(arm.values("train_seconds"), 1, count=False),
+                mean_sd(arm.values("compile_seconds"), 1, count=False),
             ]
         )
     return Table(head, rows)
