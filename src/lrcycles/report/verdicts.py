@@ -65,7 +65,8 @@ def with_interval(comparison: Comparison, evidence: Evidence) -> str:
 
 def bracketed(comparison: Comparison, evidence: Evidence) -> str:
     """Write a paired difference with its unit, and its interval in brackets."""
-    kind = "" if comparison.paired.interval95 is None else "95 % interval "
+    known = comparison.paired.interval95 is not None and comparison.possible_means is None
+    kind = "95 % interval " if known else ""
     return f"{difference(comparison, evidence)} ({kind}{interval(comparison, evidence)})"
 
 

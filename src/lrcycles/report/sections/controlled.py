@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.chances import Chance, chance_better
 from lrcycles.evidence.comparisons import Quantity, Role
-from lrcycles.evidence.paired import ALPHA, BCA_FROM, EXACT_UP_TO, FEWEST_PAIRS, RESAMPLES
+from lrcycles.evidence.paired import (
+    ALPHA,
+    BCA_FROM,
+    EXACT_UP_TO,
+    FEWEST_PAIRS,
+    RESAMPLES,
+    PairedComparison,
+)
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import comparisons as figures
@@ -23,6 +32,7 @@ from lrcycles.report.formatting import (
 from lrcycles.report.section import Block, Folded, Heading, Picture, Section, Table, Text
 
 _CONTROLLED = (Role.CANDIDATE, Role.CONTROL)
+_Losses = Mapping[tuple[str, str], PairedComparison]
 
 
 def section(evidence: Evidence) -> Section:
@@ -34,7 +44,8 @@ def section(evidence: Evidence) -> Section:
     if finished:
         caption = "Test error of every seed. Grey lines join the runs of one seed."
         blocks.append(errors_picture("errors", evidence, finished, {}, caption))
-    blocks.append(_errors(evidence))
+    losses = evidence.loss_differences()
+    blocks.append(_errors(evidence, losses))
     if compared:
         blocks += [_differences(evidence), tables.comparisons(evidence, compared)]
     blocks.append(Text(_rule(evidence), quiet=True))
@@ -49,7 +60,7 @@ def section(evidence: Evidence) -> Section:
                 "counts ties as losses at its lower end and as wins at its upper end. The "
                 "difference in test loss has a 95 % interval and no verdict."
             ),
-            _chances(evidence),
+            _chances(evidence, losses),
         ]
     if finished:
         blocks.append(_epochs(evidence, finished))
@@ -82,10 +93,10 @@ def _what_is_equal(evidence: Evidence) -> str:
     )
 
 
-def _errors(evidence: Evidence) -> Table:
+def _errors(evidence: Evidence, losses: _Losses) -> Table:
     head = ["arm", "test error (%)", "test loss", "validation error (%)", "n", "diverged"]
     digits = verdicts.digits_of(Quantity.ERROR, evidence)
-    intervals = [paired.interval95 for paired in evidence.loss_differences().values()]
+    intervals = [paired.interval95 for paired in losses.values()]
     kinds = [(Quantity.ERROR, digits), (Quantity.LOSS, decimals(intervals, otherwise=4))]
     rows = []
     for name in evidence.controlled:
@@ -170,10 +181,9 @@ def _tuning(evidence: Evidence) -> str:
     return text
 
 
-def _chances(evidence: Evidence) -> Table:
+def _chances(evidence: Evidence, losses: _Losses) -> Table:
     head = ["comparison", "fewer errors (% of pairs)", "lower test loss (% of pairs)"]
     head.append("difference in test loss")
-    losses = evidence.loss_differences()
     digits = decimals([paired.interval95 for paired in losses.values()], otherwise=4)
     rows = []
     for one in evidence.of(Quantity.ERROR):

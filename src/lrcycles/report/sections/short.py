@@ -209,8 +209,7 @@ def at_a_glance(evidence: Evidence) -> Table | None:
         ],
         _controlled_seconds(evidence, pair),
     ]
-    head = ["test error, training time", "constant rate", "cyclical rate"]
-    head.append("cyclical minus constant")
+    head = ["mean (95 % interval)", "constant rate", "cyclical rate", "cyclical minus constant"]
     return Table(head, rows)
 
 
