@@ -6,13 +6,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from lrcycles import files
 from lrcycles.report.figures import arms as arm_figures
 from lrcycles.report.figures import comparisons as comparison_figures
-from tests.figure_contents import lines
+from tests.figure_contents import legend, lines
 
 
 def _labelled(figure: Figure) -> bool:
@@ -147,15 +148,23 @@ def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():
         [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] for ax in shown
     ]
     assert dotted == [[2.0, 4.0], []]
+    assert legend(figure) == [
+        "baseline",
+        "the arm above the panel",
+        "end of a cycle",
+        "target 1.50 %",
+    ]
 
 
 def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
-    (ax,) = comparison_figures.sensitivity(
+    figure = comparison_figures.sensitivity(
         {"high": {0: 3.0, 1: 5.0}, "low": {0: 2.0, 1: 2.2}},
         rates={"high": 0.1, "low": 0.001},
         bounds={"base_lr": (0.01, 0.005, 0.02)},
         cycles=("clr", (1.9, None, None)),
-    ).axes
+    )
+    (ax,) = figure.axes
+    assert len(legend(figure)) == 4  # seeds, means, bounds and the cycles
     (line,) = [
         line
         for line in ax.lines
@@ -164,3 +173,17 @@ def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
         and line.get_xdata()[0] == 0.001
     ]
     assert_allclose(line.get_ydata(), [2.1, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("other", "label"), [("clr", "fewer errors than clr"), (None, "fewer errors ")]
+)
+def test_the_axis_of_a_forest_names_the_arm_that_is_subtracted(other, label):
+    (ax,) = comparison_figures.forest(
+        {"one vs clr": {0: 0.1, 1: 0.2}},
+        intervals={"one vs clr": (0.1, 0, 1)},
+        margin=0.05,
+        other=other,
+    ).axes
+    assert label in ax.get_xlabel()
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["one\nvs clr"]

@@ -80,7 +80,7 @@ def bounds_on_curve(
             interval = bounds["interval"][key]
             ax.axvspan(
                 interval["low"], interval["high"], color=_BANDS[key], linewidth=0, zorder=0.5,
-                label=f"{key}, interval over seeds" if place == 0 else None,
+                label=f"{key} over the seeds" if place == 0 else None,
             )  # fmt: skip
     for legend in list(figure.legends):
         legend.remove()
