@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrcycles.range_tests.curves import Array, Curves
 
 _BASE, _MAX = "#cc78bc", "#d55e00"
+_BANDS = {"base_lr": "#e9c9e2", "max_lr": "#f4bf99"}  # opaque: no colour below mixes with them
 _LOSS, _RATE = "#0173b2", "#333333"
 _TOOLS = {
     **dict.fromkeys(("valley", "slide", "steep", "minimum"), "fastai"),
@@ -77,7 +78,10 @@ def bounds_on_curve(
             label = f"{key} = {bounds[key]:.3g}" if place == 0 else None
             ax.axvline(bounds[key], color=colour, linewidth=2, label=label)
             interval = bounds["interval"][key]
-            ax.axvspan(interval["low"], interval["high"], color=colour, alpha=0.25, linewidth=0)
+            ax.axvspan(
+                interval["low"], interval["high"], color=_BANDS[key], linewidth=0, zorder=0.5,
+                label=f"{key} over the seeds" if place == 0 else None,
+            )  # fmt: skip
     for legend in list(figure.legends):
         legend.remove()
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
