@@ -276,6 +276,7 @@ def compare(chosen: argparse.Namespace) -> None:
             f"{out} must be a folder that can be written. Received: {error}. "
             "Name another folder with -o."
         ) from error
+    print(f"A is {first}. B is {second}. Differences are B minus A, paired by seed.")
     print("\n".join(short.sentences(evidence)))
     for line in cautions.sentences(evidence):
         print(f"Note: {line}")

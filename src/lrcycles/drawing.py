@@ -48,9 +48,19 @@ def _quieten(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
+def shortened(name: str, most: int = 32) -> str:
+    """Keep the end of a name, so that a long one leaves room for the panel.
+
+    >>> shortened("/a/long/folder:clr", 12)
+    '…/folder:clr'
+    """
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
 def rows_of(ax: Axes, names: Sequence[str]) -> None:
-    """Give a panel a row per name, from the top down."""
-    ax.set_yticks(range(len(names)), labels=list(names))
+    """Give a panel a row per name, from the top down; a name may have several lines."""
+    lines = [[shortened(line) for line in name.split("\n")] for name in names]
+    ax.set_yticks(range(len(names)), labels=["\n".join(of_name) for of_name in lines])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
 
@@ -105,5 +115,7 @@ def palette(arms: Sequence[str]) -> dict[str, Any]:
     order = [0, 3, 2, 4, 1, 5, 7, 8, 9, 6]  # blue and vermilion differ most and come first
     ten = seaborn.color_palette("colorblind", len(order))
     if len(arms) > len(order):
-        return dict(zip(arms, seaborn.color_palette("viridis", len(arms)), strict=True))
+        # Without the pale end, which a white page swallows and a dark page turns too dark.
+        shades = seaborn.color_palette("viridis", -(-5 * len(arms) // 4))
+        return dict(zip(arms, shades, strict=False))
     return {arm: ten[order[place]] for place, arm in enumerate(arms)}

@@ -91,8 +91,8 @@ def test_bounds_are_drawn_into_given_axes_and_a_derived_base_lr_has_no_band(swep
     labels = [text.get_text() for text in right.get_legend().get_texts()]
     assert labels == [f"base_lr = {bounds.base_lr:.3g}", f"max_lr = {bounds.max_lr:.3g}"]
     bands = [patch.get_label() for patch in right.patches]
-    assert "max_lr, interval over seeds" in bands
-    assert "base_lr, interval over seeds" not in bands
+    assert "max_lr over the seeds" in bands
+    assert "base_lr over the seeds" not in bands
     assert right.get_xlim()[0] < bounds.base_lr
 
 

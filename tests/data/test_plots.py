@@ -22,10 +22,12 @@ def test_sample_digits_draws_ten_images_of_every_class(shape):
         plots.sample_digits(images, labels, list("abcde")).axes[0].images[0].get_array()
     )
 
-    first_of_b = images[1].reshape(shape[:2]) if shape[2:] == (1,) else images[1]
+    colours = np.zeros((*shape[:2], 3))
+    colours[:] = images[1].reshape(*shape[:2], -1) / 255
     top = shape[0] + 2
-    assert drawn.shape[2:] == (shape[2:] if shape[2:] == (3,) else ())
-    assert_allclose(drawn[top : top + shape[0], : shape[1]], first_of_b)
+    assert_allclose(drawn[top : top + shape[0], : shape[1], :3], colours)
+    assert drawn[top : top + shape[0], : shape[1], 3].min() == 1
+    assert drawn[top - 2 : top, :, 3].max() == 0  # between two rows one sees the page
 
 
 def test_pixels_as_fractions_give_the_same_picture_as_whole_numbers(tmp_path: Path):
@@ -42,7 +44,7 @@ def test_a_class_with_few_images_leaves_its_row_unfilled():
     drawn = (
         plots.sample_digits(images, np.array([0, 0, 1]), ["a", "b"]).axes[0].images[0].get_array()
     )
-    assert np.asarray(drawn)[6:10, 6:].min() == 255
+    assert np.asarray(drawn)[6:10, 6:, 3].max() == 0
 
 
 def test_class_balance_draws_percent_of_each_split():

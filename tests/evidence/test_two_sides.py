@@ -45,6 +45,7 @@ def test_the_command_prints_verdicts_and_writes_a_report_of_both(root, monkeypat
     monkeypatch.chdir(root)
     assert cli.main(["compare", "old", "new"]) == 0
     printed = capsys.readouterr().out
+    assert printed.startswith("A is old. B is new. Differences are B minus A, paired by seed.\n")
     assert "Error: new:clr (triangular, 0.00032 to 0.0064) makes fewer errors than" in printed
     out = root / "outputs/compare/old_new"
     assert f"The report is {out.relative_to(root)}/report.html" in printed

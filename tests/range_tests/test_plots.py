@@ -58,4 +58,4 @@ def test_a_phase_that_does_not_happen_is_not_in_thelegend():
     rates = np.geomspace(1e-4, 1e-1, 200)
     falling = {"loss": np.linspace(3.0, 1.0, 200), "accuracy": np.nan}
     figure = plots.range_curves(pd.DataFrame({"seed": 0, "step": 1, "lr": rates, **falling}))
-    assert legend(figure) == ["hardly any change", "steep fall, then flat"]
+    assert legend(figure) == ["loss hardly changes", "loss falls, then stays flat"]

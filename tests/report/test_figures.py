@@ -6,13 +6,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from lrcycles import files
 from lrcycles.report.figures import arms as arm_figures
 from lrcycles.report.figures import comparisons as comparison_figures
-from tests.figure_contents import lines
+from tests.figure_contents import legend, lines
 
 
 def _labelled(figure: Figure) -> bool:
@@ -48,7 +49,7 @@ def test_validation_curves_draw_the_mean_of_the_seeds_and_skip_what_diverged():
     )
     mean = next(line for line in figure.axes[0].lines if line.get_label() == "clr")
     assert_allclose(mean.get_xydata(), [[1, 5.0], [2, 2.0]])
-    assert "target 1.9 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert "target 1.90 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
 def test_errors_by_arm_joins_the_seeds_that_two_arms_share():
@@ -67,7 +68,7 @@ def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
     figures = [
         arm_figures.errors_by_arm(errors, means=means, published={"a": (1.6, 1.4, 1.9)}),
         comparison_figures.forest(
-            differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05
+            differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05, other=None
         ),
     ]
     for figure, label in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
@@ -80,7 +81,7 @@ def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
 def test_equal_runs_push_no_difference_out_of_sight():
     differences = {f"same{k}": {0: 0.0, 1: 0.0} for k in range(3)} | {"other": {0: -0.3, 1: 0.1}}
     (ax,) = comparison_figures.forest(
-        differences, intervals=dict.fromkeys(differences, (0, -0.1, 0.1)), margin=0.05
+        differences, intervals=dict.fromkeys(differences, (0, -0.1, 0.1)), margin=0.05, other=None
     ).axes
     assert ax.get_xlim()[0] < -0.3
     assert not ax.texts
@@ -107,6 +108,7 @@ def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
                 {"clr vs baseline": {0: -0.1, 1: 0.2}},
                 intervals={"clr vs baseline": (0.05, -1.9, 2.0)},
                 margin=0.05,
+                other=None,
             )
             assert _labelled(figure)
             files.write_figure(tmp_path / name, figure)
@@ -116,7 +118,9 @@ def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
 def test_a_forest_shows_every_seed_of_every_comparison():
     differences = {f"arm{k} vs baseline": {0: -0.1 * k, 3: 0.2, 5: 0.3} for k in range(12)}
     intervals = dict.fromkeys(differences, (0.1, -0.3, 0.5))
-    (ax,) = comparison_figures.forest(differences, intervals=intervals, margin=0.05).axes
+    (ax,) = comparison_figures.forest(
+        differences, intervals=intervals, margin=0.05, other=None
+    ).axes
     shown = [row.get_offsets()[:, 0] for row in ax.collections if len(row.get_offsets())]
     assert_allclose(shown, [list(by_seed.values()) for by_seed in differences.values()])
     assert [text.get_text() for text in ax.get_yticklabels()] == list(differences)
@@ -126,12 +130,12 @@ def test_every_step_of_a_waterfall_begins_where_the_one_above_ends():
     means = {"first": (2.0, 1.9, 2.1), "second": (1.7, None, None), "third": (1.9, 1.8, 2.0)}
     changes = {"second": (-0.3, -0.4, -0.2), "third": (0.2, None, None)}
     (ax,) = comparison_figures.waterfall(
-        means, changes, published={"first": 1.95}, quantity="error"
+        means, changes, published={"first": 1.95}, quantity="error", digits=2
     ).axes
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches[:2]]
     assert_allclose(bars, [(2.0, 1.7), (1.7, 1.9)])
     said = [text.get_text() for text in ax.texts]
-    assert said == ["\u22120.300  [\u22120.400, \u22120.200]", "+0.200"]
+    assert said == ["\u22120.30 (\u22120.40 to \u22120.20)", "0.20"]
 
 
 def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():
@@ -144,15 +148,23 @@ def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():
         [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] for ax in shown
     ]
     assert dotted == [[2.0, 4.0], []]
+    assert legend(figure) == [
+        "baseline",
+        "the arm above the panel",
+        "end of a cycle",
+        "target 1.50 %",
+    ]
 
 
 def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
-    (ax,) = comparison_figures.sensitivity(
+    figure = comparison_figures.sensitivity(
         {"high": {0: 3.0, 1: 5.0}, "low": {0: 2.0, 1: 2.2}},
         rates={"high": 0.1, "low": 0.001},
         bounds={"base_lr": (0.01, 0.005, 0.02)},
         cycles=("clr", (1.9, None, None)),
-    ).axes
+    )
+    (ax,) = figure.axes
+    assert len(legend(figure)) == 4  # seeds, means, bounds and the cycles
     (line,) = [
         line
         for line in ax.lines
@@ -161,3 +173,17 @@ def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
         and line.get_xdata()[0] == 0.001
     ]
     assert_allclose(line.get_ydata(), [2.1, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("other", "label"), [("clr", "fewer errors than clr"), (None, "fewer errors ")]
+)
+def test_the_axis_of_a_forest_names_the_arm_that_is_subtracted(other, label):
+    (ax,) = comparison_figures.forest(
+        {"one vs clr": {0: 0.1, 1: 0.2}},
+        intervals={"one vs clr": (0.1, 0, 1)},
+        margin=0.05,
+        other=other,
+    ).axes
+    assert label in ax.get_xlabel()
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["one\nvs clr"]

@@ -122,7 +122,7 @@ def _draw_bounds(axes: Sequence[Axes], curves: pd.DataFrame, bounds: Mapping[str
                 low, high = (bounds["interval"][key][end] for end in ("low", "high"))
                 ax.axvspan(
                     low, high, color=_BANDS[key], linewidth=0, zorder=0.5,
-                    label=f"{key}, interval over seeds" if place == 0 else None,
+                    label=f"{key} over the seeds" if place == 0 else None,
                 )  # fmt: skip
 
 

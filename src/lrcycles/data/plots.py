@@ -14,34 +14,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_LABEL = {"facecolor": "#e6e8ea", "edgecolor": "none", "boxstyle": "round,pad=0.3"}
+
+
 def sample_digits(
     images: NDArray[np.uint8 | np.float32], labels: NDArray[np.integer], classes: Sequence[str]
 ) -> Figure:
     """Draw the first ten images of every class, a row per class, in grey or in colour.
+
+    The ground is transparent and every letter has its own, so a light and a dark page both fit.
 
     Args:
         images: uint8 from 0 to 255, or float32 from 0 to 1.
     """
     columns, gap = 10, 2
     white = 1 if np.issubdtype(images.dtype, np.floating) else 255
-    pixels = images.reshape(images.shape[:3]) if images.shape[3:] == (1,) else images
-    height, width = pixels.shape[1:3]
+    height, width = images.shape[1:3]
     cell_height, cell_width = height + gap, width + gap
-    mosaic = np.full(
-        (len(classes) * cell_height, columns * cell_width, *pixels.shape[3:]), white, pixels.dtype
-    )
+    mosaic = np.zeros((len(classes) * cell_height, columns * cell_width, 4))
     for row in range(len(classes)):
         for column, index in enumerate(np.flatnonzero(labels == row)[:columns]):
-            top, left = row * cell_height, column * cell_width
-            mosaic[top : top + height, left : left + width] = pixels[index]
+            place = np.s_[
+                row * cell_height : row * cell_height + height,
+                column * cell_width : column * cell_width + width,
+            ]
+            mosaic[*place, :3] = images[index].reshape(height, width, -1) / white
+            mosaic[*place, 3] = 1
     figure, (ax,) = panels(1, height=0.3 + WIDTH * 0.85 * len(classes) / columns)
-    ax.imshow(mosaic, cmap="gray", vmin=0, vmax=white, interpolation="nearest")
-    ax.set_yticks(np.arange(len(classes)) * cell_height + height / 2, labels=list(classes))
+    figure.patch.set_alpha(0)
+    ax.patch.set_alpha(0)
+    ax.imshow(mosaic, interpolation="nearest")
+    middle = np.arange(len(classes)) * cell_height + height / 2
+    ax.set_yticks(middle, labels=list(classes), bbox=_LABEL)
     ax.set_xticks([])
     ax.grid(visible=False)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_ylabel("class")
     return figure
 
 

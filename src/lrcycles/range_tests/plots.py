@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 _LOSS, _ACCURACY = "#0173b2", "#029e73"
-_PHASES = {"hardly any change": "#ececec", "steep fall, then flat": "#d3ecf7", "rise": "#fbe3d2"}
+_PHASES = {
+    "loss hardly changes": "#ececec",
+    "loss falls, then stays flat": "#d3ecf7",
+    "loss rises": "#f7f0c4",
+}
 
 
 def _by_rate(curves: pd.DataFrame, column: str) -> pd.Series[float]:

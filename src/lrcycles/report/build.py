@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,8 @@ from lrcycles.evidence.gather import gather
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.formatting import counted
 from lrcycles.report.metrics import metrics, plot_tables
-from lrcycles.report.section import Downloads, Picture, Section, Text, pictures_of
+from lrcycles.report.rendering import data_url, relative_to, render
+from lrcycles.report.section import Downloads, Folded, Picture, Section, Text, pictures_of
 from lrcycles.report.sections import (
     bounds,
     cautions,
@@ -63,7 +63,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Built:
-    """A report that was written: its metrics, and its first section as Markdown."""
+    """A report that was written: its metrics, and its answers in Markdown."""
 
     metrics: dict[str, Any]
     short: str
@@ -102,23 +102,29 @@ def write_report(evidence: Evidence, head: Head, *, out: Path) -> Built:
     made = [module.section(evidence) for module in SECTIONS]
     sections = [section for section in made if section is not None]
     sections.append(_raw_data(head, raw))
-    for section in sections:
-        for picture in pictures_of(section.blocks):
-            _write_picture(out / f"figures/{picture.name}.png", picture)
+    pictures = [picture for section in sections for picture in pictures_of(section.blocks)]
+    for picture in pictures:
+        _write_picture(out / f"figures/{picture.name}.png", picture)
     runs = {len(arm.cells) for arm in evidence.arms.values()}
-    seeds = " or ".join(counted(count, "seed") for count in sorted(runs))
-    page = {"head": head, "seeds": seeds, "out": out}
-    for name, url in (("report.html", _data_url), ("report.md", _relative_to(out))):
-        files.write_text(out / name, _render(name, sections=sections, url=url, **page))
-    first = _render("sections.md", sections=sections[:1], url=_relative_to(out), out=out)
-    return Built(numbers, first)
+    page = {
+        "head": head,
+        "seeds": " or ".join(counted(count, "seed") for count in sorted(runs)),
+        "out": out,
+        "number_of": {picture.name: place for place, picture in enumerate(pictures, start=1)},
+    }
+    for name, url in (("report.html", data_url), ("report.md", relative_to(out))):
+        files.write_text(out / name, render(name, sections=sections, url=url, **page))
+    shown = [block for block in sections[0].blocks if not isinstance(block, Folded)]
+    answers = [replace(sections[0], blocks=shown)]
+    return Built(numbers, render("sections.md", sections=answers, url=relative_to(out), **page))
 
 
 def _raw_data(head: Head, paths: Sequence[Path]) -> Section:
     blocks: list[Downloads | Text] = [Downloads(sorted(paths, key=lambda path: path.name))]
     if head.commit:
         blocks.append(Text(f"Code: commit {head.commit}."))
-    return Section("raw", "Raw data", blocks)
+    about = "The results of every run, every epoch and every comparison, to save as files."
+    return Section("raw", "Raw data", blocks, about=about)
 
 
 def _write_picture(target: Path, picture: Picture) -> None:
@@ -127,48 +133,3 @@ def _write_picture(target: Path, picture: Picture) -> None:
             temporary_path.write_bytes(picture.drawn.read_bytes())
     else:
         files.write_figure(target, picture.drawn)
-
-
-def _relative_to(out: Path) -> Callable[[Path], str]:
-    return lambda path: path.relative_to(out).as_posix()
-
-
-def _data_url(path: Path) -> str:
-    kind = "image/png" if path.suffix == ".png" else "text/plain"
-    return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
-def _render(template: str, **values: Any) -> str:
-    import jinja2
-
-    html = template.endswith(".html")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lrcycles.report"),
-        autoescape=html,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_unbroken if html else None,
-    )
-    environment.filters["row"] = _markdown_row
-    return environment.get_template(f"{template}.j2").render(**values)
-
-
-def _markdown_row(cells: Sequence[Any]) -> str:
-    texts = [cell if isinstance(cell, str) else cell.text for cell in cells]
-    return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
-
-
-def _unbroken(value: Any) -> Any:
-    """Keep a figure and its unit on one line."""
-    if type(value) is not str:  # Markup is a macro's finished HTML
-        return value
-    for text, kept in (
-        (" %", "~%"),
-        (" ± ", "~±~"),
-        (" = ", "~=~"),
-        ("< 0.", "<~0."),
-    ):
-        value = value.replace(text, kept.replace("~", "\N{NO-BREAK SPACE}"))
-    return value.replace("e-0", "e\N{NON-BREAKING HYPHEN}0")

@@ -1,23 +1,47 @@
-"""Formats single figures: numbers, learning rates, p values, means with spread or interval."""
+"""Formats single figures: numbers, learning rates, p values, means with spread or interval.
+
+The uncertainty of the compared means decides the decimals, and it decides them once for all figures
+of a quantity: a figure has equal decimals wherever it stands, and a column has one kind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
 from lrcycles.evidence.arms import Arm, summarise
 
 UNKNOWN = "\N{EN DASH}"
+_MOST_DECIMALS = 5
+
+
+def decimals(intervals: Iterable[tuple[float, float] | None], otherwise: int) -> int:
+    """Count the decimals that show two digits of half an interval, of the median one.
+
+    Args:
+        otherwise: the decimals where no interval has a width.
+
+    >>> decimals([(1.61, 1.66)], 2), decimals([(-3.1, 1.5)], 2), decimals([None], 2)
+    (3, 1, 2)
+    """
+    halves = [(one[1] - one[0]) / 2 for one in intervals if one is not None]
+    halves = [half for half in halves if 10**-_MOST_DECIMALS < half < math.inf]
+    if not halves:
+        return otherwise
+    return min(max(1 - math.floor(math.log10(median(halves))), 0), _MOST_DECIMALS)
 
 
 def number(value: float | None, digits: int = 2) -> str:
     """Write a figure with a true minus sign; an unknown one is a dash.
 
-    >>> number(0.256)
-    '0.26'
+    >>> number(0.256), number(1234.5, 1), number(-0.001)
+    ('0.26', '1,234.5', '0.00')
     """
     if value is None:
         return UNKNOWN
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    text = f"{value:,.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}" if text.strip("-0.,") else "")
 
 
 def rate(value: float | None) -> str:
@@ -51,29 +75,32 @@ def p_relation(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def mean_sd(values: Mapping[int, float], digits: int = 2) -> str:
-    """Write mean ± standard deviation (n), or what there is of it."""
+def mean_sd(values: Mapping[int, float], digits: int = 2, *, count: bool = True) -> str:
+    """Write mean ± standard deviation (n), or what there is of it; n only with `count`."""
     summary = summarise(values.values())
     if summary.mean is None:
         return "none finished"
     spread = "" if summary.sd is None else f" ± {number(summary.sd, digits)}"
-    return f"{number(summary.mean, digits)}{spread} (n = {summary.n})"
+    n = f" (n = {summary.n})" if count else ""
+    return f"{number(summary.mean, digits)}{spread}{n}"
 
 
 def with_interval(values: Mapping[int, float], digits: int = 2) -> str:
-    """Write the mean, its 95 % interval and n, or what there is of it."""
+    """Write the mean and its 95 % interval, or what there is of it."""
     summary = summarise(values.values())
     if summary.mean is None:
         return "none finished"
-    interval = ""
-    if summary.low is not None:
-        interval = f" ({number(summary.low, digits)} to {number(summary.high, digits)})"
-    return f"{number(summary.mean, digits)}{interval}, n = {summary.n}"
+    text = number(summary.mean, digits)
+    return text if summary.low is None else f"{text} ({span(summary.low, summary.high, digits)})"
 
 
-def every_seed(values: Mapping[int, float], digits: int = 2) -> str:
-    """Write the values in the order of the seeds."""
-    return " ".join(number(value, digits) for _, value in sorted(values.items()))
+def span(low: float | None, high: float | None, digits: int = 2) -> str:
+    """Write the two ends of an interval.
+
+    >>> span(0.5, 1.25)
+    '0.50 to 1.25'
+    """
+    return f"{number(low, digits)} to {number(high, digits)}"
 
 
 def listed(words: Sequence[str]) -> str:

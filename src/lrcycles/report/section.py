@@ -25,7 +25,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class VerdictCell:
-    """A table cell that holds a verdict."""
+    """A table cell that holds a verdict, in the first column a whole answer."""
 
     text: str
     tone: Tone
@@ -61,12 +61,17 @@ class Heading:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text; its first column names the rows."""
+    """A table of text; its first column names the rows.
+
+    Attributes:
+        grid: many columns of short numbers. On a phone it scrolls sideways, while the rows of
+            other tables become blocks of names and values.
+    """
 
     kind: ClassVar[str] = "table"
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    compact: bool = False  # breaks lines within cells on a narrow screen
+    grid: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Picture:
     name: str
     drawn: Figure | Path
     alt: str
-    caption: str = ""
+    caption: str
     photo: bool = False
 
 
@@ -108,21 +113,27 @@ Block = Text | Points | Heading | Table | Picture | Downloads | Folded
 
 
 class Look(StrEnum):
-    """How a section stands on the page."""
+    """How a section stands on the page: open in a box, or folded until a click."""
 
-    PLAIN = "plain"
+    FOLDED = "folded"
     BOX = "box"
     WARNING = "warning"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the report; `anchor` is its address within the page."""
+    """A titled part of the report.
+
+    Attributes:
+        anchor: its address within the page.
+        about: what it holds, for readers who see only the title.
+    """
 
     anchor: str
     title: str
     blocks: Sequence[Block]
-    look: Look = Look.PLAIN
+    look: Look = Look.FOLDED
+    about: str = ""
 
 
 def pictures_of(blocks: Sequence[Block]) -> list[Picture]:

@@ -6,51 +6,68 @@ from lrcycles.evidence.comparisons import Comparison, Quantity
 from lrcycles.evidence.costs import Repayment, repayment
 from lrcycles.evidence.paired import FEWEST_PAIRS, MOST_MORE_SEEDS, Interval, Outcome
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import UNKNOWN, counted, described, number, p_relation, p_value
+from lrcycles.report.formatting import (
+    UNKNOWN,
+    counted,
+    decimals,
+    described,
+    number,
+    p_relation,
+    p_value,
+    span,
+)
 from lrcycles.report.section import Tone, VerdictCell
 
-_UNITS = {Quantity.ERROR: "percentage points", Quantity.TIME: "s"}
-_DIGITS = {Quantity.ERROR: 3, Quantity.TIME: 2, Quantity.LOSS: 4}
+UNITS = {Quantity.ERROR: "percentage points", Quantity.TIME: "s"}
+_LEAST_DIGITS = {Quantity.ERROR: 2, Quantity.TIME: 1}
 _TONES = {Outcome.BETTER: Tone.GOOD, Outcome.WORSE: Tone.BAD}
 
 
-def difference(comparison: Comparison) -> str:
+def digits_of(quantity: Quantity, evidence: Evidence) -> int:
+    """Count the decimals of every figure in one quantity."""
+    intervals = [one.paired.interval95 for one in evidence.of(quantity)]
+    return max(decimals(intervals, otherwise=2), _LEAST_DIGITS[quantity])
+
+
+def mean(comparison: Comparison, evidence: Evidence) -> str:
     """Write the mean of a paired difference, or the range that censored runs leave open."""
-    digits, unit = _DIGITS[comparison.quantity], _UNITS[comparison.quantity]
+    digits, middle = digits_of(comparison.quantity, evidence), comparison.paired.mean
     if comparison.possible_means:
-        low, high = (number(end, digits) for end in comparison.possible_means)
-        return f"between {low} and {high} {unit}"
-    mean = comparison.paired.mean
-    return f"{_limit(comparison, mean)}{number(mean, digits)} {unit}"
+        return "between {} and {}".format(*(number(e, digits) for e in comparison.possible_means))
+    return f"{_limit(comparison, middle)}{number(middle, digits)}"
 
 
-def interval(comparison: Comparison) -> str:
+def difference(comparison: Comparison, evidence: Evidence) -> str:
+    """Write the mean of a paired difference with its unit."""
+    return f"{mean(comparison, evidence)} {UNITS[comparison.quantity]}"
+
+
+def interval(comparison: Comparison, evidence: Evidence) -> str:
     """Write the 95 % interval of a paired difference."""
     if comparison.possible_means:
         return "none: runs that never reached the target hide the sign"
     if comparison.paired.interval95 is None:
         return "no interval from one pair"
-    return ends(comparison, comparison.paired.interval95)
+    return ends(comparison, comparison.paired.interval95, evidence)
 
 
-def ends(comparison: Comparison, pair: Interval | None) -> str:
+def ends(comparison: Comparison, pair: Interval | None, evidence: Evidence) -> str:
     """Write the two ends of an interval of a paired difference."""
     if pair is None:
         return UNKNOWN
-    return " to ".join(number(end, _DIGITS[comparison.quantity]) for end in pair)
+    return span(*pair, digits_of(comparison.quantity, evidence))
 
 
-def with_interval(comparison: Comparison) -> str:
+def with_interval(comparison: Comparison, evidence: Evidence) -> str:
     """Write a paired difference with its interval, without the unit."""
-    mean = number(comparison.paired.mean, _DIGITS[comparison.quantity])
-    return f"{mean} ({interval(comparison)})"
+    return f"{mean(comparison, evidence)} ({interval(comparison, evidence)})"
 
 
-def bracketed(comparison: Comparison) -> str:
+def bracketed(comparison: Comparison, evidence: Evidence) -> str:
     """Write a paired difference with its unit, and its interval in brackets."""
-    if comparison.paired.interval95 is None:
-        return f"{difference(comparison)} ({interval(comparison)})"
-    return f"{difference(comparison)} (95 % interval {interval(comparison)})"
+    known = comparison.paired.interval95 is not None and comparison.possible_means is None
+    kind = "95 % interval " if known else ""
+    return f"{difference(comparison, evidence)} ({kind}{interval(comparison, evidence)})"
 
 
 def p_values(comparison: Comparison) -> tuple[str, str]:
@@ -65,24 +82,40 @@ def mark(comparison: Comparison) -> VerdictCell:
     return VerdictCell(comparison.outcome.value, _TONES.get(comparison.outcome, Tone.NEUTRAL))
 
 
+def answer(comparison: Comparison, evidence: Evidence) -> VerdictCell:
+    """Word the answer without its figures."""
+    text = _answer(comparison, evidence, comparison.arm, comparison.against, "the target")
+    return VerdictCell(text, mark(comparison).tone)
+
+
 def sentences(comparison: Comparison, evidence: Evidence) -> str:
     """Word one comparison: the answer first, then its figures, then what would decide it."""
-    parts = [_answer(comparison, evidence), _figures(comparison)]
-    if comparison.possible_means:
-        parts.append("Longer training (train.epochs) would narrow this range.")
-    elif comparison.outcome == Outcome.UNDECIDED:
-        parts.append(_what_decides(comparison))
-    elif comparison.judged.within_margin and comparison.outcome != Outcome.EQUIVALENT:
-        margin = f"{evidence.report.margin_percent:g} percentage points"
-        parts.append(f"The difference lies within the margin of {margin} and is of no consequence.")
+    arm, against, goal = comparison.arm, comparison.against, ""
+    if comparison.quantity == Quantity.ERROR:
+        arm, against = (described(evidence.arms[name]) for name in (arm, against))
+    else:
+        goal = target(evidence)
+    parts = [_answer(comparison, evidence, arm, against, goal), _figures(comparison, evidence)]
+    parts += consequence(comparison, evidence)
     if comparison.quantity == Quantity.TIME:
         parts += _about_time(comparison, evidence)
     return " ".join(parts)
 
 
-def _answer(comparison: Comparison, evidence: Evidence) -> str:
+def consequence(comparison: Comparison, evidence: Evidence) -> list[str]:
+    """Word what would decide an open comparison, or that a real difference does not matter."""
+    if comparison.possible_means:
+        return ["Longer training (train.epochs) would narrow the range of possible differences."]
+    if comparison.outcome == Outcome.UNDECIDED:
+        return [_what_decides(comparison)]
+    if comparison.judged.within_margin and comparison.outcome != Outcome.EQUIVALENT:
+        margin = f"{evidence.report.margin_percent:g} percentage points"
+        return [f"The difference lies within the margin of {margin} and is of no consequence."]
+    return []
+
+
+def _answer(comparison: Comparison, evidence: Evidence, arm: str, against: str, goal: str) -> str:
     if comparison.quantity == Quantity.ERROR:
-        arm, against = (described(evidence.arms[n]) for n in (comparison.arm, comparison.against))
         margin = f"±{evidence.report.margin_percent:g} percentage points"
         return {
             Outcome.BETTER: f"Error: {arm} makes fewer errors than {against}.",
@@ -91,34 +124,31 @@ def _answer(comparison: Comparison, evidence: Evidence) -> str:
             Outcome.UNDECIDED: f"Error: it is undecided whether {arm} or {against} makes fewer "
             "errors.",
         }[comparison.outcome]
-    arm, against = comparison.arm, comparison.against
-    charged = ", with the range test included" if evidence.range_test_seconds[arm] else ""
-    goal = target(evidence)
     if comparison.outcome == Outcome.BETTER:
-        return f"Time: {arm} reaches {goal} sooner than {against}{charged}."
+        return f"Time: {arm} reaches {goal} sooner than {against}."
     if comparison.outcome == Outcome.WORSE:
-        return f"Time: {arm} reaches {goal} later than {against}{charged}."
-    return f"Time: it is undecided whether {arm} or {against} reaches {goal} sooner{charged}."
+        return f"Time: {arm} reaches {goal} later than {against}."
+    return f"Time: it is undecided whether {arm} or {against} reaches {goal} sooner."
 
 
 def target(evidence: Evidence) -> str:
     """Name the error that times are measured to."""
     first = next(iter(evidence.reached))
-    percent = number(evidence.target_percent, 3)
+    percent = number(evidence.target_percent)
     return f"a validation error of {percent} % (the median final error of {first})"
 
 
-def _figures(comparison: Comparison) -> str:
+def _figures(comparison: Comparison, evidence: Evidence) -> str:
     pairs = counted(comparison.paired.n, "pair")
     if comparison.possible_means:
         return (
-            f"The mean difference lies {difference(comparison)} ({pairs}): it depends on how long "
-            "the runs that never reached the error would have needed."
+            f"The mean difference lies {difference(comparison, evidence)} ({pairs}): it depends on "
+            "how long the runs that never reached the error would have needed."
         )
     figures = [pairs, f"adjusted p {p_relation(comparison.judged.holm_p)}"]
     if comparison.paired.interval95 is not None:
-        figures.insert(0, f"95 % interval {interval(comparison)}")
-    return f"The mean difference is {difference(comparison)} ({', '.join(figures)})."
+        figures.insert(0, f"95 % interval {interval(comparison, evidence)}")
+    return f"The mean difference is {difference(comparison, evidence)} ({', '.join(figures)})."
 
 
 def _what_decides(comparison: Comparison) -> str:
@@ -145,26 +175,26 @@ def _about_time(comparison: Comparison, evidence: Evidence) -> list[str]:
         if censored := sum(time.censored for time in times):
             verb = "reaches" if censored == 1 else "reach"
             parts.append(f"{censored} of {len(times)} runs of {name} never {verb} this error.")
-    charge = evidence.range_test_seconds[comparison.arm]
+    charge, digits = evidence.range_test_seconds[comparison.arm], digits_of(Quantity.TIME, evidence)
     if charge:
         times = evidence.reached[comparison.arm].values()
         mean = sum(time.seconds for time in times) / len(times)
         least = "at least " if any(time.censored for time in times) else ""
         parts.append(
-            f"The mean time of {comparison.arm} is {least}{number(mean)} s, of which the range "
-            f"test takes {number(charge)} s."
+            f"The mean time of {comparison.arm} is {least}{number(mean, digits)} s, of which the "
+            f"range test takes {number(charge, digits)} s."
         )
     repaid = repayment(evidence, comparison)
-    return [*parts, _without_the_range_test(comparison, repaid)] if repaid else parts
+    return [*parts, _without_the_range_test(comparison, repaid, evidence)] if repaid else parts
 
 
-def _without_the_range_test(comparison: Comparison, repaid: Repayment) -> str:
-    mean = repaid.alone.mean
-    low, high = repaid.alone.interval95 or (mean, mean)
+def _without_the_range_test(comparison: Comparison, repaid: Repayment, evidence: Evidence) -> str:
+    mean, digits = repaid.alone.mean, digits_of(Quantity.TIME, evidence)
+    ends = repaid.alone.interval95 or (mean, mean)
     # Without the charge the mean is a limit too.
     text = (
-        f"Without the range test the difference is {_limit(comparison, mean)}{number(mean)} s "
-        f"(95 % interval {number(low)} to {number(high)})."
+        f"Without the range test the difference is {_limit(comparison, mean)}"
+        f"{number(mean, digits)} s (95 % interval {span(*ends, digits)})."
     )
     if repaid.too_small:
         text += " This is too small to repay the range test."

@@ -10,7 +10,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
+from lrcycles.drawing import (
+    GREY,
+    log_percent,
+    palette,
+    panels,
+    rows_of,
+    shortened,
+    stay_near,
+    tiles,
+)
+from lrcycles.report.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -55,7 +65,9 @@ def rates_over_steps(
                 arrowprops={"arrowstyle": "->", "color": GREY},
             )
         ax.set_ylim(0, 1.25 * max(ax.dataLim.ymax, 1e-12))
-        ax.set_title(arm, loc="left", fontsize=10, fontweight="bold")
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        name = shortened(arm, 25) if many else arm
+        ax.set_title(name, loc="left", fontsize=10, fontweight="bold")
         ax.set_ylabel("" if many else "rate")
     figure.supxlabel("step (mini-batch)", fontsize=10)
     return figure
@@ -84,7 +96,7 @@ def validation_curves(
         means = [float(np.mean(errors)) for errors in by_epoch.values()]
         ax.plot(list(by_epoch), means, line, color=colour, linewidth=2.2, markersize=5, label=arm)
     if target is not None:
-        ax.axhline(target, color=GREY, linestyle="--", lw=1.2, label=f"target {target:.3g} %")
+        ax.axhline(target, color=GREY, linestyle="--", lw=1.2, label=f"target {number(target)} %")
     log_percent(ax, ticks=6)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
@@ -111,7 +123,7 @@ def errors_by_arm(
     Args:
         errors: percent, by arm and seed.
         means: for each arm the mean and the ends of its 95 % interval, where it has one.
-        published: for each arm the published figure and its 95 % interval.
+        published: for each arm the figure in the publication and its 95 % interval.
     """
     published = published or {}
     figure, (ax,) = panels(1, height=1.3 + (0.42 if len(errors) > MANY else 0.75) * len(errors))
@@ -139,7 +151,9 @@ def errors_by_arm(
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color=GREY, lw=3, ms=12, mew=3, label="mean, 95 % interval")
     if published:
-        ax.plot([], [], "-D", color="black", lw=1.2, label="published, 95 % Wilson interval")
+        ax.plot(
+            [], [], "-D", color="black", lw=1.2, label="in the publication, 95 % Wilson interval"
+        )
     ax.set_xlabel("test error (%)")
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
@@ -197,7 +211,7 @@ def run_times(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
         known = {row: of[way] for row, of in enumerate(seconds.values()) if way in of}
         at = [row + (place - (len(ways) - 1) / 2) * thickness for row in known]
         bars = ax.barh(at, list(known.values()), thickness * 0.9, color=colours[way], label=way)
-        ax.bar_label(bars, fmt="%.3g", padding=3, fontsize=9)
+        ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=9)
     rows_of(ax, list(seconds))
     ax.margins(x=0.12)
     ax.set_xlabel("training time (s)")

@@ -6,13 +6,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lrcycles.drawing import GREY, log_percent, palette, panels, rows_of, stay_near, tiles
+from lrcycles.drawing import (
+    GREY,
+    log_percent,
+    palette,
+    panels,
+    rows_of,
+    shortened,
+    stay_near,
+    tiles,
+)
 from lrcycles.report.figures.arms import Curve
+from lrcycles.report.formatting import number, span
 
 Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
 _BETTER, _WORSE, _SINGLE_COLOUR_FROM = "#0173b2", "#d55e00", 8
+_LONGEST_NAME = 20  # of an arm that fits twice below an axis
 
 
 def waterfall(
@@ -21,6 +33,7 @@ def waterfall(
     *,
     published: Mapping[str, float],
     quantity: str,
+    digits: int,
 ) -> Figure:
     """Draw a row for each arm with its mean, and a bar for the change from the row above.
 
@@ -28,6 +41,7 @@ def waterfall(
         means: by row, the mean test error with its interval.
         changes: by row except the first, the paired difference from the row above.
         published: by row, a published figure.
+        digits: the decimals of the changes.
     """
     rows = list(means)
     figure, (ax,) = panels(1, height=1.3 + 0.5 * len(rows))
@@ -46,10 +60,9 @@ def waterfall(
     for place, row in enumerate(rows):
         if row in changes:
             change, low, high = changes[row]
-            label = f"{change:+.3f}"
-            if low is not None and high is not None:
-                label += f"  [{low:+.3f}, {high:+.3f}]"
-            label = label.replace("-", "\N{MINUS SIGN}")
+            label = number(change, digits)
+            if low is not None:
+                label += f" ({span(low, high, digits)})"
             ax.annotate(
                 label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
                 annotation_clip=False,
@@ -58,7 +71,7 @@ def waterfall(
     ax.barh(0, 0, color=_BETTER, alpha=0.35, label="fewer errors than the row above")
     ax.barh(0, 0, color=_WORSE, alpha=0.35, label="more errors than the row above")
     if published:
-        ax.plot([], [], "D", color="black", mfc="none", label="published")
+        ax.plot([], [], "D", color="black", mfc="none", label="in the publication")
     rows_of(ax, rows)
     ends = [end for known in means.values() for end in known if end is not None]
     ends += published.values()
@@ -74,14 +87,15 @@ def forest(
     *,
     intervals: Mapping[str, Ends],
     margin: float,
+    other: str | None,
 ) -> Figure:
     """Draw each seed's difference, a row per comparison, with mean, interval and margin.
 
     Args:
-        differences: by comparison and seed, in percentage points of test error; below zero the
-            first arm of the comparison is better.
+        differences: by comparison and seed, in percentage points of test error.
         intervals: for each comparison the mean difference and the ends of its 95 % interval.
         margin: half the width of the band within which two arms count as equivalent.
+        other: the arm that all comparisons subtract, if it is one arm.
     """
     import pandas as pd
     import seaborn
@@ -107,14 +121,18 @@ def forest(
         if low is not None and high is not None:
             ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
         ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
-    rows_of(ax, [name.replace(" vs ", "\nvs ") for name in names] if len(names) < 8 else names)
+    tall = len(names) < 8 or max(map(len, names)) > 32
+    pairs = [[shortened(arm, 28) for arm in name.split(" vs ")] for name in names]
+    rows_of(ax, [("\nvs " if tall else " vs ").join(pair) for pair in pairs])
     values = [list(differences[name].values()) for name in names]
     stay_near(ax, values, in_sight=(-margin, margin), least=margin)
     ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
     ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
     ax.set_ylabel("")
+    than = f" than {other}" if other and len(other) <= _LONGEST_NAME else ""
     ax.set_xlabel(
-        "difference in test error (percentage points)\n← first arm better        first arm worse →"
+        "difference in test error (percentage points)\n"
+        f"← fewer errors{than}        more errors{than} →"
     )
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
@@ -151,9 +169,19 @@ def anytime(
             ax.axhline(target, color=GREY, linestyle="--", linewidth=0.9)
         log_percent(ax, ticks=4)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        ax.set_title(arm, loc="left", fontsize=9, fontweight="bold")
+        ax.set_title(shortened(arm, 25), loc="left", fontsize=9, fontweight="bold")
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("validation error (%)", fontsize=9)
+    marks = [
+        Line2D([], [], color=GREY, label=shortened(first)),
+        Line2D([], [], color=colour, label="the arm above the panel"),
+    ]
+    if any(cycle_ends.values()):
+        marks.append(Line2D([], [], color=colour, linestyle=":", label="end of a cycle"))
+    if target is not None:
+        label = f"target {number(target)} %"
+        marks.append(Line2D([], [], color=GREY, linestyle="--", label=label))
+    figure.legend(handles=marks, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 
@@ -188,20 +216,25 @@ def sensitivity(
     order = sorted(errors, key=lambda arm: rates[arm])
     for arm in order:
         values = list(errors[arm].values())
-        ax.plot([rates[arm]] * len(values), values, "o", color=colours["constant"], alpha=0.4, ms=5)
+        label = "one seed" if arm == order[0] else None
+        at = [rates[arm]] * len(values)
+        ax.plot(at, values, "o", color=colours["constant"], alpha=0.4, ms=5, label=label)
     means = [float(np.mean(list(errors[arm].values()))) for arm in order]
-    ax.plot([rates[arm] for arm in order], means, "-", color=colours["constant"], lw=2)
+    at = [rates[arm] for arm in order]
+    ax.plot(at, means, "-", color=colours["constant"], lw=2, label="mean of a constant rate")
     for name, (value, low, high) in bounds.items():
-        ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0)
+        label = "bound, interval over seeds" if name == next(iter(bounds)) else None
+        ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0, label=label)
         ax.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
         above = ("data", "axes fraction")
         ax.annotate(name, (value, 1.01), xycoords=above, ha="center", fontsize=9)
     if cycles is not None:
         name, (mean, least, most) = cycles
-        ax.axhline(mean, color=colours["cycles"], linewidth=1.6, label=name)
+        label = f"{shortened(name)}, mean and 95 % interval"
+        ax.axhline(mean, color=colours["cycles"], linewidth=1.6, label=label)
         if least is not None and most is not None:
             ax.axhspan(least, most, color=colours["cycles"], alpha=0.2, linewidth=0)
-        ax.legend(frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     ax.set_xscale("log")
     ax.set_xlabel("constant learning rate")
     ax.set_ylabel("test error (%)")

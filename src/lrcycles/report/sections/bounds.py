@@ -28,14 +28,15 @@ def section(evidence: Evidence) -> Section | None:
             + _sentence(evidence),
             "The range test. Thin lines are seeds, the bold line is their median. The background "
             "shows three phases: the loss hardly changes, it falls and then stays flat, it rises. "
-            "The vertical bands are the intervals of the two bounds over the seeds.",
+            "The vertical lines are the two bounds, with their intervals over the seeds.",
         ),
         _table(evidence),
         Folded("How each bound was read", [Points(chosen["reasons"])]),
     ]
     if picture := _constant_rates(evidence):
         blocks.append(picture)
-    return Section("bounds", "The bounds and the range test", blocks)
+    about = "Between which rates the cycles move, and how the range test leads to them."
+    return Section("bounds", "The bounds and the range test", blocks, about=about)
 
 
 def _sentence(evidence: Evidence) -> str:
@@ -62,7 +63,7 @@ def _table(evidence: Evidence) -> Table:
                 rate(evidence.stages.bounds[key]),
                 f"{rate(spread['low'])} to {rate(spread['high'])}",
                 number(spread["spread_decades"]),
-                " ".join(each),
+                ", ".join(each),
             ]
         )
     return Table(["", "selected", "interval over seeds", "spread (decades)", "each seed"], rows)
@@ -95,6 +96,6 @@ def _constant_rates(evidence: Evidence) -> Picture | None:
         "sensitivity",
         drawn,
         f"Test error in percent by constant learning rate. {text}",
-        "Test error at constant rates: every seed and the mean. Grey: the selected bounds with "
-        "their intervals over the seeds of the range test.",
+        "Test error at constant rates: every seed and the mean. Grey bands are the intervals of "
+        "the selected bounds over the seeds of the range test.",
     )

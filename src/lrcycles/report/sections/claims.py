@@ -16,7 +16,10 @@ WINDOWS = ("welch", "hann")  # which the tutorial calls equivalent to the triang
 def section(evidence: Evidence) -> Section | None:
     """Set each claim beside what was measured; None if nothing was."""
     lines = sentences(evidence) if evidence.of_stages else []
-    return Section("claims", "The tutorial's side claims", [Points(lines)]) if lines else None
+    about = "Whether windows are equivalent, and whether cycling costs computation."
+    if not lines:
+        return None
+    return Section("claims", "The tutorial's side claims", [Points(lines)], about=about)
 
 
 def sentences(evidence: Evidence) -> list[str]:
@@ -27,19 +30,19 @@ def sentences(evidence: Evidence) -> list[str]:
         if evidence.arms[one.arm].settings.schedule.name in WINDOWS
         and evidence.arms[one.against].settings.schedule.name == TRIANGLE
     ]
-    return [*(_window(one) for one in windows), *_computation(evidence)]
+    return [*(_window(one, evidence) for one in windows), *_computation(evidence)]
 
 
-def _window(comparison: Comparison) -> str:
+def _window(comparison: Comparison, evidence: Evidence) -> str:
     return (
         f"Window {comparison.arm} against the triangle {comparison.against}: "
-        f"{comparison.outcome.value}, {verdicts.bracketed(comparison)}."
+        f"{comparison.outcome.value}, {verdicts.bracketed(comparison, evidence)}."
     )
 
 
 def _computation(evidence: Evidence) -> list[str]:
     costs = [
-        f"{number(one.percent, 1)} % at batch size {one.batch_size} (95 % interval "
+        f"{number(one.percent, 1)} % at batch size {one.batch_size:,} (95 % interval "
         f"{number(one.low, 1)} to {number(one.high, 1)} %, {one.pairs} pairs)"
         for one in schedule_costs(evidence)
     ]

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.chances import Chance, chance_better
 from lrcycles.evidence.comparisons import Quantity, Role
-from lrcycles.evidence.paired import ALPHA, BCA_FROM, EXACT_UP_TO, FEWEST_PAIRS, RESAMPLES
+from lrcycles.evidence.paired import (
+    ALPHA,
+    BCA_FROM,
+    EXACT_UP_TO,
+    FEWEST_PAIRS,
+    RESAMPLES,
+    PairedComparison,
+)
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import comparisons as figures
 from lrcycles.report.figures.inputs import errors_picture, histories, paired_interval
-from lrcycles.report.formatting import counted, listed, mean_sd, number, rate, with_interval
+from lrcycles.report.formatting import (
+    counted,
+    decimals,
+    listed,
+    mean_sd,
+    number,
+    rate,
+    span,
+    with_interval,
+)
 from lrcycles.report.section import Block, Folded, Heading, Picture, Section, Table, Text
 
 _CONTROLLED = (Role.CANDIDATE, Role.CONTROL)
+_Losses = Mapping[tuple[str, str], PairedComparison]
 
 
 def section(evidence: Evidence) -> Section:
@@ -25,7 +44,8 @@ def section(evidence: Evidence) -> Section:
     if finished:
         caption = "Test error of every seed. Grey lines join the runs of one seed."
         blocks.append(errors_picture("errors", evidence, finished, {}, caption))
-    blocks.append(_errors(evidence))
+    losses = evidence.loss_differences()
+    blocks.append(_errors(evidence, losses))
     if compared:
         blocks += [_differences(evidence), tables.comparisons(evidence, compared)]
     blocks.append(Text(_rule(evidence), quiet=True))
@@ -35,18 +55,19 @@ def section(evidence: Evidence) -> Section:
         blocks += [
             Heading("How often an arm is better, and the test loss"),
             Text(
-                "The first two columns give the share of pairs in which the first arm is better, "
-                "with its 95 % Wilson interval. A tie counts as half a win. The interval counts "
-                "ties as losses at its lower end and as wins at its upper end. The difference in "
-                "test loss has a 95 % interval and no verdict."
+                "The first two columns give the share of pairs in which the arm before 'vs' is "
+                "better, with its 95 % Wilson interval. A tie counts as half a win. The interval "
+                "counts ties as losses at its lower end and as wins at its upper end. The "
+                "difference in test loss has a 95 % interval and no verdict."
             ),
-            _chances(evidence),
+            _chances(evidence, losses),
         ]
     if finished:
         blocks.append(_epochs(evidence, finished))
-    blocks.append(Folded("Every seed", [tables.every_seed(evidence, names)]))
+    blocks.append(Folded("Every seed", tables.every_seed(evidence, names)))
     title = "All arms: the controlled comparison" if evidence.of_stages else "All arms"
-    return Section("controlled", title, blocks)
+    about = "The test error of every arm and seed, every difference and every verdict."
+    return Section("controlled", title, blocks, about=about)
 
 
 def _what_is_equal(evidence: Evidence) -> str:
@@ -72,35 +93,40 @@ def _what_is_equal(evidence: Evidence) -> str:
     )
 
 
-def _errors(evidence: Evidence) -> Table:
-    head = ["arm", "test error (%)", "test loss", "validation error (%)", "diverged", "run ends"]
+def _errors(evidence: Evidence, losses: _Losses) -> Table:
+    head = ["arm", "test error (%)", "test loss", "validation error (%)", "n", "diverged"]
+    digits = verdicts.digits_of(Quantity.ERROR, evidence)
+    intervals = [paired.interval95 for paired in losses.values()]
+    kinds = [(Quantity.ERROR, digits), (Quantity.LOSS, decimals(intervals, otherwise=4))]
     rows = []
     for name in evidence.controlled:
-        arm = evidence.arms[name]
-        share = arm.cut_share
+        arm, share = evidence.arms[name], evidence.arms[name].cut_share
         rows.append(
             [
                 arm.label,
-                mean_sd(arm.values(Quantity.ERROR), 3),
-                mean_sd(arm.values(Quantity.LOSS), 4),
-                mean_sd(arm.values("validation_error_percent"), 3),
+                *(mean_sd(arm.values(kind), at, count=False) for kind, at in kinds),
+                mean_sd(arm.values("validation_error_percent"), digits, count=False),
+                str(len(arm.finished)),
                 str(len(arm.diverged)) if arm.diverged else "none",
-                "as planned" if share is None else f"{share:.0%} into a cycle",
+                "as planned" if share is None else f"{100 * share:.0f} % into a cycle",
             ]
         )
-    return Table(head, rows)
+    return Table([*head, "run ends"], rows)
 
 
 def _differences(evidence: Evidence) -> Picture:
     compared = evidence.of(Quantity.ERROR, *_CONTROLLED)
+    others = {one.against for one in compared}
     drawn = figures.forest(
         {one.title: one.differences for one in compared},
         intervals={one.title: paired_interval(one) for one in compared},
         margin=evidence.report.margin_percent,
+        other=others.pop() if len(others) == 1 else None,
     )
-    alt = "; ".join(f"{one.title}: {verdicts.difference(one)}" for one in compared)
+    alt = "; ".join(f"{one.title}: {verdicts.difference(one, evidence)}" for one in compared)
     caption = (
-        "Difference of each pair of seeds. The grey band is the margin: two arms are equivalent if "
+        "Difference of each pair of seeds: the arm before 'vs' minus the arm after it. The grey "
+        "band is the margin: two arms are equivalent if "
         "the 90 % interval of their mean difference lies within it."
     )
     return Picture("differences", drawn, alt, caption)
@@ -150,23 +176,21 @@ def _tuning(evidence: Evidence) -> str:
         text += (
             " If the rate were chosen after whole trainings instead, which cost "
             f"{len(tuned.candidates)} times as much, the test error in percent would be "
-            f"{with_interval(tuned.at_length)}."
+            f"{with_interval(tuned.at_length, verdicts.digits_of(Quantity.ERROR, evidence))}."
         )
     return text
 
 
-def _chances(evidence: Evidence) -> Table:
+def _chances(evidence: Evidence, losses: _Losses) -> Table:
     head = ["comparison", "fewer errors (% of pairs)", "lower test loss (% of pairs)"]
     head.append("difference in test loss")
-    losses = evidence.loss_differences()
+    digits = decimals([paired.interval95 for paired in losses.values()], otherwise=4)
     rows = []
     for one in evidence.of(Quantity.ERROR):
         paired = losses[one.arm, one.against]
-        interval = ""
-        if paired.interval95 is not None:
-            interval = " ({} to {})".format(*(number(end, 4) for end in paired.interval95))
+        ends = paired.interval95 and f" ({span(*paired.interval95, digits)})"
         chances = [_chance(one.chance), _chance(chance_better(paired.differences))]
-        rows.append([one.title, *chances, number(paired.mean, 4) + interval])
+        rows.append([one.title, *chances, number(paired.mean, digits) + (ends or "")])
     return Table(head, rows)
 
 

@@ -30,6 +30,7 @@ def section(evidence: Evidence) -> Section | None:
             ),
             _table(evidence),
         ],
+        about="The first images, the balance of the classes, counts and digests.",
     )
 
 

@@ -27,19 +27,32 @@ def section(evidence: Evidence) -> Section | None:
         )
     )
     blocks.append(_table(evidence))
-    return Section("ingredients", "What the published figures consist of", blocks)
+    about = "The published gain, taken apart one ingredient after another."
+    return Section("ingredients", "What the published figures consist of", blocks, about=about)
+
+
+def shares(parts: Breakdown, evidence: Evidence) -> str:
+    """Word how much of the replayed change in error each ingredient explains."""
+    each = [
+        f"{one.adds} {verdicts.mean(one.change, evidence)}"
+        if one.share_percent is None
+        else f"{one.adds} {number(one.share_percent, 0)} %"
+        for one in parts.ingredients
+    ]
+    whole = verdicts.difference(parts.whole, evidence)
+    return f"Of the replayed change of {whole}, each ingredient explains: {', '.join(each)}."
 
 
 def sentences(parts: Breakdown, evidence: Evidence) -> list[str]:
     """Word how much of the replayed change each ingredient explains, in error and in time."""
     errors = []
     for one in parts.ingredients:
-        text = f"{one.adds} {verdicts.with_interval(one.change)}"
+        text = f"{one.adds} {verdicts.with_interval(one.change, evidence)}"
         if one.share_percent is not None:
             text += f", which is {number(one.share_percent, 0)} % of the change"
         errors.append(text)
-    whole = number(parts.whole.paired.mean, 3)
-    lines = [f"The replayed change of {whole} percentage points consists of: {'; '.join(errors)}."]
+    whole = verdicts.difference(parts.whole, evidence)
+    lines = [f"The replayed change of {whole} consists of: {'; '.join(errors)}."]
     if parts.seconds:
         times = "; ".join(f"{one.adds} {number(one.seconds, 1)} s" for one in parts.ingredients)
         arms = [evidence.arms[name] for name in parts.arms]
@@ -74,9 +87,11 @@ def _waterfall(evidence: Evidence) -> Picture | None:
             label[name]: published[name].error_percent for name in names if name in published
         },
         quantity="test error (%)",
+        digits=verdicts.digits_of(Quantity.ERROR, evidence),
     )
     text = "; ".join(
-        f"{evidence.waterfall[name]}: {verdicts.difference(one)}" for name, one in changes.items()
+        f"{evidence.waterfall[name]}: {verdicts.difference(one, evidence)}"
+        for name, one in changes.items()
     )
     return Picture(
         "waterfall",
@@ -88,17 +103,21 @@ def _waterfall(evidence: Evidence) -> Picture | None:
 
 
 def _table(evidence: Evidence) -> Table:
-    head = ["arm", "what is added", "test error (%)", "change (95 % interval)", "p (Holm)"]
+    head = ["what is added (arm)", "test error (%)", "change (95 % interval)", "p (Holm)"]
     head += ["verdict", "training time (s)", "updates"]
-    before = dict(evidence.steps)
+    before, digits = dict(evidence.steps), verdicts.digits_of(Quantity.ERROR, evidence)
     rows: list[list[Cell]] = []
     for name, adds in evidence.waterfall.items():
         arm = evidence.arms[name]
         one = evidence.error(name, before.get(name, ""))
         change: list[Cell] = [UNKNOWN, UNKNOWN, UNKNOWN]
         if one:
-            change = [verdicts.with_interval(one), verdicts.p_values(one)[1], verdicts.mark(one)]
-        error = with_interval(arm.values(Quantity.ERROR))
+            change = [
+                verdicts.with_interval(one, evidence),
+                verdicts.p_values(one)[1],
+                verdicts.mark(one),
+            ]
+        error = with_interval(arm.values(Quantity.ERROR), digits)
         seconds = mean_sd(arm.values("train_seconds"), 1)
-        rows.append([name, adds, error, *change, seconds, f"{arm.total_steps:,}"])
+        rows.append([f"{adds} ({name})", error, *change, seconds, f"{arm.total_steps:,}"])
     return Table(head, rows)

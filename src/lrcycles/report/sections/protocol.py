@@ -16,35 +16,42 @@ _MACHINE = ("device", "device_name", "threads", "backend", "precision", "compile
 
 def section(evidence: Evidence) -> Section:
     """Show settings, machine and versions, and where the replay deviates from the tutorial."""
-    blocks: list[Block] = [settings(evidence), _machine(evidence)]
+    by_arm = {arm.label: _settings(arm) for arm in evidence.arms.values()}
+    blocks: list[Block] = [settings(by_arm), _shared(by_arm, evidence)]
     if evidence.replay:
         blocks += [Heading("Where the replay deviates from the tutorial"), Points(DEVIATIONS)]
-    return Section("protocol", "Protocol", blocks)
+    about = "How each arm trains, on which machine and with which versions."
+    return Section("protocol", "Protocol", blocks, about=about)
 
 
-def settings(evidence: Evidence) -> Table:
-    """Tabulate how each arm trains."""
-    head = ["arm", "schedule", "rates", "step_size", "batch", "epochs", "steps", "images"]
-    head += ["optimizer", "continues", "seeds"]
-    return Table(head, [_row(name, arm) for name, arm in evidence.arms.items()])
+def settings(by_arm: Mapping[str, Mapping[str, str]]) -> Table:
+    """Tabulate the settings in which arms differ."""
+    keys = [key for key, values in _values(by_arm).items() if len(values) > 1]
+    return Table(
+        ["arm", *keys], [[arm, *(own[key] for key in keys)] for arm, own in by_arm.items()]
+    )
 
 
-def _row(name: str, arm: Arm) -> list[str]:
+def _values(by_arm: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:
+    """Collect the values of each setting."""
+    keys = next(iter(by_arm.values()))
+    return {key: {own[key] for own in by_arm.values()} for key in keys}
+
+
+def _settings(arm: Arm) -> dict[str, str]:
     own = arm.settings
     step_size = own.schedule.step_size
-    return [
-        name,
-        own.schedule.name,
-        rates_of(arm) or UNKNOWN,
-        UNKNOWN if step_size is None else f"{step_size:,}",
-        f"{own.batch_size:,}",
-        str(own.epochs),
-        f"{arm.total_steps:,}",
-        f"{own.images:,} ({own.training_set})",
-        own.optimizer["name"],
-        own.continues or UNKNOWN,
-        _span(list(arm.cells)),
-    ]
+    return {
+        "schedule": own.schedule.name,
+        "rates": rates_of(arm) or UNKNOWN,
+        "step_size": UNKNOWN if step_size is None else f"{step_size:,}",
+        "batch size": f"{own.batch_size:,}",
+        "epochs": str(own.epochs),
+        "steps": f"{arm.total_steps:,}",
+        "images": f"{own.images:,} ({own.training_set})",
+        "optimizer": own.optimizer["name"],
+        "seeds": _span(list(arm.cells)),
+    }
 
 
 def _span(seeds: Sequence[int]) -> str:
@@ -53,8 +60,12 @@ def _span(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _machine(evidence: Evidence) -> Table:
-    """Tabulate machine and versions; several values where runs differ."""
+def _shared(by_arm: Mapping[str, Mapping[str, str]], evidence: Evidence) -> Table:
+    """Tabulate the settings that all arms share, machine and versions.
+
+    Machine and versions have several values where runs differ.
+    """
+    equal = [[key, *values] for key, values in _values(by_arm).items() if len(values) == 1]
     cells = [cell for arm in evidence.arms.values() for cell in arm.cells.values()]
     rows = [["network", _distinct(_network(cell.model) for cell in cells)]]
     for key in _MACHINE:
@@ -63,7 +74,7 @@ def _machine(evidence: Evidence) -> Table:
         rows.append([library, _distinct(cell.versions.get(library) for cell in cells)])
     if evidence.of_stages:
         rows.append(["range test", _range_test(evidence.stages.range_test)])
-    return Table(["", "of every run"], rows)
+    return Table(["", "of every run"], [*equal, *rows])
 
 
 def _network(model: Mapping[str, Any]) -> str:

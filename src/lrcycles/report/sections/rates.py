@@ -21,6 +21,6 @@ def section(evidence: Evidence) -> Section:
     if any(arm.never_turns for arm in evidence.arms.values()):
         caption += " Dotted: the rest of a half-cycle that the run cuts short."
     alt = "The learning rate of each arm at every step."
-    return Section(
-        "rates", "The rate over the steps", [Picture("learning_rate", drawn, alt, caption)]
-    )
+    picture = Picture("learning_rate", drawn, alt, caption)
+    about = "The learning rate of every arm at every step."
+    return Section("rates", "The rate over the steps", [picture], about=about)

@@ -16,7 +16,8 @@ def section(evidence: Evidence) -> Section | None:
     blocks: list[Block] = [Points(sentences(evidence)), _table(evidence)]
     if evidence.report.reference_notes:
         blocks.append(Points(evidence.report.reference_notes))
-    return Section("reference", "The paper's rows", blocks)
+    about = "The errors that a paper prints, and the errors of the same settings here."
+    return Section("reference", "The paper's rows", blocks, about=about)
 
 
 def sentences(evidence: Evidence) -> list[str]:

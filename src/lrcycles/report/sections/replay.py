@@ -13,15 +13,15 @@ from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import arms as figures
 from lrcycles.report.figures.inputs import errors_picture, histories
-from lrcycles.report.formatting import every_seed, listed, mean_sd, number, rate, threads
+from lrcycles.report.formatting import listed, mean_sd, number, rate, threads
 from lrcycles.report.formatting import with_interval as mean_with_interval
 from lrcycles.report.section import Block, Folded, Heading, Picture, Points, Section, Table, Text
 
 _OUTCOME = {
-    Outcome.BETTER: "The second run makes fewer errors.",
-    Outcome.WORSE: "The second run makes more errors.",
-    Outcome.EQUIVALENT: "The two runs are equivalent.",
-    Outcome.UNDECIDED: "It is undecided which run makes fewer errors.",
+    Outcome.BETTER: "{arm} makes fewer errors than {against}.",
+    Outcome.WORSE: "{arm} makes more errors than {against}.",
+    Outcome.EQUIVALENT: "{arm} and {against} are equivalent.",
+    Outcome.UNDECIDED: "It is undecided whether {arm} or {against} makes fewer errors.",
 }
 DEVIATIONS = (
     "Keras 3 trains instead of the Keras of 2018, on another backend and machine.",
@@ -60,10 +60,9 @@ def section(evidence: Evidence) -> Section | None:
                 "Error after each epoch, measured on the test set as in the publication.",
             )
         )
-    blocks.append(
-        Folded("Every seed of the replay", [tables.every_seed(evidence, evidence.replay)])
-    )
-    return Section("published", "The published figures and their replay", blocks)
+    blocks.append(Folded("Every seed of the replay", tables.every_seed(evidence, evidence.replay)))
+    about = "What the tutorial printed, what its settings give here, and what its pair compares."
+    return Section("published", "The published figures and their replay", blocks, about=about)
 
 
 def sentences(evidence: Evidence) -> list[str]:
@@ -75,11 +74,19 @@ def _sentence(comparison: Comparison, evidence: Evidence) -> str:
     arm, first = evidence.arms[comparison.arm], evidence.arms[comparison.against]
     errors = [one.values(Quantity.ERROR) for one in (first, arm)]
     # Over the pairs alone, so that the means differ by the mean difference.
-    means = [number(fmean(one[seed] for seed in comparison.differences), 3) for one in errors]
-    text = (
+    digits = verdicts.digits_of(Quantity.ERROR, evidence)
+    means = [number(fmean(one[seed] for seed in comparison.differences), digits) for one in errors]
+    difference = verdicts.bracketed(comparison, evidence)
+    return (
         f"The published pair, replayed: the test error goes from {means[0]} % to {means[1]} %, a "
-        f"difference of {verdicts.bracketed(comparison)}. {_OUTCOME[comparison.outcome]}"
+        f"difference of {difference}. {conclusion(comparison, evidence)}"
     )
+
+
+def conclusion(comparison: Comparison, evidence: Evidence) -> str:
+    """Word the verdict on the replayed pair, and why it says nothing about cycling."""
+    arm, first = evidence.arms[comparison.arm], evidence.arms[comparison.against]
+    text = _OUTCOME[comparison.outcome].format(arm=arm.name, against=first.name)
     reasons = []
     if arm.settings.continues:
         reasons.append("continued training")
@@ -96,14 +103,14 @@ def _figures(evidence: Evidence) -> Table:
     """Set the published figures beside what the replay measures on this machine."""
     images = int(evidence.stages.data["counts"]["test"])
     arms = [evidence.arms[name] for name in evidence.replay]
+    digits = verdicts.digits_of(Quantity.ERROR, evidence)
     rows: list[list[str]] = [
-        ["test error as published, one run (%)"],
+        ["test error in the publication, one run (%)"],
         ["test error replayed (%)"],
-        ["training time as published (s)"],
+        ["training time in the publication (s)"],
         ["plain Keras fit here, alone on all cores, from measured epochs (s)"],
         ["compiled training here, alone on all cores, from measured epochs (s)"],
         [f"compiled training here, each run on {threads(arms)} (s)"],
-        ["test error replayed, each seed (%)"],
     ]
     for arm in arms:
         figure = evidence.report.published[arm.name]
@@ -113,11 +120,10 @@ def _figures(evidence: Evidence) -> Table:
         ]
         column = [
             f"{number(figure.error_percent)} (Wilson 95 %: {number(low)} to {number(high)})",
-            mean_sd(arm.values(Quantity.ERROR)),
-            number(figure.seconds),
+            mean_sd(arm.values(Quantity.ERROR), digits),
+            number(figure.seconds, 1),
             *(mean_with_interval(one, 1) if one else "not measured" for one in alone),
             mean_sd(arm.values("train_seconds"), 1),
-            every_seed(arm.values(Quantity.ERROR)),
         ]
         for row, text in zip(rows, column, strict=True):
             row.append(text)
@@ -129,8 +135,8 @@ def _errors(evidence: Evidence, names: list[str]) -> Picture:
     errors = {name: evidence.report.published[name].error_percent for name in names}
     published = {name: (error, *wilson_percent(error, images)) for name, error in errors.items()}
     caption = (
-        "Test error of every seed of the replay, and of the published run. A grey line joins the "
-        "two runs of one seed."
+        "Test error of every seed of the replay, and the error in the publication. A grey line "
+        "joins the two runs of one seed."
     )
     return errors_picture("replay_errors", evidence, names, published, caption)
 
@@ -139,7 +145,7 @@ def _times(evidence: Evidence, names: list[str]) -> Picture:
     times: dict[str, dict[str, float]] = {}
     for name in names:
         arm = evidence.arms[name]
-        times[name] = {"published": evidence.report.published[name].seconds}
+        times[name] = {"in the publication": evidence.report.published[name].seconds}
         fit = summarise(measured_alone(evidence, arm, "fit_seconds").values()).mean
         trained = summarise(arm.values("train_seconds").values()).mean
         for way, seconds in (("plain Keras fit, here", fit), ("compiled, here", trained)):
@@ -185,9 +191,8 @@ def _settings(arm: Arm, first: Arm) -> list[str]:
         )
     if own.batch_size != other.batch_size:
         lines.append(
-            f"{arm.name} has a batch size of {own.batch_size} instead of {other.batch_size}. It "
-            f"makes {arm.total_steps:,} updates instead of {first.total_steps:,}"
-            f"."
+            f"{arm.name} has a batch size of {own.batch_size:,} instead of {other.batch_size:,}. "
+            f"It makes {arm.total_steps:,} updates instead of {first.total_steps:,}."
         )
     if arm.never_turns and own.schedule.step_size and arm.turned_share is not None:
         lines.append(

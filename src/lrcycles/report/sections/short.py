@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from lrcycles.evidence.arms import Arm
@@ -14,36 +14,76 @@ from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
 from lrcycles.report.formatting import (
     UNKNOWN,
-    described,
+    listed,
     mean_sd,
     number,
-    threads,
     with_interval,
 )
-from lrcycles.report.section import Block, Cell, Look, Points, Section, Table
+from lrcycles.report.section import Block, Cell, Folded, Look, Points, Section, Table
 from lrcycles.report.sections import ingredients, reference, replay
 
+_ASKED = {Quantity.ERROR: "Error", Quantity.TIME: "Time"}
+_MOST_NAMES = 4  # of arms in a sentence
 _ORDER = (Outcome.BETTER, Outcome.EQUIVALENT, Outcome.UNDECIDED, Outcome.WORSE)
 
 
 def section(evidence: Evidence) -> Section:
     """Put the answer, its figures and the published figures on the first screen."""
-    blocks: list[Block] = []
+    compared = _compared(evidence)
+    blocks: list[Block] = [_verdicts(evidence, compared)] if compared else []
+    if lines := [*_not_compared(evidence), *_remarks(evidence, compared), *_beside(evidence)]:
+        blocks.append(Points(lines))
     if evidence.of_stages and (glance := at_a_glance(evidence)):
         blocks.append(glance)
-    blocks.append(Points(sentences(evidence)))
-    if evidence.of_stages and evidence.candidates:
-        blocks.append(_verdicts(evidence))
+    blocks.append(Folded("The answers in full sentences", [Points(sentences(evidence))]))
     return Section("summary", "In short", blocks, Look.BOX)
+
+
+def _compared(evidence: Evidence) -> list[Comparison]:
+    """List the comparisons that the report asks about, those in error first."""
+    return [one for kind in _ASKED for one in evidence.of(kind, Role.CANDIDATE)]
+
+
+def _remarks(evidence: Evidence, compared: Sequence[Comparison]) -> list[str]:
+    """Word what would decide the open comparisons, equal remarks once."""
+    titles: dict[str, list[str]] = {}
+    for one in compared:
+        for remark in verdicts.consequence(one, evidence):
+            titles.setdefault(remark, []).append(f"{one.title} in {_ASKED[one.quantity].lower()}")
+    lines = [f"{listed(of)}: {remark}" for remark, of in titles.items()]
+    if any(one.quantity == Quantity.TIME for one in compared):
+        lines.append(f"The target is {verdicts.target(evidence)}.{_charged(evidence, compared)}")
+    return lines
+
+
+def _charged(evidence: Evidence, compared: Sequence[Comparison]) -> str:
+    arms = dict.fromkeys(name for one in compared for name in (one.arm, one.against))
+    paying = [
+        f"{name} ({number(seconds, 1)} s)"
+        for name in arms
+        if (seconds := evidence.range_test_seconds.get(name))
+    ]
+    return f" The range test is included in the time of {listed(paying)}." if paying else ""
+
+
+def _beside(evidence: Evidence) -> list[str]:
+    """Word what else the first screen says, without the figures that the tables below have."""
+    if evidence.of_stages is None:
+        return []
+    lines = _of_controls(evidence)
+    for one in evidence.of(Quantity.ERROR, Role.REPLAY):
+        lines.append(f"The published pair, replayed: {replay.conclusion(one, evidence)}")
+    if parts := break_down(evidence):
+        lines.append(ingredients.shares(parts, evidence))
+    return lines + reference.sentences(evidence)
 
 
 def sentences(evidence: Evidence) -> list[str]:
     """Word the answer; two experiments that are compared have only their own comparisons."""
-    if evidence.of_stages is None:
-        lines = [verdicts.sentences(one, evidence) for one in evidence.comparisons.values()]
-        lines = lines or ["There is no comparison, because no seed finished in both arms."]
-    else:
-        lines = [*_of_candidates(evidence), *_of_controls(evidence), *replay.sentences(evidence)]
+    lines = [verdicts.sentences(one, evidence) for one in _compared(evidence)]
+    lines += _not_compared(evidence)
+    if evidence.of_stages is not None:
+        lines += [*_of_controls(evidence), *replay.sentences(evidence)]
         if parts := break_down(evidence):
             lines += ingredients.sentences(parts, evidence)
         lines += reference.sentences(evidence)
@@ -55,21 +95,24 @@ def sentences(evidence: Evidence) -> list[str]:
     return lines
 
 
-def _of_candidates(evidence: Evidence) -> list[str]:
+def _not_compared(evidence: Evidence) -> list[str]:
+    """Word why there is no answer in error, in time or at all."""
+    if evidence.of_stages is None:
+        if evidence.comparisons:
+            return []
+        return ["There is no comparison, because no seed finished in both arms."]
     if not evidence.candidates:
         return [
             "Cycles between the selected bounds were not tried: this experiment has no arm in "
             "group clr."
         ]
-    lines = []
-    for quantity, word in ((Quantity.ERROR, "Error"), (Quantity.TIME, "Time")):
-        comparisons = evidence.of(quantity, Role.CANDIDATE)
-        lines += [verdicts.sentences(one, evidence) for one in comparisons]
-        if not comparisons:
-            asked = any(pair.role == Role.CANDIDATE for pair in evidence.pairs)
-            why = "no seed finished in both arms" if asked else "none was asked for"
-            lines.append(f"{word}: there is no comparison, because {why}.")
-    return lines
+    asked = any(pair.role == Role.CANDIDATE for pair in evidence.pairs)
+    why = "no seed finished in both arms" if asked else "none was asked for"
+    return [
+        f"{word}: there is no comparison, because {why}."
+        for quantity, word in _ASKED.items()
+        if not evidence.of(quantity, Role.CANDIDATE)
+    ]
 
 
 def _of_controls(evidence: Evidence) -> list[str]:
@@ -86,56 +129,54 @@ def _of_controls(evidence: Evidence) -> list[str]:
         if len(comparisons) == 1:
             single += comparisons
         elif comparisons:
-            title = f"{len(comparisons)} other arms against {described(evidence.arms[against])}"
+            title = f"{len(comparisons)} other arms against {against}"
             lines.append(_by_outcome(title, {one.arm: one for one in comparisons}))
     if single:
         lines.append(_by_outcome("Other pairs", {one.title: one for one in single}))
+    if lines:
+        lines[-1] += " Section 'All arms' has the figures."
     return lines
 
 
 def _by_outcome(title: str, comparisons: Mapping[str, Comparison]) -> str:
     parts = []
     for outcome in _ORDER:
-        names = [
-            f"{name} {number(one.paired.mean)}"
-            for name, one in comparisons.items()
-            if one.outcome == outcome
+        names = [name for name, one in comparisons.items() if one.outcome == outcome]
+        if len(names) > _MOST_NAMES:
+            parts.append(f"{len(names)} {outcome.value}")
+        elif names:
+            parts.append(f"{len(names)} {outcome.value} ({', '.join(names)})")
+    return f"{title}: {', '.join(parts)}."
+
+
+def _verdicts(evidence: Evidence, compared: Sequence[Comparison]) -> Table:
+    """Tabulate the answers on the arms that the report asks about, with their figures."""
+    rows: list[list[Cell]] = [
+        [
+            verdicts.answer(one, evidence),
+            verdicts.with_interval(one, evidence),
+            _mean_sd(evidence, one.arm, one.quantity),
+            _mean_sd(evidence, one.against, one.quantity),
         ]
-        parts += [f"{outcome.value}: {', '.join(names)}"] if names else []
-    return (
-        f"{title}, mean difference in percentage points: {'; '.join(parts)}. The table of all "
-        "arms has the intervals."
-    )
-
-
-def _verdicts(evidence: Evidence) -> Table:
-    """Tabulate the verdicts of the arms that the report asks about."""
-    rows: list[list[Cell]] = []
-    for one in evidence.comparisons.values():
-        if one.role != Role.CANDIDATE:
-            continue
-        quantity = "test error (%)" if one.quantity == Quantity.ERROR else "time to target (s)"
-        rows.append(
-            [
-                f"{one.title}: {quantity}",
-                verdicts.mark(one),
-                f"{verdicts.difference(one)} ({verdicts.interval(one)})",
-                _mean_sd(evidence, one.arm, one.quantity),
-                _mean_sd(evidence, one.against, one.quantity),
-            ]
-        )
-    head = ["", "verdict", "paired difference (95 % interval)"]
-    return Table([*head, "arm: mean ± sd", "compared with: mean ± sd"], rows)
+        for one in compared
+    ]
+    arms, others = ({getattr(one, side) for one in compared} for side in ("arm", "against"))
+    arm = arms.pop() if len(arms) == 1 else "arm"
+    other = others.pop() if len(others) == 1 else "other arm"
+    head = ["answer (errors in %, times in s)", "mean difference (95 % interval)"]
+    return Table([*head, *(f"{name}: mean ± sd" for name in (arm, other))], rows)
 
 
 def _mean_sd(evidence: Evidence, name: str, quantity: Quantity) -> str:
+    digits = verdicts.digits_of(quantity, evidence)
     if quantity == Quantity.ERROR:
-        return mean_sd(evidence.arms[name].values(quantity), 3)
-    return mean_sd({seed: time.seconds for seed, time in evidence.reached[name].items()})
+        return mean_sd(evidence.arms[name].values(quantity), digits, count=False)
+    seconds = {seed: time.seconds for seed, time in evidence.reached[name].items()}
+    return mean_sd(seconds, digits, count=False)
 
 
 def at_a_glance(evidence: Evidence) -> Table | None:
-    """Set the published pair, its replay and the controlled pair side by side."""
+    """Set the published pair beside its replay, and its times beside the controlled pair's."""
     published = [evidence.arms[name] for name in evidence.replay]
     if len(published) != 2 or not evidence.candidates:
         return None
@@ -147,34 +188,34 @@ def at_a_glance(evidence: Evidence) -> Table | None:
     means = [fmean(fit.values()) for fit in fits if fit]
     rows = [
         [
-            "test error (%), published, one run each",
+            "error (%), publication",
             *map(number, errors),
             f"{number(errors[1] - errors[0])} (from single runs)",
         ],
-        ["test error (%), replayed here", *_errors(published), _difference(evidence, published)],
         [
-            f"test error (%), controlled pair: {pair[0].name}, {pair[1].name}",
-            *_errors(pair),
-            _difference(evidence, pair),
+            "error (%), replay",
+            *_errors(published, evidence),
+            _difference(evidence, published),
         ],
         [
-            "training time (s), published",
+            "time (s), publication",
             *(number(value, 1) for value in seconds),
             _ratio(seconds[0], seconds[1]),
         ],
         [
-            "training time (s), replayed by plain Keras fit here, from n measured epochs",
+            "time (s), plain Keras fit here",
             *(with_interval(fit, 1) if fit else "not measured" for fit in fits),
             _ratio(means[0], means[1]) if len(means) == 2 else UNKNOWN,
         ],
         _controlled_seconds(evidence, pair),
     ]
-    head = ["", "constant rate", "cyclical rate", "cyclical minus constant (95 % interval)"]
-    return Table(head, rows, compact=True)
+    head = ["mean (95 % interval)", "constant rate", "cyclical rate", "cyclical minus constant"]
+    return Table(head, rows)
 
 
-def _errors(arms: list[Arm]) -> list[str]:
-    return [with_interval(arm.values(Quantity.ERROR), 3) for arm in arms]
+def _errors(arms: list[Arm], evidence: Evidence) -> list[str]:
+    digits = verdicts.digits_of(Quantity.ERROR, evidence)
+    return [with_interval(arm.values(Quantity.ERROR), digits) for arm in arms]
 
 
 def _ratio(first: float, second: float) -> str:
@@ -185,17 +226,16 @@ def _difference(evidence: Evidence, arms: list[Arm]) -> str:
     comparison = evidence.error(arms[1].name, arms[0].name)
     if comparison is None:
         return UNKNOWN
-    return f"{verdicts.with_interval(comparison)}; {comparison.outcome.value}"
+    return verdicts.with_interval(comparison, evidence)
 
 
 def _controlled_seconds(evidence: Evidence, arms: list[Arm]) -> list[str]:
     """Give the median seconds of the controlled arms' steps times their number."""
-    row = [f"training time (s), controlled pair, compiled, on {threads(arms)}"]
+    names = " and ".join(arm.name for arm in arms)
+    row = [f"time (s), {names}"]
     for arm in arms:
         per_step = evidence.seconds_per_step.get(arm.name)
         row.append(number(None if per_step is None else per_step * arm.total_steps, 1))
     counts = [arm.total_steps for arm in arms]
-    note = "equal steps" if len(set(counts)) == 1 else f"{counts[0]:,} and {counts[1]:,} steps"
-    if spent := evidence.range_test_seconds.get(arms[1].name):
-        note += f"; the range test took {number(spent, 1)} s more"
-    return [*row, note]
+    equal = len(set(counts)) == 1
+    return [*row, "equal steps" if equal else f"{counts[0]:,} and {counts[1]:,} steps"]

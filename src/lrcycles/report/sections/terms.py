@@ -37,4 +37,5 @@ _REPLAY = ("replay", "The published runs, repeated with their own settings.")
 def section(evidence: Evidence) -> Section:
     """Tabulate the terms that this report uses."""
     terms = [*_TERMS, _REPLAY] if evidence.replay else _TERMS
-    return Section("terms", "Terms", [Table(["term", "meaning"], [list(term) for term in terms])])
+    table = Table(["term", "meaning"], [list(term) for term in terms])
+    return Section("terms", "Terms", [table], about="What the words of this report mean.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrcycles.evidence.comparisons import Quantity
 from lrcycles.evidence.times import Reaching
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report import tables
+from lrcycles.report import tables, verdicts
 from lrcycles.report.figures.arms import times_to_target
 from lrcycles.report.formatting import UNKNOWN, listed, mean_sd, number
 from lrcycles.report.section import Block, Heading, Picture, Points, Section, Table, Text
@@ -31,7 +31,8 @@ def section(evidence: Evidence) -> Section:
             ),
             _reaching(evidence),
         ]
-    return Section("time", "Time", blocks)
+    about = "Seconds to an equal error, with the cost of the range test, and raw seconds."
+    return Section("time", "Time", blocks, about=about)
 
 
 def _times_drawn(evidence: Evidence) -> Picture | None:
@@ -53,21 +54,20 @@ def _times_drawn(evidence: Evidence) -> Picture | None:
 def _times(evidence: Evidence) -> Table:
     """Tabulate the time to the target per arm, and the raw seconds, which carry no verdict."""
     head = ["arm", "time to target (s)", "never reached it", "spent before training (s)"]
-    head += ["ms per step (median over runs with the same network, batch size and machine)"]
-    head += ["whole training, measured (s)", "compilation, not included (s)"]
-    rows = []
+    head += ["ms per step", "whole training, measured (s)", "compilation, not included (s)"]
+    digits, rows = verdicts.digits_of(Quantity.TIME, evidence), []
     for name, times in evidence.reached.items():
         arm = evidence.arms[name]
         per_step = evidence.seconds_per_step.get(name)
         rows.append(
             [
                 arm.label,
-                mean_sd({seed: time.seconds for seed, time in times.items()}),
+                mean_sd({seed: time.seconds for seed, time in times.items()}, digits, count=False),
                 f"{sum(time.censored for time in times.values())} of {len(times)}",
-                number(evidence.extra_seconds[name]),
+                number(evidence.extra_seconds[name], digits),
                 number(None if per_step is None else 1000 * per_step, 3),
-                mean_sd(arm.values("train_seconds")),
-                mean_sd(arm.values("compile_seconds"), 1),
+                mean_sd(arm.values("train_seconds"), 1, count=False),
+                mean_sd(arm.values("compile_seconds"), 1, count=False),
             ]
         )
     return Table(head, rows)
@@ -81,7 +81,7 @@ def _notes(evidence: Evidence) -> list[str]:
         return ["There is no target, because no run of the first arm finished."]
     first = next(iter(evidence.reached))
     lines = [
-        f"The target is a validation error of {number(evidence.target_percent, 3)} %, the median "
+        f"The target is a validation error of {number(evidence.target_percent)} %, the median "
         f"of the final errors of {first}. The time is the number of steps until the first epoch "
         "that ends at or below the target, times the median seconds of a step."
     ]
@@ -100,7 +100,9 @@ def _notes(evidence: Evidence) -> list[str]:
     if continuing := [n for n in evidence.reached if evidence.arms[n].settings.continues]:
         lines.append(f"The trainings that they continue are charged to {listed(continuing)}.")
     lines.append(
-        "The column 'whole training, measured' is not compared, because a machine's speed drifts."
+        "The milliseconds per step are the median over all runs with the same network, batch size "
+        "and machine. The column 'whole training, measured' is not compared, because a machine's "
+        "speed drifts."
     )
     return lines
 
@@ -123,4 +125,5 @@ def _reached(evidence: Evidence, name: str, one: Reaching) -> str:
     interval = "" if ends == (None, None) else f" ({low} to {high})"
     per_step = evidence.seconds_per_step.get(name, 0.0)
     seconds = one.median_steps * per_step + evidence.extra_seconds[name]
-    return f"{text}; {one.median_steps:,.0f}{interval} steps, {number(seconds)} s"
+    digits = verdicts.digits_of(Quantity.TIME, evidence)
+    return f"{text}; {one.median_steps:,.0f}{interval} steps, {number(seconds, digits)} s"
