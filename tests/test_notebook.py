@@ -29,7 +29,6 @@ def notebook(digits) -> dict:
     return {"model": model, "x": train.scaled(), "y": train.labels}
 
 
-@pytest.mark.filterwarnings("ignore:Half a cycle is:lrcycles.schedules.keras_base.CycleWarning")
 def test_the_code_of_the_readme_runs(notebook, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [block] = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
