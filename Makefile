@@ -37,7 +37,7 @@ test-slow: setup ## run the tests, also the slow ones
 
 study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds
 	$(BIN)/dvc repro data
-	$(BIN)/dvc repro studies/bounds/dvc.yaml
+	PYTHONPATH=src $(BIN)/python -m studies.bounds
 
 REPORT_tutorial := -S train.seeds=30 -S train.save_models=first_seed
 report-%: setup ## run an experiment and copy its report to docs/reports, e.g. report-tutorial
