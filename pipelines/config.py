@@ -98,8 +98,8 @@ def keep(path: Path, damage: str | None = None) -> None:
     with files.replacing(kept) as temporary_path:
         temporary_path.write_bytes(path.read_bytes())
     print(
-        f"params.yaml was edited by hand. It is restored from conf/, and the edit is in "
-        f"{kept.name}. Edit conf/ or use `dvc exp run -S` instead."
+        f"params.yaml was edited by hand, or by an experiment that failed. It is restored from "
+        f"conf/, and the edit is in {kept.name}. Edit conf/ or use `dvc exp run -S` instead."
         + (f" The edit could not be read: {damage}." if damage else ""),
         file=sys.stderr,
     )
