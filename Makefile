@@ -25,8 +25,8 @@ setup: .venv/ready ## make .venv from requirements.lock, prepare git and DVC for
 
 reproduce: setup ## run the whole pipeline on MNIST (10 minutes); report: artifacts/report/report.html
 	$(BIN)/dvc repro
-	@echo "The report is artifacts/report/report.html. Keep these results as the ones to compare"
-	@echo "later ones with: git add dvc.lock params.yaml && git commit -m 'Keep my results'"
+	@echo "The report is artifacts/report/report.html. To compare later results with these, type:"
+	@echo "git add dvc.lock params.yaml && git commit -m 'Keep my results'"
 
 experiments: setup ## list the experiments of the last commit; ARGS=-A lists those of all commits
 	@$(BIN)/dvc exp show --csv $(ARGS) | PYTHONPATH=src $(BIN)/python -m lrcycles.report.experiments

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 # Out of more than a hundred columns: DVC has one for every parameter and every file.
 _TITLES = {
     "baseline_error_percent": "baseline error (%)",
     "clr_error_percent": "clr error (%)",
-    "linear_decay_error_percent": "linear decay error (%)",
     "clr_minus_baseline_percent": "clr minus baseline",
     "clr_minus_linear_decay_percent": "clr minus linear decay",
 }
@@ -43,7 +43,8 @@ def table(rows: Iterable[Mapping[str, str]]) -> Table:
         settings = row.get("settings", "").removeprefix("experiment=")
         if row.get("State", "Success") != "Success":
             settings = f"{settings} ({row['State'].lower()})".strip()
-        made.add_row(name, settings, *(_number(row[key]) if key in row else "" for key in keys))
+        numbers = [_number(row[key]) if key in row else "" for key in keys]
+        made.add_row(name, Text(settings), *numbers)  # as plain text, [a] in it is no markup
     return made
 
 
