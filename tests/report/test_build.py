@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lrcycles.report import build
+from lrcycles.report.metrics import headline_metrics
 from tests import report_inputs
 from tests.report_inputs import BASELINE_ERRORS, read_metrics, tutorial_arms, write_artifacts
 
@@ -61,6 +63,55 @@ def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, 
     out = _build(tmp_path, arms)
     assert read_metrics(out)[lost]["diverged"] == 2
     assert f"2 of 2 runs of {lost} diverged" in (out / "report.md").read_text()
+
+
+def test_the_headline_is_a_handful_of_flat_numbers_of_the_main_arms(built):
+    headline = json.loads((built / "headline.json").read_text())
+    baseline = np.mean(BASELINE_ERRORS)
+    gained = -0.2 - np.mean([0.01, -0.02, 0.015, -0.005, 0.02, -0.01, 0.005, -0.015])
+    p = headline.pop("clr_minus_baseline_holm_p")
+    assert (
+        p == read_metrics(built)["comparisons"]["clr_vs_baseline"]["test_error_percent"]["holm_p"]
+    )
+    assert headline == pytest.approx(
+        {
+            "seeds": 8,
+            "diverged_runs": 0,
+            "baseline_error_percent": baseline,
+            "clr_error_percent": baseline + gained,
+            "clr_minus_baseline_percent": gained,
+            "base_lr": report_inputs.BASE_LR,
+            "max_lr": report_inputs.MAX_LR,
+        }
+    )
+
+
+def test_the_headline_takes_the_first_arm_of_a_group_and_leaves_out_what_is_unknown():
+    def arm(group: str, mean: float | None, diverged: int = 0) -> dict[str, Any]:
+        known = {} if mean is None else {"mean": mean}
+        return {
+            "group": group,
+            "diverged": diverged,
+            "test_error_percent": {"n": 2 - diverged, **known},
+        }
+
+    compared = {"test_error_percent": {"n": 2, "mean_difference": 0.5}}
+    found = headline_metrics(
+        {
+            "inv": arm("baseline", None, diverged=2),
+            "clr_12": arm("clr", 1.5),
+            "clr_25": arm("clr", 9.0),
+            "linear_decay": arm("controls", 1.0),
+            "comparisons": {"clr_12_vs_linear_decay": compared, "clr_25_vs_linear_decay": {}},
+        }
+    )
+    assert found == {
+        "seeds": 2,
+        "diverged_runs": 2,
+        "clr_error_percent": 1.5,
+        "linear_decay_error_percent": 1.0,
+        "clr_minus_linear_decay_percent": 0.5,
+    }
 
 
 def test_the_published_figures_stand_beside_the_replay_with_wilson_intervals(built):

@@ -1,4 +1,4 @@
-"""Writes report.html, report.md, metrics.json and the tables of DVC plots."""
+"""Writes report.html, report.md, metrics.json, headline.json and the tables of DVC plots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrcycles.config.schema import Report
 from lrcycles.evidence.gather import gather
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.formatting import counted
-from lrcycles.report.metrics import metrics, plot_tables
+from lrcycles.report.metrics import headline_metrics, metrics, plot_tables
 from lrcycles.report.section import Downloads, Picture, Section, Text, pictures_of
 from lrcycles.report.sections import (
     bounds,
@@ -88,7 +88,9 @@ def build(
         against: by arm, the arms it is compared with where that is not the baseline alone.
     """
     head = Head(TITLE, experiment, date, commit)
-    return write_report(gather(artifacts, report, against), head, out=out)
+    built = write_report(gather(artifacts, report, against), head, out=out)
+    files.write_json(out / "headline.json", headline_metrics(built.metrics))
+    return built
 
 
 def write_report(evidence: Evidence, head: Head, *, out: Path) -> Built:

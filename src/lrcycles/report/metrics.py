@@ -23,10 +23,10 @@ _EPOCH = ["epoch", "step", "validation_error_percent", "validation_loss"]
 
 
 def metrics(evidence: Evidence) -> dict[str, Any]:
-    """Nest the report's numbers as `dvc metrics show` prints them; unknown ones are left out."""
+    """Nest all numbers of the report by arm and by comparison; unknown ones are left out."""
     nested: dict[str, Any] = {}
     for name, arm in evidence.arms.items():
-        entry: dict[str, Any] = {"diverged": len(arm.diverged)}
+        entry: dict[str, Any] = {"group": arm.group, "diverged": len(arm.diverged)}
         figures = (Quantity.ERROR, Quantity.LOSS, "validation_error_percent", "train_seconds")
         for key in figures:
             entry[str(key)] = _known(vars(summarise(arm.values(key).values())))
@@ -45,6 +45,37 @@ def metrics(evidence: Evidence) -> dict[str, Any]:
     if evidence.target_percent is not None:
         nested["target_validation_error_percent"] = evidence.target_percent
     return nested
+
+
+def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Pick the few numbers that experiments are compared by; unknown ones are left out.
+
+    None of them is a time, because times differ when the same trainings run again. `baseline` and
+    `clr` mean the first arm of that group, whatever its name is.
+
+    Args:
+        metrics: as `metrics` returns them.
+    """
+    arms = {
+        name: entry
+        for name, entry in metrics.items()
+        if isinstance(entry, Mapping) and "group" in entry
+    }
+    names = {"linear_decay": "linear_decay"}
+    names |= {entry["group"]: name for name, entry in reversed(arms.items())}
+    clr, error = names.get("clr"), str(Quantity.ERROR)
+    numbers: dict[str, float | None] = {}
+    if arms:
+        numbers["seeds"] = max(entry[error]["n"] + entry["diverged"] for entry in arms.values())
+        numbers["diverged_runs"] = sum(entry["diverged"] for entry in arms.values())
+    for title in ("baseline", "clr", "linear_decay"):
+        if (name := names.get(title)) in arms:
+            numbers[f"{title}_error_percent"] = arms[name][error].get("mean")
+        compared = metrics["comparisons"].get(f"{clr}_vs_{name}", {}).get(error, {})
+        numbers[f"clr_minus_{title}_percent"] = compared.get("mean_difference")
+        numbers[f"clr_minus_{title}_holm_p"] = compared.get("holm_p")
+    numbers |= metrics.get("bounds", {})
+    return {key: value for key, value in numbers.items() if value is not None}
 
 
 def _judged(comparison: Comparison) -> dict[str, Any]:
