@@ -22,7 +22,6 @@ _FINAL = (
     *_VALIDATION,
     "train_seconds",
     "compile_seconds",
-    "evaluate_seconds",
     "steps_per_second",
 )
 _TAGS = ("group", "arm", "seed", "key", "status", "backend", "device")
@@ -50,6 +49,12 @@ class FinishedCell:
     def name(self) -> str:
         """The name of the cell's run."""
         return f"{self.result.arm} seed {self.result.seed}"
+
+    @property
+    def final_points(self) -> list[Point]:
+        """The scores and times of the whole training."""
+        step = self.result.steps
+        return [point for point in self.points if point.key in _FINAL and point.step == step]
 
     @property
     def tags(self) -> dict[str, str]:
