@@ -117,18 +117,18 @@ def _report(folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def short_answer(report: str) -> str:
-    """Cut the first section of a report in Markdown, up to its first table, figure or fold.
+    """Cut the text of a report's first section, up to its first table, figure or fold.
 
     >>> short_answer("# Title\\n\\n## In short\\n\\n- Error: better.\\n\\n| a |\\n\\n## Next")
-    '## In short\\n\\n- Error: better.'
+    '- Error: better.'
     """
-    section = report.partition("\n## ")[2].partition("\n## ")[0]
+    section = report.partition("\n## ")[2].partition("\n## ")[0].partition("\n")[2]
     kept: list[str] = []
     for line in section.splitlines():
         if line.startswith(("|", "!", "<")):
             break
         kept.append(line)
-    return "## " + "\n".join(kept).strip()
+    return "\n".join(kept).strip()
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

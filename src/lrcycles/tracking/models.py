@@ -16,6 +16,7 @@ import numpy as np
 
 from lrcycles.tracking import load_own_classes, networks
 from lrcycles.tracking.points import FinishedCell
+from lrcycles.tracking.writers import dataset_names
 
 _PIXEL_SCALE = 1 / 255  # as the networks are trained: data.image_sets.PIXEL_SCALE
 _EXAMPLE_IMAGES = 2
@@ -28,14 +29,17 @@ def log_model(
     params: Mapping[str, Any],
     data: Mapping[str, Any],
     test_images: Path,
-) -> str:
-    """Log the cell's network and return the model's id.
+) -> dict[str, str]:
+    """Log the cell's network.
 
     Args:
         run: the `info` of the cell's run.
         params: flat; shown at the model.
         data: the content of data.json.
         test_images: the file of the test set's pixels.
+
+    Returns:
+        The fields by which a metric names the model and the data set.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
@@ -50,7 +54,8 @@ def log_model(
         client.log_model_artifacts(model.model_id, folder)
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=cell.result.steps)])
-    return str(model.model_id)
+    name, digest = dataset_names(data)
+    return {"model_id": model.model_id, "dataset_name": name, "dataset_digest": digest}
 
 
 def _lay_out(

@@ -56,6 +56,7 @@ def start(
     Raises:
         InputError: the store that MLFLOW_TRACKING_URI names cannot be used.
     """
+    psutil.cpu_percent()  # its first call only starts the measuring
     # MLflow would take the run of `mlflow run` for the first run that starts here.
     launched = os.environ.get("MLFLOW_RUN_ID") or os.environ.get("LRCYCLES_PIPELINE_RUN")
     store = open_store(root)
@@ -136,7 +137,7 @@ class StageRun:
         page = views.run_address(pipeline.experiment_id, pipeline.run_id, report.name)
         cells = views.cells_address(pipeline.experiment_id, pipeline.run_id)
         links = f"[The whole report]({page}) · [All trainings of this pipeline]({cells})"
-        self._mirror(self._write_note, pipeline.run_id, f"{text}\n\n{links}")
+        self._mirror(self._write_note, pipeline.run_id, f"{links}\n\n{text}")
         points = finite_points(metrics, step=0)
         self._mirror(writers.write_points, client, pipeline.run_id, points)
         self._mirror(client.log_artifact, pipeline.run_id, str(report))
@@ -221,17 +222,16 @@ class StageRun:
             },
             run_name=cell.name,
         )
-        run_id, model_id = str(created.info.run_id), None
+        run_id, judged = str(created.info.run_id), None
         writers.write_params(client, run_id, params)
         writers.write_dataset(client, run_id, data)
         for name in ("result.json", "steps.parquet"):
             client.log_artifact(run_id, str(cell.folder / name))
         if test_images:
-            model_id = models.log_model(client, created.info, cell, params, data, test_images)
-        final = cell.final_points
-        curves = [point for point in cell.points if point not in final]
-        writers.write_points(client, run_id, curves, cell.time_of)
-        writers.write_points(client, run_id, final, cell.time_of, model_id=model_id)
+            judged = models.log_model(client, created.info, cell, params, data, test_images)
+        others = [point for point in cell.points if point not in cell.scores]
+        writers.write_points(client, run_id, others, cell.time_of)
+        writers.write_points(client, run_id, cell.scores, cell.time_of, judged=judged)
         ended = writers.milliseconds(cell.ended)
         client.set_terminated(run_id, "FINISHED", end_time=ended)
         return run_id

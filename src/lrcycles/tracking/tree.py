@@ -48,7 +48,7 @@ def enter_pipeline(
         return client.create_run(
             store.experiment_id,
             tags={
-                **tags,
+                **{name: value for name, value in tags.items() if name != "lrcycles.dvc_stage"},
                 **processes.process_tags(owner),
                 "lrcycles.pipeline": key,
                 writers.NOTE: note,

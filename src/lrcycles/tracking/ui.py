@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     if store.uri.startswith("http"):
         print(f"Runs: {store.uri.rstrip('/')}/{page}")
         return
-    port = _free_port(arguments[0] if arguments else "5000")
+    port = free_port(arguments[0] if arguments else "5000")
     print(f"Runs: http://{_HOST}:{port}/{page}", flush=True)
     command = ["mlflow", "ui", "--workers", "1", "--host", _HOST, "--port", str(port)]
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # it would start twelve processes
@@ -54,7 +54,7 @@ def first_page(client: Any, experiment_id: str) -> str:
     return views.view_address(saved[max(saved)])
 
 
-def _free_port(given: str) -> int:
+def free_port(given: str) -> int:
     received = given
     if given.isdigit() and 0 < int(given) < 65536:
         with socket.socket() as asked:

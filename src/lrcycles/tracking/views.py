@@ -77,6 +77,8 @@ def _chart(kind: str, metric: str, **more: Any) -> dict[str, Any]:
         "deleted": False,
         "isGenerated": False,
         "runsCountToCompare": 10,
+        "lineSmoothness": 0,  # MLflow would smooth the few points of a validation curve
+        "useGlobalLineSmoothing": False,
         **more,
     }
 
@@ -102,4 +104,4 @@ def cells_address(experiment_id: str, pipeline_id: str) -> str:
 def run_address(experiment_id: str, run_id: str, artifact: str = "") -> str:
     """Give the address of a run, or of one of its artifacts."""
     tail = f"/artifacts/{artifact}" if artifact else ""
-    return f"#/experiments/{experiment_id}/runs/{run_id}{tail}"
+    return f"#/experiments/{experiment_id}/runs/{run_id}{tail}?{urlencode(_MACHINE_LEARNING)}"

@@ -47,32 +47,38 @@ def write_points(
     points: Sequence[Point],
     time_of: Callable[[int], float] | None = None,
     *,
-    model_id: str | None = None,
+    judged: Mapping[str, str] | None = None,
 ) -> None:
     """Write metrics.
 
     Args:
         time_of: gives a step's time in seconds since the epoch; by default it is now.
-        model_id: the logged model that the metrics judge.
+        judged: the fields of MLflow's Metric that name the model and the data set it was tried on.
     """
     from mlflow.entities import Metric
 
     now = time.time()
     entities = [
-        Metric(key, value, milliseconds(time_of(step) if time_of else now), step, model_id=model_id)
+        Metric(key, value, milliseconds(time_of(step) if time_of else now), step, **(judged or {}))
         for key, value, step in points
     ]
     for first in range(0, len(entities), _METRIC_BATCH):
         client.log_batch(run_id, metrics=entities[first : first + _METRIC_BATCH], synchronous=True)
 
 
+def dataset_names(data: Mapping[str, Any]) -> tuple[str, str]:
+    """Give the name and the digest by which MLflow knows the data set of data.json."""
+    return data["name"], data["digest"][:_DIGEST_LENGTH]
+
+
 def write_dataset(client: Any, run_id: str, data: Mapping[str, Any]) -> None:
     """Log the data set that data.json describes; the arrays are not read."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
+    name, digest = dataset_names(data)
     dataset = Dataset(
-        name=data["name"],
-        digest=data["digest"][:_DIGEST_LENGTH],
+        name=name,
+        digest=digest,
         source_type=data["source"],
         source=json.dumps({"source": data["source"], "sha256": data["sha256"]}),
         profile=json.dumps(data["counts"]),
