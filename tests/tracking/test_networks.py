@@ -155,18 +155,3 @@ def logged(network: keras.Model, root: Path, *, test_images: Path) -> str:
     np.save(test_images, PIXELS)
     with runs.start("train@clr", root=root, config={}, experiment="smoke") as run:
         return run.log_cell(cell, params={"a": 1}, data=DATA, test_images=test_images)
-
-
-def test_a_logged_network_has_the_scores_the_data_set_and_the_settings(tmp_path):
-    from mlflow import MlflowClient
-
-    (tmp_path / "cell").mkdir()
-    run_id = logged(functional("float32"), tmp_path, test_images=tmp_path / "test_images.npy")
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    [model] = client.search_logged_models([client.get_run(run_id).info.experiment_id])
-    assert (model.name, model.source_run_id, model.params["a"]) == ("clr-seed-0", run_id, "1")
-    scores = {metric.key: metric.value for metric in model.metrics}
-    assert scores["test_error_percent"] == cell_result().test_error_percent
-    assert {metric.dataset_name for metric in model.metrics} == {"tiny"}
-    assert client.get_run(run_id).data.metrics["test_error_percent"] == scores["test_error_percent"]
-    assert model.status == "READY"

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
 from lrcycles.cells.result import write_result
 from lrcycles.errors import InputError
@@ -207,6 +210,35 @@ def test_a_cell_run_holds_every_loss_thin_curves_and_the_final_metrics(root, tmp
     artifacts = {artifact.path for artifact in client.list_artifacts(run_id)}
     assert artifacts == {"result.json", "steps.parquet"}
     assert (root / "mlartifacts").is_dir()
+
+
+def test_a_logged_network_has_its_own_name_scores_data_set_and_settings(root, tmp_path):
+    cell = made_cell(tmp_path / "cell", versions={"keras": "3", "numpy": "2"})
+    with zipfile.ZipFile(cell / "model.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {}}))
+        archive.writestr("metadata.json", "{}")
+        with h5py.File(tmp_path / "weights.h5", "w") as weights:
+            weights.create_group("layers")
+        archive.write(tmp_path / "weights.h5", "model.weights.h5")
+    np.save(tmp_path / "test_images.npy", np.full((3, 4, 5), 200, dtype=np.uint8))
+    with start(root, "train@clr") as run:
+        run_id = run.log_cell(
+            cell, params={"a": 1}, data=DATA, test_images=tmp_path / "test_images.npy"
+        )
+    client = client_of(root)
+    [model] = client.search_logged_models(
+        [run.store.experiment_id], filter_string=f"source_run_id = '{run_id}'"
+    )
+    assert (model.name, model.status, model.params["a"]) == ("clr-seed-0", "READY", "1")
+    scores = {metric.key: metric.value for metric in model.metrics}
+    assert (scores["test_error_percent"], scores["validation_loss"]) == (1.75, 0.25)
+    assert {metric.dataset_name for metric in model.metrics} == {"tiny"}
+    assert client.get_run(run_id).data.metrics.items() >= scores.items()
+    described = yaml.safe_load(Path(model.artifact_location[7:], "MLmodel").read_text())
+    [pixels] = json.loads(described["signature"]["inputs"])
+    assert pixels["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 4, 5]}
+    example = Path(model.artifact_location[7:], "input_example.json")
+    assert json.loads(example.read_text()) == np.full((2, 4, 5), 200).tolist()
 
 
 def test_a_diverged_cell_is_a_finished_run_that_says_so(root, tmp_path):
