@@ -131,7 +131,7 @@ class _Source:
             if run is None:
                 return
             run_ids = {
-                str(cell.relative_to(group.folder)): mirror(
+                cell.relative_to(group.folder).as_posix(): mirror(
                     cell, store=store, run=run, data=self.data, test_images=images, reused=True
                 )
                 for cell in group.cells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.machinery
 import json
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from lrcycles.tracking.writers import dataset_names
 
 _PIXEL_SCALE = 1 / 255  # as the networks are trained: data.image_sets.PIXEL_SCALE
 _EXAMPLE_IMAGES = 2
+_NOT_IN_A_NAME = re.compile(r"[/:.%\"']")  # MLflow's rule
 
 
 def log_model(
@@ -43,7 +45,7 @@ def log_model(
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    name = f"{cell.result.arm}-seed-{cell.result.seed}"
+    name = _NOT_IN_A_NAME.sub("-", f"{cell.result.arm}-seed-{cell.result.seed}")
     shown = {key: str(value) for key, value in params.items()}
     model = client.create_logged_model(
         run.experiment_id, name=name, source_run_id=run.run_id, params=shown, model_type="keras"

@@ -56,7 +56,7 @@ def start(
     Raises:
         InputError: the store that MLFLOW_TRACKING_URI names cannot be used.
     """
-    psutil.cpu_percent()  # its first call only starts the measuring
+    system.prepare()
     # MLflow would take the run of `mlflow run` for the first run that starts here.
     launched = os.environ.get("MLFLOW_RUN_ID") or os.environ.get("LRCYCLES_PIPELINE_RUN")
     store = open_store(root)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from contextlib import suppress
 from typing import Any
+
+import psutil
+
+from lrcycles.tracking.store import reason
+
+
+def prepare() -> None:
+    """Begin the interval of the first sample of CPU, which would be 0 without this."""
+    with suppress(OSError, psutil.Error):
+        psutil.cpu_percent()
 
 
 def start_monitor(uri: str, run_id: str) -> Any:
@@ -15,14 +27,19 @@ def start_monitor(uri: str, run_id: str) -> Any:
     than an interval logs no sample.
 
     Returns:
-        The monitor, whose `finish()` ends the thread and raises nothing; None if switched off.
+        The monitor, whose `finish()` ends the thread and raises nothing; None if it is switched off
+        or does not work here.
     """
     if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() in ("false", "0"):
         return None
     # It would print a line at its start, at its end and at the first lost sample.
     logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+    try:
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    monitor = SystemMetricsMonitor(run_id, tracking_uri=uri)
-    monitor.start()
+        monitor = SystemMetricsMonitor(run_id, tracking_uri=uri)
+        monitor.start()
+    except Exception as error:  # such as a machine without a network; never a reason to stop
+        print(f"The use of the machine is not logged: {reason(error, uri)}.", file=sys.stderr)
+        return None
     return monitor

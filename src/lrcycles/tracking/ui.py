@@ -14,7 +14,13 @@ from typing import Any
 
 from lrcycles.errors import InputError
 from lrcycles.tracking import views
-from lrcycles.tracking.store import SETTINGS, environment, open_store, usable_store
+from lrcycles.tracking.store import (
+    SETTINGS,
+    environment,
+    open_store,
+    usable_store,
+    without_password,
+)
 
 _HOST = "127.0.0.1"
 
@@ -29,7 +35,7 @@ def main(arguments: list[str]) -> None:
     with environment(SETTINGS), usable_store(store.uri):
         page = first_page(store.client, store.experiment_id)
     if store.uri.startswith("http"):
-        print(f"Runs: {store.uri.rstrip('/')}/{page}")
+        print(f"Runs: {without_password(store.uri).rstrip('/')}/{page}")
         return
     port = free_port(arguments[0] if arguments else "5000")
     print(f"Runs: http://{_HOST}:{port}/{page}", flush=True)
