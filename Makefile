@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow bench bench-gpu study-bounds study-verdicts ui clean
+.PHONY: help setup reproduce experiments test test-slow bench bench-gpu study-bounds study-verdicts ui clean
 
 help: ## list all targets
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,11 @@ setup: .venv/ready ## make .venv from requirements.lock, prepare git and DVC for
 
 reproduce: setup ## run the whole pipeline on MNIST (10 minutes); report: artifacts/report/report.html
 	$(BIN)/dvc repro
+	@echo "The report is artifacts/report/report.html. Keep these results as the ones to compare"
+	@echo "later ones with: git add dvc.lock params.yaml && git commit -m 'Keep my results'"
+
+experiments: setup ## list the experiments: their settings and headline numbers
+	@$(BIN)/dvc exp show --csv | PYTHONPATH=src $(BIN)/python -m lrcycles.report.experiments
 
 test: setup ## run ruff, mypy and the tests (5 minutes)
 	$(BIN)/ruff check .
@@ -37,7 +42,7 @@ test-slow: setup ## run the tests, also the slow ones
 
 study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds
 	$(BIN)/dvc repro data
-	$(BIN)/dvc repro studies/bounds/dvc.yaml
+	PYTHONPATH=src $(BIN)/python -m studies.bounds
 
 REPORT_tutorial := -S train.seeds=30 -S train.save_models=first_seed
 report-%: setup ## run an experiment and copy its report to docs/reports, e.g. report-tutorial

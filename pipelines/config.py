@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles import files
-from lrcycles.config import compose, params_file, plain
+from lrcycles.config import compose, experiment, params_file, plain
 from lrcycles.errors import InputError
 from lrcycles.stages.run import Run, execute
 from lrcycles.stages.stage_runs import log_stage
 
+MOST_LINES = 8  # that the terminal shows of the changes
+
 
 def main(run: Run) -> None:
-    """Write params.yaml and its differences from conf/."""
-    conf = compose.compose(run.root / "conf")
-    different = params_file.differences(run.values, conf)
-    files.write_json(run.out / "differences.json", different)
-    for key, values in different.items():
-        print(f"params.yaml differs from conf/: {key} is {values['used']}, not {values['conf']}")
+    """Write params.yaml, and what it changes in its experiment."""
+    changed = experiment.changes(run.root / "conf", run.values)
+    files.write_json(run.out / "differences.json", changed)
+    settings = experiment.as_overrides(run.config.experiment, changed)
+    files.write_json(run.out / "settings.json", {"settings": settings})
+    print_settings(run.config.experiment, changed)
     params = (run.out if run.overrides else run.root) / "params.yaml"
     if run.overrides:
         files.write_text(params, params_file.render(run.values))
@@ -27,6 +29,20 @@ def main(run: Run) -> None:
     if not run.overrides:  # otherwise it is in run.out
         run.mlflow.log_artifacts(params)
     log_stage(run.mlflow, "config", run.out)
+
+
+def print_settings(name: str, changed: experiment.Changes) -> None:
+    """Print which experiment this is, and at most a handful of its changes."""
+    if not changed:
+        print(f"Experiment {name}, as it is in conf/.")
+        return
+    print(f"Experiment {name}. It differs from conf/ in these settings:")
+    for key, values in list(changed.items())[:MOST_LINES]:
+        used, conf = experiment.shown(values["used"]), experiment.shown(values["conf"])
+        print(f"  {key}: {used} instead of {conf}")
+    if len(changed) > MOST_LINES:
+        rest = len(changed) - MOST_LINES
+        print(f"  and {rest} more, which artifacts/config/differences.json lists")
 
 
 def load(root: Path) -> dict[str, Any]:
@@ -60,10 +76,17 @@ def update(path: Path, values: dict[str, Any]) -> None:
             by_hand = params_file.edited_by_hand(path.parent)
             if by_hand:
                 keep(path)
-            word = "dropped" if by_hand else "changed"
-            for key, change in params_file.differences(values, current).items():
-                print(f"{word}: {key}: {change['conf']} -> {change['used']}")
+            print_changes(params_file.differences(values, current), by_hand=by_hand)
     files.write_text(path, rendered)
+
+
+def print_changes(changed: experiment.Changes, *, by_hand: bool) -> None:
+    """Print what changes in params.yaml; where the experiment changes, print that alone."""
+    if "experiment" in changed and not by_hand:
+        changed = {"experiment": changed["experiment"]}
+    for key, values in changed.items():
+        before, after = experiment.shown(values["conf"]), experiment.shown(values["used"])
+        print(f"{'dropped' if by_hand else 'changed'}: {key}: {before} -> {after}")
 
 
 def keep(path: Path, damage: str | None = None) -> None:

@@ -186,17 +186,5 @@ def test_dvc_yaml_names_the_packages_that_a_stage_imports(stage):
     assert {"pipelines/__init__.py", f"pipelines/{stage}.py"} <= set(deps)
 
 
-STUDY = ROOT / "studies" / "bounds" / "dvc.yaml"
-
-
-@pytest.mark.parametrize("stage", stages(STUDY))
-def test_the_dvc_yaml_of_the_study_of_bounds_names_the_packages_that_a_stage_imports(stage):
-    described = stages(STUDY)[stage]
-    module = described["cmd"].split()[2]
-    extra = ENGINES if "src/lrcycles/training" in described["deps"] else ()
-    listed = {dep for dep in described["deps"] if dep.startswith("src/")}
-    assert listed == packages(module, *extra)
-
-
 def test_dvc_yaml_stays_short_enough_to_be_read():
     assert sum(len(stage["deps"]) for stage in stages(ROOT / "dvc.yaml").values()) <= 95

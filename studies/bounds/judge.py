@@ -1,4 +1,4 @@
-"""Stage `judge`: compares each rule with the best rates and writes docs/study-bounds."""
+"""Compares each rule with the best rates and writes docs/study-bounds."""
 
 from __future__ import annotations
 
@@ -266,7 +266,3 @@ def _best_peers(judged: pd.DataFrame) -> dict[str, Any]:
         word: others.loc[others[f"{word}_percent"].idxmin()].to_dict()
         for word in ("median", "worst")
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,8 @@
-"""Stages of the study, run from the root: python -m studies.bounds.measure STAGE [HALF]."""
+"""Measures curves, rates and rules; one table per half of the study."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ OWN_BOUNDS = ("calibrated", "smith", "thirds")  # rules that give both bounds
 
 
 def data() -> None:
-    """Stage `data`: make and split the data sets."""
+    """Make and split the data sets."""
     for name, classes in tasks.CLASSES.items():
         folder = OUT / "data" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +41,7 @@ def data() -> None:
 
 
 def curves(half: str) -> None:
-    """Stage `curves@HALF`: run every task's range tests."""
+    """Run every task's range tests."""
     parts = [tasks.run_sweeps(task) for task in tasks.read_tasks(half)]
     folder = OUT / "curves" / half
     files.write_table(folder / "curves.parquet", pd.concat([table for table, _ in parts]))
@@ -53,7 +51,7 @@ def curves(half: str) -> None:
 
 
 def grid(half: str) -> None:
-    """Stage `grid@HALF`: train the grid with seeds 0-4, and the oracle also with seeds 5-9."""
+    """Train the grid with seeds 0-4, and the oracle also with seeds 5-9."""
     parts = []
     for task in tasks.read_tasks(half):
         started = time.perf_counter()
@@ -66,7 +64,7 @@ def grid(half: str) -> None:
 
 
 def rules(half: str) -> None:
-    """Stage `rules@HALF`: apply every rule to every range test, and train with its bounds.
+    """Apply every rule to every range test, and train with its bounds.
 
     The bounds from range test k are trained with seed 5 + k, one of the oracle's seeds. A rule of
     another tool suggests one rate, which is used twice: as a constant rate, and as max_lr of a
@@ -128,13 +126,3 @@ def oracle(table: pd.DataFrame) -> dict[str, float]:
     if name == "constant":
         return tasks.constant(base_lr)
     return tasks.cyclical(base_lr, max_lr)
-
-
-if __name__ == "__main__":
-    stages: dict[str, Callable[..., None]] = {
-        "data": data,
-        "curves": curves,
-        "grid": grid,
-        "rules": rules,
-    }
-    stages[sys.argv[1]](*sys.argv[2:])

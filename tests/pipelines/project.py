@@ -48,12 +48,13 @@ class Project:
         return copy
 
     def run(
-        self, *command: str, ok: bool = True, **environment: str
+        self, *command: str, ok: bool = True, given: str | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command,
             cwd=self.root,
             env=self.environment(**environment),
+            input=given,
             capture_output=True,
             text=True,
         )

@@ -15,7 +15,8 @@ from tests.pipelines.project import TRAIN, runs
 
 
 def test_an_experiment_stays_until_it_is_undone_and_lists_what_differs(project):
-    project.dvc("exp", "run", "-S", "arms.clr.clr.max_lr=0.05", "-n", "higher")
+    run = project.dvc("exp", "run", "-S", "arms.clr.clr.max_lr=0.05", "-n", "higher")
+    assert "WARNING" not in run.stdout + run.stderr
     try:
         path = project.root / "artifacts" / "config" / "differences.json"
         different = {"arms.clr.clr.max_lr": {"conf": "bounds", "used": 0.05}}
@@ -25,7 +26,13 @@ def test_an_experiment_stays_until_it_is_undone_and_lists_what_differs(project):
         assert runs(project, dvc_exp_name="higher")
         assert "up to date" in project.dvc("repro").stdout
         difference = project.dvc("metrics", "diff", "--json").stdout
-        assert "test_error_percent" in difference
+        assert "clr_minus_baseline_percent" in difference
+        listed = project.dvc("exp", "show", "--csv").stdout
+        printed = project.run(
+            "python", "-m", "lrcycles.report.experiments", given=listed, COLUMNS="100"
+        ).stdout
+        (row,) = [line for line in printed.splitlines() if "higher" in line]
+        assert "smoke arms.clr.clr.max_lr=0.05" in row
         project.dvc("plots", "diff", "-o", "plots_made")
         assert "validation_error_percent" in (project.root / "plots_made/index.html").read_text()
     finally:

@@ -145,7 +145,7 @@ def test_without_a_replay_the_report_has_no_published_section(tmp_path):
 def test_every_difference_from_conf_and_every_warning_of_bounds_is_listed(built):
     for name in ("report.md", "report.html"):
         told = (built / name).read_text().replace("\u00a0", " ")
-        assert "train.epochs is 3 here and 10 in conf/" in told
+        assert "train.epochs is 3 here and 10 in the experiment" in told
         assert "a half-cycle lasts 1.67 epochs, under 2" in told
 
 
@@ -257,7 +257,8 @@ def test_text_of_artifacts_is_escaped(tmp_path):
     arms = _only(tutorial_arms(), "baseline", "clr")
     out = _build(tmp_path, arms, differences={"a<b>": {"conf": None, "used": "<script>"}})
     assert (
-        "a&lt;b&gt; is &lt;script&gt; here and absent in conf/" in (out / "report.html").read_text()
+        "a&lt;b&gt; is &lt;script&gt; here and none in the experiment"
+        in (out / "report.html").read_text()
     )
 
 
@@ -285,7 +286,7 @@ def test_built_twice_the_bytes_differ_by_the_date_only(built, tmp_path):
         date="2031-12-30",
     )
     files = [path for path in built.rglob("*") if path.is_file()]
-    assert len(files) == 19
+    assert len(files) == 20
     for path in files:
         again = (tmp_path / path.relative_to(built)).read_bytes()
         assert again.replace(b"2031-12-30", b"2025-01-02") == path.read_bytes(), path.name

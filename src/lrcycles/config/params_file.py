@@ -42,14 +42,17 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def edited_by_hand(root: Path) -> bool:
-    """Return whether params.yaml differs from the one that the pipeline wrote last.
+    """Return whether params.yaml is neither as the pipeline wrote it last nor as git has it.
 
-    dvc.lock holds its digest. Without dvc.lock, the file in git's last commit counts.
+    dvc.lock holds the digest of what the pipeline wrote.
     """
     import yaml
 
     lock = root / "dvc.lock"
     current = (root / "params.yaml").read_bytes()
+    committed = _committed(root, "params.yaml")
+    if current == committed:
+        return False
     if lock.exists():
         stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
         outs = stages.get("config", {}).get("outs", [])
@@ -58,8 +61,7 @@ def edited_by_hand(root: Path) -> bool:
             return bool(
                 written["params.yaml"] != hashlib.md5(current, usedforsecurity=False).hexdigest()
             )
-    committed = _committed(root, "params.yaml")
-    return committed is not None and committed != current
+    return committed is not None
 
 
 def differences(values: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:

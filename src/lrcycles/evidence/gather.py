@@ -23,7 +23,7 @@ class Stages:
     """What the stages before training left.
 
     Attributes:
-        differences: by key, the value in conf/ and the value that was used.
+        differences: by key, the value in the experiment (conf/) and the value that was used.
         fit_epochs: seconds of epochs and steps of plain Keras `fit`, by batch size.
     """
 

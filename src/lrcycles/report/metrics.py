@@ -65,16 +65,17 @@ def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     names |= {entry["group"]: name for name, entry in reversed(arms.items())}
     clr, error = names.get("clr"), str(Quantity.ERROR)
     numbers: dict[str, float | None] = {}
-    if arms:
-        numbers["seeds"] = max(entry[error]["n"] + entry["diverged"] for entry in arms.values())
-        numbers["diverged_runs"] = sum(entry["diverged"] for entry in arms.values())
     for title in ("baseline", "clr", "linear_decay"):
         if (name := names.get(title)) in arms:
             numbers[f"{title}_error_percent"] = arms[name][error].get("mean")
-        compared = metrics["comparisons"].get(f"{clr}_vs_{name}", {}).get(error, {})
+    for title in ("baseline", "linear_decay"):
+        compared = metrics["comparisons"].get(f"{clr}_vs_{names.get(title)}", {}).get(error, {})
         numbers[f"clr_minus_{title}_percent"] = compared.get("mean_difference")
         numbers[f"clr_minus_{title}_holm_p"] = compared.get("holm_p")
     numbers |= metrics.get("bounds", {})
+    if arms:
+        numbers["seeds"] = max(entry[error]["n"] + entry["diverged"] for entry in arms.values())
+        numbers["diverged_runs"] = sum(entry["diverged"] for entry in arms.values())
     return {key: value for key, value in numbers.items() if value is not None}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrcycles.evidence.comparisons import Quantity, Role
@@ -13,11 +13,12 @@ from lrcycles.report.section import Block, Folded, Look, Points, Section
 
 _NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
 _SAME = ("data", "model", "classes", "device_name", "backend", "precision")  # in a fair pair
-_MANY_KEYS = 6  # more differences from conf/ than this are folded
+_MANY_KEYS = 6  # more changed settings than this are folded
+_LONGEST_VALUE = 40  # characters: longer values, such as digests, are not shown
 
 
 def section(evidence: Evidence) -> Section | None:
-    """List the cautions, and every key in which this run differs from conf/."""
+    """List the cautions, and every setting that this run changes in its experiment."""
     stages = evidence.of_stages
     lines = [*(stages.bounds["warnings"] if stages else []), *sentences(evidence)]
     keys = differences(evidence) if stages else []
@@ -25,22 +26,27 @@ def section(evidence: Evidence) -> Section | None:
         return None
     blocks: list[Block] = [Points(lines)] if lines else []
     if len(keys) > _MANY_KEYS:
-        blocks.append(Folded(f"{len(keys)} keys differ from conf/", [Points(keys)]))
+        blocks.append(Folded(f"{len(keys)} settings differ from the experiment", [Points(keys)]))
     elif keys:
         blocks.append(Points(keys))
     return Section("warnings", "Before you believe it", blocks, Look.WARNING)
 
 
 def differences(evidence: Evidence) -> list[str]:
-    """Word every key in which this run differs from conf/ as it stands."""
-    return [
-        f"{key} is {_value(entry['used'])} here and {_value(entry['conf'])} in conf/."
-        for key, entry in evidence.stages.differences.items()
-    ]
+    """Word every setting that this run changes in its experiment."""
+    changed = evidence.stages.differences
+    return [_change(key, change["used"], change["conf"]) for key, change in changed.items()]
 
 
-def _value(value: Any) -> str:
-    return "absent" if value is None else str(value)
+def _change(key: str, used: Any, conf: Any) -> str:
+    if conf is None and isinstance(used, Mapping):
+        return f"{key} is added to the experiment."
+    if used is None and isinstance(conf, Mapping):
+        return f"{key} is left out of the experiment."
+    texts = ["none" if value is None else str(value) for value in (used, conf)]
+    if max(map(len, texts)) > _LONGEST_VALUE:
+        return f"{key} differs from the experiment."
+    return f"{key} is {texts[0]} here and {texts[1]} in the experiment."
 
 
 def sentences(evidence: Evidence) -> list[str]:
