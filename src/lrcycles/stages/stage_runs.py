@@ -57,9 +57,13 @@ def add_cells(run: StageRun, artifacts: Path) -> None:
             run.add_cell(row["run_id"])
 
 
-def _config(_: Path) -> tuple[str, dict[str, Any]]:
-    text = "The configuration of the pipeline, composed from conf/ and checked: params.yaml."
-    return f"{text} The tab Overview lists it as parameters.", {}
+def _config(folder: Path) -> tuple[str, dict[str, Any]]:
+    settings = files.read_json(folder / "settings.json")["settings"]
+    text = (
+        f"The configuration `{settings}`, composed from conf/ and checked. All keys are in "
+        "params.yaml, and as parameters in the tab Overview."
+    )
+    return text, {}
 
 
 def _data(folder: Path) -> tuple[str, dict[str, Any]]:
