@@ -481,6 +481,20 @@ def test_a_stage_leaves_the_environment_as_it_was(root, monkeypatch):
     assert dict(os.environ) == before
 
 
+def test_arms_that_share_a_cell_have_a_run_each(root, tmp_path):
+    with start(root, "train@controls") as run:
+        run_ids = {
+            arm: run.log_cell(
+                made_cell(tmp_path / arm, arm=arm, key="shared"), params={}, data=DATA
+            )
+            for arm in ("first", "second")
+        }
+        assert {
+            arm: run.find_cell(cell_result(arm=arm, key="shared")) for arm in run_ids
+        } == run_ids
+        assert run.find_cell(cell_result(arm="third", key="shared")) == ""
+
+
 def test_a_cell_counts_for_every_pipeline_that_uses_it(root, tmp_path, monkeypatch):
     cell = made_cell(tmp_path / "cell")
     with start(root, "train@clr") as first:

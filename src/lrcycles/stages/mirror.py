@@ -34,7 +34,7 @@ _SETTINGS = (
     "device",
 )
 _SECTIONS = ("schedule", "momentum", "optimizer", "model")
-_RUN_IDS = "mlflow.json"  # in a cell's entry of the store: the id of its run by the store's address
+_RUN_IDS = "mlflow.json"  # in a cell's entry of the store: the ids of its runs
 
 
 def mirror(
@@ -60,10 +60,11 @@ def mirror(
     result = read_result(folder / "result.json")
     path = store.folder(result.key) / _RUN_IDS
     run_ids = files.read_json(path) if path.exists() else {}
-    uri = without_password(run.store.uri)
+    # Arms that train alike share the cell. Each has a run, or MLflow would not show the second arm.
+    name = f"{without_password(run.store.uri)} {result.group}/{result.arm}"
     run_id = ""
     if reused:
-        run_id = run_ids.get(uri) or run.find_cell(result.key)
+        run_id = run_ids.get(name) or run.find_cell(result)
     if not run.add_cell(run_id):
         has_model = (folder / "model.keras").exists() and result.finished
         run_id = run.log_cell(
@@ -73,7 +74,7 @@ def mirror(
             test_images=test_images if has_model else None,
         )
         if run_id and path.parent.exists():
-            files.write_json(path, {**run_ids, uri: run_id})
+            files.write_json(path, {**run_ids, name: run_id})
     return run_id
 
 

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 import psutil
 from filelock import FileLock
 
+from lrcycles.cells.result import CellResult
 from lrcycles.tracking import models, processes, system, tree, views, writers
 from lrcycles.tracking.points import FinishedCell, finite_points, read_cell
 from lrcycles.tracking.store import (
@@ -172,10 +173,10 @@ class StageRun:
         with FileLock(self.store.lock, timeout=LOCK_SECONDS):
             return writers.add_to_pipeline(self.store.client, run_id, self.pipeline.info.run_id)
 
-    def find_cell(self, key: str) -> str:
+    def find_cell(self, cell: CellResult) -> str:
         """Find the run of a cell in the store; "" if there is none or MLflow is lost."""
         experiment_id = self.pipeline.info.experiment_id
-        return self._mirror(writers.find_cell, self.store.client, experiment_id, key) or ""
+        return self._mirror(writers.find_cell, self.store.client, experiment_id, cell) or ""
 
     def log_cell(
         self,

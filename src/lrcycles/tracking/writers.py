@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lrcycles.cells.result import CellResult
 from lrcycles.tracking.points import Point
 
 # MLflow's limits.
@@ -88,9 +89,10 @@ def write_dataset(client: Any, run_id: str, data: Mapping[str, Any]) -> None:
     )
 
 
-def find_cell(client: Any, experiment_id: str, key: str) -> str:
-    """Find the id of the latest finished run of the cell with that key, or ""."""
-    query = f"tags.`lrcycles.key` = '{key}' and attributes.status = 'FINISHED'"
+def find_cell(client: Any, experiment_id: str, cell: CellResult) -> str:
+    """Find the id of the latest finished run of that cell for that arm, or ""."""
+    tags = [f"tags.`lrcycles.{name}` = '{getattr(cell, name)}'" for name in ("key", "group", "arm")]
+    query = " and ".join([*tags, "attributes.status = 'FINISHED'"])
     cells = client.search_runs([experiment_id], query, max_results=1)
     return str(cells[0].info.run_id) if cells else ""
 
