@@ -105,6 +105,10 @@ def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
     assert "cells are in MLflow at" in done.stdout
     client = MlflowClient(tracking_uri=uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "lrcycles"]
+    stages: dict[str, set[str]] = {}  # by pipeline
+    for run in client.search_runs([experiment.experiment_id], "tags.`lrcycles.stage` LIKE '%'"):
+        stages.setdefault(run.data.tags["mlflow.parentRunId"], set()).add(run.info.run_name)
+    assert set(STAGES) in stages.values()
     mirrored = client.search_runs([experiment.experiment_id], "tags.`lrcycles.arm` = 'clr'")
     errors = {run.data.tags["lrcycles.seed"]: run.data.metrics for run in mirrored}
     for _, cell in project.cells("clr").iterrows():

@@ -53,7 +53,7 @@ def sync_results(root: Path) -> tuple[int, str]:
     if others:
         print(f"Cells left out, because they were trained on other data: {others}.")
     pipeline = [group for group in here if group.folder.is_relative_to(root / "artifacts")]
-    key = f"files-{_digest(cell for group in pipeline for cell in group.cells)}"
+    key = _key([cell for group in pipeline for cell in group.cells], needed[0].read_text())
     for stage in _BEFORE_TRAINING:
         source.mirror_stage(stage, key)
     for group in pipeline:
@@ -61,7 +61,7 @@ def sync_results(root: Path) -> tuple[int, str]:
     source.mirror_stage("report", key)
     for group in here:
         if group not in pipeline:
-            source.mirror_group(group, f"files-{_digest(group.cells)}")
+            source.mirror_group(group, _key(group.cells))
     return sum(len(group.cells) for group in here), without_password(store_uri(shared))
 
 
@@ -94,10 +94,10 @@ def _groups(root: Path) -> list[_Group]:
     return found
 
 
-def _digest(cells: Iterable[Path]) -> str:
-    """Name the results by the keys of their cells."""
+def _key(cells: Iterable[Path], settings: str = "") -> str:
+    """Name a pipeline run by its results, so that they get a run once."""
     keys = sorted(read_result(cell / "result.json").key for cell in cells)
-    return hashlib.sha256("\0".join(keys).encode()).hexdigest()[:16]
+    return "files-" + hashlib.sha256("\0".join([settings, *keys]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ class _Source:
             pipeline_key=key,
         ) as run:
             yield run
-        if run.lost:
-            raise InputError(
-                "MLflow must answer until the end. Received: no answer from "
-                f"{without_password(run.store.uri)}. Run `lrcycles sync` again."
-            )
+            if run.lost:  # the run must not count as finished
+                raise InputError(
+                    "MLflow must answer until the end. Received: no answer from "
+                    f"{without_password(run.store.uri)}. Run `lrcycles sync` again."
+                )
 
 
 def _write_cells(source: Path, target: Path, run_ids: Mapping[str, str]) -> None:
