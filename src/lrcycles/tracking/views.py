@@ -15,16 +15,11 @@ from lrcycles.tracking.writers import PIPELINE_RUNS
 
 VIEW = "lrcycles-arms"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-_MACHINE_LEARNING = {
-    "workflowType": "machine_learning"
-}  # and not MLflow's pages for language models
+# Without this, MLflow shows its pages for language models.
+_MACHINE_LEARNING = {"workflowType": "machine_learning"}
 _CHARTS = {"compareRunsMode": "CHART"}
 _ORDER = {"orderByKey": "metrics.`test_error_percent`", "orderByAsc": True}
-_COLUMN_WIDTHS = {
-    "metrics.`test_error_percent`": 180,
-    "metrics.`validation_error_percent`": 210,
-    "metrics.`train_seconds`": 150,
-}
+_COLUMNS = ("test_error_percent", "validation_error_percent", "train_seconds")
 _SECTION = "lrcycles-arms"
 
 
@@ -56,8 +51,7 @@ def arms_view(pipeline_id: str, arms: Sequence[str]) -> dict[str, Any]:
         **_ORDER,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
-        "selectedColumns": list(_COLUMN_WIDTHS),
-        "columnWidths": _COLUMN_WIDTHS,
+        "selectedColumns": [f"metrics.`{name}`" for name in _COLUMNS],
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [grouping]},
         "groupsExpanded": {f"tag.lrcycles.arm.{arm}": False for arm in arms},
         "useGroupedValuesInCharts": True,
