@@ -28,8 +28,8 @@ reproduce: setup ## run the whole pipeline on MNIST (10 minutes); report: artifa
 	@echo "The report is artifacts/report/report.html. Keep these results as the ones to compare"
 	@echo "later ones with: git add dvc.lock params.yaml && git commit -m 'Keep my results'"
 
-experiments: setup ## list the experiments: their settings and headline numbers
-	@$(BIN)/dvc exp show --csv | PYTHONPATH=src $(BIN)/python -m lrcycles.report.experiments
+experiments: setup ## list the experiments of the last commit; ARGS=-A lists those of all commits
+	@$(BIN)/dvc exp show --csv $(ARGS) | PYTHONPATH=src $(BIN)/python -m lrcycles.report.experiments
 
 test: setup ## run ruff, mypy and the tests (5 minutes)
 	$(BIN)/ruff check .

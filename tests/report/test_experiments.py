@@ -54,7 +54,6 @@ def test_a_commit_without_results_has_no_row_and_a_queued_experiment_has_its_sta
 
 def test_long_settings_are_folded_and_not_cut():
     settings = "experiment=tutorial model.function=" + "own.my_long_module" * 4
-    text = printed({"rev": "workspace", "settings": settings, **NUMBERS}, width=80)
-    assert "…" not in text
-    assert text.count("own.my") == 4
+    text = printed({"rev": "workspace", "settings": settings}, width=80)
+    assert settings.removeprefix("experiment=").replace(" ", "") in "".join(text.split())
     assert max(map(len, text.splitlines())) <= 80

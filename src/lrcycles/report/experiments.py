@@ -41,7 +41,7 @@ def table(rows: Iterable[Mapping[str, str]]) -> Table:
     for row in shown:
         name = row.get("Experiment") or row["rev"]
         settings = row.get("settings", "").removeprefix("experiment=")
-        if "State" in row:
+        if row.get("State", "Success") != "Success":
             settings = f"{settings} ({row['State'].lower()})".strip()
         made.add_row(name, settings, *(_number(row[key]) if key in row else "" for key in keys))
     return made
