@@ -81,10 +81,8 @@ bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflo
 	.venv-bench/bin/pip install --quiet --no-deps ktrain
 	touch $@
 
-ui: setup ## show the runs in MLflow on http://127.0.0.1:5000; PORT=... changes the port
-	@echo "Runs: http://127.0.0.1:$${PORT:-5000}/#/experiments/1/runs?workflowType=machine_learning"
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --host 127.0.0.1 \
-	  --port $${PORT:-5000} --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+ui: setup ## show the arms and all runs in MLflow on http://127.0.0.1:5000; PORT=... changes the port
+	@PYTHONPATH=src $(BIN)/python -m lrcycles.tracking.ui "$${PORT:-5000}"
 
 clean: ## delete the results and the cell store; the runs in MLflow stay
 	rm -rf .lrcycles/cells artifacts outputs

@@ -4,6 +4,7 @@ from lrcycles import files
 from lrcycles.bounds import plots, select
 from lrcycles.range_tests.curves import Curves
 from lrcycles.stages.run import Run, execute
+from lrcycles.stages.stage_runs import log_stage
 
 
 def main(run: Run) -> None:
@@ -23,8 +24,7 @@ def main(run: Run) -> None:
     files.write_figure(run.out / "bounds.png", plots.bounds_on_curve(table, chosen))
     for sentence in [*chosen["reasons"], *chosen["warnings"]]:
         print(sentence)
-    run.mlflow.log_metrics({key: chosen[key] for key in ("base_lr", "max_lr", "step_size")})
-    run.mlflow.log_artifacts(run.out)
+    log_stage(run.mlflow, "bounds", run.out)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from lrcycles import files
 from lrcycles.config import compose, experiment, params_file, plain
 from lrcycles.errors import InputError
 from lrcycles.stages.run import Run, execute
+from lrcycles.stages.stage_runs import log_stage
 
 MOST_LINES = 8  # that the terminal shows of the changes
 
@@ -27,7 +28,7 @@ def main(run: Run) -> None:
         update(params, run.values)
     if not run.overrides:  # otherwise it is in run.out
         run.mlflow.log_artifacts(params)
-    run.mlflow.log_artifacts(run.out)
+    log_stage(run.mlflow, "config", run.out)
 
 
 def print_settings(name: str, changed: experiment.Changes) -> None:

@@ -3,6 +3,7 @@
 from lrcycles import files
 from lrcycles.data import image_sets, plots, prepare
 from lrcycles.stages.run import Run, execute
+from lrcycles.stages.stage_runs import log_stage
 
 
 def main(run: Run) -> None:
@@ -15,10 +16,7 @@ def main(run: Run) -> None:
     files.write_figure(run.out / "digits.png", digits)
     balance = plots.class_balance(data["class_counts"], settings.classes)
     files.write_figure(run.out / "classes.png", balance)
-    run.mlflow.log_dataset(data)
-    run.mlflow.log_metrics({f"{split}_images": n for split, n in data["counts"].items()})
-    for name in ("data.json", "digits.png", "classes.png"):
-        run.mlflow.log_artifacts(run.out / name)
+    log_stage(run.mlflow, "data", run.out, data=data)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from lrcycles.range_tests import kept_sweeps, of_cells, plots
 from lrcycles.range_tests.cell_sweep import Sweep
 from lrcycles.stages import plan
 from lrcycles.stages.run import Run, execute
+from lrcycles.stages.stage_runs import log_stage
 from lrcycles.training import pool
 
 
@@ -30,9 +31,7 @@ def main(run: Run) -> None:
     files.write_table(run.out / "curves.parquet", table)
     files.write_json(run.out / "range_test.json", summary)
     files.write_figure(run.out / "range_test.png", plots.range_curves(table))
-    run.mlflow.log_dataset(data)
-    run.mlflow.log_metrics({key: summary[key] for key in ("train_seconds", "compile_seconds")})
-    run.mlflow.log_artifacts(run.out)
+    log_stage(run.mlflow, "range_test", run.out, data=data)
 
 
 def sweep_of(run: Run) -> Sweep:

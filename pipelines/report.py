@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from lrcycles.config.schema import GROUPS
 from lrcycles.report.build import build
-from lrcycles.report.metrics import flat_metrics
 from lrcycles.stages.run import Run, execute
+from lrcycles.stages.stage_runs import add_cells, arm_names, log_stage
 from lrcycles.tracking.processes import origin_tags
 
 
@@ -21,8 +21,9 @@ def main(run: Run) -> None:
         against={n: arm.against for n, arm in arms.items() if arm.against is not None},
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
-    run.mlflow.log_metrics(flat_metrics(built.metrics))
-    run.mlflow.log_artifacts(run.out)
+    log_stage(run.mlflow, "report", run.out)
+    add_cells(run.mlflow, run.root / "artifacts")
+    run.mlflow.show_arms(arm_names(run.config))
     print(built.short)
 
 

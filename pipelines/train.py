@@ -6,6 +6,7 @@ from lrcycles import files
 from lrcycles.cells.cell import Cell
 from lrcycles.stages import groups, plan
 from lrcycles.stages.run import Run, execute
+from lrcycles.stages.stage_runs import arm_names, log_stage
 from lrcycles.training import pool
 from lrcycles.training.fit import measure_fit
 
@@ -21,9 +22,17 @@ def main(run: Run) -> None:
         measured = measure_fit(replay, data=folder, store=run.store, reuse=settings.reuse)
         files.write_json(run.out / "fit_epochs.json", [asdict(entry) for entry in measured])
     groups.collect(
-        cells, settings, reused=reused, store=run.store, out=run.out, run=run.mlflow, data=data
+        cells,
+        settings,
+        reused=reused,
+        store=run.store,
+        out=run.out,
+        run=run.mlflow,
+        data=data,
+        test_images=folder / "test_images.npy",
     )
-    run.mlflow.log_artifacts(run.out / "cells.csv")
+    log_stage(run.mlflow, "train", run.out)
+    run.mlflow.show_arms(arm_names(run.config))
 
 
 def cells_of(run: Run) -> list[Cell]:

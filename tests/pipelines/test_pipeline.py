@@ -38,6 +38,12 @@ def test_mlflow_holds_a_run_for_every_stage_and_cell_below_one_for_the_pipeline(
         assert "loss" in cell.data.metrics
     errors = {run_id: ids[run_id].data.metrics["test_error_percent"] for run_id in cells["run_id"]}
     assert list(errors.values()) == pytest.approx(cells["test_error_percent"].tolist())
+    arms = {run.data.tags.get("lrcycles.arm") for run in everything}
+    assert arms >= {"baseline", "first", "continued", "clr"}  # baseline and first share a cell
+    assert first.data.metrics["clr_error_percent"] == pytest.approx(
+        cells["test_error_percent"].mean()
+    )
+    assert "- Error: " in first.data.tags["mlflow.note.content"]
 
 
 def test_repro_again_does_nothing(project):
@@ -99,11 +105,34 @@ def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
     assert "cells are in MLflow at" in done.stdout
     client = MlflowClient(tracking_uri=uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "lrcycles"]
+    stages: dict[str, set[str]] = {}  # by pipeline
+    for run in client.search_runs([experiment.experiment_id], "tags.`lrcycles.stage` LIKE '%'"):
+        stages.setdefault(run.data.tags["mlflow.parentRunId"], set()).add(run.info.run_name)
+    assert set(STAGES) in stages.values()
     mirrored = client.search_runs([experiment.experiment_id], "tags.`lrcycles.arm` = 'clr'")
     errors = {run.data.tags["lrcycles.seed"]: run.data.metrics for run in mirrored}
     for _, cell in project.cells("clr").iterrows():
         expected = cell["test_error_percent"]
         assert errors[str(cell["seed"])]["test_error_percent"] == pytest.approx(expected)
+
+
+PREDICT = """
+import sys
+import mlflow, numpy as np
+run_id, folder = sys.argv[1:]
+model = mlflow.pyfunc.load_model(f"runs:/{run_id}/clr-seed-0")
+labels = np.load(f"{folder}/test_labels.npy")
+answers = model.predict(np.load(f"{folder}/test_images.npy")).argmax(axis=1)
+print(100 * (answers != labels).mean())
+"""
+
+
+@pytest.mark.slow
+def test_the_network_in_mlflow_makes_the_errors_of_its_cell_on_the_stored_pixels(project):
+    cell = project.cells("clr").set_index("seed").loc[0]
+    command = ["python", "-c", PREDICT, cell["run_id"], "artifacts/data"]
+    printed = project.run(*command, MLFLOW_TRACKING_URI=f"sqlite:///{project.root}/mlflow.db")
+    assert float(printed.stdout.split()[-1]) == pytest.approx(cell["test_error_percent"])
 
 
 @pytest.mark.slow

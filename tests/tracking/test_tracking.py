@@ -8,18 +8,25 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
 from lrcycles.cells.result import write_result
 from lrcycles.errors import InputError
 from lrcycles.tracking import runs
 from lrcycles.tracking.processes import is_alive, origin_tags, pipeline_key, process_tags
+from lrcycles.tracking.ui import first_page, free_port
+from lrcycles.tracking.views import cells_of
+from lrcycles.tracking.writers import NOTE
 from tests.cell_results import cell_result
 
 SOURCE = Path(runs.__file__).parents[2]
@@ -137,7 +144,7 @@ def test_a_stage_has_its_configuration_and_origin_and_lies_below_its_pipeline(
         assert statuses(root, pipeline) == ("RUNNING", [("train@clr", "RUNNING")])
     [parent] = pipelines_of(root, pipeline)
     [stage] = children_of(root, parent.info.run_id)
-    assert (parent.info.run_name, parent.info.status) == ("misty-sole", "FINISHED")
+    assert (parent.info.run_name, parent.info.status) == ("smoke (misty-sole)", "FINISHED")
     assert parent.data.params == stage.data.params
     assert stage.data.params["train.epochs"] == "3"
     assert len(stage.data.params) == 252
@@ -151,6 +158,7 @@ def test_a_stage_has_its_configuration_and_origin_and_lies_below_its_pipeline(
         "lrcycles.experiment": "smoke",
     }
     assert expected.items() <= stage.data.tags.items()
+    assert "lrcycles.dvc_stage" not in parent.data.tags  # it has many
 
 
 def test_without_git_there_is_no_commit_and_no_complaint(tmp_path, monkeypatch, capfd):
@@ -172,8 +180,8 @@ def test_a_cell_run_holds_every_loss_thin_curves_and_the_final_metrics(root, tmp
     cell = made_cell(tmp_path / "cell", test_loss=None)
     os.utime(cell / "result.json", (1_700_000_010, 1_700_000_010))
     with start(root, "train@clr") as run:
-        run_id = run.log_cell(cell, params={"schedule.name": "triangular"}, data=DATA, model=False)
-        assert run.has_run(run_id)
+        run_id = run.log_cell(cell, params={"schedule.name": "triangular"}, data=DATA)
+        assert run.add_cell(run_id)
     client = client_of(root)
     found = client.get_run(run_id)
     assert found.data.tags["mlflow.parentRunId"] == run.run_id
@@ -204,6 +212,35 @@ def test_a_cell_run_holds_every_loss_thin_curves_and_the_final_metrics(root, tmp
     assert (root / "mlartifacts").is_dir()
 
 
+def test_a_logged_network_has_its_own_name_scores_data_set_and_settings(root, tmp_path):
+    cell = made_cell(tmp_path / "cell", versions={"keras": "3", "numpy": "2"})
+    with zipfile.ZipFile(cell / "model.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {}}))
+        archive.writestr("metadata.json", "{}")
+        with h5py.File(tmp_path / "weights.h5", "w") as weights:
+            weights.create_group("layers")
+        archive.write(tmp_path / "weights.h5", "model.weights.h5")
+    np.save(tmp_path / "test_images.npy", np.full((3, 4, 5), 200, dtype=np.uint8))
+    with start(root, "train@clr") as run:
+        run_id = run.log_cell(
+            cell, params={"a": 1}, data=DATA, test_images=tmp_path / "test_images.npy"
+        )
+    client = client_of(root)
+    [model] = client.search_logged_models(
+        [run.store.experiment_id], filter_string=f"source_run_id = '{run_id}'"
+    )
+    assert (model.name, model.status, model.params["a"]) == ("clr-seed-0", "READY", "1")
+    scores = {metric.key: metric.value for metric in model.metrics}
+    assert (scores["test_error_percent"], scores["validation_loss"]) == (1.75, 0.25)
+    assert {metric.dataset_name for metric in model.metrics} == {"tiny"}
+    assert client.get_run(run_id).data.metrics.items() >= scores.items()
+    described = yaml.safe_load(Path(model.artifact_location[7:], "MLmodel").read_text())
+    [pixels] = json.loads(described["signature"]["inputs"])
+    assert pixels["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 4, 5]}
+    example = Path(model.artifact_location[7:], "input_example.json")
+    assert json.loads(example.read_text()) == np.full((2, 4, 5), 200).tolist()
+
+
 def test_a_diverged_cell_is_a_finished_run_that_says_so(root, tmp_path):
     nothing = dict.fromkeys(["test_error_percent", "test_loss", "validation_loss"])
     cell = made_cell(tmp_path / "cell", status="diverged", history=[], **nothing)
@@ -211,7 +248,7 @@ def test_a_diverged_cell_is_a_finished_run_that_says_so(root, tmp_path):
     steps["loss"] = [2.5, np.inf, np.nan]
     steps.to_parquet(cell / "steps.parquet")
     with start(root) as run:
-        run_id = run.log_cell(cell, params={}, data=DATA, model=False)
+        run_id = run.log_cell(cell, params={}, data=DATA)
     found = client_of(root).get_run(run_id)
     assert (found.info.status, found.data.tags["lrcycles.status"]) == ("FINISHED", "diverged")
     assert [point.value for point in client_of(root).get_metric_history(run_id, "loss")] == [2.5]
@@ -424,12 +461,12 @@ def test_a_deleted_experiment_is_named_with_the_way_back(root, monkeypatch):
         pass
 
 
-def test_has_run_knows_foreign_and_deleted_runs(root, tmp_path):
+def test_foreign_and_deleted_runs_are_not_added_to_a_pipeline(root, tmp_path):
     cell = made_cell(tmp_path / "cell")
     with start(root) as run:
-        run_id = run.log_cell(cell, params={}, data=DATA, model=False)
+        run_id = run.log_cell(cell, params={}, data=DATA)
         client_of(root).delete_run(run_id)
-        assert [run.has_run(asked) for asked in (run_id, "f" * 32, "", "no id")] == [False] * 4
+        assert [run.add_cell(asked) for asked in (run_id, "f" * 32, "", "no id")] == [False] * 4
         assert not run.lost
 
 
@@ -444,41 +481,85 @@ def test_a_stage_leaves_the_environment_as_it_was(root, monkeypatch):
     assert dict(os.environ) == before
 
 
-@pytest.mark.slow
-def test_the_model_loads_where_lrcycles_cannot_be_imported(root, tmp_path):
-    keras = pytest.importorskip("keras")
-    cell = made_cell(tmp_path / "cell", versions={"numpy": np.__version__, "keras": "3.15.1"})
-    layers = [keras.Input((4, 5)), keras.layers.Flatten(), keras.layers.Dense(3)]
-    model = keras.Sequential(layers)
-    model.save(cell / "model.keras")
-    images = np.arange(40, dtype="float32").reshape(2, 4, 5)
-    with start(root) as run:
-        run_id = run.log_cell(cell, params={}, data=DATA, model=True)
-    code = (
-        "import json, sys; sys.modules['lrcycles'] = None\n"
-        "import mlflow, numpy as np\n"
-        f"model = mlflow.pyfunc.load_model('runs:/{run_id}/model')\n"
-        "answer = model.predict(np.arange(40, dtype='float32').reshape(2, 4, 5))\n"
-        "signature = model.metadata.signature.to_dict()\n"
-        "print(json.dumps([answer.tolist(), signature['inputs'], signature['outputs']]))\n"
+def test_arms_that_share_a_cell_have_a_run_each(root, tmp_path):
+    with start(root, "train@controls") as run:
+        run_ids = {
+            arm: run.log_cell(
+                made_cell(tmp_path / arm, arm=arm, key="shared"), params={}, data=DATA
+            )
+            for arm in ("first", "second")
+        }
+        assert {
+            arm: run.find_cell(cell_result(arm=arm, key="shared")) for arm in run_ids
+        } == run_ids
+        assert run.find_cell(cell_result(arm="third", key="shared")) == ""
+
+
+def test_a_cell_counts_for_every_pipeline_that_uses_it(root, tmp_path, monkeypatch):
+    cell = made_cell(tmp_path / "cell")
+    with start(root, "train@clr") as first:
+        run_id = first.log_cell(cell, params={}, data=DATA)
+    monkeypatch.setenv("LRCYCLES_PIPELINE", "later")
+    with start(root, "report") as second:
+        assert second.add_cell(run_id)
+        assert second.add_cell(run_id)
+        second.show_arms(["clr"])
+    for used in (first, second):
+        cells = runs_of(root, cells_of(used.pipeline.info.run_id))
+        assert [found.info.run_id for found in cells] == [run_id]
+    [tag] = [client_of(root).get_run(run_id).data.tags["lrcycles.pipeline_runs"]]
+    assert tag.split() == [first.pipeline.info.run_id, second.pipeline.info.run_id]
+    page = first_page(client_of(root), "0")
+    assert page.startswith(f"#/experiments/{second.store.experiment_id}/runs?")
+    tags = client_of(root).get_experiment(second.store.experiment_id).tags
+    view = json.loads(
+        json.loads(tags[f"mlflow.sharedViewState.{page.rpartition('=')[2]}"])["state"]
     )
-    environment = child_environment(
-        MLFLOW_TRACKING_URI=f"sqlite:///{root}/mlflow.db", TF_CPP_MIN_LOG_LEVEL="3"
-    )
-    del environment["PYTHONPATH"]
-    loaded = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert loaded.returncode == 0, loaded.stderr
-    answer, inputs, outputs = json.loads(loaded.stdout.splitlines()[-1])
-    np.testing.assert_allclose(answer, np.asarray(model(images)), rtol=1e-5)
-    assert json.loads(inputs)[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, 4, 5]}
-    assert json.loads(outputs)[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, 3]}
+    assert view["searchFilter"] == cells_of(second.pipeline.info.run_id)
+
+
+def test_a_stage_and_its_pipeline_are_described_with_the_way_to_repeat_them(
+    root, pipeline, monkeypatch, tmp_path
+):
+    (tmp_path / "report.html").write_text("<p>better</p>")
+    monkeypatch.setenv("DVC_EXP_NAME", "misty-sole")
+    with start(root, "report") as run:
+        [parent] = pipelines_of(root, pipeline)
+        assert "when stage `report` has ended" in parent.data.tags[NOTE]
+        run.describe("What was found.")
+        run.describe_pipeline("clr is better.", {"a": 1.0}, tmp_path / "report.html")
+    [parent] = pipelines_of(root, pipeline)
+    client = client_of(root)
+    assert client.get_run(run.run_id).data.tags[NOTE].startswith("What was found.")
+    assert f"/runs/{parent.info.run_id}/artifacts/report.html?" in parent.data.tags[NOTE]
+    assert "clr is better." in parent.data.tags[NOTE]
+    assert "dvc exp apply misty-sole" in parent.data.tags[NOTE]
+    assert parent.data.metrics == {"a": 1.0}
+    assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["report.html"]
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "http", "", "taken"])
+def test_a_port_that_cannot_be_used_is_named(port):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        given = str(other.getsockname()[1]) if port == "taken" else port
+        with pytest.raises(InputError, match="PORT must be a free port") as raised:
+            free_port(given)
+    assert f"Received: {given}" in str(raised.value)
+
+
+def test_a_stage_that_trains_logs_the_use_of_the_machine_until_it_ends(root, monkeypatch):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    before = threading.active_count()
+    with start(root, "train@clr") as run:
+        for _ in range(100):
+            logged = client_of(root).get_run(run.run_id).data.metrics
+            if "system/cpu_utilization_percentage" in logged:
+                break
+            time.sleep(0.05)
+    assert 0 < logged["system/system_memory_usage_percentage"] < 100
+    assert threading.active_count() == before
+    with start(root, "bounds"):
+        assert threading.active_count() == before
 
 
 @pytest.fixture
@@ -513,14 +594,14 @@ def test_a_server_lost_in_mid_stage_is_reported_once_and_stops_nothing(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     cell = made_cell(tmp_path / "cell")
     with start(tmp_path, "train@clr") as run:
-        run_id = run.log_cell(cell, params={}, data=DATA, model=False)
-        assert run.has_run(run_id)
+        run_id = run.log_cell(cell, params={}, data=DATA)
+        assert run.add_cell(run_id)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert run.log_cell(cell, params={}, data=DATA, model=False) == ""
+        assert run.log_cell(cell, params={}, data=DATA) == ""
         run.log_metrics({"a": 1.0})
         run.log_artifacts(cell)
-        assert run.has_run(run_id)  # a run that cannot be looked up counts as there
+        assert run.add_cell(run_id)  # a run that cannot be looked up counts as there
     [message] = capsys.readouterr().err.splitlines()
     assert message.startswith(f"MLflow at {uri} does not answer any more ([Errno 111] ")
     assert "results are safe in files" in message

@@ -138,18 +138,3 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
         "cells": pd.DataFrame(cells, columns=["arm", *_CELL, *_TIMES]),
         "epochs": pd.DataFrame(epochs, columns=["arm", "seed", *_EPOCH]),
     }
-
-
-def flat_metrics(nested: Mapping[str, Any], above: str = "") -> dict[str, float]:
-    """Give the numbers of nested metrics under dotted names, for MLflow; text is left out.
-
-    >>> flat_metrics({"clr": {"mean": 1.5, "verdict": "better"}})
-    {'clr.mean': 1.5}
-    """
-    flat: dict[str, float] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            flat |= flat_metrics(value, f"{above}{key}.")
-        elif isinstance(value, int | float):
-            flat[f"{above}{key}"] = float(value)
-    return flat

@@ -92,12 +92,14 @@ def collect(
     out: Path,
     run: StageRun,
     data: dict[str, Any],
+    test_images: Path,
 ) -> None:
     """Copy the cells' files to `out`/ARM/SEED/, mirror them to MLflow and write cells.csv.
 
     Args:
         reused: keys of the cells that were not trained just now.
         data: the content of data.json.
+        test_images: the file of the test set's pixels.
     """
     import pandas as pd
 
@@ -111,8 +113,11 @@ def collect(
         files.write_table(folder / "steps.parquet", pd.DataFrame(np.load(entry / "steps.npy")))
         if keeps_model(cell, settings):
             shutil.copy2(entry / "model.keras", folder)
-        run_id = mirror(folder, store=store, run=run, data=data, reused=cell.key in reused)
-        own = {"reused": cell.key in reused, "run_id": run_id}
+        known = cell.key in reused
+        run_id = mirror(
+            folder, store=store, run=run, data=data, test_images=test_images, reused=known
+        )
+        own = {"reused": known, "run_id": run_id}
         rows.append(result.to_dict() | own)
     files.write_text(out / "cells.csv", pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False))
 

@@ -34,17 +34,24 @@ _SETTINGS = (
     "device",
 )
 _SECTIONS = ("schedule", "momentum", "optimizer", "model")
-_RUN_IDS = "mlflow.json"  # in a cell's entry of the store: the id of its run by the store's address
+_RUN_IDS = "mlflow.json"  # in a cell's entry of the store: the ids of its runs
 
 
 def mirror(
-    folder: Path, *, store: CellStore, run: StageRun, data: dict[str, Any], reused: bool
+    folder: Path,
+    *,
+    store: CellStore,
+    run: StageRun,
+    data: dict[str, Any],
+    test_images: Path,
+    reused: bool,
 ) -> str:
     """Give a cell's results a run in the current MLflow store, unless they have one.
 
     Args:
         folder: holds result.json, steps.parquet and perhaps model.keras.
         data: the content of data.json.
+        test_images: the file of the test set's pixels.
         reused: the cell was not trained just now, so it may have a run.
 
     Returns:
@@ -53,19 +60,21 @@ def mirror(
     result = read_result(folder / "result.json")
     path = store.folder(result.key) / _RUN_IDS
     run_ids = files.read_json(path) if path.exists() else {}
-    uri = without_password(run.store.uri)
+    # Arms that train alike share the cell. Each has a run, or MLflow would not show the second arm.
+    name = f"{without_password(run.store.uri)} {result.group}/{result.arm}"
     run_id = ""
     if reused:
-        run_id = run_ids.get(uri) or run.find_cell(result.key)
-    if not run_id or not run.has_run(run_id):
+        run_id = run_ids.get(name) or run.find_cell(result)
+    if not run.add_cell(run_id):
+        has_model = (folder / "model.keras").exists() and result.finished
         run_id = run.log_cell(
             folder,
             params=parameters(result),
             data=data,
-            model=(folder / "model.keras").exists() and result.finished,
+            test_images=test_images if has_model else None,
         )
         if run_id and path.parent.exists():
-            files.write_json(path, {**run_ids, uri: run_id})
+            files.write_json(path, {**run_ids, name: run_id})
     return run_id
 
 

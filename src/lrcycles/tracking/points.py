@@ -16,15 +16,8 @@ from lrcycles.files import read_table
 CURVE_POINTS = 200  # a chart shows no more; steps.parquet holds all points
 
 _VALIDATION = ("validation_loss", "validation_error_percent")
-_FINAL = (
-    "test_error_percent",
-    "test_loss",
-    *_VALIDATION,
-    "train_seconds",
-    "compile_seconds",
-    "evaluate_seconds",
-    "steps_per_second",
-)
+_SCORES = ("test_error_percent", "test_loss", *reversed(_VALIDATION))
+_FINAL = (*_SCORES, "train_seconds", "compile_seconds", "steps_per_second")
 _TAGS = ("group", "arm", "seed", "key", "status", "backend", "device")
 
 
@@ -50,6 +43,13 @@ class FinishedCell:
     def name(self) -> str:
         """The name of the cell's run."""
         return f"{self.result.arm} seed {self.result.seed}"
+
+    @property
+    def scores(self) -> list[Point]:
+        """The final scores; they judge the network."""
+        return finite_points(
+            {key: getattr(self.result, key) for key in _SCORES}, step=self.result.steps
+        )
 
     @property
     def tags(self) -> dict[str, str]:

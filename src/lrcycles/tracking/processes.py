@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -88,9 +89,10 @@ def origin_tags() -> dict[str, str]:
     tags = {
         "mlflow.source.name": sys.argv[0] or "<console>",
         "mlflow.source.type": "LOCAL",
-        "lrcycles.dvc_stage": os.environ.get("DVC_STAGE", ""),
-        "lrcycles.dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
     }
+    for name in ("DVC_STAGE", "DVC_EXP_NAME"):
+        if value := os.environ.get(name):
+            tags[f"lrcycles.{name.lower()}"] = value
     try:
         tags["mlflow.user"] = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
@@ -105,6 +107,20 @@ def origin_tags() -> dict[str, str]:
     if asked.returncode == 0:
         tags["mlflow.source.git.commit"] = asked.stdout.strip()
     return tags
+
+
+def command() -> str:
+    """Name the command that runs this stage again.
+
+    DVC gives a stage the name of the experiment, and an experiment keeps its configuration.
+    """
+    if name := os.environ.get("DVC_EXP_NAME"):
+        return f"dvc exp apply {name} && dvc repro"
+    if os.environ.get("DVC_STAGE"):
+        return "dvc repro"
+    script = Path(sys.argv[0])
+    started = ["python", "-m", f"{script.parent.name}.{script.stem}"]
+    return shlex.join([*(started if script.suffix == ".py" else [script.name]), *sys.argv[1:]])
 
 
 def pipeline_status(stage_runs: Iterable[Any]) -> str:

@@ -7,9 +7,8 @@ run per cell.
 from __future__ import annotations
 
 import os
-import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any, ParamSpec, TypeVar
 import psutil
 from filelock import FileLock
 
-from lrcycles.errors import InputError
-from lrcycles.tracking import processes, writers
+from lrcycles.cells.result import CellResult
+from lrcycles.tracking import models, processes, system, tree, views, writers
 from lrcycles.tracking.points import FinishedCell, finite_points, read_cell
 from lrcycles.tracking.store import (
     LOCK_SECONDS,
@@ -32,6 +31,7 @@ from lrcycles.tracking.store import (
     without_password,
 )
 
+_MEASURED = ("range_test", "train")  # stages that use the machine for long
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -43,6 +43,7 @@ def start(
     root: Path,
     config: Mapping[str, Any],
     experiment: str,
+    pipeline_key: str | None = None,
 ) -> Iterator[StageRun]:
     """Open the stage's run below its pipeline's run, and end both when the block ends.
 
@@ -51,10 +52,12 @@ def start(
         root: the project's folder, which holds the default store and the lock.
         config: flat; the parameters of the stage's run. The pipeline's run gets those it lacks.
         experiment: name of the file under conf/experiment.
+        pipeline_key: names the pipeline's run; by default it follows from the process.
 
     Raises:
         InputError: the store that MLFLOW_TRACKING_URI names cannot be used.
     """
+    system.prepare()
     # MLflow would take the run of `mlflow run` for the first run that starts here.
     launched = os.environ.get("MLFLOW_RUN_ID") or os.environ.get("LRCYCLES_PIPELINE_RUN")
     store = open_store(root)
@@ -62,15 +65,17 @@ def start(
         common = {"lrcycles.experiment": experiment, **processes.origin_tags()}
         with usable_store(store.uri), FileLock(store.lock, timeout=LOCK_SECONDS):
             if launched:
-                pipeline = _launched_run(store, launched)
+                pipeline = tree.launched_run(store, launched)
             else:
-                pipeline = _enter_pipeline(store, root, common)
-            _end_the_dead(store.client, {store.experiment_id, pipeline.info.experiment_id})
+                pipeline = tree.enter_pipeline(store, root, common, pipeline_key)
+            tree.end_the_dead(store.client, {store.experiment_id, pipeline.info.experiment_id})
             new = {key: config[key] for key in config if key not in pipeline.data.params}
             writers.write_params(store.client, pipeline.info.run_id, new)
-            run_id = _create_stage_run(store, pipeline, stage, common)
+            run_id = tree.create_stage_run(store, pipeline, stage, common)
             writers.write_params(store.client, run_id, config)
         run = StageRun(store, run_id, pipeline, common, ends_pipeline=not launched)
+        if stage.partition("@")[0] in _MEASURED:
+            run.monitor()
         try:
             yield run
         except BaseException as error:
@@ -79,62 +84,15 @@ def start(
         run.end("FINISHED")
 
 
-def _launched_run(store: TrackingStore, run_id: str) -> Any:
-    """Get the run that `mlflow run` has made; `mlflow run` also ends it."""
-    from mlflow.exceptions import MlflowException
+def finished_stages(root: Path, pipeline_key: str) -> set[str]:
+    """Name the stages that have a finished run below the pipeline's run.
 
-    try:
-        return store.client.get_run(run_id)
-    except MlflowException as error:
-        raise InputError(
-            f"MLFLOW_RUN_ID must name a run of {without_password(store.uri)}. "
-            f"Received: {run_id!r}. Outside of `mlflow run`, unset MLFLOW_RUN_ID and "
-            "LRCYCLES_PIPELINE_RUN."
-        ) from error
-
-
-def _enter_pipeline(store: TrackingStore, root: Path, tags: Mapping[str, str]) -> Any:
-    """Find or create the pipeline's run, and set it RUNNING."""
-    client, owner = store.client, processes.pipeline_owner()
-    key = processes.pipeline_key(owner, root)
-    pipelines = client.search_runs(
-        [store.experiment_id], f"tags.`lrcycles.pipeline` = '{key}'", max_results=1
-    )
-    if not pipelines:
-        return client.create_run(
-            store.experiment_id,
-            tags={**tags, **processes.process_tags(owner), "lrcycles.pipeline": key},
-            run_name=tags["lrcycles.dvc_exp_name"] or tags["lrcycles.experiment"],
-        )
-    pipeline_id = pipelines[0].info.run_id
-    for name, value in processes.process_tags(owner).items():
-        client.set_tag(pipeline_id, name, value)
-    client.update_run(pipeline_id, status="RUNNING")
-    return pipelines[0]
-
-
-def _end_the_dead(client: Any, experiment_ids: set[str]) -> None:
-    """Set runs to KILLED whose process on this host has ended without ending them."""
-    running = f"attributes.status = 'RUNNING' and tags.`lrcycles.host` = '{platform.node()}'"
-    for run in client.search_runs(sorted(experiment_ids), running):
-        if not processes.is_alive(run.data.tags):
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _create_stage_run(
-    store: TrackingStore, pipeline: Any, stage: str, tags: Mapping[str, str]
-) -> str:
-    created = store.client.create_run(
-        pipeline.info.experiment_id,  # the UI nests only runs of one experiment
-        tags={
-            **tags,
-            **processes.process_tags(psutil.Process()),
-            "lrcycles.stage": stage,
-            "mlflow.parentRunId": pipeline.info.run_id,
-        },
-        run_name=stage,
-    )
-    return str(created.info.run_id)
+    Raises:
+        InputError: the store that MLFLOW_TRACKING_URI names cannot be used.
+    """
+    store = open_store(root)
+    with environment(SETTINGS), usable_store(store.uri):
+        return tree.finished_stages(store, pipeline_key)
 
 
 @dataclass
@@ -151,6 +109,7 @@ class StageRun:
     common_tags: Mapping[str, str]  # the runs of the cells get them too
     ends_pipeline: bool
     lost: bool = False
+    _monitor: Any = None
 
     def log_metrics(self, metrics: Mapping[str, float | None], *, step: int = 0) -> None:
         """Log numbers; None, infinity and NaN are left out."""
@@ -169,39 +128,87 @@ class StageRun:
         """Log the data set that data.json describes as the run's input."""
         self._mirror(writers.write_dataset, self.store.client, self.run_id, data)
 
-    def has_run(self, run_id: str) -> bool:
-        """Return whether the store has that run; True if MLflow is lost."""
-        return bool(run_id) and self._mirror(writers.run_exists, self.store.client, run_id) in (
-            True,
-            None,
+    def describe(self, text: str) -> None:
+        """Describe the stage's run in Markdown, with the command that repeats it."""
+        self._mirror(self._write_note, self.run_id, text)
+
+    def describe_pipeline(self, text: str, metrics: Mapping[str, float], report: Path) -> None:
+        """Give the pipeline's run the answer, its headline metrics and the report."""
+        client, pipeline = self.store.client, self.pipeline.info
+        page = views.run_address(pipeline.experiment_id, pipeline.run_id, report.name)
+        cells = views.cells_address(pipeline.experiment_id, pipeline.run_id)
+        links = f"[The whole report]({page}) · [All trainings of this pipeline]({cells})"
+        self._mirror(self._write_note, pipeline.run_id, f"{links}\n\n{text}")
+        points = finite_points(metrics, step=0)
+        self._mirror(writers.write_points, client, pipeline.run_id, points)
+        self._mirror(client.log_artifact, pipeline.run_id, str(report))
+
+    def _write_note(self, run_id: str, text: str) -> None:
+        commit = self.common_tags.get("mlflow.source.git.commit")
+        lines = [f"git checkout {commit}"] if commit else []
+        again = "\n".join(["```", *lines, processes.command(), "```"])
+        self.store.client.set_tag(run_id, writers.NOTE, f"{text}\n\nTo repeat it:\n\n{again}")
+
+    def show_arms(self, arms: Sequence[str]) -> None:
+        """Save the view that shows the arms of this pipeline side by side."""
+        pipeline = self.pipeline.info
+        self._mirror(
+            views.write_view, self.store.client, pipeline.experiment_id, pipeline.run_id, arms
         )
 
-    def find_cell(self, key: str) -> str:
+    def monitor(self) -> None:
+        """Log CPU, memory and GPU until the stage ends."""
+        self._monitor = self._mirror(system.start_monitor, self.store.uri, self.run_id)
+
+    def add_cell(self, run_id: str) -> bool:
+        """Count an earlier run of a cell among those of this pipeline.
+
+        Returns:
+            Whether the store has that run; True if MLflow is lost.
+        """
+        return bool(run_id) and self._mirror(self._add_cell, run_id) in (True, None)
+
+    def _add_cell(self, run_id: str) -> bool:
+        # Two pipelines may reuse one cell at once.
+        with FileLock(self.store.lock, timeout=LOCK_SECONDS):
+            return writers.add_to_pipeline(self.store.client, run_id, self.pipeline.info.run_id)
+
+    def find_cell(self, cell: CellResult) -> str:
         """Find the run of a cell in the store; "" if there is none or MLflow is lost."""
         experiment_id = self.pipeline.info.experiment_id
-        return self._mirror(writers.find_cell, self.store.client, experiment_id, key) or ""
+        return self._mirror(writers.find_cell, self.store.client, experiment_id, cell) or ""
 
     def log_cell(
-        self, folder: Path, *, params: Mapping[str, Any], data: Mapping[str, Any], model: bool
+        self,
+        folder: Path,
+        *,
+        params: Mapping[str, Any],
+        data: Mapping[str, Any],
+        test_images: Path | None = None,
     ) -> str:
         """Make a finished run of a cell's files, below the stage's run.
 
         Args:
-            folder: holds result.json, steps.parquet and, if `model`, model.keras.
+            folder: holds result.json, steps.parquet and, for `test_images`, model.keras.
             params: flat; group, arm and seed are added.
             data: the content of data.json.
-            model: log the network as well.
+            test_images: the file of the test set's pixels; with it the network is logged as well.
 
         Returns:
             The run's id, or "" if MLflow is lost.
         """
         cell = read_cell(folder)
-        if model and not (folder / "model.keras").exists():
+        if test_images and not (folder / "model.keras").exists():
             raise FileNotFoundError(folder / "model.keras")
-        return self._mirror(self._write_cell, cell, params, data, model) or ""
+        own = {name: getattr(cell.result, name) for name in ("group", "arm", "seed")}
+        return self._mirror(self._write_cell, cell, {**params, **own}, data, test_images) or ""
 
     def _write_cell(
-        self, cell: FinishedCell, params: Mapping[str, Any], data: Mapping[str, Any], model: bool
+        self,
+        cell: FinishedCell,
+        params: Mapping[str, Any],
+        data: Mapping[str, Any],
+        test_images: Path | None,
     ) -> str:
         client, experiment_id = self.store.client, self.pipeline.info.experiment_id
         created = client.create_run(
@@ -212,18 +219,20 @@ class StageRun:
                 **processes.process_tags(psutil.Process()),
                 **cell.tags,
                 "mlflow.parentRunId": self.run_id,
+                writers.PIPELINE_RUNS: self.pipeline.info.run_id,
             },
             run_name=cell.name,
         )
-        run_id = str(created.info.run_id)
-        own = {name: getattr(cell.result, name) for name in ("group", "arm", "seed")}
-        writers.write_params(client, run_id, {**params, **own})
-        writers.write_points(client, run_id, cell.points, cell.time_of)
+        run_id, judged = str(created.info.run_id), None
+        writers.write_params(client, run_id, params)
         writers.write_dataset(client, run_id, data)
         for name in ("result.json", "steps.parquet"):
             client.log_artifact(run_id, str(cell.folder / name))
-        if model:
-            writers.write_model(client, experiment_id, run_id, cell, data)
+        if test_images:
+            judged = models.log_model(client, created.info, cell, params, data, test_images)
+        others = [point for point in cell.points if point not in cell.scores]
+        writers.write_points(client, run_id, others, cell.time_of)
+        writers.write_points(client, run_id, cell.scores, cell.time_of, judged=judged)
         ended = writers.milliseconds(cell.ended)
         client.set_terminated(run_id, "FINISHED", end_time=ended)
         return run_id
@@ -234,6 +243,8 @@ class StageRun:
         This is tried even after MLflow was lost: a server that came back must not show the run as
         still running.
         """
+        if self._monitor:
+            self._monitor.finish()
         try:
             self._write_end(status)
         except _mlflow_failures() as error:

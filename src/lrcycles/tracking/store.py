@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from lrcycles.errors import InputError
+from lrcycles.tracking.writers import NOTE
 
 LOCK_SECONDS = 120
 SETTINGS = {
@@ -25,6 +26,14 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+_NOTE = """Does cycling the learning rate help? The runs form a tree of three levels:
+
+- A **pipeline run** is one `dvc repro` or `dvc exp run`. Its description holds the answer.
+- A **stage run** lies below it: `config`, `data`, `range_test`, `bounds`, `train@GROUP`, `report`.
+- A **training** lies below its stage `train@GROUP`: one arm with one seed, and its network.
+
+To see the arms of the latest pipeline side by side, choose its saved view at the top right. To see
+all trainings of an arm, search for ``tags.`lrcycles.arm` = 'clr'``."""
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -147,7 +156,9 @@ def find_experiment(client: Any, root: Path, uri: str) -> str:
         # experiment deletes. A server has a place of its own for them.
         direct = urlsplit(uri).scheme.partition("+")[0] in {"sqlite", *_DATABASE_PORTS}
         location = (root / "mlartifacts").resolve().as_uri() if direct else None
-        return str(client.create_experiment(name, artifact_location=location))
+        # Without the kind, MLflow's pages ask the user for it.
+        tags = {NOTE: _NOTE, "mlflow.experimentKind": "custom_model_development"}
+        return str(client.create_experiment(name, artifact_location=location, tags=tags))
     if experiment.lifecycle_stage != "active":
         raise InputError(
             f"The MLflow experiment must not be deleted. Received: {name!r}, deleted. "

@@ -1,4 +1,4 @@
-"""Writes parameters, points, data sets and networks to MLflow through its client.
+"""Writes parameters, points and data sets to MLflow through its client.
 
 Every function raises what MLflow raises; runs.py decides what a failure means.
 """
@@ -6,22 +6,22 @@ Every function raises what MLflow raises; runs.py decides what a failure means.
 from __future__ import annotations
 
 import json
-import platform
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from lrcycles.tracking.points import FinishedCell, Point
+from lrcycles.cells.result import CellResult
+from lrcycles.tracking.points import Point
 
 # MLflow's limits.
 _PARAM_LENGTH = 6000
 _PARAM_BATCH = 100
 _METRIC_BATCH = 1000
 _DIGEST_LENGTH = 36
+_MOST_PIPELINES = 200  # in a tag of 8,000 characters
+NOTE = "mlflow.note.content"  # tag of a run or an experiment: its description, in Markdown
+PIPELINE_RUNS = "lrcycles.pipeline_runs"  # tag of a cell's run: the pipelines that use the cell
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")  # such as the star in the pattern of a layer's name
 
 
@@ -47,30 +47,39 @@ def write_points(
     run_id: str,
     points: Sequence[Point],
     time_of: Callable[[int], float] | None = None,
+    *,
+    judged: Mapping[str, str] | None = None,
 ) -> None:
     """Write metrics.
 
     Args:
         time_of: gives a step's time in seconds since the epoch; by default it is now.
+        judged: the fields of MLflow's Metric that name the model and the data set it was tried on.
     """
     from mlflow.entities import Metric
 
     now = time.time()
     entities = [
-        Metric(key, value, milliseconds(time_of(step) if time_of else now), step)
+        Metric(key, value, milliseconds(time_of(step) if time_of else now), step, **(judged or {}))
         for key, value, step in points
     ]
     for first in range(0, len(entities), _METRIC_BATCH):
         client.log_batch(run_id, metrics=entities[first : first + _METRIC_BATCH], synchronous=True)
 
 
+def dataset_names(data: Mapping[str, Any]) -> tuple[str, str]:
+    """Give the name and the digest by which MLflow knows the data set of data.json."""
+    return data["name"], data["digest"][:_DIGEST_LENGTH]
+
+
 def write_dataset(client: Any, run_id: str, data: Mapping[str, Any]) -> None:
     """Log the data set that data.json describes; the arrays are not read."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
+    name, digest = dataset_names(data)
     dataset = Dataset(
-        name=data["name"],
-        digest=data["digest"][:_DIGEST_LENGTH],
+        name=name,
+        digest=digest,
         source_type=data["source"],
         source=json.dumps({"source": data["source"], "sha256": data["sha256"]}),
         profile=json.dumps(data["counts"]),
@@ -80,71 +89,10 @@ def write_dataset(client: Any, run_id: str, data: Mapping[str, Any]) -> None:
     )
 
 
-def write_model(
-    client: Any, experiment_id: str, run_id: str, cell: FinishedCell, data: Mapping[str, Any]
-) -> None:
-    """Log the cell's network as an MLflow model, which `mlflow.pyfunc` can load."""
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-
-    model = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
-    with tempfile.TemporaryDirectory() as folder:
-        _lay_out_model(Path(folder), model, run_id, cell, data)
-        client.log_model_artifacts(model.model_id, folder)
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=cell.result.steps)])
-
-
-def _lay_out_model(
-    folder: Path, model: Any, run_id: str, cell: FinishedCell, data: Mapping[str, Any]
-) -> None:
-    """Write the folder that `mlflow.keras.save_model` would, from the file that training saved.
-
-    `mlflow.keras` itself would import TensorFlow, load the network and save it again.
-    """
-    import mlflow
-    import numpy as np
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    single = np.dtype("float32")
-    described = Model(
-        artifact_path=model.artifact_location,
-        run_id=run_id,
-        model_id=model.model_id,
-        signature=ModelSignature(
-            inputs=Schema([TensorSpec(single, (-1, *data["image_shape"]))]),
-            outputs=Schema([TensorSpec(single, (-1, len(data["classes"])))]),
-        ),
-    )
-    described.add_flavor(
-        "keras",
-        data="data",
-        keras_version=cell.result.versions["keras"],
-        keras_backend=cell.result.backend,
-        save_exported_model=False,
-    )
-    # The same as mlflow.pyfunc.add_to_model, whose import takes a second and warns.
-    described.add_flavor(
-        "python_function",
-        loader_module="mlflow.keras",
-        python_version=platform.python_version(),
-        env={"virtualenv": "python_env.yaml"},
-    )
-    (folder / "data").mkdir()
-    (folder / "data" / "keras_module.txt").write_text("keras")
-    shutil.copyfile(cell.folder / "model.keras", folder / "data" / "model.keras")
-    described.save(str(folder / "MLmodel"))
-    versions = {"mlflow": mlflow.__version__, **cell.result.versions}
-    lines = [f"{package}=={version}\n" for package, version in versions.items()]
-    (folder / "requirements.txt").write_text("".join(lines))
-    (folder / "python_env.yaml").write_text(
-        f"python: {platform.python_version()}\ndependencies:\n- -r requirements.txt\n"
-    )
-
-
-def find_cell(client: Any, experiment_id: str, key: str) -> str:
-    """Find the id of the latest finished run of the cell with that key, or ""."""
-    query = f"tags.`lrcycles.key` = '{key}' and attributes.status = 'FINISHED'"
+def find_cell(client: Any, experiment_id: str, cell: CellResult) -> str:
+    """Find the id of the latest finished run of that cell for that arm, or ""."""
+    tags = [f"tags.`lrcycles.{name}` = '{getattr(cell, name)}'" for name in ("key", "group", "arm")]
+    query = " and ".join([*tags, "attributes.status = 'FINISHED'"])
     cells = client.search_runs([experiment_id], query, max_results=1)
     return str(cells[0].info.run_id) if cells else ""
 
@@ -159,3 +107,14 @@ def run_exists(client: Any, run_id: str) -> bool:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return False
         raise
+
+
+def add_to_pipeline(client: Any, run_id: str, pipeline_id: str) -> bool:
+    """Tag a cell's run as used by a pipeline; return False if the store lacks the run."""
+    if not run_exists(client, run_id):
+        return False
+    users = client.get_run(run_id).data.tags.get(PIPELINE_RUNS, "").split()
+    if pipeline_id not in users:
+        latest = [*users, pipeline_id][-_MOST_PIPELINES:]
+        client.set_tag(run_id, PIPELINE_RUNS, " ".join(latest))
+    return True
