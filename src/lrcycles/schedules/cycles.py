@@ -56,7 +56,7 @@ def check_cycles(
     count = min(total_steps / (2 * step_size), cycles or math.inf)
     sentences = [_few(count, cycles, total_steps), _cut(count, cycles, step_size)]
     if steps_per_epoch is not None:
-        sentences += [_length(step_size, steps_per_epoch)]
+        sentences += [_length(step_size, steps_per_epoch, total_steps, cycles)]
         sentences += [_shrinkage(schedule, step_size, steps_per_epoch, gamma)]
     return [sentence for sentence in sentences if sentence]
 
@@ -87,16 +87,29 @@ def _cut(count: float, cycles: int | None, step_size: int) -> str | None:
     )
 
 
-def _length(step_size: int, steps_per_epoch: int) -> str | None:
+def _length(
+    step_size: int, steps_per_epoch: int, total_steps: int, cycles: int | None
+) -> str | None:
     least, most = STEP_SIZE_EPOCHS
     epochs = step_size / steps_per_epoch
     if least <= epochs <= most:
         return None
     noun = "epoch" if epochs == 1 else "epochs"
-    return (
-        f"Half a cycle is {epochs:.3g} {noun}; Smith advises {least} to {most}. "
-        f"Set step_size between {least * steps_per_epoch:,} and {most * steps_per_epoch:,} steps."
-    )
+    shortest, longest = least * steps_per_epoch, most * steps_per_epoch
+    enough = f"train for at least {2 * least * max(cycles or 0, FEWEST_CYCLES)} epochs"
+    most_cycles = total_steps // (2 * shortest)
+    if cycles is None and shortest <= _advised_step_size(total_steps):
+        longest = min(longest, _advised_step_size(total_steps))
+        remedy = f"Set step_size between {shortest:,} and {longest:,} steps"
+    elif cycles is None:
+        remedy = f"Set step_size={shortest:,} and {enough}"
+    elif epochs > most:
+        remedy = f"Raise cycles to {-(-total_steps // (2 * longest))}"
+    elif most_cycles >= FEWEST_CYCLES:
+        remedy = f"Lower cycles to {most_cycles}, or {enough}"
+    else:
+        remedy = f"{enough[0].upper()}{enough[1:]}"
+    return f"Half a cycle is {epochs:.3g} {noun}; Smith advises {least} to {most}. {remedy}."
 
 
 def _shrinkage(
