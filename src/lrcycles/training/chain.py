@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lrcycles import models as networks
 from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import EpochResult, write_result
 from lrcycles.cells.store import CellStore
@@ -75,6 +76,8 @@ def train_cells(
     lanes = [*cells, *[first] * (first.runtime.side_by_side - len(cells))]
     order = orders(lanes, 0, train)
     engine, compile_seconds = compiled(first, train, order, validation, test)
+    if models and first.model["function"].partition(".")[0] != "lrcycles":
+        _check_saving(engine, train.images.shape)
     engine.reset([cell.seed for cell in lanes], [parents.get(cell.parent or "") for cell in lanes])
     # TensorFlow sets up its compiled functions again after seeding, which is no training time.
     compile_seconds += engine.compile(train, order, validation)
@@ -207,6 +210,11 @@ def saved_weights(store: CellStore, key: str) -> list[np.ndarray]:
         store.folder(key) / "model.keras", compile=False
     ).get_weights()
     return weights
+
+
+@cache  # once for each engine
+def _check_saving(engine: Engine, input_shape: tuple[int, ...]) -> None:
+    networks.check_saving(engine.model, input_shape=input_shape)
 
 
 _engines: dict[str, Engine] = {}
