@@ -29,8 +29,10 @@ def _left_out(config: Config) -> list[str]:
     arms = [name for group in GROUPS for name in getattr(config.arms, group)]
     if config.experiment == REPLAYING and not config.report.published.keys() & set(arms):
         sentences.append(
-            "The published runs are left out: their settings and figures belong to data=mnist. "
-            f"Received: data.name={config.data.name}, {config.data.train_images:,} training images."
+            "The published runs are left out: they belong to data=mnist, model=mlp and "
+            f"optimizer=adam. Received: data.name={config.data.name} with "
+            f"{config.data.train_images:,} training images, model.name={config.model.name}, "
+            f"optimizer.name={config.optimizer.name.value}."
         )
     asked, held_out = config.range_test.heldout_images, config.data.validation_images
     if asked > held_out:
