@@ -211,8 +211,8 @@ def check_saving(model: keras.Model, *, input_shape: Sequence[int]) -> None:
             path = Path(folder) / "model.keras"
             model.save(path)
             loaded = keras.models.load_model(path, compile=False)
-        outputs = [np.asarray(each(batch, training=False)) for each in (model, loaded)]
-        failure = "" if np.allclose(*outputs, atol=1e-3) else "other outputs after loading"
+        before, after = (np.asarray(each(batch, training=False)) for each in (model, loaded))
+        failure = "" if np.allclose(before, after, atol=1e-3) else "other outputs after loading"
     except Exception as error:  # Keras and the user's classes may raise anything
         failure = reason(error)
     if failure:
