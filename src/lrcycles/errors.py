@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_MOST_LETTERS = 300  # of another library's message
+_MOST_LETTERS = 200  # of another library's message
 _COLOURS = re.compile(r"\x1b\[\d*m")
 
 
@@ -23,10 +23,14 @@ class InputError(ValueError):
 
 def reason(error: BaseException) -> str:
     """Return the kind of an error, its message, and the line of the user's code, in one line."""
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    original = error.__context__
+    if hasattr(original, "ag_error_metadata"):  # TensorFlow has added its own frames to the message
+        message = str(original)
+    else:
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
     # Keras adds paragraphs about the arguments of the call.
     paragraphs = _COLOURS.sub("", message).strip().split("\n\n")[:2]
-    text = " ".join(" ".join(paragraphs).split()).rstrip(".")
+    text = " ".join(" ".join(paragraphs).split()).rstrip(".: ")
     if len(text) > _MOST_LETTERS:
         text = f"{text[:_MOST_LETTERS]} ..."
     place = user_line(error)

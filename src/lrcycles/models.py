@@ -127,17 +127,17 @@ def build(model: Mapping[str, Any], *, input_shape: Sequence[int], classes: int)
     import keras
 
     name, arguments = model["function"], dict(model["arguments"])
-    builder = _builder(name)
-    place = f"{name} ({defined_at(builder)})"
+    build_model = builder(name)
+    place = f"{name} ({defined_at(build_model)})"
     try:
-        inspect.signature(builder).bind(tuple(input_shape), classes, **arguments)
+        inspect.signature(build_model).bind(tuple(input_shape), classes, **arguments)
     except TypeError as error:
         raise InputError(
             f"{place} must accept input_shape, classes and model.arguments={arguments}. "
             f"Received: {error}. Correct the function or model.arguments."
         ) from error
     try:
-        built = builder(tuple(input_shape), classes, **arguments)
+        built = build_model(tuple(input_shape), classes, **arguments)
         if isinstance(built, keras.Model):
             shape: Any = _output_shape(built, input_shape)
         else:
@@ -155,21 +155,26 @@ def build(model: Mapping[str, Any], *, input_shape: Sequence[int], classes: int)
     return built
 
 
-def _builder(name: str) -> Any:
+def builder(name: str) -> Any:
+    """Import the function of a "module:function".
+
+    Raises:
+        InputError: the module cannot be imported, or has no such function.
+    """
     module, _, function = name.partition(":")
     try:
-        builder = getattr(importlib.import_module(module), function)
+        named = getattr(importlib.import_module(module), function)
     except Exception as error:  # the user's file may raise anything
         raise InputError(
             "model.function must name a function that can be imported. "
             f"Received: {name}, with {reason(error)}. Correct the name or the file."
         ) from error
-    if not callable(builder):
+    if not callable(named):
         raise InputError(
             f"model.function must name a function. Received: {name}, an object of type "
-            f"{type(builder).__name__}. Name a function that returns a model."
+            f"{type(named).__name__}. Name a function that returns a model."
         )
-    return builder
+    return named
 
 
 def _output_shape(model: keras.Model, input_shape: Sequence[int]) -> Any:

@@ -53,7 +53,7 @@ def train_team(
             else:
                 missing.append(cell)
                 if cell.parent is not None and cell.parent not in weights:
-                    weights[cell.parent] = saved_weights(store, cell.parent)
+                    weights[cell.parent] = saved_weights(store, cell)
         if missing:
             weights |= train_cells(
                 missing, data=data, store=store, parents=weights, models=keep, notify=notify
@@ -202,12 +202,14 @@ def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> No
         rates[:] = reduced([entry.validation_loss for entry in history], **settings)
 
 
-def saved_weights(store: CellStore, key: str) -> list[np.ndarray]:
-    """Read the weights of a cell that an earlier run trained."""
+def saved_weights(store: CellStore, cell: Cell) -> list[np.ndarray]:
+    """Read the weights of a cell's parent, which an earlier run trained."""
     import keras
 
+    assert cell.parent is not None
+    networks.builder(cell.model["function"])  # this import registers the classes of the user's
     weights: list[np.ndarray] = keras.models.load_model(
-        store.folder(key) / "model.keras", compile=False
+        store.folder(cell.parent) / "model.keras", compile=False
     ).get_weights()
     return weights
 
