@@ -223,9 +223,9 @@ def check_saving(model: keras.Model, *, input_shape: Sequence[int]) -> None:
     if failure:
         raise InputError(
             f"Keras must be able to save and load the network ({kind}). Received: {failure}. "
-            "Give each class of your own @keras.saving.register_keras_serializable() and a "
-            "get_config() that returns the arguments of __init__, create all its layers in "
-            "__init__ or build(), and use no Lambda layer; or set train.save_models=none."
+            "Give each class of your own @keras.saving.register_keras_serializable(), an __init__ "
+            "that takes **kwargs, and a get_config(), as in docs/pipeline.md; use no Lambda layer; "
+            "or set train.save_models=none."
         )
 
 
