@@ -85,15 +85,14 @@ def prepare(
     from lrcycles.data import sources
     from lrcycles.data.formats import array_digest
 
-    images = sources.fetch_images(
-        name=name,
-        source=source,
-        path=path,
-        sha256=sha256,
-        classes=classes,
-        image_shape=image_shape,
-        root=root,
-    )
+    request: dict[str, Any] = {
+        "name": name,
+        "source": source,
+        "path": path,
+        "sha256": sha256,
+        "root": root,
+    }
+    images = sources.fetch_images(**request, classes=classes, image_shape=image_shape)
     _check_images(images, classes=classes, image_shape=image_shape)
     arrays = _pool_and_test(images, test_images=test_images, seed=split_seed)
     labels = arrays["train_labels"]
