@@ -9,7 +9,7 @@ from typing import Any
 from lrcycles.config.arms import check_arms, check_optimizer, check_rates, is_number
 from lrcycles.config.resolve import SEEDS, seed_list
 from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, reason
 from lrcycles.schedules.limits import is_count, need_count
 
 PUBLISHED_ON = "mnist"  # the figures in conf/report/ are of this data set
@@ -30,14 +30,15 @@ def check_values(config: Config) -> None:
 def check_function(function: str, name: str) -> None:
     """Check that "module:function" names a module that can be found, without importing it."""
     module, _, attribute = function.partition(":")
+    received = repr(function)
     try:
         spec = importlib.util.find_spec(module) if module and attribute else None
-    except (ImportError, ValueError):
-        spec = None
+    except Exception as error:  # this imports the package of the module, which is the user's
+        spec, received = None, f"{received}, with {reason(error)}"
     if spec is None:
         raise InputError(
             f'{name} must be "module:function" with a module that can be imported from the root '
-            f"of the project. Received: {function!r}. Correct the name of the module or function."
+            f"of the project. Received: {received}. Correct the name of the module or function."
         )
 
 
