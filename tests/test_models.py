@@ -142,6 +142,17 @@ def test_every_network_of_conf_fits_the_images_of_every_data_set():
             assert tuple(built.output_shape) == (None, 7)
 
 
+def test_a_network_for_other_images_is_refused():
+    layers = keras.layers
+    other = keras.Sequential(
+        [keras.Input((4, 3, 1)), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(5)]
+    )
+    with pytest.raises(
+        InputError, match=r"must take images of shape \(5, 3\).* Received: ValueErr"
+    ):
+        models.check_probabilities(other, input_shape=(5, 3))
+
+
 def test_a_network_that_ends_in_logits_is_refused_and_a_softmax_is_not():
     with pytest.raises(InputError, match=r"must be probabilities\. Received: outputs that sum to"):
         models.check_probabilities(build("tests.test_models:logits"), input_shape=(4, 3))

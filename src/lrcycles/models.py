@@ -190,10 +190,17 @@ def check_probabilities(model: keras.Model, *, input_shape: Sequence[int]) -> No
     """Refuse a network that ends in logits: its loss and all results would be wrong.
 
     Raises:
-        InputError: the outputs for a batch are negative or do not sum to 1.
+        InputError: the network does not take the images, or the outputs for a batch are negative or
+            do not sum to 1.
     """
     batch = np.random.default_rng(0).random((8, *input_shape), dtype=np.float32)
-    outputs = np.asarray(model(batch, training=False), np.float32)
+    try:
+        outputs = np.asarray(model(batch, training=False), np.float32)
+    except Exception as error:  # Keras and the user's classes may raise anything
+        raise InputError(
+            f"The model must take images of shape {tuple(input_shape)}. Received: {reason(error)}. "
+            "Correct keras.Input and the first layers."
+        ) from error
     if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=0.02):
         raise InputError(
             "The outputs of the model must be probabilities. Received: outputs that sum to "
