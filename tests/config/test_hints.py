@@ -49,6 +49,11 @@ def test_a_wrong_override_is_one_line_with_the_remedy(override):
     assert "\n" not in text
 
 
+def test_the_wrong_one_of_two_overrides_is_named():
+    with pytest.raises(InputError, match=r"Received: train\.epoch\. Did you"):
+        compose.compose(CONF, ["data.path=images", "experiment=smoke", "train.epoch=3"])
+
+
 def test_values_may_hold_spaces_quotes_and_lists():
     values = compose.compose(CONF, ["data.path=my data", "model.name='a,b'", "train.seeds=[1, 2]"])
     assert (values["data"]["path"], values["model"]["name"]) == ("my data", "a,b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -153,16 +154,19 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
 
 def _wrong_key(conf: Path, values: Mapping[str, Any], text: str) -> str | None:
     from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     override = _parsed(text)
     key = override.key_or_group
     parent, _, last = key.rpartition(".")
-    known = OmegaConf.merge(OmegaConf.structured(Config), values)
+    known = OmegaConf.create(dict(values))
+    with suppress(OmegaConfBaseException):  # a file in conf/ may be wrong too
+        known = OmegaConf.merge(OmegaConf.structured(Config), known)
     while parent and not isinstance(OmegaConf.select(known, parent), DictConfig):
         key = parent
         parent, _, last = parent.rpartition(".")
     mapping = OmegaConf.select(known, parent) if parent else known
-    exists = OmegaConf.select(OmegaConf.create(dict(values)), key) is not None
+    exists = _has(values, key)
     if last not in mapping:
         places = [*flat(values), *(path.name for path in conf.iterdir() if path.is_dir())]
         return unknown_key(key, mapping, places)
@@ -176,3 +180,12 @@ def _wrong_key(conf: Path, values: Mapping[str, Any], text: str) -> str | None:
     if not (exists or override.is_add() or override.is_force_add() or override.is_delete()):
         return f"{key} must be added with +. Received: {text}. Write +{text}."
     return None
+
+
+def _has(values: Mapping[str, Any], key: str) -> bool:
+    node: Any = values
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
