@@ -159,7 +159,7 @@ def _wrong_key(conf: Path, values: Mapping[str, Any], text: str) -> str | None:
     override = _parsed(text)
     key = override.key_or_group
     parent, _, last = key.rpartition(".")
-    known = OmegaConf.create(dict(values))
+    known: Any = OmegaConf.create(dict(values))
     with suppress(OmegaConfBaseException):  # a file in conf/ may be wrong too
         known = OmegaConf.merge(OmegaConf.structured(Config), known)
     while parent and not isinstance(OmegaConf.select(known, parent), DictConfig):
