@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from lrcycles import models
 from lrcycles.errors import InputError
 
+ROOT = Path(__file__).parents[1]
 MLP = {"function": "lrcycles.models:mlp", "arguments": {"units": [16]}}
 
 
@@ -23,6 +27,25 @@ def no_model(input_shape, classes):
 
 def broken(input_shape, classes):
     raise RuntimeError(f"no network for {input_shape}, {classes}")
+
+
+def refused_by_keras(_input_shape, classes):
+    return keras.layers.Dense(classes - 5)
+
+
+def of_one_argument(input_shape):
+    return logits(input_shape, 5)
+
+
+def with_too_many_outputs(input_shape, classes):
+    return logits(input_shape, classes + 1)
+
+
+def without_input(_input_shape, classes):
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(classes)])
+
+
+no_function = 5
 
 
 def build(function: str, **arguments):
@@ -54,23 +77,80 @@ def test_the_default_is_the_tutorials_network():
     assert abs(kernel.std() - 0.05) < 0.001  # Keras's "normal"
 
 
+HERE = r"tests/test_models\.py:\d+"
+
+
 @pytest.mark.parametrize(
-    ("function", "arguments", "message"),
+    ("function", "message"),
     [
-        ("lrcycles.models:nope", {}, r"model\.function must name a function"),
-        ("nowhere:build", {}, "No module named 'nowhere'"),
-        ("lrcycles.models:mlp", {"unit": [4]}, "unexpected keyword argument 'unit'"),
-        ("tests.test_models:broken", {}, "RuntimeError: no network for"),
-        (
-            "tests.test_models:no_model",
-            {},
-            r"must return a keras\.Model .* Received: \[\(4, 3\), 5\]",
-        ),
+        ("lrcycles.models:nope", r"model\.function must name a function .* no attribute 'nope'"),
+        ("nowhere:build", "No module named 'nowhere'"),
+        ("tests.test_models:no_function", r"Received: .*, an object of type "),
+        ("tests.test_models:broken", rf"RuntimeError: no .* \({HERE}, in broken: raise RuntimeErr"),
+        ("tests.test_models:refused_by_keras", rf"units=0 \({HERE}, in refused_by_keras: return "),
+        ("tests.test_models:of_one_argument", rf"\({HERE}\) must accept input_shape, classes and"),
+        ("tests.test_models:with_too_many_outputs", rf"\({HERE}\) .* Received: \(None, 6\)\."),
+        ("tests.test_models:no_model", rf"\({HERE}\) must return a keras\.Model .* type list\."),
     ],
 )
-def test_a_function_that_returns_no_network_is_named(function, arguments, message):
+def test_a_function_that_returns_no_network_is_named_with_its_line(function, message):
+    with pytest.raises(InputError, match=message) as caught:
+        build(function)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_argument_that_the_function_does_not_take_is_named():
+    with pytest.raises(InputError, match="unexpected keyword argument 'unit'"):
+        build("lrcycles.models:mlp", units=[4], unit=4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("import nothing_of_this_name\n", r"py:1, in <module>: import nothing_of_this_name\)"),
+        ("def build(x:\n", r"SyntaxError: .*py:1: def build\(x:\)"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_named_with_its_line(
+    content, message, tmp_path, monkeypatch
+):
+    (tmp_path / "their_own_file.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match=message):
-        build(function, **arguments)
+        build("their_own_file:build")
+
+
+def test_a_network_without_input_is_built_for_the_images():
+    assert build("tests.test_models:without_input").count_params() == 12 * 5 + 5
+
+
+def test_every_network_of_conf_fits_the_images_of_every_data_set():
+    networks = {
+        path.stem: yaml.safe_load(path.read_text())
+        for path in (ROOT / "conf/model").glob("*.yaml")
+        if path.stem != "mlp_16"  # as mlp, with other units
+    }
+    shapes = {
+        tuple(values["image_shape"])
+        for path in (ROOT / "conf/data").glob("*.yaml")
+        if "image_shape" in (values := yaml.safe_load(path.read_text()))
+    }
+    assert len(shapes) >= 3
+    for network in networks.values():
+        for shape in shapes:
+            built = models.build(network, input_shape=shape, classes=7)
+            assert tuple(built.output_shape) == (None, 7)
+
+
+def test_a_network_for_other_images_is_refused():
+    layers = keras.layers
+    other = keras.Sequential(
+        [keras.Input((4, 3, 1)), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(5)]
+    )
+    with pytest.raises(
+        InputError, match=r"must take images of shape \(5, 3\).* Received: ValueErr"
+    ):
+        models.check_probabilities(other, input_shape=(5, 3))
 
 
 def test_a_network_that_ends_in_logits_is_refused_and_a_softmax_is_not():

@@ -13,7 +13,6 @@ from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> Config:
@@ -35,17 +34,6 @@ def test_a_decay_may_end_at_zero_and_cycles_may_not_begin_there():
         InputError, match=r"max_lr must be a rate above 0 or `bounds`\. Received: -1"
     ):
         composed("arms.clr.clr.schedule=linear_decay", ends[0], arm.format("max_lr=-1"))
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_composes_and_is_right(experiment):
-    assert composed(f"experiment={experiment}").experiment == experiment
-
-
-@pytest.mark.parametrize("folder", ["data", "range_test", "optimizer", "bounds", "train"])
-def test_every_choice_of_a_folder_composes(folder):
-    for path in (CONF / folder).glob("*.yaml"):
-        composed("experiment=smoke", f"{folder}={path.stem}")
 
 
 def test_the_default_is_the_tutorial_with_the_documented_values():
@@ -75,12 +63,10 @@ BAD = {
         "+train.epohcs=3",
         r"key of train must be one of epochs, .* Received: train\.epohcs\.",
     ),
-    "unknown key, not appended": ("train.epohcs=3", r"Could not override 'train\.epohcs'"),
     "unknown key in an arm": (
         "+arms.clr.clr.maxlr=1",
         r"key of arms\.clr\.clr must be one of .*max_lr.* Received: .*maxlr",
     ),
-    "unknown option": ("experiment=nope", r"Could not find 'experiment/nope'.*quick.*tutorial"),
     "wrong type": (
         "train.epochs=three",
         r"train\.epochs must .* Value 'three'.*could not be.*[Ii]nteger",
@@ -177,10 +163,6 @@ BAD = {
         "+arms.baseline.baseline.max_lr=0.1",
         r"schedule constant takes no max_lr\. Received: max_lr=0\.1",
     ),
-    "held-out images": (
-        "range_test.heldout_images=5001",
-        r"heldout_images must be at most data\.validation_images=5000\. Received: 5001",
-    ),
     "no such module": (
         "model.function=nowhere:build",
         r'model\.function must be "module:function"',
@@ -194,12 +176,6 @@ BAD = {
         r"train\.workers must be auto or a whole number of at least 1\. Received: 'many'",
     ),
     "seeds of the wrong type": ("train.seeds=[a]", r"list of different seeds .*Received: \['a'\]"),
-    "a group set to nothing": (
-        "train=null",
-        r"must compose\. Received: train=null, .*the name of a file in it",
-    ),
-    "a group set to a number": ("train=3", r"Received: train=3, .*the name of a file in it"),
-    "a group set to numbers": ("train=[1]", r"Received: train=\[1\], .*name of a file in it"),
     "a ramp of one step": (
         "range_test.steps=1",
         r"range_test\.steps must be a whole number of at least 2\. Received: 1",
@@ -252,9 +228,9 @@ BAD = {
         "~arms.baseline.baseline",
         r"arms\.baseline must have at least one arm.* Received: none",
     ),
-    "own model without a function": (
-        "model=own",
-        r"model\.function must have a value\. Received: none",
+    "own data without a source": (
+        "data=own data.source=null",
+        r"data\.source must have a value of its type",
     ),
     "side by side without jax": (
         "train.side_by_side=4",
@@ -352,10 +328,28 @@ def test_clipping_is_left_to_the_optimizer():
     assert composed("+optimizer.arguments.clipnorm=1.0").optimizer.arguments == {"clipnorm": 1.0}
 
 
-def test_a_users_own_model_takes_none_of_the_arguments_of_the_tutorials_model():
-    own = ["model=own", "model.function=lrcycles.models:mlp"]
+@pytest.mark.parametrize("experiment", ["tutorial", "smoke", "lenet"])
+def test_a_users_own_model_takes_none_of_the_arguments_of_another_model(experiment):
+    own = [f"experiment={experiment}", "model=own"]
     assert composed(*own).model.arguments == {}
-    assert composed(*own, "+model.arguments.units=[4]").model.arguments == {"units": [4]}
+    for key in "model.arguments.units", "+model.arguments.units":
+        assert composed(*own, f"{key}=[4]").model.arguments == {"units": [4]}
+
+
+def test_an_optimizer_takes_none_of_the_arguments_of_another_optimizer():
+    changed = composed("experiment=lenet", "optimizer=adam").optimizer
+    assert (changed.name, changed.arguments, changed.layer_rates) == ("adam", {}, {})
+
+
+def test_what_the_data_leave_out_is_said():
+    said = advice.warnings(composed("data=digits", "train.epochs=12"))
+    assert said == [
+        "The published runs are left out: they belong to data=mnist, model=mlp and optimizer=adam. "
+        "Received: data.name=digits with 1,200 training images, model.name=mlp, "
+        "optimizer.name=adam.",
+        "The range test measures the accuracy on all 297 validation images: "
+        "range_test.heldout_images=2,000 is more.",
+    ]
 
 
 @pytest.mark.parametrize("text", ["train: [1, 2\n", "3\n", "a: \xff\n"])
@@ -453,8 +447,12 @@ def test_fewer_than_six_seeds_decide_nothing():
 
 def test_unwise_cycles_are_warned_of_by_arm_but_not_those_of_the_replay():
     # Tutorial: 55,000 images in batches of 200 are 275 steps; 2,750 // 6 = 458 are 1.67 epochs.
-    assert advice.warnings(composed()) == [
+    # Three cycles have six halves: 12 epochs give each two.
+    advised = (
         "clr: Half a cycle is 1.67 epochs; Smith advises 2 to 10. Train for at least 12 epochs."
+    )
+    assert advice.warnings(composed()) == [
+        f"{advised} This experiment keeps the 10 epochs of the published runs."
     ]
     assert advice.warnings(composed("train.epochs=12")) == []
     long = advice.warnings(composed("+arms.clr.clr.step_size=3000"))

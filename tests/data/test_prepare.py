@@ -224,7 +224,10 @@ def test_reading_arrays_imports_numpy_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "conf/data").glob("*.yaml")), ids=lambda f: f.stem)
 def test_every_data_set_names_exactly_what_the_stage_takes(file: Path) -> None:
-    settings = yaml.safe_load(file.read_text())
+    settings, name = yaml.safe_load(file.read_text()), file.stem
+    if "defaults" in settings:
+        name, _self = settings.pop("defaults")
+        settings |= yaml.safe_load(file.with_stem(name).read_text())
     taken = set(inspect.signature(prepare_data).parameters) - {"root", "out"}
     assert set(settings) == taken
-    assert settings["name"] == file.stem
+    assert settings["name"] == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from lrcycles.cells.cell import Cell, chains, link
 from lrcycles.cells.result import CellResult, read_result
 from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
+from lrcycles.errors import InputError
 from lrcycles.training.run import train_all
 from tests.training.cases import CELL, CONSTANT, CONTINUED, REDUCED, RUNTIME, WILD
 
@@ -208,6 +210,51 @@ def test_cells_train_from_a_plain_file_without_pandas_mlflow_or_hydra(digits, tm
     )
     made, known = (store / CELL.key / "steps.npy" for store in (tmp_path / "out", trained))
     assert made.read_bytes() == known.read_bytes()
+
+
+def own(function: str, **changes: object) -> Cell:
+    model = {"function": f"tests.training.own_networks:{function}", "arguments": {}}
+    return replace(CELL, model=model, epochs=1, **changes)
+
+
+def test_a_class_of_the_users_trains_is_saved_and_is_continued_in_another_run(digits, tmp_path):
+    first = own("net", arm="constant")
+    child = own("net", arm="continued", continues="constant")
+    train([first], digits, tmp_path)
+    train([first, child], digits, tmp_path)
+    importlib.import_module("tests.training.own_networks")  # registers the class
+    assert [array.shape for array in weights(tmp_path, first.key)] == [(64, 10), (10,)]
+    assert result_of(tmp_path, link([first, child])[1]).status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            "not_saved",
+            r"able to save and load the network \(tests\.training\.own_networks\.NotSaved",
+        ),
+        (
+            "eager_only",
+            r"Received: TypeError: .*float\(\) argument .* "
+            r"\(tests/training/own_networks\.py:\d+, in call: float\(images\[0, 0, 0\]\)\)\.",
+        ),
+    ],
+)
+def test_what_fails_in_the_users_class_crosses_the_processes_as_one_line(
+    function, message, digits, tmp_path
+):
+    with pytest.raises(InputError, match=message) as caught:
+        train_all(
+            [[own(function)]],
+            data=digits,
+            store=CellStore(tmp_path),
+            workers=1,
+            reuse=True,
+            models=[own(function).key] if function == "not_saved" else [],
+            on_event=lambda *_: None,
+        )
+    assert "\n" not in str(caught.value)
 
 
 def test_a_mixed_precision_network_learns_and_stays_finite(digits, tmp_path):

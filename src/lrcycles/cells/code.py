@@ -43,7 +43,7 @@ def code_digest(files: Iterable[Path]) -> str:
 
 
 def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def _without_docstrings(module: ast.Module) -> ast.Module:

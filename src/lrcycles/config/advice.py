@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from lrcycles.config.arms import can_tune
 from lrcycles.config.resolve import arm_length, seed_list
-from lrcycles.config.schema import GROUPS, Config, TrainingSet
+from lrcycles.config.schema import GROUPS, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
-from lrcycles.schedules.cycles import check_cycles
+from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
 from lrcycles.schedules.table import SCHEDULES, cycle_step_size
 
 FEWEST_SEEDS = 6  # with 5 pairs the smallest two-sided sign-flip p is 2 / 32
+REPLAYING = "tutorial"  # the experiment that repeats the published runs where it can
 MANY_COMPARISONS, SEEDS_FOR_MANY = 6, 12
 
 
@@ -19,7 +20,27 @@ def warnings(config: Config) -> list[str]:
     Raises:
         InputError: the cycles of an arm become a constant rate within an epoch.
     """
-    return [*_few_seeds(config), *_unwise_cycles(config)]
+    return [*_left_out(config), *_few_seeds(config), *_unwise_cycles(config)]
+
+
+def _left_out(config: Config) -> list[str]:
+    """Say what an experiment does not do because of its data."""
+    sentences = []
+    arms = [name for group in GROUPS for name in getattr(config.arms, group)]
+    if config.experiment == REPLAYING and not config.report.published.keys() & set(arms):
+        sentences.append(
+            "The published runs are left out: they belong to data=mnist, model=mlp and "
+            f"optimizer=adam. Received: data.name={config.data.name} with "
+            f"{config.data.train_images:,} training images, model.name={config.model.name}, "
+            f"optimizer.name={config.optimizer.name.value}."
+        )
+    asked, held_out = config.range_test.heldout_images, config.data.validation_images
+    if asked > held_out:
+        sentences.append(
+            f"The range test measures the accuracy on all {held_out:,} validation images: "
+            f"range_test.heldout_images={asked:,} is more."
+        )
+    return sentences
 
 
 def _few_seeds(config: Config) -> list[str]:
@@ -49,30 +70,46 @@ def _few_seeds(config: Config) -> list[str]:
 
 def _unwise_cycles(config: Config) -> list[str]:
     """Check every arm's cycles, except a replay's: they stay as published."""
-    sentences = []
+    arms_of: dict[str, list[str]] = {}
     for group in GROUPS:
         for name, arm in getattr(config.arms, group).items():
             if not SCHEDULES[arm.schedule.value].repeats or arm.training_set == TrainingSet.all:
                 continue
-            epochs, batch_size, images = arm_length(config, arm)
-            steps_per_epoch = images // batch_size
-            total_steps = epochs * steps_per_epoch
-            step_size, cycles = arm.step_size, None
-            if step_size is None:
-                cycles = arm.cycles or config.train.cycles
-                step_size = cycle_step_size(total_steps, cycles)
             try:
-                unwise = check_cycles(
-                    arm.schedule.value,
-                    total_steps=total_steps,
-                    step_size=step_size,
-                    steps_per_epoch=steps_per_epoch,
-                    cycles=cycles,
-                )  # without gamma: the default leaves a tenth at the end of any run
+                unwise = _unwise_arm(config, arm)
             except InputError as error:
                 raise InputError(f"arms.{group}.{name}: {error}") from error
-            sentences += [f"{name}: {sentence}" for sentence in unwise]
-    return sentences
+            for sentence in unwise:
+                arms_of.setdefault(sentence, []).append(name)
+    return [f"{', '.join(names)}: {sentence}" for sentence, names in arms_of.items()]
+
+
+def _unwise_arm(config: Config, arm: ArmConfig) -> list[str]:
+    epochs, batch_size, images = arm_length(config, arm)
+    steps_per_epoch = images // batch_size
+    total_steps = epochs * steps_per_epoch
+    step_size, cycles = arm.step_size, None
+    if step_size is None:
+        cycles = arm.cycles or config.train.cycles
+        step_size = cycle_step_size(total_steps, cycles)
+    unwise = check_cycles(
+        arm.schedule.value,
+        total_steps=total_steps,
+        step_size=step_size,
+        steps_per_epoch=steps_per_epoch,
+        cycles=cycles,
+    )  # without gamma: the default leaves a tenth at the end of any run
+    too_short = step_size < STEP_SIZE_EPOCHS[0] * steps_per_epoch
+    if unwise and too_short and epochs in _published_epochs(config):
+        unwise[-1] += f" This experiment keeps the {epochs} epochs of the published runs."
+    return unwise
+
+
+def _published_epochs(config: Config) -> set[int]:
+    """Return the epochs of the arms that repeat published runs."""
+    arms = {name: arm for group in GROUPS for name, arm in getattr(config.arms, group).items()}
+    replayed = arms.keys() & config.report.published.keys()
+    return {arm_length(config, arms[name])[0] for name in replayed}
 
 
 def _comparisons(config: Config) -> int:

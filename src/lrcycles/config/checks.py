@@ -9,8 +9,10 @@ from typing import Any
 from lrcycles.config.arms import check_arms, check_optimizer, check_rates, is_number
 from lrcycles.config.resolve import SEEDS, seed_list
 from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, reason
 from lrcycles.schedules.limits import is_count, need_count
+
+PUBLISHED_ON = "mnist"  # the figures in conf/report/ are of this data set
 
 
 def check_values(config: Config) -> None:
@@ -28,14 +30,15 @@ def check_values(config: Config) -> None:
 def check_function(function: str, name: str) -> None:
     """Check that "module:function" names a module that can be found, without importing it."""
     module, _, attribute = function.partition(":")
+    received = repr(function)
     try:
         spec = importlib.util.find_spec(module) if module and attribute else None
-    except (ImportError, ValueError):
-        spec = None
+    except Exception as error:  # this imports the package of the module, which is the user's
+        spec, received = None, f"{received}, with {reason(error)}"
     if spec is None:
         raise InputError(
             f'{name} must be "module:function" with a module that can be imported from the root '
-            f"of the project. Received: {function!r}. Correct the name of the module or function."
+            f"of the project. Received: {received}. Correct the name of the module or function."
         )
 
 
@@ -130,12 +133,6 @@ def _check_range_test(config: Config) -> None:
             f"range_test.stop_factor must be above 1. Received: {sweep.stop_factor}. "
             "Set range_test.stop_factor=4, for example."
         )
-    if sweep.heldout_images > config.data.validation_images:
-        raise InputError(
-            "range_test.heldout_images must be at most "
-            f"data.validation_images={config.data.validation_images}. "
-            f"Received: {sweep.heldout_images}. Lower range_test.heldout_images."
-        )
 
 
 def _check_report(config: Config) -> None:
@@ -163,4 +160,12 @@ def _check_report(config: Config) -> None:
             f"Every key of report.waterfall must be an arm, one of {', '.join(sorted(arms))}. "
             f"Received: report.waterfall.{missing[0]}. Add the arm, or remove the key with "
             f"~report.waterfall.{missing[0]}."
+        )
+    figures_of = {**report.published, **report.reference, **report.waterfall}
+    repeated = [name for name in figures_of if name in arms]
+    if repeated and config.data.name != PUBLISHED_ON:
+        raise InputError(
+            f"Arms that repeat published runs must train on {PUBLISHED_ON}, as those runs did. "
+            f"Received: data.name={config.data.name} with {', '.join(repeated)}. Choose an "
+            "experiment without them, such as experiment=schedules."
         )

@@ -7,8 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
+from lrcycles.config import hints
 from lrcycles.config.checks import check_values
-from lrcycles.config.plain import need_mapping, one_line
+from lrcycles.config.plain import flat, need_mapping, one_line
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 
@@ -26,22 +27,20 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    overrides = hints.accepted(overrides or [])
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):
-            composed = hydra_compose(config_name="config", overrides=overrides or [])
+            composed = hydra_compose(config_name="config", overrides=overrides)
         OmegaConf.resolve(composed)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise InputError(
-            f"conf/ must compose. Received this error: {one_line(error)}. Correct conf/ or the "
-            "override."
-        ) from error
-    except (ValueError, TypeError) as error:  # Hydra's, if a folder is set to no file's name
-        raise InputError(
-            f"conf/ must compose. Received: {' '.join(overrides or []) or 'no overrides'}, and "
-            f"Hydra's {type(error).__name__}: {one_line(error)}. Set a folder of conf/ to the name "
-            "of a file in it."
-        ) from error
-    return cast(dict[str, Any], OmegaConf.to_container(composed))
+    except (
+        *(HydraException, OmegaConfBaseException, yaml.YAMLError),
+        *(ValueError, TypeError),  # Hydra's, if a folder is set to no file's name
+    ) as error:
+        raise InputError(hints.explain(conf, overrides, error, compose)) from error
+    values = cast(dict[str, Any], OmegaConf.to_container(composed))
+    if message := hints.without_effect(values, overrides):
+        raise InputError(message)
+    return values
 
 
 def check(values: Mapping[str, Any]) -> Config:
@@ -75,10 +74,5 @@ def check(values: Mapping[str, Any]) -> Config:
 
 
 def _unknown_key(error: Any, values: Mapping[str, Any]) -> str:
-    parent, _, _key = str(error.full_key).rpartition(".")
     keys = [f.name for f in fields(error.object_type)] if error.object_type else list(values)
-    where = f"Every key of {parent}" if parent else "Every key"
-    return (
-        f"{where} must be one of {', '.join(keys)}. Received: {error.full_key}. "
-        "Correct or remove the key."
-    )
+    return hints.unknown_key(str(error.full_key), keys, flat(values))

@@ -14,14 +14,24 @@ from lrcycles.errors import InputError
 def flatten(config: Config) -> dict[str, Any]:
     """Return the configuration as flat dotted keys, for MLflow's parameters."""
 
+    return {key: value for key, value in flat(plain(config)).items() if value is not None}
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested mappings as one, with dotted keys.
+
+    >>> flat({"train": {"epochs": 3, "seeds": [0, 1]}, "arms": {}})
+    {'train.epochs': 3, 'train.seeds': [0, 1], 'arms': {}}
+    """
+
     def leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(value, dict) and value:
+        if isinstance(value, Mapping) and value:
             for key, inner in value.items():
                 yield from leaves(inner, f"{prefix}.{key}" if prefix else str(key))
-        elif value is not None:
-            yield prefix, plain(value)
+        else:
+            yield prefix, value
 
-    return dict(leaves(plain(config), ""))
+    return dict(leaves(values, ""))
 
 
 def plain(value: Any) -> Any:

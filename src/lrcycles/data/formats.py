@@ -180,15 +180,15 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
         return images
     if not path.is_dir():
         raise InputError(
-            f"data.path must be a folder with {name}.npz or the four IDX files "
-            f"({', '.join(IDX_FILES)}). Received: {path}, which does not exist. "
+            f"data.path must be a folder with images in a folder per class, {name}.npz or the "
+            f"four IDX files ({', '.join(IDX_FILES)}). Received: {path}, which does not exist. "
             "Set data.path to the folder."
         )
     files = [_find(path, stem) for stem in IDX_FILES]
     missing = [stem for stem, file in zip(IDX_FILES, files, strict=True) if file is None]
     if missing:
         raise InputError(
-            f"data.path must hold {name}.npz or the four IDX files. "
+            f"data.path must hold images in a folder per class, {name}.npz or the four IDX files. "
             f"Received: {path} without {', '.join(missing)}. Add the missing files."
         )
     present = [file for file in files if file is not None]

@@ -85,7 +85,15 @@ def prepare(
     from lrcycles.data import sources
     from lrcycles.data.formats import array_digest
 
-    images = sources.fetch_images(name=name, source=source, path=path, sha256=sha256, root=root)
+    images = sources.fetch_images(
+        name=name,
+        source=source,
+        path=path,
+        sha256=sha256,
+        classes=classes,
+        image_shape=image_shape,
+        root=root,
+    )
     _check_images(images, classes=classes, image_shape=image_shape)
     arrays = _pool_and_test(images, test_images=test_images, seed=split_seed)
     labels = arrays["train_labels"]
@@ -93,17 +101,15 @@ def prepare(
         labels, train=train_images, validation=validation_images, seed=split_seed
     )
     digests = {part: array_digest(array) for part, array in arrays.items()}
-    drawn = {"train": labels[train], "validation": labels[validation]}
-    drawn["test"] = arrays["test_labels"]
+    test = arrays["test_labels"]
+    drawn = {"train": labels[train], "validation": labels[validation], "test": test}
     summary = {
         "schema": 1,
         "name": name,
         "source": images.source,
         "sha256": digests,
         "counts": {"pool": len(labels)} | {part: len(drawn[part]) for part in drawn},
-        "class_counts": {
-            part: np.bincount(drawn[part], minlength=len(classes)).tolist() for part in drawn
-        },
+        "class_counts": {part: _count_classes(drawn[part], len(classes)) for part in drawn},
         "classes": list(classes),
         "image_shape": list(image_shape),
         "split_seed": split_seed,
@@ -177,6 +183,11 @@ def _pool_and_test(images: RawImages, *, test_images: int, seed: int) -> dict[st
         "test_images": x_test,
         "test_labels": y_test,
     }
+
+
+def _count_classes(labels: np.ndarray, classes: int) -> list[int]:
+    counts: list[int] = np.bincount(labels, minlength=classes).tolist()
+    return counts
 
 
 def _sorted_indices(indices: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import shutil
@@ -10,11 +9,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lrcycles.data.folders import has_classes, read_classes
 from lrcycles.data.formats import (
     IDX_FILES,
     NPZ_KEYS,
@@ -28,6 +28,7 @@ from lrcycles.data.formats import (
     verify,
     write_cache,
 )
+from lrcycles.data.functions import from_function
 from lrcycles.errors import InputError
 
 # The same names as config.schema.SOURCES, which a test compares.
@@ -55,7 +56,14 @@ numpy.savez(out, x_train=a, y_train=b, x_test=c, y_test=d)
 
 
 def fetch_images(
-    *, name: str, source: str, path: str | None, sha256: Mapping[str, str] | None, root: Path
+    *,
+    name: str,
+    source: str,
+    path: str | None,
+    sha256: Mapping[str, str] | None,
+    classes: Sequence[str],
+    image_shape: Sequence[int],
+    root: Path,
 ) -> RawImages:
     """Read the images from `path`, from the cache or from the first source that has them.
 
@@ -64,6 +72,7 @@ def fetch_images(
         path: folder of local files (or an .npz file), relative to `root`. With a path, `auto`
             means `local`: no other source replaces it.
         sha256: expected digests of the pixel and label bytes; None checks nothing.
+        classes, image_shape: of images in folders by class.
         root: the project's folder; downloads are kept in its .lrcycles/data.
 
     Raises:
@@ -75,7 +84,12 @@ def fetch_images(
         verify(images, sha256, [source] * 4)
         return images
     if path is not None:
-        return from_local(name, root / Path(path).expanduser(), sha256)
+        local = root / Path(path).expanduser()
+        if has_classes(local):
+            images = read_classes(local, classes, image_shape)
+            verify(images, sha256, [local] * 4)
+            return images
+        return from_local(name, local, sha256)
     chain = CHAINS[name] if source == "auto" else (source,)
     cache = root / ".lrcycles" / "data" / f"{name}.npz"
     if kept := read_cache(cache, chain, sha256):
@@ -244,41 +258,3 @@ def from_sklearn() -> RawImages:
     none = np.empty((0, *images.shape[1:]), np.uint8)
     arrays = (images, digits.target, none, np.empty(0, np.uint8))
     return checked_images(arrays, source="sklearn", where="sklearn")
-
-
-def from_function(source: str, root: Path) -> RawImages:
-    """Call the user's `module:function`, importable from the root folder.
-
-    An exception of the function itself keeps its traceback, because it is the user's code.
-    """
-    module_name, _, function_name = source.partition(":")
-    if not all(word.isidentifier() for word in (*module_name.split("."), function_name)):
-        raise InputError(
-            f"data.source must have the form module:function. Received: {source!r}. "
-            "Write for example my_images:read."
-        )
-    sys.path.append(str(root))  # after the current folder: a queued experiment has its own code
-    try:
-        function = getattr(importlib.import_module(module_name), function_name, None)
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"The module of data.source={source} must be importable from the current folder or "
-            f"{root}. Received: {error}. Move the module there, or correct its name."
-        ) from error
-    finally:
-        sys.path.remove(str(root))
-    if not callable(function):
-        raise InputError(
-            f"data.source={source} must name a function. Received: {module_name} has no function "
-            f"{function_name}. Correct the name."
-        )
-    arrays = function()
-    if not isinstance(arrays, tuple | list) or len(arrays) != 4:
-        received = type(arrays).__name__
-        if isinstance(arrays, tuple | list):
-            received += f" of {len(arrays)}"
-        raise InputError(
-            f"data.source={source} must return (x_train, y_train, x_test, y_test). "
-            f"Received: {received}. Return four arrays."
-        )
-    return checked_images(arrays, source=source, where=f"data.source={source}")

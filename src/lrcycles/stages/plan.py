@@ -19,7 +19,7 @@ from lrcycles.cells.code import code_digest, source_files
 from lrcycles.config.plain import plain
 from lrcycles.config.resolve import arm_length, arm_schedule, arm_seeds, asks_for_bounds, seed_list
 from lrcycles.config.schema import ArmConfig, Config, ScheduleName, TrainingSet
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, reason
 
 RESIDENT_BYTES = 1 << 30  # of uint8 pixels; feeding=auto streams larger data
 SIDE_BY_SIDE = 8  # cells in one program on a GPU: the default number of seeds
@@ -92,7 +92,7 @@ def runtime(
         model_function: module:function; its module counts as code that trains.
 
     Raises:
-        InputError: the backend is not installed.
+        InputError: the backend is not installed, or the module is no Python.
     """
     model_module = model_function.partition(":")[0]
     modules = ["lrcycles.training.chain", f"lrcycles.training.{backend}_engine", model_module]
@@ -106,6 +106,13 @@ def runtime(
             f"train.backend must be installed. Received: train.backend={backend} without the "
             f"package {error.name}. Run `.venv/bin/pip install {command}`{other}."
         ) from error
+    try:
+        sources = code_digest(source_files(modules))
+    except (SyntaxError, ValueError) as error:  # ValueError: it is no text
+        raise InputError(
+            f"The module of model.function={model_function}, and what it imports, must be Python. "
+            f"Received: {reason(error)}. Correct the file."
+        ) from error
     return Runtime(
         backend=backend,
         device=device,
@@ -113,7 +120,7 @@ def runtime(
         threads=threads,
         side_by_side=side_by_side,
         versions=versions,
-        sources=code_digest(source_files(modules)),
+        sources=sources,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
-import shlex
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ import psutil
 from lrcycles import files
 from lrcycles.cells.store import CellStore
 from lrcycles.config import advice, compose, params_file, plain
-from lrcycles.config.schema import GROUPS, Config
+from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 from lrcycles.files import replace_folder
+from lrcycles.stages import command_line
 from lrcycles.tracking import runs
 
 _PARTS = ("train", "validation", "test")
@@ -132,6 +134,10 @@ def execute(
         load: gives the values of params.yaml; by default the file is read.
         warm_up: starts to load slow modules that the stage will need, while MLflow is loading too.
     """
+    if set(sys.argv[1:]) & set(command_line.HELP):
+        purpose = (sys.modules[main.__module__].__doc__ or "").strip()
+        print(command_line.help_text(name, purpose, Path.cwd() / "conf"))
+        return
     try:
         _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
     except InputError as error:
@@ -162,9 +168,8 @@ def _execute(
             "The current folder must be the project's root, which has conf/. "
             f"Received: {root.name}/. Change to the root first."
         )
-    group, overrides = _parse(name, arguments)
+    group, overrides = command_line.read_arguments(name, arguments)
     values = compose.compose(root / "conf", overrides) if overrides else load(root)
-    target = _results_folder(root, name, group, by_hand=bool(overrides))
     checked = compose.check(values)
     if name == "config" or overrides:
         for warning in advice.warnings(checked):
@@ -173,14 +178,14 @@ def _execute(
     # Every process finds what JAX has compiled once. TensorFlow has no such store.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / ".lrcycles" / "compiled"))
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
-    top = root / target.relative_to(root).parts[0]
+    top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
     _remove_abandoned(top)
     _remove_abandoned(shared / ".lrcycles" / "cells")
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
     warm_up(run)
     out.mkdir(parents=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = _results_folder(root, name, group, by_hand=bool(overrides))
     try:
         with runs.start(
             f"{name}@{group}" if group else name,
@@ -189,20 +194,37 @@ def _execute(
             experiment=checked.experiment,
         ) as tracked:
             main(replace(run, tracked=tracked))
-        replace_folder(out, target)
+        if overrides:
+            out.rename(target)  # it is empty, so this replaces it
+        else:
+            replace_folder(out, target)
     finally:
         shutil.rmtree(out, ignore_errors=True)
+        if overrides:
+            with suppress(OSError):  # it holds the results
+                target.rmdir()
     if overrides:
         print(f"The results are in {target.relative_to(root)}/.")
 
 
 def _results_folder(root: Path, name: str, group: str | None, *, by_hand: bool) -> Path:
     if not by_hand:
-        return root / "artifacts" / name / (group or "")
+        folder = root / "artifacts" / name / (group or "")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return folder
     moment = time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder = root / "outputs" / name / "_".join(filter(None, [moment, group]))
-    # Two runs may start in one second.
-    return folder.with_name(f"{folder.name}_{os.getpid()}") if folder.exists() else folder
+    return claim_folder(root / "outputs" / name / "_".join(filter(None, [moment, group])))
+
+
+def claim_folder(folder: Path) -> Path:
+    """Make a new folder of this name, or of this name and a number if others have taken it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        claimed = folder.with_name(f"{folder.name}_{number}") if number > 1 else folder
+        with suppress(FileExistsError):
+            claimed.mkdir()
+            return claimed
+    raise AssertionError("numbers do not end")
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -211,33 +233,6 @@ def _remove_abandoned(folder: Path) -> None:
         pid = path.suffix.removeprefix(".")
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _parse(name: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    group = None
-    overrides = []
-    # `mlflow run` passes all overrides as one argument, which is empty if there are none.
-    for argument in [word for words in arguments for word in shlex.split(words)]:
-        if name == "train" and argument.startswith("group="):
-            group = argument.removeprefix("group=")
-        elif "=" in argument:
-            overrides.append(argument)
-        else:
-            raise InputError(
-                f"Arguments must have the form key=value. Received: {argument!r}. "
-                "Write for example train.epochs=3."
-            )
-    if name == "train" and group not in GROUPS:
-        raise InputError(
-            f"group must be one of {', '.join(GROUPS)}. Received: {group or 'none'}. "
-            f"Write for example group={GROUPS[0]}."
-        )
-    if overrides and "DVC_STAGE" in os.environ:
-        raise InputError(
-            f"Commands in dvc.yaml must be without overrides. Received: {' '.join(overrides)}. "
-            f"Use `dvc exp run -S {overrides[0]}`."
-        )
-    return group, overrides
 
 
 def _read_params(root: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lrcycles import models as networks
 from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import EpochResult, write_result
 from lrcycles.cells.store import CellStore
@@ -52,7 +53,7 @@ def train_team(
             else:
                 missing.append(cell)
                 if cell.parent is not None and cell.parent not in weights:
-                    weights[cell.parent] = saved_weights(store, cell.parent)
+                    weights[cell.parent] = saved_weights(store, cell)
         if missing:
             weights |= train_cells(
                 missing, data=data, store=store, parents=weights, models=keep, notify=notify
@@ -75,6 +76,8 @@ def train_cells(
     lanes = [*cells, *[first] * (first.runtime.side_by_side - len(cells))]
     order = orders(lanes, 0, train)
     engine, compile_seconds = compiled(first, train, order, validation, test)
+    if models and first.model["function"].partition(".")[0] != "lrcycles":
+        _check_saving(engine, train.images.shape)
     engine.reset([cell.seed for cell in lanes], [parents.get(cell.parent or "") for cell in lanes])
     # TensorFlow sets up its compiled functions again after seeding, which is no training time.
     compile_seconds += engine.compile(train, order, validation)
@@ -199,14 +202,21 @@ def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> No
         rates[:] = reduced([entry.validation_loss for entry in history], **settings)
 
 
-def saved_weights(store: CellStore, key: str) -> list[np.ndarray]:
-    """Read the weights of a cell that an earlier run trained."""
+def saved_weights(store: CellStore, cell: Cell) -> list[np.ndarray]:
+    """Read the weights of a cell's parent, which an earlier run trained."""
     import keras
 
+    assert cell.parent is not None
+    networks.builder(cell.model["function"])  # this import registers the classes of the user's
     weights: list[np.ndarray] = keras.models.load_model(
-        store.folder(key) / "model.keras", compile=False
+        store.folder(cell.parent) / "model.keras", compile=False
     ).get_weights()
     return weights
+
+
+@cache  # once for each engine
+def _check_saving(engine: Engine, input_shape: tuple[int, ...]) -> None:
+    networks.check_saving(engine.model, input_shape=input_shape)
 
 
 _engines: dict[str, Engine] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -153,7 +154,7 @@ class Program:
 
         def total(trained: Any) -> Any:
             predicted, left, extra = self._model.stateless_call(
-                trained, others, _scaled(images), training=True, return_losses=True
+                trained, others, _scaled(images), return_losses=True, **self._mode(training=True)
             )
             loss = self._loss(expected, predicted, weights)
             with keras.StatelessScope(zip(self._optimizer.variables, slots, strict=True)):
@@ -167,8 +168,15 @@ class Program:
         trained, slots = self._optimizer.stateless_apply(slots, gradients, trained)
         return (trained, others, slots), loss
 
+    def _mode(self, *, training: bool) -> dict[str, bool]:
+        """Pass `training` only to a `call` that takes it: a user's own may not."""
+        takes = inspect.signature(self._model.call).parameters
+        return {"training": training} if "training" in takes else {}
+
     def _score_images(self, network: Any, pixels: jax.Array, labels: jax.Array) -> Any:
-        predicted, _ = self._model.stateless_call(*network, _scaled(pixels), training=False)
+        predicted, _ = self._model.stateless_call(
+            *network, _scaled(pixels), **self._mode(training=False)
+        )
         losses = keras.losses.sparse_categorical_crossentropy(labels, predicted)
         return losses.sum(), (predicted.argmax(axis=1) != labels).sum()
 

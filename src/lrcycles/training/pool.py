@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.cells.cell import Runtime
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, reason, user_line
 
 _notify: Callable[..., None] = print
 _failed: Exception | None = None
@@ -100,7 +100,16 @@ def _context(backend: str) -> Any:
 def _call(function: Callable[..., Any], job: Any) -> Any:
     if _failed is not None:
         raise _failed
-    return function(job, _notify)
+    try:
+        return function(job, _notify)
+    except InputError:
+        raise
+    except Exception as error:
+        if user_line(error):  # such as a layer of the user's that fails only while it trains
+            raise InputError(
+                f"Your code must run while a network trains. Received: {reason(error)}. Correct it."
+            ) from error
+        raise
 
 
 def _start(events: Any, runtime: Runtime) -> None:

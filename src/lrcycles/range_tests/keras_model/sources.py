@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lrcycles.errors import InputError, described
+from lrcycles.errors import InputError, reason
 from lrcycles.range_tests.keras_model import batches
 from lrcycles.range_tests.keras_model.batches import Batch, Rows
 from lrcycles.range_tests.keras_model.request import Request
@@ -190,8 +190,7 @@ def _readable() -> Iterator[None]:
         raise
     except Exception as error:  # the user's code may raise anything
         raise InputError(
-            f"The data must yield batches. Received: {described(error)}. "
-            "Correct what reads the data."
+            f"The data must yield batches. Received: {reason(error)}. Correct what reads the data."
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lrcycles.errors import InputError, described
+from lrcycles.errors import InputError, reason
 from lrcycles.range_tests.keras_model import batches
 from lrcycles.range_tests.keras_model.batches import Batch
 
@@ -35,7 +35,7 @@ def build(model: Any, batch: Batch) -> None:
         pass
     except Exception as error:  # the user's code may raise anything
         raise InputError(
-            f"The model must take a batch of x. Received: {described(error)}. "
+            f"The model must take a batch of x. Received: {reason(error)}. "
             "Check that model(x) works for a batch of the data."
         ) from error
     if not _is_built(model) and has_own_train_step(model):
@@ -132,7 +132,7 @@ def _explained(rule: str, remedy: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # Keras, the backend or the user's code may raise anything
-        raise InputError(f"{rule} Received: {described(error)}. {remedy}") from error
+        raise InputError(f"{rule} Received: {reason(error)}. {remedy}") from error
 
 
 def _loss(logs: Any, batch: Batch, step: str, where: str) -> float:

@@ -1,0 +1,191 @@
+"""Words what is wrong with an override, and names the nearest right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from lrcycles.config.plain import flat, one_line
+from lrcycles.config.schema import Config
+
+# The keys in these mappings are the arguments of other people's functions.
+MOST_NAMES = 12  # more would hide the rest of the line
+OPEN = ("model.arguments.", "optimizer.arguments.", "optimizer.layer_rates.")
+
+
+def accepted(overrides: Iterable[str]) -> list[str]:
+    """Let an argument be set with and without `+`, whether conf/ has it or not.
+
+    >>> accepted(["model.arguments.units=64", "+optimizer.arguments.beta_1=0.8", "train.epochs=3"])
+    ['++model.arguments.units=64', '++optimizer.arguments.beta_1=0.8', 'train.epochs=3']
+    """
+    return [
+        f"++{text.lstrip('+')}" if text.lstrip("+").startswith(OPEN) else text for text in overrides
+    ]
+
+
+def explain(
+    conf: Path,
+    overrides: Sequence[str],
+    error: Exception,
+    compose: Callable[[Path, list[str]], Mapping[str, Any]],
+) -> str:
+    """Say in one line why Hydra refused the overrides.
+
+    Args:
+        error: what Hydra raised. Its words are used if no override is found to be wrong.
+        compose: composes conf/ with the overrides that choose files.
+    """
+    choices = []
+    for text in overrides:
+        if message := _wrong_alone(conf, text):
+            return message
+        if _group(conf, text):
+            choices.append(text)
+    others = [text for text in overrides if text not in choices]
+    if others:
+        values = compose(conf, choices)
+        for text in others:
+            if message := _wrong_key(conf, values, text):
+                return message
+    received = f"{' '.join(overrides)}, and the error: " if overrides else "the error: "
+    return (
+        f"conf/ must compose. Received: {received}{one_line(error)}. "
+        "Correct the override or the file in conf/."
+    )
+
+
+def without_effect(values: Mapping[str, Any], overrides: Iterable[str]) -> str | None:
+    """Say how to empty a mapping: Hydra merges an empty one into the old one."""
+    from omegaconf import OmegaConf
+
+    for text in overrides:
+        override = _parsed(text)
+        if override is None or override.is_delete() or override.value() != {}:
+            continue
+        left = OmegaConf.select(OmegaConf.create(dict(values)), override.key_or_group)
+        if left:
+            removed = " ".join(f"~{override.key_or_group}.{key}" for key in left)
+            return (
+                "An override must change something, and an empty mapping leaves every key as it "
+                f"was. Received: {text}. Write {removed} instead."
+            )
+    return None
+
+
+def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -> str:
+    """Say that a key does not exist, and name the nearest one.
+
+    Args:
+        siblings: the keys that its mapping may have.
+        others: every other key, for a key in a wrong place.
+    """
+    parent, _, last = key.rpartition(".")
+    names = [str(name) for name in siblings]
+    near = [f"{parent}.{name}".lstrip(".") for name in get_close_matches(last, names, 1)]
+    elsewhere = [name for name in others if name.rpartition(".")[2] == last]
+    near = near or sorted(elsewhere, key=lambda name: name.count("."))
+    near = near or get_close_matches(key, list(others), 1)
+    where = f"Every key of {parent}" if parent else "Every key"
+    remedy = f"Did you mean {near[0]}?" if near else "Correct or remove the key."
+    return f"{where} must be one of {', '.join(names)}. Received: {key}. {remedy}"
+
+
+def _parsed(text: str) -> Any:
+    """Parse an override; None if it has no form that Hydra reads."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        return None
+
+
+def _group(conf: Path, text: str) -> Path | None:
+    """Find the folder of conf/ that an override chooses a file of."""
+    name = text.lstrip("+~").partition("=")[0].partition("@")[0]
+    folder = conf / name
+    return folder if name and "." not in name and folder.is_dir() else None
+
+
+def _wrong_alone(conf: Path, text: str) -> str | None:
+    override = _parsed(text)
+    if override is None:
+        return (
+            "An override must have the form key=value. "
+            f"Received: {text}. Put a value with special characters into quotes, as in "
+            "\"data.path='a, b'\"."
+        )
+    if override.is_sweep_override():
+        return (
+            f"A key must have one value here. Received: {text}. Train every value with "
+            f"`dvc exp run --queue -S '{text}'` and `dvc exp run --run-all`, or write a list in "
+            "brackets."
+        )
+    folder = _group(conf, text)
+    if folder is None or override.is_delete():
+        return None
+    files = sorted(path.stem for path in folder.glob("*.yaml"))
+    value = override.value()
+    wrong = [name for name in (value if isinstance(value, list) else [value]) if name not in files]
+    if wrong or not value:
+        near = get_close_matches(str(wrong[0] if wrong else value), files, 1)
+        remedy = (
+            f"Did you mean {text.partition('=')[0]}={near[0]}?" if near else "Name one of them."
+        )
+        known = ", ".join(files) if len(files) <= MOST_NAMES else f"the files in conf/{folder.name}"
+        return f"{folder.name} must be one of {known}. Received: {text}. {remedy}"
+    if override.package and not (override.is_add() or override.is_force_add()):
+        return (
+            f"{override.key_or_group}@{override.package} must be in the experiment already. "
+            f"Received: {text}. Write +{text} to add it."
+        )
+    if override.is_add() and not override.package:
+        return (
+            f"{override.key_or_group} must be chosen without +. Received: {text}. "
+            f"Write {text.lstrip('+')}."
+        )
+    return None
+
+
+def _wrong_key(conf: Path, values: Mapping[str, Any], text: str) -> str | None:
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    override = _parsed(text)
+    key = override.key_or_group
+    parent, _, last = key.rpartition(".")
+    known: Any = OmegaConf.create(dict(values))
+    with suppress(OmegaConfBaseException):  # a file in conf/ may be wrong too
+        known = OmegaConf.merge(OmegaConf.structured(Config), known)
+    while parent and not isinstance(OmegaConf.select(known, parent), DictConfig):
+        key = parent
+        parent, _, last = parent.rpartition(".")
+    mapping = OmegaConf.select(known, parent) if parent else known
+    exists = _has(values, key)
+    if last not in mapping:
+        places = [*flat(values), *(path.name for path in conf.iterdir() if path.is_dir())]
+        return unknown_key(key, mapping, places)
+    if key != override.key_or_group:
+        value = text.partition("=")[2]
+        return f"{key} must be a value without keys. Received: {text}. Write {key}={value}."
+    if override.is_delete() and not exists:
+        return f"A key must be set before it can be removed. Received: {text}. Leave it out."
+    if override.is_add() and exists:
+        return f"{key} must be set without +. Received: {text}. Write {text.lstrip('+')}."
+    if not (exists or override.is_add() or override.is_force_add() or override.is_delete()):
+        return f"{key} must be added with +. Received: {text}. Write +{text}."
+    return None
+
+
+def _has(values: Mapping[str, Any], key: str) -> bool:
+    node: Any = values
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True

@@ -1,0 +1,49 @@
+"""Networks as users write them: classes of their own, right and wrong."""
+
+from __future__ import annotations
+
+import keras
+
+
+@keras.saving.register_keras_serializable("tests")
+class Net(keras.Model):
+    def __init__(self, classes, **kwargs):
+        super().__init__(**kwargs)
+        self.classes = classes
+        self.flatten = keras.layers.Flatten()
+        self.last = keras.layers.Dense(classes, activation="softmax")
+
+    def call(self, images):
+        return self.last(self.flatten(images))
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+class NotSaved(keras.Model):
+    def __init__(self, classes):
+        super().__init__()
+        self.flatten = keras.layers.Flatten()
+        self.last = keras.layers.Dense(classes, activation="softmax")
+
+    def call(self, images):
+        return self.last(self.flatten(images))
+
+
+class EagerOnly(NotSaved):
+    def call(self, images, training=False):
+        if training:
+            float(images[0, 0, 0])
+        return super().call(images)
+
+
+def net(_input_shape, classes):
+    return Net(classes)
+
+
+def not_saved(_input_shape, classes):
+    return NotSaved(classes)
+
+
+def eager_only(_input_shape, classes):
+    return EagerOnly(classes)
