@@ -73,35 +73,6 @@ def test_unwise_cycles_are_reported_once_and_the_remedy_ends_the_report(
     assert check_cycles("triangular", **run) == []
 
 
-@pytest.mark.parametrize(
-    ("run", "remedy", "followed"),
-    [
-        ({"epochs": 10, "cycles": 3}, "Train for at least 12 epochs.", {"epochs": 12}),
-        (
-            {"epochs": 14, "cycles": 5},
-            "Lower cycles to 3, or train for at least 20 epochs.",
-            {"cycles": 3},
-        ),
-        ({"epochs": 14, "cycles": 5}, "train for at least 20 epochs.", {"epochs": 20}),
-        ({"epochs": 100, "cycles": 3}, "Raise cycles to 5.", {"cycles": 5}),
-        (
-            {"epochs": 10, "step_size": 50},
-            "Set step_size=550 and train for at least 12 epochs.",
-            {"epochs": 12, "step_size": 550},
-        ),
-    ],
-)
-def test_who_follows_the_remedy_is_not_warned_again(run, remedy, followed):
-    def check(epochs: int, cycles: int | None = None, step_size: int = 0) -> list[str]:
-        steps = epochs * EPOCH
-        settings = {"step_size": step_size or steps // (2 * cycles), "cycles": cycles}
-        return check_cycles("triangular", total_steps=steps, steps_per_epoch=EPOCH, **settings)
-
-    [sentence] = [each for each in check(**run) if "Half a cycle" in each]
-    assert sentence.endswith(remedy)
-    assert check(**run | followed) == []
-
-
 def test_the_rate_of_the_tutorials_own_cycle_never_turns():
     (sentence,) = check_cycles("triangular", total_steps=300, step_size=2000, steps_per_epoch=30)
     assert sentence == (

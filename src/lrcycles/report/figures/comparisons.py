@@ -201,14 +201,14 @@ def sensitivity(
     errors: Mapping[str, Mapping[int, float]],
     *,
     rates: Mapping[str, float],
-    bounds: Mapping[str, tuple[float, float, float]],
+    bounds: Mapping[str, tuple[float, float | None, float | None]],
     cycles: tuple[str, Ends] | None,
 ) -> Figure:
     """Draw the test error of every seed over the constant rate, with the selected bounds.
 
     Args:
         errors: percent, by arm and seed; rates: the constant rate of each of these arms.
-        bounds: base_lr and max_lr: the value and its interval over the seeds.
+        bounds: base_lr and max_lr: the value and its interval over the seeds, if it has one.
         cycles: the name of an arm that cycles between them, with its mean error and interval.
     """
     figure, (ax,) = panels(1, height=3.8)
@@ -223,8 +223,9 @@ def sensitivity(
     at = [rates[arm] for arm in order]
     ax.plot(at, means, "-", color=colours["constant"], lw=2, label="mean of a constant rate")
     for name, (value, low, high) in bounds.items():
-        label = "bound, interval over seeds" if name == next(iter(bounds)) else None
-        ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0, label=label)
+        if low is not None and high is not None:
+            label = "bound, interval over seeds" if name == "max_lr" else None
+            ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0, label=label)
         ax.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
         above = ("data", "axes fraction")
         ax.annotate(name, (value, 1.01), xycoords=above, ha="center", fontsize=9)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lrcycles.bounds.plots import bounds_on_curve
 from lrcycles.config.schema import FEWEST_RATES
 from lrcycles.evidence.arms import summarise
@@ -28,7 +31,8 @@ def section(evidence: Evidence) -> Section | None:
             + _sentence(evidence),
             "The range test. Thin lines are seeds, the bold line is their median. The background "
             "shows three phases: the loss hardly changes, it falls and then stays flat, it rises. "
-            "The vertical lines are the two bounds, with their intervals over the seeds.",
+            "The vertical lines are the two bounds. The interval over the seeds is drawn beside each "
+            "bound that has one.",
         ),
         _table(evidence),
         Folded("How each bound was read", [Points(chosen["reasons"])]),
@@ -52,21 +56,33 @@ def _sentence(evidence: Evidence) -> str:
 
 
 def _table(evidence: Evidence) -> Table:
-    interval = evidence.stages.bounds["interval"]
+    chosen = evidence.stages.bounds
+    interval, ratio = chosen["interval"], chosen.get("ratio")
     rows = []
     for key in ("base_lr", "max_lr"):
         spread = interval[key]
+        if key == "base_lr" and ratio is not None:
+            rows.append([key, rate(chosen[key]), f"none: it is max_lr / {ratio:g}", "", ""])
+            continue
         each = ["none" if seed[key] is None else rate(seed[key]) for seed in interval["per_seed"]]
         rows.append(
             [
                 key,
-                rate(evidence.stages.bounds[key]),
+                rate(chosen[key]),
                 f"{rate(spread['low'])} to {rate(spread['high'])}",
                 number(spread["spread_decades"]),
                 ", ".join(each),
             ]
         )
     return Table(["", "selected", "interval over seeds", "spread (decades)", "each seed"], rows)
+
+
+def _ends(chosen: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
+    """Return the interval of a bound; a bound that follows from the other has none of its own."""
+    if key == "base_lr" and chosen.get("ratio") is not None:
+        return None, None
+    spread = chosen["interval"][key]
+    return spread["low"], spread["high"]
 
 
 def _constant_rates(evidence: Evidence) -> Picture | None:
@@ -76,13 +92,13 @@ def _constant_rates(evidence: Evidence) -> Picture | None:
     if len(arms) < FEWEST_RATES:
         return None
     cycles = [evidence.arms[name] for name in evidence.candidates if evidence.arms[name].finished]
-    chosen, spread = evidence.stages.bounds, evidence.stages.bounds["interval"]
+    chosen = evidence.stages.bounds
     drawn = sensitivity(
         {arm.name: arm.values(Quantity.ERROR) for arm in arms},
         rates={arm.name: arm.rates[0] for arm in arms},
         bounds={
-            key: (chosen[key], spread[key]["low"], spread[key]["high"])
-            for key in ("base_lr", "max_lr")
+            "base_lr": (chosen["base_lr"], *_ends(chosen, "base_lr")),
+            "max_lr": (chosen["max_lr"], *_ends(chosen, "max_lr")),
         },
         cycles=(
             cycles[0].name,
@@ -96,6 +112,6 @@ def _constant_rates(evidence: Evidence) -> Picture | None:
         "sensitivity",
         drawn,
         f"Test error in percent by constant learning rate. {text}",
-        "Test error at constant rates: every seed and the mean. Grey bands are the intervals of "
+        "Test error at constant rates: every seed and the mean. Grey bands are intervals of "
         "the selected bounds over the seeds of the range test.",
     )
