@@ -31,8 +31,8 @@ def section(evidence: Evidence) -> Section | None:
             + _sentence(evidence),
             "The range test. Thin lines are seeds, the bold line is their median. The background "
             "shows three phases: the loss hardly changes, it falls and then stays flat, it rises. "
-            "The vertical lines are the two bounds. The interval over the seeds is drawn beside each "
-            "bound that has one.",
+            "The vertical lines are the two bounds, with the interval over the seeds of each bound "
+            "that has one.",
         ),
         _table(evidence),
         Folded("How each bound was read", [Points(chosen["reasons"])]),
