@@ -126,7 +126,7 @@ def test_losses_of_little_noise_are_read_as_raw_and_the_other_reading_is_offered
         ({"smoothed_by": "nobody"}, None),
         ({"running_mean_of": 30}, averages.running_mean(30)),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_the_user_may_say_what_smoothed_the_losses(tmp_path, how, average):
     raw = raw_losses(noise=0.02)
