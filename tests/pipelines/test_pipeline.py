@@ -43,7 +43,7 @@ def test_mlflow_holds_a_run_for_every_stage_and_cell_below_one_for_the_pipeline(
     assert first.data.metrics["clr_error_percent"] == pytest.approx(
         cells["test_error_percent"].mean()
     )
-    assert "- Error: " in first.data.tags["mlflow.note.content"]
+    assert "Error: " in first.data.tags["mlflow.note.content"]
 
 
 def test_repro_again_does_nothing(project):

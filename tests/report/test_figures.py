@@ -160,7 +160,7 @@ def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
     figure = comparison_figures.sensitivity(
         {"high": {0: 3.0, 1: 5.0}, "low": {0: 2.0, 1: 2.2}},
         rates={"high": 0.1, "low": 0.001},
-        bounds={"base_lr": (0.01, 0.005, 0.02)},
+        bounds={"base_lr": (0.001, None, None), "max_lr": (0.01, 0.005, 0.02)},
         cycles=("clr", (1.9, None, None)),
     )
     (ax,) = figure.axes

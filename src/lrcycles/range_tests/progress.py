@@ -36,5 +36,5 @@ def bar(seeds: int, *, verbose: bool | str) -> Iterator[Progress]:
 
     seen = sys.stderr.isatty() or "ipykernel" in sys.modules
     disabled = not (seen if verbose == "auto" else verbose)
-    with tqdm(desc="range test", unit="step", disable=disabled, leave=False) as shown:
+    with tqdm(desc="range test", unit="step", disable=disabled) as shown:
         yield Progress(shown, seeds)

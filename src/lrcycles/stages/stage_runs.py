@@ -121,15 +121,15 @@ def _report(folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def short_answer(report: str) -> str:
-    """Cut the text of a report's first section, up to its first table, figure or fold.
+    """Cut the text and tables of a report's first section, up to its first figure or fold.
 
-    >>> short_answer("# Title\\n\\n## In short\\n\\n- Error: better.\\n\\n| a |\\n\\n## Next")
-    '- Error: better.'
+    >>> short_answer("# Title\\n\\n## In short\\n\\n| a |\\n\\n<details>\\n\\n## Next")
+    '| a |'
     """
     section = report.partition("\n## ")[2].partition("\n## ")[0].partition("\n")[2]
     kept: list[str] = []
     for line in section.splitlines():
-        if line.startswith(("|", "!", "<")):
+        if line.startswith(("!", "<")):
             break
         kept.append(line)
     return "\n".join(kept).strip()
