@@ -102,6 +102,28 @@ def test_the_rates_of_several_optimizers_rise_together_and_a_note_names_them(blo
         np.testing.assert_array_equal(slot, variable)
 
 
+class Seldom(Two):
+    """The body is trained at every third step only, first at the third."""
+
+    def update(self, tape, loss):
+        super().update(tape, loss) if len(self.rates) % 3 == 2 else self.only_head(tape, loss)
+
+    def only_head(self, tape, loss):
+        self.rates.append((0.0, 0.0))
+        self.apply(self.optimizer, self.head, tape, loss)
+
+
+def test_an_optimizer_that_a_train_step_uses_now_and_then_is_swept_as_well(blobs):
+    model = head(Seldom)
+    seen = len(SEEN)
+    curves = range_test(model, *blobs, **{**FEW, "steps": 9})
+    assert len(SEEN) > seen
+    for own, of_the_body in SEEN[seen:]:
+        assert own == pytest.approx(4 * of_the_body)
+    assert {own for own, _ in SEEN[seen:]} <= set(curves.table["lr"].astype("float32"))
+    assert "mine['slow'] (SGD)" in " ".join(curves.notes)
+
+
 def hidden():
     other = keras.optimizers.SGD(0.1)
 

@@ -6,7 +6,6 @@ under any name, and a copy would miss what their get_config leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -21,11 +20,10 @@ ALMOST_ZERO = 1e-10
 
 
 class SweptRates:
-    """The learning rates of a model's optimizers, which keep their ratios while they rise.
+    """The learning rates of all optimizers that a model holds, which keep their ratios.
 
     Attributes:
         main: the optimizer whose rate is the rate of the sweep.
-        others: the other optimizers that train, each with its rate in units of the main one's.
     """
 
     def __init__(self, model: Any, *, fresh: bool) -> None:
@@ -41,40 +39,18 @@ class SweptRates:
             for optimizer in self._all:
                 _make_variable(optimizer)
         self.main = _inner(model.optimizer) if model.optimizer is not None else self._all[0]
-        self.others: list[tuple[Any, float]] = []
+        self._start = self._counts()
+        self._used: set[int] = set()
 
     def assign(self, rate: float) -> None:
         """Set the main rate, and the others in their ratios to it."""
-        self.main._learning_rate.assign(rate)
-        for optimizer, ratio in self.others:
-            optimizer._learning_rate.assign(rate * ratio)
-
-    def choose(self, used: Sequence[Any]) -> None:
-        """Sweep the optimizers that a train step uses; the others keep what they are.
-
-        Raises:
-            InputError: the train step uses no optimizer that the model holds.
-        """
-        if not used:
-            raise InputError(
-                "The train step must update the weights with a Keras optimizer that the model "
-                "holds. Received: a train step that uses none. Keep the optimizer as an attribute "
-                "of the model, for example model.optimizer."
-            )
-        if not any(optimizer is self.main for optimizer in used):
-            self.main = used[0]
-        rate = self._before[id(self.main)]
-        others = [optimizer for optimizer in used if optimizer is not self.main]
-        self.others = [(o, _ratio(self._before[id(o)], rate)) for o in others]
+        for optimizer in self._all:
+            optimizer._learning_rate.assign(rate * self._ratio(optimizer))
 
     def all_almost_zero(self) -> None:
         """Set every rate so low that no update changes a weight."""
         for optimizer in self._all:
             optimizer._learning_rate.assign(ALMOST_ZERO)
-
-    def counts(self) -> list[tuple[Any, int]]:
-        """Return each optimizer with the number of mini-batches it has seen."""
-        return [(o, int(keras.ops.convert_to_numpy(o._iterations))) for o in self._all]
 
     def stop_momentum(self) -> None:
         """Set velocities to 0: they hold earlier rates, and would move weights at a rate of 0."""
@@ -84,18 +60,52 @@ class SweptRates:
             ):
                 velocity.assign(np.zeros(velocity.shape, dtype="float32"))
 
+    def find_used(self) -> None:
+        """Note which optimizers have made updates since the start.
+
+        A train step may use one of them now and then only, so this is asked again and again.
+        """
+        counts = self._counts()
+        self._used |= {key for key, count in counts.items() if count > self._start[key]}
+
+    def choose_main(self) -> None:
+        """Let an optimizer that the train step uses decide the rate of the curve.
+
+        Raises:
+            InputError: the train step uses no optimizer that the model holds.
+        """
+        self.find_used()
+        used = [optimizer for optimizer in self._all if id(optimizer) in self._used]
+        if not used:
+            raise InputError(
+                "The train step must update the weights with a Keras optimizer that the model "
+                "holds. Received: a train step that uses none. Keep the optimizer as an attribute "
+                "of the model, for example model.optimizer."
+            )
+        if id(self.main) not in self._used:
+            self.main = used[0]
+
     @property
     def notes(self) -> list[str]:
-        """A sentence about the optimizers, where there are several."""
-        if not self.others:
+        """A sentence about the optimizers, where several have made updates."""
+        others = [o for o in self._all if id(o) in self._used and o is not self.main]
+        if not others:
             return []
-        others = ", ".join(
-            f"{ratio:g} times that rate for {self._names[id(o)]}" for o, ratio in self.others
+        named = ", ".join(
+            f"{self._ratio(o):g} times that rate for {self._names[id(o)]}" for o in others
         )
         return [
             "The model trains with several optimizers. Their rates rose together: the rate of the "
-            f"curve for {self._names[id(self.main)]}, and {others}."
+            f"curve for {self._names[id(self.main)]}, and {named}."
         ]
+
+    def _counts(self) -> dict[int, int]:
+        """Count the mini-batches that each optimizer has seen."""
+        return {id(o): int(keras.ops.convert_to_numpy(o._iterations)) for o in self._all}
+
+    def _ratio(self, optimizer: Any) -> float:
+        own, main = self._before[id(optimizer)], self._before[id(self.main)]
+        return own / main if own > 0 and main > 0 else 1.0
 
     @property
     def accumulated(self) -> int:
@@ -154,10 +164,6 @@ def _present(optimizer: Any) -> float:
         return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     except Exception:  # a schedule of the user may raise anything, and the range test replaces it
         return 0.0
-
-
-def _ratio(rate: float, main: float) -> float:
-    return rate / main if rate > 0 and main > 0 else 1.0
 
 
 def _make_variable(optimizer: Any) -> None:

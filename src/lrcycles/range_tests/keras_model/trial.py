@@ -69,9 +69,13 @@ class Trial:
         self._check_training()
         self._start.restore()
         logs = self._first_test()
-        self.metric, self.metric_rises, self.notes = _choose_metric(model, logs, *metric)
-        self.notes += self._rates.notes
+        self.metric, self.metric_rises, self._notes = _choose_metric(model, logs, *metric)
         self.momentum = self._rates.momentum
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about the metric and the optimizers, after the last sweep."""
+        return [*self._notes, *self._rates.notes]
 
     def reset(self, seed: int) -> None:
         """Return to the start, with the mini-batches and random numbers of `seed`."""
@@ -95,6 +99,7 @@ class Trial:
             self._on_step(self._seed, float(rate), losses[-1])
             if not math.isfinite(losses[-1]):
                 break
+        self._rates.find_used()
         return losses
 
     def evaluate(self) -> tuple[float, float]:
@@ -143,12 +148,10 @@ class Trial:
             )
         if not steps.has_own_train_step(self._model):
             return
+        rates.choose_main()
         rates.stop_momentum()
-        before = rates.counts()
         weights = state.Snapshot([v for v in self._model.trainable_variables if not v.constraint])
         self._train(self._source.first)
-        counts = zip(rates.counts(), before, strict=True)
-        rates.choose([optimizer for (optimizer, now), (_, was) in counts if now > was])
         if moved := weights.changed(MOVED):
             raise InputError(
                 "A train step must change trainable weights only through Keras optimizers that the "
