@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -183,11 +184,17 @@ def test_a_model_that_can_only_train_is_told_to_get_a_test_step(blobs):
         range_test(model, blobs[0], **FEW)
 
 
+class Slotted:
+    __slots__ = ("variable",)
+
+
 class Counting(Head):
     """Keeps state in every way that is not a weight."""
 
     def __init__(self):
         super().__init__()
+        self.slotted, self.names = Slotted(), SimpleNamespace(deep=[{"steps": 0}, np.zeros(2)])
+        self.slotted.variable = tf.Variable(0.0, trainable=False)
         self.count = tf.Variable(0.0, trainable=False)
         self.draws = tf.random.Generator.from_seed(1)
         self.log, self.numbers, self.total = [], np.zeros(2), {"steps": 0}
@@ -201,10 +208,18 @@ class Counting(Head):
         self.numbers += 1
         self.total["steps"] += 1
         self.generator.normal()
+        self.slotted.variable.assign_add(1.0)
+        self.names.deep[0]["steps"] += 1
+        self.names.deep[1] += 1
+        tf.random.get_global_generator().normal((1,))
 
     def state(self):
         return [
             float(self.count),
+            float(self.slotted.variable),
+            dict(self.names.deep[0]),
+            self.names.deep[1].tolist(),
+            tf.random.get_global_generator().state.numpy().tolist(),
             self.draws.state.numpy().tolist(),
             list(self.log),
             self.numbers.tolist(),
@@ -350,6 +365,28 @@ def test_an_optimizer_that_its_configuration_does_not_describe_is_swept(blobs):
             super().__init__(0.1 * factor)
 
     assert len(range_test(compiled(Twice(2)), *blobs, **FEW).table) == 3
+
+
+@pytest.mark.parametrize("class_weight", [[1.0, 2.0], {0: "much"}])
+def test_wrong_class_weights_are_named(class_weight, blobs):
+    with pytest.raises(InputError, match=r"class_weight must go with the labels"):
+        range_test(compiled(), *blobs, **FEW, class_weight=class_weight)
+
+
+def test_a_scaled_loss_that_overflows_at_first_is_swept(blobs):
+    class Scaled(Head):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = 1000 * self.compute_loss(y=y, y_pred=self(x, training=True))
+                scaled = self.optimizer.scale_loss(loss)
+            self.apply(self.optimizer, self, tape, scaled)
+            return {"loss": loss}
+
+    model = Scaled()
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(), initial_scale=2.0**127)
+    model.compile(scaled, SPARSE, run_eagerly=True)
+    assert len(range_test(model, *blobs, **FEW).table) == 3
 
 
 def test_a_wrong_optimizer_is_named(blobs):

@@ -60,13 +60,14 @@ class SweptRates:
             ):
                 velocity.assign(np.zeros(velocity.shape, dtype="float32"))
 
-    def find_used(self) -> None:
-        """Note which optimizers have made updates since the start.
+    def find_used(self) -> bool:
+        """Note which optimizers have made updates since the start; return whether any has.
 
         A train step may use one of them now and then only, so this is asked again and again.
         """
         counts = self._counts()
         self._used |= {key for key, count in counts.items() if count > self._start[key]}
+        return bool(self._used)
 
     def choose_main(self) -> None:
         """Let an optimizer that the train step uses decide the rate of the curve.
@@ -134,7 +135,9 @@ def _names(parts: list[Any]) -> dict[int, str]:
     names: dict[int, str] = {}
     for part in parts:
         # Keras stores some attributes a second time under private names.
-        public_first = sorted(vars(part).items(), key=lambda item: item[0].startswith("_"))
+        public_first = sorted(
+            reachable.attributes_of(part).items(), key=lambda item: item[0].startswith("_")
+        )
         for attribute, value in public_first:
             values = value.items() if isinstance(value, dict) else [("", value)]
             for key, held in values:

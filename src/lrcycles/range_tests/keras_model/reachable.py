@@ -6,6 +6,7 @@ import random
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import keras
@@ -13,7 +14,14 @@ import numpy as np
 
 # Objects of these packages are only followed where they are parts of a Keras model.
 _LIBRARIES = {"keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "pandas", "scipy", "optree"}
-_PARTS = (keras.Layer, keras.Metric, keras.Loss, keras.optimizers.Optimizer)
+_PARTS = (
+    keras.Layer,
+    keras.Metric,
+    keras.Loss,
+    keras.optimizers.Optimizer,
+    keras.random.SeedGenerator,
+    SimpleNamespace,
+)
 
 
 def parts_of(*roots: Any) -> list[Any]:
@@ -33,10 +41,17 @@ def parts_of(*roots: Any) -> list[Any]:
     return list(found.values())
 
 
+def attributes_of(part: Any) -> dict[str, Any]:
+    """Return the attributes of a part, also those in `__slots__`."""
+    slots = [name for kind in type(part).__mro__ for name in _listed(vars(kind).get("__slots__"))]
+    in_slots = {name: getattr(part, name) for name in slots if hasattr(part, name)}
+    return {**in_slots, **getattr(part, "__dict__", {})}
+
+
 def held_by(part: Any) -> Iterator[Any]:
     """Yield the values of a part's attributes, and the items of containers instead of these."""
     seen: set[int] = set()
-    waiting = deque(list(vars(part).values()))
+    waiting = deque(attributes_of(part).values())
     while waiting:
         value = waiting.popleft()
         if isinstance(value, Mapping | list | tuple | set | deque):
@@ -79,4 +94,9 @@ def _is_part(value: Any) -> bool:
     package = type(value).__module__.partition(".")[0]
     own = package not in _LIBRARIES and package not in sys.stdlib_module_names
     own = own or package == "__main__"
-    return own and hasattr(value, "__dict__") and not isinstance(value, type)
+    return own and not isinstance(value, type | ModuleType)
+
+
+def _listed(slots: Any) -> list[str]:
+    names = [slots] if isinstance(slots, str) else list(slots or ())
+    return [name for name in names if not name.startswith("__")]

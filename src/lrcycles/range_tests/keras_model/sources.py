@@ -112,6 +112,7 @@ def _arrays(rows: Rows, request: Request) -> Source:
 
 def _by_index(dataset: Any, request: Request) -> Source:
     count = dataset.num_batches
+    _need_batches(count - (request.heldout is None), count)
 
     def read(index: int) -> Batch:
         with _readable():

@@ -185,6 +185,10 @@ def _tensorflow() -> Iterator[Callable[[], None]]:
     if keras.backend.backend() != "tensorflow":
         return
     from tensorflow.python.eager import context
+    from tensorflow.python.ops import stateful_random_ops
+
+    if (generator := stateful_random_ops.global_generator) is not None:
+        yield Snapshot([generator.state]).restore
 
     stream = getattr(context.context(), "_rng", None)
     if stream is None:  # no seed was set, so nothing can be repeated anyway

@@ -55,7 +55,7 @@ def _trace(model: Any, batch: Batch) -> None:
         )
     import tensorflow as tf
 
-    with _explained(*_TRAIN):
+    with explained(*_TRAIN):
         step = tf.autograph.experimental.do_not_convert(model.train_step)
         tf.function(step).get_concrete_function(batch)
 
@@ -75,7 +75,7 @@ def train(model: Any, batch: Batch) -> float:
     Raises:
         InputError: the step fails, returns no loss, or the batch is not finite.
     """
-    with _explained(*_TRAIN):
+    with explained(*_TRAIN):
         logs = _called(model, batch, training=True)
     return _loss(logs, batch, "train_step", "a mini-batch")
 
@@ -86,7 +86,7 @@ def test(model: Any, batch: Batch) -> dict[str, float]:
     Raises:
         InputError: the step fails, returns no loss, or the batch is not finite.
     """
-    with _explained(
+    with explained(
         "The model must evaluate the held-out samples.",
         "Give the model a test_step that returns the loss, or a loss in compile, or pass other "
         "held-out samples as heldout=(x, y).",
@@ -126,7 +126,8 @@ def _three(batch: Batch) -> Any:
 
 
 @contextmanager
-def _explained(rule: str, remedy: str) -> Iterator[None]:
+def explained(rule: str, remedy: str) -> Iterator[None]:
+    """Turn any error into one line with the user's own line of code."""
     try:
         yield
     except InputError:

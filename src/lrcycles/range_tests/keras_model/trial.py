@@ -17,6 +17,7 @@ from lrcycles.range_tests.keras_model.rates import SweptRates
 from lrcycles.range_tests.keras_model.sources import Source
 
 HELDOUT_LOSS = "heldout_loss"
+SCALE_STEPS = 20
 MOVED = 1e-6  # a weight that changes by more at a rate of almost 0 has another optimizer
 
 
@@ -110,7 +111,11 @@ class Trial:
 
     def _train(self, batch: Batch) -> float:
         if self._class_weight is not None:
-            batch = batches.weighted(batch, self._class_weight)
+            with steps.explained(
+                "class_weight must go with the labels of a single output.",
+                "Set class_weight={0: 1.0, 1: 2.0}, for example, or pass sample weights.",
+            ):
+                batch = batches.weighted(batch, self._class_weight)
         return steps.train(self._model, batch)
 
     def _test(self) -> dict[str, float]:
@@ -148,6 +153,10 @@ class Trial:
             )
         if not steps.has_own_train_step(self._model):
             return
+        for _ in range(SCALE_STEPS):  # a LossScaleOptimizer skips updates until its scale fits
+            if rates.find_used():
+                break
+            self._train(self._source.first)
         rates.choose_main()
         rates.stop_momentum()
         weights = state.Snapshot([v for v in self._model.trainable_variables if not v.constraint])
