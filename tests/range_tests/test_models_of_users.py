@@ -125,15 +125,38 @@ def test_an_optimizer_that_a_train_step_uses_now_and_then_is_swept_as_well(blobs
     assert "mine['slow'] (SGD)" in " ".join(curves.notes)
 
 
-def hidden():
-    other = keras.optimizers.SGD(0.1)
+def outside():
+    other = keras.optimizers.SGD(2.5e-4)
 
-    class Hidden(Head):
+    class Outside(Head):
         def update(self, tape, loss):
+            SEEN.append((float(self.optimizer.learning_rate), float(other.learning_rate)))
             self.apply(self.optimizer, self.head, tape, loss)
             self.apply(other, self.body, tape, loss)
 
-    return Hidden
+    return Outside, other
+
+
+def test_an_optimizer_that_a_train_step_takes_from_outside_is_swept_and_restored(blobs):
+    kind, other = outside()
+    model = head(kind)
+    model.fit(*blobs, verbose=0)
+    seen, before = len(SEEN), int(other.iterations)
+    curves = range_test(model, *blobs, **FEW)
+    np.testing.assert_allclose(
+        [body for _, body in SEEN[seen:][-3:]], curves.table["lr"] / 4, rtol=1e-6
+    )
+    assert (int(other.iterations), float(other.learning_rate)) == (before, pytest.approx(2.5e-4))
+
+
+class Partly(Head):
+    """The body is trained at a rate of its own, by hand."""
+
+    def update(self, tape, loss):
+        self.apply(self.optimizer, self.head, tape, loss)
+        weights = self.body.trainable_variables
+        for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+            weight.assign_sub(0.1 * gradient)
 
 
 class ByHand(Head):
@@ -156,12 +179,12 @@ class Nameless(Head):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (hidden(), r"only through Keras optimizers.*Received: 2 weights that changed"),
+        (Partly, r"must decide how the weights change.*Received: 2 weights that changed"),
         (ByHand, r"must update the weights with a Keras optimizer.*uses none"),
         (Broken, r"KeyError: 'no such part' \(.*test_models_of_users\.py:\d+, in update: raise"),
         (Nameless, r"train_step must return the loss.*Received: d_loss"),
     ],
-    ids=["a hidden optimizer", "no optimizer", "an error", "no loss"],
+    ids=["partly by hand", "no optimizer", "an error", "no loss"],
 )
 def test_a_train_step_that_cannot_be_swept_is_refused_in_one_line(kind, message, blobs):
     with pytest.raises(InputError, match=message) as raised:
@@ -357,6 +380,59 @@ def test_the_number_of_steps_in_an_epoch_can_be_given_for_data_without_a_length(
     assert range_test(compiled(), batches, **FEW, steps_per_epoch=7).steps_per_epoch == 7
     with pytest.raises(InputError, match=r"steps_per_epoch.*0"):
         range_test(compiled(), *blobs, **FEW, steps_per_epoch=0)
+
+
+def test_an_optimizer_that_ignores_its_learning_rate_is_refused(blobs):
+    class Stubborn(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient, variable, 0.1)
+
+    with pytest.raises(InputError, match=r"let it use its learning_rate"):
+        range_test(compiled(Stubborn()), *blobs, **FEW)
+
+
+def test_a_model_without_call_can_be_compiled_again_afterwards(blobs):
+    class Parts(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.part = layers.Dense(1)
+
+        def compile(self, optimizer):
+            super().compile(optimizer=optimizer)
+            self.mean = keras.metrics.Mean()
+
+        def train_step(self, x):
+            with tf.GradientTape() as tape:
+                loss = ops.mean(self.part(x) ** 2)
+            weights = self.part.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, weights), weights)
+            return {"loss": loss}
+
+        def test_step(self, x):
+            return {"loss": ops.mean(self.part(x) ** 2)}
+
+    model = Parts()
+    model.compile("adam")
+    assert len(range_test(model, blobs[0], **FEW).table) == 3
+    model.compile("sgd")
+    model.fit(blobs[0], verbose=0)
+
+
+def test_a_model_for_one_batch_size_that_does_not_say_so_takes_the_batches_as_they_come(blobs):
+    class Sixteen(keras.Sequential):
+        def call(self, x, training=False):
+            return super().call(ops.reshape(x, (16, 4)), training=training)
+
+    model = compiled(model=Sixteen(network().layers))
+    data = tf.data.Dataset.from_tensor_slices(blobs).batch(16).repeat(4)
+    assert len(range_test(model, data, heldout_samples=32, **FEW).table) == 3
+
+
+def test_a_dataset_of_unknown_and_short_length_keeps_batches_to_train_on(blobs):
+    data = tf.data.Dataset.from_tensor_slices(blobs).batch(8).filter(lambda *_: True)
+    assert int(data.cardinality()) < 0
+    curves = range_test(compiled(), data, **FEW)
+    assert curves.steps_per_epoch == 8
 
 
 def test_an_optimizer_that_its_configuration_does_not_describe_is_swept(blobs):

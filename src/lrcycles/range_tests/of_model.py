@@ -110,6 +110,7 @@ def range_test(
         >>> curves = lrcycles.range_test(model, x, y, batch_size=200)  # doctest: +SKIP
         >>> bounds = lrcycles.select_bounds(curves)  # doctest: +SKIP
     """
+    _check_kinds(steps_per_epoch, verbose, stop_factor)
     stops: dict[str, Any] = {
         "evaluate_every_steps": evaluate_every_steps,
         "stop_factor": stop_factor,
@@ -119,7 +120,6 @@ def range_test(
     span.rates()  # refuses a wrong range before anything is trained
     numbers = _seeds(seeds)
     _check_arguments(model, optimizer, loss, sample_weight, class_weight)
-    _check_kinds(steps_per_epoch, verbose)
     request = Request(
         batch_size=batch_size,
         heldout=heldout,
@@ -190,7 +190,11 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     return [int(seed) for seed in numbers]
 
 
-def _check_kinds(steps_per_epoch: Any, verbose: Any) -> None:
+def _check_kinds(steps_per_epoch: Any, verbose: Any, stop_factor: Any) -> None:
+    if not isinstance(stop_factor, int | float | np.number):
+        raise InputError(
+            f"stop_factor must be a number above 1. Received: {stop_factor!r}. Leave it out."
+        )
     if steps_per_epoch is not None:
         need_count("steps_per_epoch", steps_per_epoch)
     if verbose not in (True, False, "auto"):

@@ -17,6 +17,7 @@ from lrcycles.range_tests.keras_model import reachable
 
 # Not 0, by which some optimizers divide.
 ALMOST_ZERO = 1e-10
+_SCHEDULE_FREE = getattr(keras.optimizers, "ScheduleFreeAdamW", ())  # not in every Keras
 
 
 class SweptRates:
@@ -107,6 +108,17 @@ class SweptRates:
     def _ratio(self, optimizer: Any) -> float:
         own, main = self._before[id(optimizer)], self._before[id(self.main)]
         return own / main if own > 0 and main > 0 else 1.0
+
+    @property
+    def has_own_optimizer(self) -> bool:
+        """Whether an optimizer is of a class that the user wrote, which may ignore its rate."""
+        packages = {type(one).__module__.partition(".")[0] for one in self._all}
+        return bool(packages - {"keras", "lrcycles"})
+
+    @property
+    def keeps_weights_apart(self) -> bool:
+        """Whether an optimizer puts other weights into the model than those it has updated."""
+        return any(one.use_ema or isinstance(one, _SCHEDULE_FREE) for one in self._all)
 
     @property
     def accumulated(self) -> int:

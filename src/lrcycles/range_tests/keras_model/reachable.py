@@ -6,7 +6,9 @@ import random
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
-from types import ModuleType, SimpleNamespace
+from contextlib import suppress
+from functools import partial
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import keras
@@ -22,6 +24,9 @@ _PARTS = (
     keras.random.SeedGenerator,
     SimpleNamespace,
 )
+
+# Of the global names that a method uses, only these are state of the training.
+_GLOBALS = (keras.optimizers.Optimizer, keras.Variable)
 
 
 def parts_of(*roots: Any) -> list[Any]:
@@ -51,15 +56,40 @@ def attributes_of(part: Any) -> dict[str, Any]:
 def held_by(part: Any) -> Iterator[Any]:
     """Yield the values of a part's attributes, and the items of containers instead of these."""
     seen: set[int] = set()
-    waiting = deque(attributes_of(part).values())
+    waiting = deque([*attributes_of(part).values(), *_class_attributes(part)])
     while waiting:
         value = waiting.popleft()
-        if isinstance(value, Mapping | list | tuple | set | deque):
-            if id(value) not in seen:
-                seen.add(id(value))
-                waiting.extend(value.values() if isinstance(value, Mapping) else value)
-        else:
+        inner = _inside(value)
+        if inner is None:
             yield value
+        elif id(value) not in seen:
+            seen.add(id(value))
+            waiting.extend(inner)
+
+
+def _class_attributes(part: Any) -> list[Any]:
+    """Return the attributes of the user's classes of a part, with their methods."""
+    own = [kind for kind in type(part).__mro__ if _is_own(kind)]
+    return [value for kind in own for value in vars(kind).values()]
+
+
+def _inside(value: Any) -> list[Any] | None:
+    """Return the items of a container, or the state that a function uses; None for others."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, list | tuple | set | deque):
+        return list(value)
+    if isinstance(value, partial):
+        return [value.func, value.args, value.keywords]
+    if not isinstance(value, FunctionType):
+        return None
+    cells = []
+    for cell in value.__closure__ or ():
+        with suppress(ValueError):  # an empty cell
+            cells.append(cell.cell_contents)
+    names = [name for name in value.__code__.co_names if name in value.__globals__]
+    used = [value.__globals__[name] for name in names]
+    return [*cells, *(one for one in used if isinstance(one, _GLOBALS))]
 
 
 def optimizers_of(parts: list[Any]) -> list[Any]:
@@ -91,10 +121,13 @@ def random_generators(parts: list[Any]) -> list[Any]:
 def _is_part(value: Any) -> bool:
     if isinstance(value, _PARTS):
         return True
-    package = type(value).__module__.partition(".")[0]
-    own = package not in _LIBRARIES and package not in sys.stdlib_module_names
-    own = own or package == "__main__"
-    return own and not isinstance(value, type | ModuleType)
+    return _is_own(type(value)) and not isinstance(value, type | ModuleType)
+
+
+def _is_own(kind: type) -> bool:
+    package = kind.__module__.partition(".")[0]
+    library = package in _LIBRARIES or package in sys.stdlib_module_names
+    return package == "__main__" or not library
 
 
 def _listed(slots: Any) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ Order = np.random.Generator
 BATCH_SIZE = 32  # Keras's own default
 HELDOUT_SAMPLES = 1000  # the largest number by default
 HELDOUT_SHARE = 5  # at most one sample in five is held out by default
+MOST_COUNTED = 50  # batches of data without a length are counted so far
 SPLIT_SEED = 0  # the held-out samples are the same for every seed of the test
 
 
@@ -36,12 +37,14 @@ class Source:
             joined.
         steps_per_epoch: mini-batches in an epoch of `fit` on all of the data, including a last
             short one; None where unknown.
+        heldout_parts: the batches that were joined to `heldout`, as they came.
     """
 
     first: Batch
     stream: Callable[[Order], Iterator[Batch]]
     heldout: list[Batch]
     steps_per_epoch: int | None
+    heldout_parts: Sequence[Batch] = ()
 
 
 def source(x: Any, y: Any, sample_weight: Any, request: Request) -> Source:
@@ -119,9 +122,11 @@ def _by_index(dataset: Any, request: Request) -> Source:
             return _checked(dataset[index])
 
     if request.heldout is not None:
-        apart, first = _given(request), 0
+        parts = _given(request)
+        first = 0
     else:
-        apart, first = _first_batches(map(read, range(count)), count, request)
+        parts = _first_batches(map(read, range(count)), count, request)
+        first = len(parts)
     _need_batches(count - first, count)
 
     def stream(draw: Order) -> Iterator[Batch]:
@@ -129,20 +134,26 @@ def _by_index(dataset: Any, request: Request) -> Source:
             for index in draw.permutation(np.arange(first, count)):
                 yield read(int(index))
 
-    return Source(read(first), stream, apart, count)
+    return Source(read(first), stream, _joined(parts, request), count, parts)
 
 
 def _in_turn(data: Iterable[Any], request: Request) -> Source:
     """Read batches one after another: each seed continues where the seed before it stopped."""
     count = _length(data)
+    if count is None and iter(data) is not data:
+        with _readable():
+            few = sum(1 for _ in itertools.islice(data, MOST_COUNTED))
+        count = few if few < MOST_COUNTED else None
     if count is not None:
         _need_batches(count - (request.heldout is None), count)
     _need_enough(data, request)
     numbered = _passes(data)
     if request.heldout is not None:
-        apart, first = _given(request), 0
+        parts = _given(request)
+        first = 0
     else:
-        apart, first = _first_batches((batch for _, batch in numbered), count, request)
+        parts = _first_batches((batch for _, batch in numbered), count, request)
+        first = len(parts)
 
     def training() -> Iterator[Batch]:
         idle = 0
@@ -156,7 +167,7 @@ def _in_turn(data: Iterable[Any], request: Request) -> Source:
     endless: Iterator[Batch] = training()
     peeked = next(endless)
     endless = itertools.chain([peeked], endless)
-    return Source(peeked, lambda _: endless, apart, count)
+    return Source(peeked, lambda _: endless, _joined(parts, request), count, parts)
 
 
 def _passes(data: Iterable[Any]) -> Iterator[tuple[int, Batch]]:
@@ -195,13 +206,10 @@ def _readable() -> Iterator[None]:
         ) from error
 
 
-def _first_batches(
-    data: Iterator[Batch], count: int | None, request: Request
-) -> tuple[list[Batch], int]:
-    """Read the first batches up to the held-out samples, and return also how many that took.
+def _first_batches(data: Iterator[Batch], count: int | None, request: Request) -> list[Batch]:
+    """Read the first batches up to the held-out samples.
 
-    By default at most a fifth of the `count` batches are held out. They are joined to one batch
-    where they can be.
+    By default at most a fifth of the `count` batches are held out.
     """
     wanted = request.heldout_samples or HELDOUT_SAMPLES
     most = max(1, (count or 50) // HELDOUT_SHARE)
@@ -212,9 +220,14 @@ def _first_batches(
     while size < wanted and len(taken) < most:
         taken.append(next(data))
         size += batches.samples(taken[-1])
-    if request.fixed_size is None and batches.joinable(taken):
-        return [batches.joined(taken, wanted)], len(taken)
-    return taken, len(taken)
+    return taken
+
+
+def _joined(parts: list[Batch], request: Request) -> list[Batch]:
+    """Join held-out batches to one where they can be."""
+    if request.heldout is not None or request.fixed_size or not batches.joinable(parts):
+        return parts
+    return [batches.joined(parts, request.heldout_samples or HELDOUT_SAMPLES)]
 
 
 def _need_batches(left: int, count: int) -> None:
@@ -257,7 +270,10 @@ def _given(request: Request) -> list[Batch]:
     if _length(heldout) is None:
         raise _wrong_heldout(heldout)
     with _readable():
-        return [_checked(batch) for batch in heldout]
+        read = [_checked(batch) for batch in heldout]
+    if not read:
+        raise _wrong_heldout(heldout)
+    return read
 
 
 def _wrong_heldout(heldout: Any) -> InputError:

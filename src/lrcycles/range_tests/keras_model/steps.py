@@ -30,9 +30,9 @@ def build(model: Any, batch: Batch) -> None:
         return
     x = batch[0] if isinstance(batch, tuple) else batch
     try:
-        model(x)
-    except NotImplementedError:  # a model without `call`, whose train step uses its layers
-        pass
+        # A model without `call`, whose train step uses its layers, would be marked as built.
+        if type(model).call not in (keras.Model.call, keras.Layer.call):
+            model(x)
     except Exception as error:  # the user's code may raise anything
         raise InputError(
             f"The model must take a batch of x. Received: {reason(error)}. "

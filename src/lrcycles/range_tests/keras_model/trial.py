@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -58,6 +58,7 @@ class Trial:
     ) -> None:
         self._model = model
         self._source = source
+        self._heldout: Sequence[Batch] = source.heldout
         self._stream: Iterator[Batch] = iter([])
         self._class_weight = class_weight
         self._fresh = fresh
@@ -121,9 +122,9 @@ class Trial:
     def _test(self) -> dict[str, float]:
         """Evaluate the held-out batches; each counts as much as it has samples."""
         before = state.Snapshot(self._moved_by_test)
-        logs = [steps.test(self._model, batch) for batch in self._source.heldout]
+        logs = [steps.test(self._model, batch) for batch in self._heldout]
         before.restore()
-        weights = [batches.samples(batch) for batch in self._source.heldout]
+        weights = [batches.samples(batch) for batch in self._heldout]
         return {
             name: float(np.average([values[name] for values in logs], weights=weights))
             for name in logs[0]
@@ -132,7 +133,14 @@ class Trial:
     def _first_test(self) -> dict[str, float]:
         """Evaluate once, and find what an evaluation moves, such as the states of an RNN."""
         self._moved_by_test: list[Any] = []
-        logs = self._test()
+        try:
+            logs = self._test()
+        except InputError:
+            if not self._source.heldout_parts:
+                raise
+            # A model for one batch size that does not say so takes the batches as they came.
+            self._heldout = self._source.heldout_parts
+            logs = self._test()
         metrics = {id(v) for v in self._model.metrics_variables}
         self._moved_by_test = [v for v in self._start.changed() if id(v) not in metrics]
         return logs
@@ -151,7 +159,7 @@ class Trial:
                 "The loss before the first update must be finite. "
                 f"Received: {loss}. Check the weights, and whether the loss fits the labels."
             )
-        if not steps.has_own_train_step(self._model):
+        if not (steps.has_own_train_step(self._model) or rates.has_own_optimizer):
             return
         for _ in range(SCALE_STEPS):  # a LossScaleOptimizer skips updates until its scale fits
             if rates.find_used():
@@ -161,12 +169,12 @@ class Trial:
         rates.stop_momentum()
         weights = state.Snapshot([v for v in self._model.trainable_variables if not v.constraint])
         self._train(self._source.first)
-        if moved := weights.changed(MOVED):
+        if not rates.keeps_weights_apart and (moved := weights.changed(MOVED)):
             raise InputError(
-                "A train step must change trainable weights only through Keras optimizers that the "
-                f"model holds. Received: {len(moved)} weights that changed at a learning rate of "
-                f"0, for example {moved[0].path}. Keep every optimizer as an attribute of the "
-                "model, and set trainable=False on an averaged copy."
+                "The learning rates of the model's Keras optimizers must decide how the weights "
+                f"change. Received: {len(moved)} weights that changed at a learning rate of 0, for "
+                f"example {moved[0].path}. Keep every optimizer as an attribute of the model, let "
+                "it use its learning_rate, and set trainable=False on an averaged copy."
             )
 
 

@@ -6,6 +6,7 @@ the learning rates and losses of one sweep, or of several seeds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,6 +113,11 @@ def read_history(
     Raises:
         InputError: there is no such file, it holds no range test, or a value is wrong.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"path must be the path of a file. Received: {type(path).__name__}. Write the history "
+            "to a CSV file with the columns lr and loss."
+        )
     path, wanted = Path(path), Wanted(lr_column, loss_column)
     chosen = chosen_reading(smoothed_by, smoothing, running_mean_of, steps_per_epoch)
     _check_numbers(momentum, steps_per_epoch)
