@@ -384,7 +384,7 @@ def test_the_number_of_steps_in_an_epoch_can_be_given_for_data_without_a_length(
 
 def test_an_optimizer_that_ignores_its_learning_rate_is_refused(blobs):
     class Stubborn(keras.optimizers.SGD):
-        def update_step(self, gradient, variable, learning_rate):
+        def update_step(self, gradient, variable, _):
             super().update_step(gradient, variable, 0.1)
 
     with pytest.raises(InputError, match=r"let it use its learning_rate"):
