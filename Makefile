@@ -18,7 +18,12 @@ setup: .venv/ready ## make .venv from requirements.lock, prepare git and DVC for
 	else $(BIN)/dvc config --quiet --local core.no_scm true; fi
 
 .venv/ready: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "The environment needs Python 3.11, 3.12 or 3.13. Received: PYTHON=$(PYTHON)," \
+	    "which is missing or another version. Write make PYTHON=python3.12 setup, for example." >&2; \
+	  exit 1; }
+	@echo "Installing the environment into .venv (about 2 minutes)."
+	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	touch $@

@@ -21,13 +21,10 @@ def main(run: Run) -> None:
     settings = experiment.as_overrides(run.config.experiment, changed)
     files.write_json(run.out / "settings.json", {"settings": settings})
     print_settings(run.config.experiment, changed)
-    params = (run.out if run.overrides else run.root) / "params.yaml"
-    if run.overrides:
-        files.write_text(params, params_file.render(run.values))
-    elif not composed_by_dvc(run.root):
-        update(params, run.values)
-    if not run.overrides:  # otherwise it is in run.out
-        run.mlflow.log_artifacts(params)
+    # Later stages compare with this copy, because a refused `dvc exp run` overwrites params.yaml.
+    files.write_text(run.out / "params.yaml", params_file.render(run.values))
+    if not run.overrides and not composed_by_dvc(run.root):
+        update(run.root / "params.yaml", run.values)
     log_stage(run.mlflow, "config", run.out)
 
 

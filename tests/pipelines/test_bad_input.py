@@ -124,6 +124,18 @@ def test_overrides_inside_dvc_yaml_are_refused(project):
 
 
 @pytest.mark.usefixtures("results")
+def test_settings_that_change_while_the_pipeline_runs_stop_the_next_stage(project):
+    path = project.root / "params.yaml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace("epochs: ", "epochs: 1"), encoding="utf-8")
+    try:
+        done = project.stage("bounds", ok=False, DVC_STAGE="bounds")
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert "params.yaml must not change while the pipeline runs" in error_line(done)
+
+
+@pytest.mark.usefixtures("results")
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "htp:/nowhere"])
 def test_an_mlflow_that_does_not_answer_is_reported_before_any_work(project, uri):
     done = project.stage("train", "group=clr", "train.epochs=7", ok=False, MLFLOW_TRACKING_URI=uri)

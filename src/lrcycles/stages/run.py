@@ -241,7 +241,15 @@ def _read_params(root: Path) -> dict[str, Any]:
         raise InputError(
             "params.yaml must be there. Received: no such file. Run `dvc repro config`."
         )
-    return params_file.read(path)
+    values = params_file.read(path)
+    checked = root / "artifacts" / "config" / "params.yaml"
+    if os.environ.get("DVC_STAGE") and checked.exists() and params_file.read(checked) != values:
+        raise InputError(
+            "params.yaml must not change while the pipeline runs. Received: other values than "
+            "those that stage config has checked. Run `dvc repro` again; finished trainings are "
+            "kept."
+        )
+    return values
 
 
 def _fail(stage: str, message: str, status: int) -> None:
