@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from lrcycles.errors import InputError
-from tests.toy_images import load, toy
+from tests.toy_images import assert_same_images, load, toy
 
 CATS_AND_DOGS = {"name": "own", "source": "local", "classes": ["cat", "dog"]}
 
@@ -63,8 +63,17 @@ def returns_images():
     return toy()
 
 
+def returns_three():
+    return toy()[:3]
+
+
 def returns_two():
     return toy()[:2]
+
+
+def returns_pairs():
+    x_train, y_train, x_test, y_test = toy()
+    return (x_train, y_train), (x_test, y_test)
 
 
 def raises():
@@ -72,8 +81,24 @@ def raises():
 
 
 def test_a_function_of_the_users_gives_the_images(tmp_path):
-    images = load(tmp_path, source="tests.data.test_own_images:returns_images")
-    assert_array_equal(images.train_images, toy()[0])
+    for function in "returns_images", "returns_pairs":
+        images = load(tmp_path, source=f"tests.data.test_own_images:{function}")
+        assert_same_images(images, toy())
+
+
+def test_without_test_images_a_file_or_a_function_gives_an_empty_test_set(tmp_path):
+    x_train, y_train, x_test, y_test = toy()
+    np.savez(tmp_path / "own.npz", x_train=x_train, y_train=y_train)
+    for request in (
+        {"name": "own", "source": "local", "path": "own.npz"},
+        {"source": "tests.data.test_own_images:returns_two"},
+    ):
+        images = load(tmp_path, **request)
+        assert_same_images(images, [x_train, y_train, x_test[:0], y_test[:0]])
+    np.savez(tmp_path / "half.npz", x_train=x_train, y_train=y_train, x_test=x_test)
+    message = "x_train, y_train, and x_test, y_test if .* Received: x_train, y_train, x_test"
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, name="own", source="local", path="half.npz")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +109,8 @@ def test_a_function_of_the_users_gives_the_images(tmp_path):
             r"IndexError: .* \(tests/data/test_own_images\.py:\d+, in raises: return toy\(\)\[",
         ),
         (
-            "returns_two",
-            r"\(tests/data/test_own_images\.py:\d+\) must return .* Received: list of 2",
+            "returns_three",
+            r"\(tests/data/test_own_images\.py:\d+\) must return .* Received: list of 3",
         ),
         ("nothing", r"test_own_images has no function nothing"),
     ],

@@ -37,8 +37,6 @@ def read_classes(folder: Path, classes: Sequence[str], image_shape: Sequence[int
             images, labels, changed = _read_part(part, classes, image_shape)
             arrays += [images, labels]
             resized += changed
-    if len(arrays) == 2:
-        arrays += [np.empty((0, *image_shape), np.uint8), np.empty(0, np.uint8)]
     if resized:
         print(f"data: {resized} images are resized to data.image_shape={list(image_shape)}.")
     return checked_images(arrays, source="local", where=str(folder))

@@ -40,7 +40,7 @@ class RawImages:
 
 
 def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> RawImages:
-    """Make `RawImages` of train images, train labels, test images and test labels.
+    """Make `RawImages` of train images and labels, and test images and labels if there are any.
 
     Args:
         where: the origin of the arrays, for messages.
@@ -49,7 +49,7 @@ def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> RawImag
         InputError: an array has another type, shape or length than labelled images have.
     """
     x_train, y_train = _checked_pair(arrays[:2], PARTS[:2], where)
-    x_test, y_test = _checked_pair(arrays[2:], PARTS[2:], where)
+    x_test, y_test = _checked_pair(arrays[2:] or (x_train[:0], y_train[:0]), PARTS[2:], where)
     if len(x_train) == 0:
         raise InputError(
             f"{where}: at least one training image must be there. Received: none. Add images."
@@ -145,8 +145,11 @@ def parse_idx(data: bytes, *, kind: str, where: object) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=header).reshape(sizes)
 
 
-def read_npz(file: Path, keys: Sequence[str]) -> list[np.ndarray]:
+def read_npz(file: Path, keys: Sequence[str], *, optional: Sequence[str] = ()) -> list[np.ndarray]:
     """Read the named arrays of an .npz file.
+
+    Args:
+        optional: names of arrays that are left out if the file has none of them.
 
     Raises:
         InputError: the file is damaged, no .npz file, or lacks an array.
@@ -158,12 +161,15 @@ def read_npz(file: Path, keys: Sequence[str]) -> list[np.ndarray]:
         ):  # np.load accepts other formats too
             opened.seek(0)
             stored = np.load(opened, allow_pickle=False)
-            return [stored[key] for key in keys]
+            asked = [*keys, *(optional if {*optional} & {*stored.files} else ())]
+            return [stored[key] for key in asked]
     except KeyError:
         with zipfile.ZipFile(file) as archive:
             held = ", ".join(entry.removesuffix(".npy") for entry in archive.namelist())
+        if_any = f", and {', '.join(optional)} if there is a test set" if optional else ""
         raise InputError(
-            f"{file} must hold the arrays {', '.join(keys)}. Received: {held}. Rename the arrays."
+            f"{file} must hold the arrays {', '.join(keys)}{if_any}. Received: {held}. "
+            "Rename the arrays."
         ) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
@@ -175,7 +181,8 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
     """Read the four IDX files (.gz or not) or NAME.npz of a folder, or the .npz file itself."""
     npz = path / f"{name}.npz" if path.is_dir() else path
     if npz.is_file():
-        images = checked_images(read_npz(npz, NPZ_KEYS), source="local", where=str(npz))
+        arrays = read_npz(npz, NPZ_KEYS[:2], optional=NPZ_KEYS[2:])
+        images = checked_images(arrays, source="local", where=str(npz))
         verify(images, sha256, [npz] * 4)
         return images
     if not path.is_dir():

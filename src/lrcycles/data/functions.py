@@ -14,7 +14,8 @@ def from_function(source: str, root: Path) -> RawImages:
     """Call the user's `module:function`, importable from the root folder.
 
     Raises:
-        InputError: the function is missing, fails, or returns something else than four arrays.
+        InputError: the function is missing, fails, or returns something else than two or four
+            arrays.
     """
     module_name, _, function_name = source.partition(":")
     if not all(word.isidentifier() for word in (*module_name.split("."), function_name)):
@@ -44,12 +45,14 @@ def from_function(source: str, root: Path) -> RawImages:
             f"data.source={source} must return images when it is called without arguments. "
             f"Received: {reason(error)}. Correct the function."
         ) from error
-    if not isinstance(arrays, tuple | list) or len(arrays) != 4:
+    if isinstance(arrays, tuple) and all(isinstance(pair, tuple) for pair in arrays):
+        arrays = [array for pair in arrays for array in pair]  # as keras.datasets gives them
+    if not isinstance(arrays, tuple | list) or len(arrays) not in (2, 4):
         received = type(arrays).__name__
         if isinstance(arrays, tuple | list):
             received += f" of {len(arrays)}"
         raise InputError(
             f"data.source={source} ({defined_at(function)}) must return (x_train, y_train, x_test, "
-            f"y_test). Received: {received}. Return four arrays."
+            f"y_test), or the first two. Received: {received}. Return four or two arrays."
         )
     return checked_images(arrays, source=source, where=f"data.source={source}")
