@@ -47,6 +47,15 @@ def test_images_are_split_as_their_folders_and_brought_to_one_shape(tmp_path, ca
     assert "2 images are resized to data.image_shape=[4, 5]" in capsys.readouterr().out
 
 
+def test_images_outside_of_the_folders_of_classes_are_refused(tmp_path):
+    for path, folder in ("loose", "loose"), ("split", "split/train"):
+        file = tmp_path / folder / "7.PNG"
+        write(file, picture(0, 4, 5))
+        message = rf"such as {file.parent.name}/CLASS/7\.PNG\. Received: {file}"
+        with pytest.raises(InputError, match=message):
+            load(tmp_path, path=path, image_shape=[4, 5], **CATS_AND_DOGS)
+
+
 def test_what_is_wrong_with_the_folders_is_named(tmp_path):
     write(tmp_path / "cat/1.png", picture(0, 4, 5))
     with pytest.raises(InputError, match=r"Received: \['cat', 'dog'\]\. Set data\.classes=\[cat\]"):

@@ -25,6 +25,7 @@ IDX_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}  # of image files
 IDX_MAGIC = {"images": (0x803, 0x804), "labels": (0x801,)}  # 8: uint8; last digit: dimensions
 
 
@@ -192,6 +193,8 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
             "Set data.path to the folder."
         )
     files = [_find(path, stem) for stem in IDX_FILES]
+    if not any(files):
+        check_no_loose_images(path)
     missing = [stem for stem, file in zip(IDX_FILES, files, strict=True) if file is None]
     if missing:
         raise InputError(
@@ -206,6 +209,25 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
     images = checked_images(arrays, source="local", where=str(path))
     verify(images, sha256, present)
     return images
+
+
+def is_image(file: Path) -> bool:
+    """Return whether a file's name is that of an image."""
+    return file.suffix.lower() in ENDINGS
+
+
+def check_no_loose_images(folder: Path) -> None:
+    """Check that no image lies directly in a folder that should hold a folder per class.
+
+    Raises:
+        InputError: an image does.
+    """
+    for file in sorted(filter(is_image, folder.iterdir())):
+        raise InputError(
+            f"Images must lie in one folder per class, such as {folder.name}/CLASS/{file.name}. "
+            f"Received: {file}. Make a folder for each name in data.classes, and move the images "
+            "there."
+        )
 
 
 def _find(folder: Path, stem: str) -> Path | None:
