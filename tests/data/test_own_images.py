@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,10 @@ def raises():
     return toy()[4]
 
 
+def leaves():
+    sys.exit("bye")
+
+
 def test_a_function_of_the_users_gives_the_images(tmp_path):
     for function in "returns_images", "returns_pairs":
         images = load(tmp_path, source=f"tests.data.test_own_images:{function}")
@@ -121,6 +126,7 @@ def test_without_test_images_a_file_or_a_function_gives_an_empty_test_set(tmp_pa
             "returns_three",
             r"\(tests/data/test_own_images\.py:\d+\) must return .* Received: list of 3",
         ),
+        ("leaves", r"SystemExit: bye \(tests/data/test_own_images\.py:\d+, in leaves: sys\."),
         ("nothing", r"test_own_images has no function nothing"),
     ],
 )

@@ -26,7 +26,7 @@ def from_function(source: str, root: Path) -> RawImages:
     sys.path.append(str(root))  # after the current folder: a queued experiment has its own code
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
-    except Exception as error:  # the user's file may raise anything
+    except (Exception, SystemExit) as error:  # the user's file may raise anything
         raise InputError(
             f"The module of data.source={source} must be importable from the current folder or "
             f"{root}. Received: {reason(error)}. Correct the name or the file."
@@ -40,7 +40,7 @@ def from_function(source: str, root: Path) -> RawImages:
         )
     try:
         arrays = function()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"data.source={source} must return images when it is called without arguments. "
             f"Received: {reason(error)}. Correct the function."
