@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import keras
@@ -27,6 +28,10 @@ def no_model(input_shape, classes):
 
 def broken(input_shape, classes):
     raise RuntimeError(f"no network for {input_shape}, {classes}")
+
+
+def leaving(_input_shape, _classes):
+    sys.exit("bye")
 
 
 def refused_by_keras(_input_shape, classes):
@@ -87,6 +92,7 @@ HERE = r"tests/test_models\.py:\d+"
         ("nowhere:build", "No module named 'nowhere'"),
         ("tests.test_models:no_function", r"Received: .*, an object of type "),
         ("tests.test_models:broken", rf"RuntimeError: no .* \({HERE}, in broken: raise RuntimeErr"),
+        ("tests.test_models:leaving", rf"SystemExit: bye \({HERE}, in leaving: sys\.exit"),
         ("tests.test_models:refused_by_keras", rf"units=0 \({HERE}, in refused_by_keras: return "),
         ("tests.test_models:of_one_argument", rf"\({HERE}\) must accept input_shape, classes and"),
         ("tests.test_models:with_too_many_outputs", rf"\({HERE}\) .* Received: \(None, 6\)\."),
@@ -108,6 +114,7 @@ def test_an_argument_that_the_function_does_not_take_is_named():
     ("content", "message"),
     [
         ("import nothing_of_this_name\n", r"py:1, in <module>: import nothing_of_this_name\)"),
+        ("raise SystemExit('bye')\n", r"SystemExit: bye \(.*py:1, in <module>: raise"),
         ("def build(x:\n", r"SyntaxError: .*py:1: def build\(x:\)"),
     ],
 )

@@ -142,7 +142,7 @@ def build(model: Mapping[str, Any], *, input_shape: Sequence[int], classes: int)
             shape: Any = _output_shape(built, input_shape)
         else:
             shape = f"an object of type {type(built).__name__}"
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"{name} must return a model that takes images of shape {tuple(input_shape)}. "
             f"Received: {reason(error)}. Correct the function, or model.arguments={arguments}."
@@ -164,7 +164,7 @@ def builder(name: str) -> Any:
     module, _, function = name.partition(":")
     try:
         named = getattr(importlib.import_module(module), function)
-    except Exception as error:  # the user's file may raise anything
+    except (Exception, SystemExit) as error:  # the user's file may raise anything
         raise InputError(
             "model.function must name a function that can be imported. "
             f"Received: {name}, with {reason(error)}. Correct the name or the file."
@@ -196,7 +196,7 @@ def check_probabilities(model: keras.Model, *, input_shape: Sequence[int]) -> No
     batch = np.random.default_rng(0).random((8, *input_shape), dtype=np.float32)
     try:
         outputs = np.asarray(model(batch, training=False), np.float32)
-    except Exception as error:  # Keras and the user's classes may raise anything
+    except (Exception, SystemExit) as error:  # Keras and the user's classes may raise anything
         raise InputError(
             f"The model must take images of shape {tuple(input_shape)}. Received: {reason(error)}. "
             "Correct keras.Input and the first layers."
@@ -225,7 +225,7 @@ def check_saving(model: keras.Model, *, input_shape: Sequence[int]) -> None:
             loaded = keras.models.load_model(path, compile=False)
         before, after = (np.asarray(each(batch, training=False)) for each in (model, loaded))
         failure = "" if np.allclose(before, after, atol=1e-3) else "other outputs after loading"
-    except Exception as error:  # Keras and the user's classes may raise anything
+    except (Exception, SystemExit) as error:  # Keras and the user's classes may raise anything
         failure = reason(error)
     if failure:
         raise InputError(

@@ -139,7 +139,7 @@ def test_the_users_own_function_gives_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        ("x, y", "must return .* Received: tuple of 2"),
+        ("x, y, x", "must return .* Received: tuple of 3"),
         ("None", "Received: NoneType"),
         ("x / 255, y, x, y", "train_images must be uint8 .*Received: float64"),
         ("x[0], y, x, y", r"train_images must be .*shape \(4, 5\)"),

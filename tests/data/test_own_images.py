@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from lrcycles.errors import InputError
-from tests.toy_images import load, toy
+from tests.toy_images import assert_same_images, load, toy
 
 CATS_AND_DOGS = {"name": "own", "source": "local", "classes": ["cat", "dog"]}
 
@@ -47,6 +48,15 @@ def test_images_are_split_as_their_folders_and_brought_to_one_shape(tmp_path, ca
     assert "2 images are resized to data.image_shape=[4, 5]" in capsys.readouterr().out
 
 
+def test_images_outside_of_the_folders_of_classes_are_refused(tmp_path):
+    for path, folder in ("loose", "loose"), ("split", "split/train"):
+        file = tmp_path / folder / "7.PNG"
+        write(file, picture(0, 4, 5))
+        message = rf"such as {file.parent.name}/CLASS/7\.PNG\. Received: {file}"
+        with pytest.raises(InputError, match=message):
+            load(tmp_path, path=path, image_shape=[4, 5], **CATS_AND_DOGS)
+
+
 def test_what_is_wrong_with_the_folders_is_named(tmp_path):
     write(tmp_path / "cat/1.png", picture(0, 4, 5))
     with pytest.raises(InputError, match=r"Received: \['cat', 'dog'\]\. Set data\.classes=\[cat\]"):
@@ -63,17 +73,46 @@ def returns_images():
     return toy()
 
 
+def returns_three():
+    return toy()[:3]
+
+
 def returns_two():
     return toy()[:2]
+
+
+def returns_pairs():
+    x_train, y_train, x_test, y_test = toy()
+    return (x_train, y_train), (x_test, y_test)
 
 
 def raises():
     return toy()[4]
 
 
+def leaves():
+    sys.exit("bye")
+
+
 def test_a_function_of_the_users_gives_the_images(tmp_path):
-    images = load(tmp_path, source="tests.data.test_own_images:returns_images")
-    assert_array_equal(images.train_images, toy()[0])
+    for function in "returns_images", "returns_pairs":
+        images = load(tmp_path, source=f"tests.data.test_own_images:{function}")
+        assert_same_images(images, toy())
+
+
+def test_without_test_images_a_file_or_a_function_gives_an_empty_test_set(tmp_path):
+    x_train, y_train, x_test, y_test = toy()
+    np.savez(tmp_path / "own.npz", x_train=x_train, y_train=y_train)
+    for request in (
+        {"name": "own", "source": "local", "path": "own.npz"},
+        {"source": "tests.data.test_own_images:returns_two"},
+    ):
+        images = load(tmp_path, **request)
+        assert_same_images(images, [x_train, y_train, x_test[:0], y_test[:0]])
+    np.savez(tmp_path / "half.npz", x_train=x_train, y_train=y_train, x_test=x_test)
+    message = "x_train, y_train, and x_test, y_test if .* Received: x_train, y_train, x_test"
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, name="own", source="local", path="half.npz")
 
 
 @pytest.mark.parametrize(
@@ -84,9 +123,10 @@ def test_a_function_of_the_users_gives_the_images(tmp_path):
             r"IndexError: .* \(tests/data/test_own_images\.py:\d+, in raises: return toy\(\)\[",
         ),
         (
-            "returns_two",
-            r"\(tests/data/test_own_images\.py:\d+\) must return .* Received: list of 2",
+            "returns_three",
+            r"\(tests/data/test_own_images\.py:\d+\) must return .* Received: list of 3",
         ),
+        ("leaves", r"SystemExit: bye \(tests/data/test_own_images\.py:\d+, in leaves: sys\."),
         ("nothing", r"test_own_images has no function nothing"),
     ],
 )

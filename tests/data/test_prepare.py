@@ -141,7 +141,7 @@ def test_the_digest_follows_the_images_and_the_split(tmp_path: Path) -> None:
         ({"test_images": 13}, r"data\.test_images .* 12, .*Received: 13"),
         ({"test_images": 0}, "Received: 0"),
         ({"image_shape": [4, 5, 1]}, r"must be \[4, 5\], .*Received: \[4, 5, 1\]"),
-        ({"classes": ["a", "b"]}, r"Labels must lie in 0\.\.1, .*Received: the label 2"),
+        ({"classes": ["a", "b"]}, r"Labels must lie in 0\.\.1, .*from 0 to 2\. Name every class"),
     ],
 )
 def test_settings_that_do_not_fit_the_images_are_refused(
@@ -151,6 +151,34 @@ def test_settings_that_do_not_fit_the_images_are_refused(
     with pytest.raises(InputError, match=message):
         prepare(tmp_path, **changes)
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_start_at_one_are_to_be_shifted(tmp_path: Path) -> None:
+    x_train, y_train, x_test, y_test = toy()
+    write_idx(tmp_path / "toy", [x_train, y_train + 1, x_test, y_test + 1])
+    with pytest.raises(InputError, match=r"from 1 to 3\. .* subtract 1 from every label\.$"):
+        prepare(tmp_path)
+    with pytest.raises(InputError, match=r"subtract 1 .*\. Then name every class"):
+        prepare(tmp_path, classes=["a", "b"])
+
+
+def test_a_class_without_a_training_image_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_idx(tmp_path / "toy", toy())
+    prepare(tmp_path, classes=["a", "b", "c", "d", "e"])
+    assert "no training image has the class d, e." in capsys.readouterr().out
+    prepare(tmp_path)
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_images_are_grey_or_have_three_channels_at_the_end(tmp_path: Path) -> None:
+    x_train, y_train, x_test, y_test = toy()
+    for axis, shape in ((-1, r"\(4, 5, 4\)"), (1, r"\(4, 4, 5\)")):
+        wide = [np.stack([x] * 4, axis=axis) for x in (x_train, x_test)]
+        write_npz(tmp_path / "wide/toy.npz", [wide[0], y_train, wide[1], y_test])
+        with pytest.raises(InputError, match=rf"Received: {shape}\. Convert them to grey or RGB"):
+            prepare(tmp_path, path="wide", image_shape=list(wide[0].shape[1:]))
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -136,6 +136,20 @@ def test_a_sign_that_censored_runs_hide_is_worded_as_a_range(tmp_path):
     assert "4 of 8 runs of baseline never reach this error." in line
 
 
+def test_a_mean_time_with_runs_that_never_arrive_is_a_lower_limit_with_their_count(tmp_path):
+    arms = pair()
+    late = (2, 5, 6)
+    arms["clr"]["errors"] = {seed: 2.5 if seed in late else 1.5 for seed in range(8)}
+    arms["clr"]["reach"] = {seed: None if seed in late else 1 for seed in range(8)}
+    arms["baseline"]["errors"] = dict.fromkeys(range(8), 1.835)
+    evidence = evidence_of(tmp_path, arms)
+    table = next(block for block in short.section(evidence).blocks if isinstance(block, Table))
+    _, time = table.rows
+    # 275 steps of 4 ms and 6 s of range test; the late runs have 10 epochs.
+    assert time[2] == f"at least {6 + 1.1 * (5 + 3 * 10) / 8:.1f} (5 of 8 reach it)"
+    assert "\N{PLUS-MINUS SIGN}" in str(time[3])
+
+
 def test_the_summary_gives_the_cost_of_the_range_test_and_what_repays_it(tmp_path):
     arms = pair()
     arms["baseline"]["reach"] = {s: 7 + s % 3 for s in range(8)}

@@ -290,6 +290,19 @@ def test_a_stage_that_raises_ends_its_run_and_its_pipeline(root, error, status, 
     assert statuses(root, error.__name__) == (status, [("bounds", status)])
 
 
+def test_the_name_tells_a_stage_by_hand_from_a_pipeline(root, pipeline, monkeypatch):
+    with start(root, "range_test"):
+        pass
+    [parent] = pipelines_of(root, pipeline)
+    assert parent.info.run_name == "smoke"
+    monkeypatch.delenv("LRCYCLES_PIPELINE")
+    with start(root, "range_test") as run:
+        pass
+    by_hand = client_of(root).get_run(run.pipeline.info.run_id)
+    assert by_hand.info.run_name == "smoke: range_test by hand"
+    assert "by hand" in by_hand.data.tags[NOTE]
+
+
 def test_a_failed_stage_fails_the_pipeline_until_it_is_run_again(root, pipeline):
     with pytest.raises(ValueError, match="too flat"), start(root, "bounds"):
         raise ValueError("too flat")

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from lrcycles.data.formats import RawImages, checked_images
+from lrcycles.data.formats import RawImages, check_no_loose_images, checked_images, is_image
 from lrcycles.errors import InputError
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 PARTS = ("train", "test")
 
 
 def has_classes(folder: Path) -> bool:
     """Return whether a folder holds folders of images."""
-    return any(path.suffix.lower() in ENDINGS for path in folder.glob("*/**/*"))
+    return any(map(is_image, folder.glob("*/**/*")))
 
 
 def read_classes(folder: Path, classes: Sequence[str], image_shape: Sequence[int]) -> RawImages:
@@ -37,8 +36,6 @@ def read_classes(folder: Path, classes: Sequence[str], image_shape: Sequence[int
             images, labels, changed = _read_part(part, classes, image_shape)
             arrays += [images, labels]
             resized += changed
-    if len(arrays) == 2:
-        arrays += [np.empty((0, *image_shape), np.uint8), np.empty(0, np.uint8)]
     if resized:
         print(f"data: {resized} images are resized to data.image_shape={list(image_shape)}.")
     return checked_images(arrays, source="local", where=str(folder))
@@ -48,6 +45,8 @@ def _read_part(
     folder: Path, classes: Sequence[str], image_shape: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, int]:
     found = {path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."}
+    if not found:
+        check_no_loose_images(folder)
     if found != set(classes):
         raise InputError(
             f"data.classes must name the folders in {folder}, one for each class. Received: "
@@ -57,7 +56,7 @@ def _read_part(
         (path, label)
         for label, name in enumerate(classes)
         for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in ENDINGS
+        if is_image(path)
     ]
     images = np.empty((len(files), *image_shape), np.uint8)
     resized = 0

@@ -25,6 +25,7 @@ IDX_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}  # of image files
 IDX_MAGIC = {"images": (0x803, 0x804), "labels": (0x801,)}  # 8: uint8; last digit: dimensions
 
 
@@ -40,7 +41,7 @@ class RawImages:
 
 
 def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> RawImages:
-    """Make `RawImages` of train images, train labels, test images and test labels.
+    """Make `RawImages` of train images and labels, and test images and labels if there are any.
 
     Args:
         where: the origin of the arrays, for messages.
@@ -49,7 +50,7 @@ def checked_images(arrays: Sequence[Any], *, source: str, where: str) -> RawImag
         InputError: an array has another type, shape or length than labelled images have.
     """
     x_train, y_train = _checked_pair(arrays[:2], PARTS[:2], where)
-    x_test, y_test = _checked_pair(arrays[2:], PARTS[2:], where)
+    x_test, y_test = _checked_pair(arrays[2:] or (x_train[:0], y_train[:0]), PARTS[2:], where)
     if len(x_train) == 0:
         raise InputError(
             f"{where}: at least one training image must be there. Received: none. Add images."
@@ -145,8 +146,11 @@ def parse_idx(data: bytes, *, kind: str, where: object) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=header).reshape(sizes)
 
 
-def read_npz(file: Path, keys: Sequence[str]) -> list[np.ndarray]:
+def read_npz(file: Path, keys: Sequence[str], *, optional: Sequence[str] = ()) -> list[np.ndarray]:
     """Read the named arrays of an .npz file.
+
+    Args:
+        optional: names of arrays that are left out if the file has none of them.
 
     Raises:
         InputError: the file is damaged, no .npz file, or lacks an array.
@@ -158,12 +162,15 @@ def read_npz(file: Path, keys: Sequence[str]) -> list[np.ndarray]:
         ):  # np.load accepts other formats too
             opened.seek(0)
             stored = np.load(opened, allow_pickle=False)
-            return [stored[key] for key in keys]
+            asked = [*keys, *(optional if {*optional} & {*stored.files} else ())]
+            return [stored[key] for key in asked]
     except KeyError:
         with zipfile.ZipFile(file) as archive:
             held = ", ".join(entry.removesuffix(".npy") for entry in archive.namelist())
+        if_any = f", and {', '.join(optional)} if there is a test set" if optional else ""
         raise InputError(
-            f"{file} must hold the arrays {', '.join(keys)}. Received: {held}. Rename the arrays."
+            f"{file} must hold the arrays {', '.join(keys)}{if_any}. Received: {held}. "
+            "Rename the arrays."
         ) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
@@ -175,7 +182,8 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
     """Read the four IDX files (.gz or not) or NAME.npz of a folder, or the .npz file itself."""
     npz = path / f"{name}.npz" if path.is_dir() else path
     if npz.is_file():
-        images = checked_images(read_npz(npz, NPZ_KEYS), source="local", where=str(npz))
+        arrays = read_npz(npz, NPZ_KEYS[:2], optional=NPZ_KEYS[2:])
+        images = checked_images(arrays, source="local", where=str(npz))
         verify(images, sha256, [npz] * 4)
         return images
     if not path.is_dir():
@@ -185,6 +193,8 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
             "Set data.path to the folder."
         )
     files = [_find(path, stem) for stem in IDX_FILES]
+    if not any(files):
+        check_no_loose_images(path)
     missing = [stem for stem, file in zip(IDX_FILES, files, strict=True) if file is None]
     if missing:
         raise InputError(
@@ -199,6 +209,25 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
     images = checked_images(arrays, source="local", where=str(path))
     verify(images, sha256, present)
     return images
+
+
+def is_image(file: Path) -> bool:
+    """Return whether a file's name is that of an image."""
+    return file.suffix.lower() in ENDINGS
+
+
+def check_no_loose_images(folder: Path) -> None:
+    """Check that no image lies directly in a folder that should hold a folder per class.
+
+    Raises:
+        InputError: an image does.
+    """
+    for file in sorted(filter(is_image, folder.iterdir())):
+        raise InputError(
+            f"Images must lie in one folder per class, such as {folder.name}/CLASS/{file.name}. "
+            f"Received: {file}. Make a folder for each name in data.classes, and move the images "
+            "there."
+        )
 
 
 def _find(folder: Path, stem: str) -> Path | None:

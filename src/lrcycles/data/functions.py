@@ -14,7 +14,8 @@ def from_function(source: str, root: Path) -> RawImages:
     """Call the user's `module:function`, importable from the root folder.
 
     Raises:
-        InputError: the function is missing, fails, or returns something else than four arrays.
+        InputError: the function is missing, fails, or returns something else than two or four
+            arrays.
     """
     module_name, _, function_name = source.partition(":")
     if not all(word.isidentifier() for word in (*module_name.split("."), function_name)):
@@ -25,7 +26,7 @@ def from_function(source: str, root: Path) -> RawImages:
     sys.path.append(str(root))  # after the current folder: a queued experiment has its own code
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
-    except Exception as error:  # the user's file may raise anything
+    except (Exception, SystemExit) as error:  # the user's file may raise anything
         raise InputError(
             f"The module of data.source={source} must be importable from the current folder or "
             f"{root}. Received: {reason(error)}. Correct the name or the file."
@@ -39,17 +40,19 @@ def from_function(source: str, root: Path) -> RawImages:
         )
     try:
         arrays = function()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"data.source={source} must return images when it is called without arguments. "
             f"Received: {reason(error)}. Correct the function."
         ) from error
-    if not isinstance(arrays, tuple | list) or len(arrays) != 4:
+    if isinstance(arrays, tuple) and all(isinstance(pair, tuple) for pair in arrays):
+        arrays = [array for pair in arrays for array in pair]  # as keras.datasets gives them
+    if not isinstance(arrays, tuple | list) or len(arrays) not in (2, 4):
         received = type(arrays).__name__
         if isinstance(arrays, tuple | list):
             received += f" of {len(arrays)}"
         raise InputError(
             f"data.source={source} ({defined_at(function)}) must return (x_train, y_train, x_test, "
-            f"y_test). Received: {received}. Return four arrays."
+            f"y_test), or the first two. Received: {received}. Return four or two arrays."
         )
     return checked_images(arrays, source=source, where=f"data.source={source}")

@@ -142,16 +142,32 @@ def _write(
 
 def _check_images(images: RawImages, *, classes: Sequence[str], image_shape: Sequence[int]) -> None:
     received = images.train_images.shape[1:]
+    if received[2:] not in ((), (1,), (3,)):
+        raise InputError(
+            "Images must have the shape (height, width) or (height, width, 3). "
+            f"Received: {received}. Convert them to grey or RGB, with the channels last."
+        )
     if received != tuple(image_shape):
         raise InputError(
             f"data.image_shape must be {list(received)}, the images' shape. "
             f"Received: {list(image_shape)}. Set data.image_shape={list(received)}."
         )
-    highest = max(int(images.train_labels.max()), int(images.test_labels.max(initial=0)))
+    labels = np.concatenate([images.train_labels, images.test_labels])
+    lowest, highest = int(labels.min()), int(labels.max())
     if highest >= len(classes):
+        name = "" if highest == len(classes) else " Then name every class in data.classes."
+        from_one = f"Labels start at 0: subtract 1 from every label.{name}"
         raise InputError(
             f"Labels must lie in 0..{len(classes) - 1}, one per name in data.classes. "
-            f"Received: the label {highest}. Name every class in data.classes."
+            f"Received: labels from {lowest} to {highest}. "
+            f"{from_one if lowest == 1 else 'Name every class in data.classes.'}"
+        )
+    counts = _count_classes(images.train_labels, len(classes))
+    if absent := [name for name, count in zip(classes, counts, strict=True) if not count]:
+        print(
+            f"data: warning: no training image has the class {', '.join(absent)}. "
+            "Add images, or remove the class from data.classes.",
+            flush=True,
         )
 
 

@@ -255,6 +255,4 @@ def from_sklearn() -> RawImages:
 
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    none = np.empty((0, *images.shape[1:]), np.uint8)
-    arrays = (images, digits.target, none, np.empty(0, np.uint8))
-    return checked_images(arrays, source="sklearn", where="sklearn")
+    return checked_images((images, digits.target), source="sklearn", where="sklearn")

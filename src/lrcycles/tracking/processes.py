@@ -56,6 +56,12 @@ def pipeline_key(owner: psutil.Process, root: Path) -> str:
     return f"process-{_digest(owner.pid, owner.create_time(), platform.node())}"
 
 
+def is_by_hand(owner: psutil.Process) -> bool:
+    """Return whether a stage runs alone: without DVC, and without the name of a pipeline."""
+    named = os.environ.get("LRCYCLES_PIPELINE") or os.environ.get("DVC_EXP_NAME")
+    return not named and owner.pid == os.getpid()
+
+
 def _digest(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
 

@@ -67,7 +67,7 @@ def start(
             if launched:
                 pipeline = tree.launched_run(store, launched)
             else:
-                pipeline = tree.enter_pipeline(store, root, common, pipeline_key)
+                pipeline = tree.enter_pipeline(store, root, stage, common, pipeline_key)
             tree.end_the_dead(store.client, {store.experiment_id, pipeline.info.experiment_id})
             new = {key: config[key] for key in config if key not in pipeline.data.params}
             writers.write_params(store.client, pipeline.info.run_id, new)

@@ -29,31 +29,37 @@ def launched_run(store: TrackingStore, run_id: str) -> Any:
 
 
 def enter_pipeline(
-    store: TrackingStore, root: Path, tags: Mapping[str, str], key: str | None
+    store: TrackingStore, root: Path, stage: str, tags: Mapping[str, str], key: str | None
 ) -> Any:
     """Find or create the pipeline's run, and set it RUNNING.
 
     Args:
+        stage: names the run if this stage runs by hand.
         key: names the pipeline run; by default it follows from the process.
     """
     client, owner = store.client, processes.pipeline_owner()
+    by_hand = key is None and processes.is_by_hand(owner)
     key = key or processes.pipeline_key(owner, root)
     pipelines = _pipelines(store, key)
     if not pipelines:
         experiment, dvc_name = tags["lrcycles.experiment"], tags.get("lrcycles.dvc_exp_name")
+        name = f"{experiment} ({dvc_name})" if dvc_name else experiment
         note = (
             f"Pipeline run of experiment `{experiment}`. Its stages are the runs below it. "
             "The answer appears here when stage `report` has ended."
         )
+        if by_hand:
+            name = f"{experiment}: {stage} by hand"
+            note = f"Stage `{stage}` of experiment `{experiment}`, run by hand without a pipeline."
         return client.create_run(
             store.experiment_id,
             tags={
-                **{name: value for name, value in tags.items() if name != "lrcycles.dvc_stage"},
+                **{tag: value for tag, value in tags.items() if tag != "lrcycles.dvc_stage"},
                 **processes.process_tags(owner),
                 "lrcycles.pipeline": key,
                 writers.NOTE: note,
             },
-            run_name=f"{experiment} ({dvc_name})" if dvc_name else experiment,
+            run_name=name,
         )
     pipeline_id = pipelines[0].info.run_id
     for name, value in processes.process_tags(owner).items():

@@ -104,7 +104,7 @@ def _call(function: Callable[..., Any], job: Any) -> Any:
         return function(job, _notify)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if user_line(error):  # such as a layer of the user's that fails only while it trains
             raise InputError(
                 f"Your code must run while a network trains. Received: {reason(error)}. Correct it."

@@ -171,8 +171,12 @@ def _mean_sd(evidence: Evidence, name: str, quantity: Quantity) -> str:
     digits = verdicts.digits_of(quantity, evidence)
     if quantity == Quantity.ERROR:
         return mean_sd(evidence.arms[name].values(quantity), digits, count=False)
-    seconds = {seed: time.seconds for seed, time in evidence.reached[name].items()}
-    return mean_sd(seconds, digits, count=False)
+    times = evidence.reached[name]
+    reached = sum(not time.censored for time in times.values())
+    if reached < len(times):  # the others count with their full length, which is too short
+        mean = number(fmean(time.seconds for time in times.values()), digits)
+        return f"at least {mean} ({reached} of {len(times)} reach it)"
+    return mean_sd({seed: time.seconds for seed, time in times.items()}, digits, count=False)
 
 
 def at_a_glance(evidence: Evidence) -> Table | None:
