@@ -149,6 +149,7 @@ def test_without_a_source_the_error_names_what_was_tried_and_what_to_do(
     assert not (tmp_path / ".lrcycles").exists()
 
 
+@pytest.mark.slow  # it waits for the silence to end
 @pytest.mark.usefixtures("proxy")
 @pytest.mark.parametrize("source", ["keras", "npm"])
 def test_a_server_that_stays_silent_is_given_up(
