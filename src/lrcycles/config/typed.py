@@ -42,11 +42,8 @@ def word(override: str) -> str:
     """
     if re.fullmatch(r"[\w@%+=:,./~-]+", override, re.ASCII):
         return override
-    return (
-        f'"{override}"'
-        if re.fullmatch(r"[^\"$`!\\]*'[^\"$`!\\]*", override)
-        else shlex.quote(override)
-    )
+    plain = re.fullmatch(r"""(?:[^"$`!\\]|\\')*""", override)  # \' stands as it is within "..."
+    return f'"{override}"' if plain and "'" in override else shlex.quote(override)
 
 
 def _read_as_written(text: str) -> bool:
