@@ -35,7 +35,10 @@ def print_settings(name: str, changed: experiment.Changes) -> None:
         return
     print(f"Experiment {name}. It differs from conf/ in these settings:")
     for key, values in list(changed.items())[:MOST_LINES]:
-        used, conf = experiment.shown(values["used"]), experiment.shown(values["conf"])
+        if "used" not in values:
+            print(f"  ~{key} (removed)")
+            continue
+        used, conf = experiment.side(values, "used"), experiment.side(values, "conf")
         print(f"  {key}: {used} instead of {conf}")
     if len(changed) > MOST_LINES:
         rest = len(changed) - MOST_LINES
@@ -82,7 +85,7 @@ def print_changes(changed: experiment.Changes, *, by_hand: bool) -> None:
     if "experiment" in changed and not by_hand:
         changed = {"experiment": changed["experiment"]}
     for key, values in changed.items():
-        before, after = experiment.shown(values["conf"]), experiment.shown(values["used"])
+        before, after = experiment.side(values, "conf"), experiment.side(values, "used")
         print(f"{'dropped' if by_hand else 'changed'}: {key}: {before} -> {after}")
 
 

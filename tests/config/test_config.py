@@ -394,7 +394,7 @@ def test_differences_name_branches_that_one_side_lacks_once():
     assert found["train.epochs"] == {"conf": 10, "used": 2}
     assert [key for key in found if key.startswith("arms")] == [
         "arms.clr.clr.against",
-        "arms.controls",
+        *(f"arms.controls.{name}" for name in conf["arms"]["controls"]),
     ]
     assert params_file.differences(conf, conf) == {}
 

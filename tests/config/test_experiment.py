@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,42 @@ def test_an_experiment_without_a_file_is_compared_with_conf_as_it_stands(conf):
     assert experiment.changes(conf, values) == {"experiment": {"conf": "long", "used": "mine"}}
 
 
-def test_no_digest_and_no_branch_is_shown():
+def test_no_digest_and_no_branch_is_shown_to_a_reader():
     asked = ["+arm@arms.controls.clr_50=lenet_clr_50", f"data.sha256.test_images={'b' * 64}"]
+    changed = experiment.changes(CONF, compose.compose(CONF, asked))
+    assert [experiment.side(change, "used") for change in changed.values()] == ["...", "..."]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "optimizer.arguments.beta_1=0.8",
+        "~arms.clr.clr",
+        "~report.published.published",
+        "~model.arguments.units",
+        "+arms.clr.clr.epochs=3",
+        "\"data.path='~/my images'\"",
+        "train.class_weights=balanced",
+    ],
+)
+def test_a_change_of_one_key_is_told_as_it_was_typed(asked):
+    values = compose.compose(CONF, shlex.split(asked))
+    changed = experiment.changes(CONF, values)
+    assert experiment.as_overrides("tutorial", changed) == f"experiment=tutorial {asked}"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["+arm@arms.controls.clr_50=lenet_clr_50"],
+        ["++optimizer.layer_rates={*/bias:2.0}"],
+        ["data.path='it\\'s (a b), c'"],
+        ["data.path='12'"],
+        ["train.seeds=[1, 2]", "data.classes=['a b', 'null', '1', \"it's\"]"],
+        ["arms.clr.clr.against=[]", "report.published.published.seconds=1.0e-12"],
+    ],
+)
+def test_what_is_told_can_be_typed(asked):
     values = compose.compose(CONF, asked)
-    text = experiment.as_overrides("tutorial", experiment.changes(CONF, values))
-    assert text == "experiment=tutorial arms.controls.clr_50=... data.sha256.test_images=..."
+    told = experiment.as_overrides("tutorial", experiment.changes(CONF, values))
+    assert compose.compose(CONF, shlex.split(told)) == values

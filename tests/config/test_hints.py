@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from lrcycles.config import compose
+from lrcycles.config import advice, compose
 from lrcycles.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -32,8 +33,9 @@ WRONG = {
     "a b=3": r"must have the form key=value\. Received: a b=3\.",
     "train=null": r"train must be one of default\. Received: train=null\.",
     "train=[1]": r"train must be one of default\. Received: train=\[1\]\.",
-    "arms.clr={}": r"Write ~arms\.clr\.clr instead\.",
-    "report.published={}": r"Write ~report\.published\.published_baseline ~report\.published\.pub",
+    "arms.clr={}": r"remove those that may be left out with ~arms\.clr\.KEY\.",
+    "data.path=~/my images": r"quotes of its own\. .* Write \"data\.path='~/my images'\"\.",
+    "data.path=it's": r"Write \"data\.path='it\\'s'\"\.",
 }
 
 
@@ -60,3 +62,28 @@ def test_values_may_hold_spaces_quotes_and_lists():
 
 def test_an_empty_mapping_may_replace_an_empty_one():
     assert compose.compose(CONF, ["optimizer.arguments={}"])["optimizer"]["arguments"] == {}
+
+
+@pytest.mark.parametrize("value", ["~/my images", "it's", "a;b", "x \\ 'y'", "[1", '"'])
+def test_a_refused_value_is_accepted_as_the_message_writes_it(value):
+    with pytest.raises(InputError) as caught:
+        compose.compose(CONF, [f"data.path={value}"])
+    written = str(caught.value).rpartition("Write ")[2].removesuffix(".")
+    assert compose.compose(CONF, shlex.split(written))["data"]["path"] == value
+
+
+def test_an_arm_is_not_told_to_continue_itself():
+    with pytest.raises(InputError, match=r"Received: 'first'\. .*, or remove `continues`\.$"):
+        compose.check(compose.compose(CONF, ["experiment=smoke", "~arms.controls.first"]))
+
+
+def test_tuned_is_offered_only_where_it_is_accepted():
+    asked = ["experiment=smoke", "+arms.clr.clr.against=[nobody]"]
+    with pytest.raises(InputError, match=r"Name one of (?!.*tuned)"):
+        compose.check(compose.compose(CONF, asked))
+
+
+def test_published_runs_that_were_removed_are_not_missed():
+    asked = ["~report.published.published_baseline", "~report.published.published"]
+    config = compose.check(compose.compose(CONF, asked))
+    assert not [text for text in advice.warnings(config) if "published runs" in text]

@@ -21,7 +21,7 @@ def test_an_argument_is_one_override_whatever_is_in_it():
     assert command_line.read_arguments("train", ["group=clr", *given]) == ("clr", given)
 
 
-@pytest.mark.parametrize("word", ["--cfg", "--multirun", "-m", "quick", "", "~"])
+@pytest.mark.parametrize("word", ["--foo", "quick", "", "~"])
 def test_another_argument_is_refused_with_the_way_to_the_help(word):
     with pytest.raises(
         InputError, match=r"key=value\. Received: .* `python -m pipelines\.bounds --h"
@@ -50,3 +50,17 @@ def test_runs_that_start_at_once_claim_a_folder_each(tmp_path):
         claimed = list(threads.map(claim, range(8)))
     assert len(set(claimed)) == 8
     assert all(path.is_dir() for path in claimed)
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [
+        ("-m", r"`dvc exp run --queue -S 'KEY=1,2'`"),
+        ("--multirun", r"`dvc exp run --queue -S 'KEY=1,2'`"),
+        ("--cfg", r"in params\.yaml"),
+        ("--cfg=job", r"in params\.yaml"),
+    ],
+)
+def test_an_option_of_hydra_is_told_what_does_the_same(word, remedy):
+    with pytest.raises(InputError, match=f"Received: {word}\\. .*{remedy}"):
+        command_line.read_arguments("bounds", [word])

@@ -91,13 +91,14 @@ def check_arms(config: Config) -> None:
 def _check_against(config: Config, name: str, group: str, on_split: list[str]) -> None:
     """Only arms that train on the split are compared. Others are compared with the baseline."""
     against = getattr(config.arms, group)[name].against or []
-    others = [other for other in (*on_split, TUNED) if other != name]
+    known = [other for other in (*on_split, TUNED) if other != name]
+    others = [other for other in known if other != TUNED or can_tune(config)]
     if against and (group == "baseline" or name not in on_split):
         raise InputError(
             "Only an arm of clr or controls that trains on the split may have `against`. "
             f"Received: arms.{group}.{name}.against={', '.join(against)}. Remove `against`."
         )
-    if wrong := [other for other in against if other not in others]:
+    if wrong := [other for other in against if other not in known]:
         raise InputError(
             f"arms.{group}.{name}.against must name other arms that train on the split. "
             f"Received: {wrong[0]!r}. Name one of {', '.join(others)}."
@@ -217,10 +218,11 @@ def _check_chain(config: Config, name: str, group: str) -> None:
     seen = [name]
     while (parent := arms[seen[-1]].continues) is not None:
         if parent not in arms:
+            others = [other for other in arms if other not in seen]
+            remedy = f"or name one of {', '.join(others)}" if others else "or remove `continues`"
             raise InputError(
                 f"arms.{group}.{seen[-1]}.continues must name an arm of group {group}. "
-                f"Received: {parent!r}. Add that arm to the group, or name one of "
-                f"{', '.join(arms)}."
+                f"Received: {parent!r}. Add that arm to the group, {remedy}."
             )
         if parent in seen:
             circle = " -> ".join([*seen, parent])

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lrcycles.config import typed
 from lrcycles.config.compose import compose
+from lrcycles.config.hints import OPEN
 from lrcycles.config.params_file import differences
 from lrcycles.errors import InputError
 
 _LONGEST_VALUE = 40  # characters: longer values, such as digests, are not shown
 _FEWEST_KEYS = 2  # of a folder: one key is not explained by another file, which is an entry itself
+_RATES = ".layer_rates."
 
 Changes = dict[str, dict[str, Any]]
 
@@ -20,6 +23,7 @@ Changes = dict[str, dict[str, Any]]
 def changes(conf: Path, values: Mapping[str, Any]) -> Changes:
     """Return {key: {"conf": its value in the experiment, "used": its value here}}.
 
+    A key that was added has no "conf", and a key that was removed has no "used".
     A folder of conf/ from which another file was chosen is one entry, such as
     {"data": {"conf": "mnist", "used": "digits"}}, where that makes the list shorter.
 
@@ -60,11 +64,33 @@ def _options(conf: Path, folder: str, overrides: list[str]) -> dict[str, dict[st
 def as_overrides(name: str, changed: Changes) -> str:
     """Write an experiment and its changes as one would type them after -S.
 
-    >>> as_overrides("quick", {"train.epochs": {"conf": 2, "used": 3}})
-    'experiment=quick train.epochs=3'
+    >>> changed = {"train.epochs": {"conf": 2, "used": 3}, "arms.clr.clr": {"conf": {}}}
+    >>> as_overrides("quick", changed)
+    'experiment=quick train.epochs=3 ~arms.clr.clr'
+    >>> print(as_overrides("quick", {"data.path": {"conf": None, "used": "~/my images"}}))
+    experiment=quick "data.path='~/my images'"
     """
-    words = [f"{key}={shown(change['used'])}" for key, change in changed.items()]
-    return " ".join([f"experiment={name}", *words])
+    words = [_override(key, change) for key, change in changed.items()]
+    return " ".join([f"experiment={name}", *map(typed.word, words)])
+
+
+def _override(key: str, change: Mapping[str, Any]) -> str:
+    if "used" not in change:
+        return f"~{key}"
+    parent, rates, pattern = key.partition(_RATES)
+    if rates:  # a pattern has special characters, which stand only within a value
+        return f"++{parent}{rates[:-1]}={typed.value({pattern: change['used']})}"
+    plus = "" if "conf" in change or key.startswith(OPEN) else "+"
+    return f"{plus}{key}={typed.value(change['used'])}"
+
+
+def side(change: Mapping[str, Any], name: str) -> str:
+    """Write one side of a change for a reader: "used" or "conf".
+
+    >>> side({"used": 0.8}, "used"), side({"used": 0.8}, "conf")
+    ('0.8', 'none')
+    """
+    return shown(change[name]) if name in change else "none"
 
 
 def shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from lrcycles.config import typed
 from lrcycles.config.plain import flat, one_line
 from lrcycles.config.schema import Config
 
@@ -68,10 +69,11 @@ def without_effect(values: Mapping[str, Any], overrides: Iterable[str]) -> str |
             continue
         left = OmegaConf.select(OmegaConf.create(dict(values)), override.key_or_group)
         if left:
-            removed = " ".join(f"~{override.key_or_group}.{key}" for key in left)
+            key = override.key_or_group
             return (
                 "An override must change something, and an empty mapping leaves every key as it "
-                f"was. Received: {text}. Write {removed} instead."
+                f"was. Received: {text}. Set single keys with {key}.KEY=VALUE, or remove "
+                f"those that may be left out with ~{key}.KEY."
             )
     return None
 
@@ -115,11 +117,7 @@ def _group(conf: Path, text: str) -> Path | None:
 def _wrong_alone(conf: Path, text: str) -> str | None:
     override = _parsed(text)
     if override is None:
-        return (
-            "An override must have the form key=value. "
-            f"Received: {text}. Put a value with special characters into quotes, as in "
-            "\"data.path='a, b'\"."
-        )
+        return _unreadable(text)
     if override.is_sweep_override():
         return (
             f"A key must have one value here. Received: {text}. Train every value with "
@@ -150,6 +148,20 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
             f"Write {text.lstrip('+')}."
         )
     return None
+
+
+def _unreadable(text: str) -> str:
+    key, equals, value = text.partition("=")
+    better = f"{key}={typed.quoted(value)}"
+    if not equals or _parsed(better) is None:
+        return (
+            f"An override must have the form key=value. Received: {text}. "
+            "Write for example train.epochs=3."
+        )
+    return (
+        "A value with special characters must be in quotes of its own. "
+        f"Received: {text}. Write {typed.word(better)}."
+    )
 
 
 def _wrong_key(conf: Path, values: Mapping[str, Any], text: str) -> str | None:

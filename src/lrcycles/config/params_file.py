@@ -67,21 +67,26 @@ def edited_by_hand(root: Path) -> bool:
 def differences(values: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
     """Return {key: {"conf": reference, "used": value}} where `values` and `reference` differ.
 
-    A branch that only one of them has is one entry, not one per leaf.
+    A branch that only one of them has is one entry, not one per leaf. A key that one of them lacks
+    has no value of that side.
 
     >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
     {'a.b': {'conf': 3, 'used': 1}}
+    >>> differences({"a": {}, "b": 1}, {"a": {"c": 2}})
+    {'a.c': {'conf': 2}, 'b': {'used': 1}}
     """
     return dict(_walk(values, reference, ""))
 
 
-def _walk(used: Any, conf: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(used, Mapping) and isinstance(conf, Mapping) and used and conf:
-        for key in [*conf, *(key for key in used if key not in conf)]:
-            path = f"{prefix}.{key}" if prefix else str(key)
-            yield from _walk(used.get(key), conf.get(key), path)
-    elif used != conf or type(used) is not type(conf):
-        yield prefix, {"conf": conf, "used": used}
+def _walk(used: Mapping[str, Any], conf: Mapping[str, Any], parent: str) -> Iterator[Any]:
+    for name in [*conf, *(name for name in used if name not in conf)]:
+        key = f"{parent}{name}"
+        sides = {s: of[name] for s, of in (("conf", conf), ("used", used)) if name in of}
+        before, after = sides.get("conf"), sides.get("used")
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _walk(after, before, f"{key}.")
+        elif after != before or type(after) is not type(before):
+            yield key, sides
 
 
 def _committed(root: Path, name: str) -> bytes | None:

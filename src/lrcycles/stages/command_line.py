@@ -58,7 +58,8 @@ def read_arguments(stage: str, arguments: Sequence[str]) -> tuple[str | None, li
             overrides.append(argument)
         else:
             raise InputError(
-                f"Arguments must have the form key=value. Received: {argument!r}. "
+                _of_hydra(argument)
+                or f"Arguments must have the form key=value. Received: {argument!r}. "
                 f"Write for example train.epochs=3, or see `python -m pipelines.{stage} --help`."
             )
     if stage == "train" and group not in GROUPS:
@@ -72,6 +73,20 @@ def read_arguments(stage: str, arguments: Sequence[str]) -> tuple[str | None, li
             f"Use `dvc exp run -S {overrides[0]}`."
         )
     return group, overrides
+
+
+def _of_hydra(argument: str) -> str | None:
+    """Name what does here what an option of Hydra's own command line does elsewhere."""
+    remedies = {
+        ("-m", "--multirun"): "Train several values with `dvc exp run --queue -S 'KEY=1,2'` and "
+        "`dvc exp run --run-all`",
+        ("-c", "--cfg", "--resolve"): "Read all values in params.yaml after `python -m "
+        "pipelines.config`, or in outputs/config/TIME/params.yaml if it has overrides",
+    }
+    for options, remedy in remedies.items():
+        if argument.partition("=")[0] in options:
+            return f"Options of Hydra must be left out. Received: {argument}. {remedy}."
+    return None
 
 
 def is_override(word: str) -> bool:

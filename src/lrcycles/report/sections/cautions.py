@@ -35,14 +35,16 @@ def section(evidence: Evidence) -> Section | None:
 def differences(evidence: Evidence) -> list[str]:
     """Word every setting that this run changes in its experiment."""
     changed = evidence.stages.differences
-    return [_change(key, change["used"], change["conf"]) for key, change in changed.items()]
+    return [_change(key, change) for key, change in changed.items()]
 
 
-def _change(key: str, used: Any, conf: Any) -> str:
-    if conf is None and isinstance(used, Mapping):
+def _change(key: str, change: Mapping[str, Any]) -> str:
+    """Word a change; a key that was added has no "conf", and a key that was removed no "used"."""
+    if "used" not in change:
+        return f"{key} is left out of the experiment (~{key})."
+    if "conf" not in change and isinstance(change["used"], Mapping):
         return f"{key} is added to the experiment."
-    if used is None and isinstance(conf, Mapping):
-        return f"{key} is left out of the experiment."
+    used, conf = (change.get(side) for side in ("used", "conf"))
     texts = ["none" if value is None else str(value) for value in (used, conf)]
     if max(map(len, texts)) > _LONGEST_VALUE:
         return f"{key} differs from the experiment."
