@@ -130,6 +130,7 @@ def test_a_damaged_kept_copy_is_reported_and_fetched_again(
     assert cache.read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreachable")
 def test_without_a_source_the_error_names_what_was_tried_and_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

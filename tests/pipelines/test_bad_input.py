@@ -109,6 +109,7 @@ def test_a_stage_by_hand_refuses_inputs_made_for_something_else(project, stage, 
     assert message in error_line(project.stage(stage, *group, override, ok=False))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("results")
 def test_a_mistake_that_only_keras_can_see_is_one_line(project):
     override = "+optimizer.arguments.betta_1=0.5"

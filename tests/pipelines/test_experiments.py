@@ -50,6 +50,7 @@ def test_overrides_by_hand_go_to_outputs_and_touch_nothing_else(project):
     assert "up to date" in project.dvc("repro").stdout
 
 
+@pytest.mark.slow
 def test_an_mlproject_stage_accepts_an_empty_argument_and_several_overrides_in_one(project):
     overrides = "report.margin_percent=0.1 'data.path=my data' ~arms.controls.continued"
     project.run("python", "-m", "pipelines", "bounds", "", overrides)

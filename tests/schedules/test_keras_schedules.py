@@ -220,6 +220,7 @@ np.savez(f"{folder}/resumed.npz", *model.get_weights())
 """
 
 
+@pytest.mark.slow
 def test_a_saved_run_goes_on_bit_for_bit_in_another_process(tmp_path):
     x, y = images()
     model = small_model(keras.optimizers.Adam(Triangular(**BOUNDS)))

@@ -41,5 +41,6 @@ def test_the_page_holds_the_committed_results():
     assert page.render(read_json(FOLDER / "results.json")) == (FOLDER / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_times_of_equal_arms_seldom_get_a_verdict():
     assert simulate.run_times(6, never=0.2, repeats=25)["decided"]["percent"] < 20
