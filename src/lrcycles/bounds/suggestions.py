@@ -221,7 +221,9 @@ def _bounds_text(choice: Choice) -> str:
     bounds = choice.bounds
     if bounds is None:
         return f"none. {choice.no_bounds}"
-    size = "unknown" if bounds.step_size is None else f"{bounds.step_size}"
+    size = (
+        "unknown without --steps-per-epoch" if bounds.step_size is None else f"{bounds.step_size}"
+    )
     return (
         f"base_lr {bounds.base_lr:g}, max_lr {bounds.max_lr:g}, {bounds.cycles} cycles, "
         f"step_size {size} (rule {bounds.rule})"
