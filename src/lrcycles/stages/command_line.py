@@ -23,7 +23,9 @@ class Description:
 
 
 STAGES = {
-    "config": Description("conf/", "experiment=quick", "params.yaml, differences.json"),
+    "config": Description(
+        "conf/", "experiment=quick", "params.yaml, differences.json, settings.json"
+    ),
     "data": Description("conf/", "data=digits", "the images as arrays, data.json, digits.png"),
     "range_test": Description(
         "artifacts/data", "range_test.seeds=1", "curves.parquet, range_test.json, range_test.png"
@@ -37,7 +39,7 @@ STAGES = {
     "report": Description(
         "the results of all other stages",
         "report.margin_percent=0.1",
-        "report.html, report.md, metrics.json, figures",
+        "report.html, report.md, headline.json, metrics.json, figures",
     ),
 }
 

@@ -117,8 +117,6 @@ class _Source:
         with self._started(stage, key) as run:
             if run is None:
                 return
-            if stage == "config":
-                run.log_artifacts(self.root / "params.yaml")
             log_stage(run, stage, folder, data=self.data if stage in _USES_IMAGES else None)
             if stage == "report":
                 run.show_arms(arm_names(self.config))

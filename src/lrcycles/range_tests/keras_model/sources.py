@@ -5,25 +5,29 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from lrcycles.errors import InputError, reason
+from lrcycles.errors import InputError
 from lrcycles.range_tests.keras_model import batches
 from lrcycles.range_tests.keras_model.batches import Batch, Rows
 from lrcycles.range_tests.keras_model.request import Request
+from lrcycles.range_tests.keras_model.steps import explained
 
 Order = np.random.Generator
 
 BATCH_SIZE = 32  # Keras's own default
 HELDOUT_SAMPLES = 1000  # the largest number by default
 HELDOUT_SHARE = 5  # at most one sample in five is held out by default
-MOST_COUNTED = 50  # batches of data without a length are counted so far
+MOST_COUNTED = 50  # the first batches of data without a length are counted up to this number
 SPLIT_SEED = 0  # the held-out samples are the same for every seed of the test
+
+
+_DATA = ("The data must yield batches.", "Correct what reads the data.")
+_END = object()
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def source(x: Any, y: Any, sample_weight: Any, request: Request) -> Source:
         InputError: there are too few data, arrays differ in length, or settings contradict.
     """
     if batches.is_arrays(x):
-        with _readable():
+        with explained(*_DATA):
             rows = Rows(x, y, sample_weight)
         return _arrays(rows, request)
     by_index = isinstance(x, keras.utils.PyDataset)
@@ -118,7 +122,7 @@ def _by_index(dataset: Any, request: Request) -> Source:
     _need_batches(count - (request.heldout is None), count)
 
     def read(index: int) -> Batch:
-        with _readable():
+        with explained(*_DATA):
             return _checked(dataset[index])
 
     if request.heldout is not None:
@@ -141,7 +145,7 @@ def _in_turn(data: Iterable[Any], request: Request) -> Source:
     """Read batches one after another: each seed continues where the seed before it stopped."""
     count = _length(data)
     if count is None and iter(data) is not data:
-        with _readable():
+        with explained(*_DATA):
             few = sum(1 for _ in itertools.islice(data, MOST_COUNTED))
         count = few if few < MOST_COUNTED else None
     if count is not None:
@@ -174,10 +178,10 @@ def _passes(data: Iterable[Any]) -> Iterator[tuple[int, Batch]]:
     """Yield the batches of one pass after another, each with its number in the pass."""
     while True:
         number = -1
-        with _readable():
+        with explained(*_DATA):
             iterator = iter(data)
         while True:
-            with _readable():
+            with explained(*_DATA):
                 batch = next(iterator, _END)
             if batch is _END:
                 break
@@ -188,22 +192,6 @@ def _passes(data: Iterable[Any]) -> Iterator[tuple[int, Batch]]:
                 "The data must yield batches until the range test ends. Received: an iterator that "
                 "ended. Pass a generator that does not end, or a dataset that can be read again."
             )
-
-
-_END = object()
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Turn an error of the user's data into one line with the line of code that raised it."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # the user's code may raise anything
-        raise InputError(
-            f"The data must yield batches. Received: {reason(error)}. Correct what reads the data."
-        ) from error
 
 
 def _first_batches(data: Iterator[Batch], count: int | None, request: Request) -> list[Batch]:
@@ -255,7 +243,7 @@ def _given(request: Request) -> list[Batch]:
     if isinstance(heldout, tuple | list) and 2 <= len(heldout) <= 3:
         if not all(part is None or batches.is_arrays(part) for part in heldout):
             raise _wrong_heldout(heldout)
-        with _readable():
+        with explained(*_DATA):
             rows = Rows(*heldout, *[None] * (3 - len(heldout)))
         if size and rows.count % size:
             raise InputError(
@@ -269,7 +257,7 @@ def _given(request: Request) -> list[Batch]:
         raise _wrong_heldout(heldout)
     if _length(heldout) is None:
         raise _wrong_heldout(heldout)
-    with _readable():
+    with explained(*_DATA):
         read = [_checked(batch) for batch in heldout]
     if not read:
         raise _wrong_heldout(heldout)

@@ -108,7 +108,7 @@ def _called(model: Any, batch: Batch, *, training: bool) -> Any:
         # TensorFlow's function takes an iterator, and PyTorch's a list. Both take the first item.
         one = [batch] if keras.backend.backend() == "torch" else iter([batch])
         return function(one)
-    model._symbolic_build(data_batch=_three(batch))
+    model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(batch))
     kinds = ["trainable_variables", "non_trainable_variables", "metrics_variables"]
     if training:
         kinds.insert(2, "optimizer_variables")
@@ -119,10 +119,6 @@ def _called(model: Any, batch: Batch, *, training: bool) -> Any:
     model.jax_state_sync()
     model._jax_state = None
     return logs
-
-
-def _three(batch: Batch) -> Any:
-    return keras.utils.unpack_x_y_sample_weight(batch)
 
 
 @contextmanager

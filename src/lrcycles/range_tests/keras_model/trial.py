@@ -17,7 +17,7 @@ from lrcycles.range_tests.keras_model.rates import SweptRates
 from lrcycles.range_tests.keras_model.sources import Source
 
 HELDOUT_LOSS = "heldout_loss"
-SCALE_STEPS = 20
+SCALE_STEPS = 20  # by which a LossScaleOptimizer has lowered its scale far enough
 MOVED = 1e-6  # a weight that changes by more at a rate of almost 0 has another optimizer
 
 
@@ -65,8 +65,7 @@ class Trial:
         self._on_step = on_step
         self._seed = -1
         self._rates = SweptRates(model, fresh=fresh)
-        self._everything = state.variables_of(model, reachable.parts_of(model))
-        self._start = state.Snapshot(self._everything)
+        self._start = state.Snapshot(state.variables_of(model, reachable.parts_of(model)))
         # One update and one evaluation compile both functions and check that the model trains.
         self._check_training()
         self._start.restore()
@@ -161,7 +160,7 @@ class Trial:
             )
         if not (steps.has_own_train_step(self._model) or rates.has_own_optimizer):
             return
-        for _ in range(SCALE_STEPS):  # a LossScaleOptimizer skips updates until its scale fits
+        for _ in range(SCALE_STEPS):
             if rates.find_used():
                 break
             self._train(self._source.first)
