@@ -1,11 +1,13 @@
 """Gives `dvc exp run -S` the composition and the messages of the stages.
 
 DVC composes conf/ in its own process, with Hydra's words for every mistake. Hydra offers no hook
-for other words, so this replaces the one method that composes.
+for other words, so this replaces the one method that composes. DVC also warns of every result
+that does not exist yet, which is all of them in a fresh clone: these warnings are left out.
 """
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from omegaconf import OmegaConf
 
 from lrcycles.config import compose
 from lrcycles.errors import InputError
+
+_NOT_MADE_YET = "No file hash info found"  # of a result that no stage has made
 
 
 def install(conf: Path) -> None:
@@ -39,3 +43,6 @@ def install(conf: Path) -> None:
             ConfigLoaderImpl.load_configuration = load_configuration
 
     ConfigLoaderImpl.load_configuration = load_configuration
+    logging.getLogger("dvc_data.index.checkout").addFilter(
+        lambda record: not record.msg.startswith(_NOT_MADE_YET)
+    )
