@@ -123,7 +123,7 @@ def test_without_bounds_the_reason_is_printed_instead(tmp_path, capsys):
     flat = sweep().assign(loss=2.3 + 0.05 * np.random.default_rng(0).normal(size=len(RATES)))
     flat.assign(accuracy=0.1).to_csv(tmp_path / "flat.csv", index=False)
     text = " ".join(run(capsys, "suggest", str(tmp_path / "flat.csv"), "--rule", "smith").split())
-    assert "thirds none the loss never falls" in text
+    assert "thirds (Smith) none the loss never falls" in text
     assert "Bounds: none. The range test must show where learning starts" in text
 
 

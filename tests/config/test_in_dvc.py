@@ -12,14 +12,13 @@ from lrcycles.config import in_dvc
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        ConfigLoaderImpl, "load_configuration", ConfigLoaderImpl.load_configuration
-    )
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", ConfigLoaderImpl.load_configuration)
     monkeypatch.setattr(checkout.logger, "filters", [])
     in_dvc.install(tmp_path)
 
 
-def test_dvc_warns_of_failed_checkouts_but_not_of_results_that_no_stage_has_made(installed, caplog):
+@pytest.mark.usefixtures("installed")
+def test_dvc_warns_of_failed_checkouts_but_not_of_results_that_no_stage_has_made(caplog):
     not_made_yet = "No file hash info found for '%s'. It won't be created."
     assert not_made_yet in inspect.getsource(checkout)
     with caplog.at_level(logging.WARNING):

@@ -41,6 +41,18 @@ def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, 
     assert f"2 of 2 runs of {lost} diverged" in (out / "report.md").read_text()
 
 
+def test_a_warning_about_short_cycles_is_followed_by_the_reason_for_their_length(built, tmp_path):
+    reason = "This experiment keeps the 10 epochs of the published runs."
+    cautions = (built / "report.md").read_text().split("## Before you believe it")[1]
+    assert [line.strip() for line in cautions.split("\n- ")[1:3]] == [
+        "a half-cycle lasts 1.67 epochs, under 2",
+        reason,
+    ]
+    alone = _only(tutorial_arms(seeds=1), "baseline", "clr")
+    out = build_report(tmp_path, alone, bound_warnings=["a half-cycle is short"])
+    assert reason not in (out / "report.md").read_text()
+
+
 def test_the_headline_is_a_handful_of_flat_numbers_of_the_main_arms(built):
     headline = json.loads((built / "headline.json").read_text())
     baseline = np.mean(BASELINE_ERRORS)

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 _BASE, _MAX = "#cc78bc", "#d55e00"
 _BANDS = {"base_lr": "#e9c9e2", "max_lr": "#f4bf99"}  # opaque: no colour below mixes with them
 _LOSS, _RATE = "#0173b2", "#333333"
-_TOOLS = {
-    **dict.fromkeys(("valley", "slide", "steep", "minimum"), "fastai"),
-    "thirds": "Smith",
-}
 
 
 @overload
@@ -203,15 +199,11 @@ def _draw_rules(ax: Axes, suggestions: Suggestions) -> None:
         _write(ax, 0, ends, f"{ends[0]:.2g} to {ends[1]:.2g}", color=_MAX)
     for row, rule in enumerate(rules, start=1):
         _draw_rule(ax, row, rule)
-    names = ["bounds" if bounds is None else f"bounds ({bounds.rule})", *map(_label, rules)]
+    first = "bounds" if bounds is None else f"bounds ({bounds.rule})"
+    names = [first, *(rule.label for rule in rules)]
     ax.set_yticks(range(len(names)), labels=names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.4, -0.6)
-
-
-def _label(rule: RuleSummary) -> str:
-    tool = _TOOLS.get(rule.rule)
-    return f"{rule.rule} ({tool})" if tool else rule.rule
 
 
 def _draw_rule(ax: Axes, row: int, rule: RuleSummary) -> None:

@@ -22,6 +22,12 @@ WIDTH = 80  # columns
 MOST_DRAWN = 5000  # points of a seed
 
 
+_SOURCES = {  # of the rules whose names do not tell
+    **dict.fromkeys(("valley", "slide", "steep", "minimum"), "fastai"),
+    "thirds": "Smith",
+}
+
+
 @dataclass(frozen=True)
 class RuleSummary:
     """The rate of one rule over all seeds.
@@ -41,6 +47,12 @@ class RuleSummary:
     high: float | None
     answered: int
     reason: str
+
+    @property
+    def label(self) -> str:
+        """The rule's name, with its source where the name does not tell it."""
+        source = _SOURCES.get(self.rule)
+        return f"{self.rule} ({source})" if source else self.rule
 
 
 @dataclass(frozen=True)
@@ -180,11 +192,11 @@ def as_text(suggestions: Suggestions) -> str:
 
 def _row(rule: RuleSummary, seeds: int) -> list[str]:
     if rule.lr is None:
-        return [rule.rule, "none", *([""] if seeds > 1 else []), rule.reason]
+        return [rule.label, "none", *([""] if seeds > 1 else []), rule.reason]
     spread = f"{rule.low:.2g} to {rule.high:.2g}"
     if rule.answered < seeds:
         spread += f" ({rule.answered} of {seeds})"
-    return [rule.rule, f"{rule.lr:.3g}", *([spread] if seeds > 1 else []), rule.reason]
+    return [rule.label, f"{rule.lr:.3g}", *([spread] if seeds > 1 else []), rule.reason]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -40,6 +40,8 @@ def main(arguments: list[str]) -> None:
     port = free_port(arguments[0] if arguments else "5000")
     print(f"Runs: http://{_HOST}:{port}/{page}", flush=True)
     command = ["mlflow", "ui", "--workers", "1", "--host", _HOST, "--port", str(port)]
+    command += ["--uvicorn-opts", "--log-level warning"]  # the address must stay in sight
+    os.environ["PYTHONWARNINGS"] = "ignore"
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # it would start twelve processes
     os.execv(sys.executable, [sys.executable, "-m", *command, "--backend-store-uri", store.uri])
 

@@ -20,7 +20,8 @@ _LONGEST_VALUE = 40  # characters: longer values, such as digests, are not shown
 def section(evidence: Evidence) -> Section | None:
     """List the cautions, and every setting that this run changes in its experiment."""
     stages = evidence.of_stages
-    lines = [*(stages.bounds["warnings"] if stages else []), *sentences(evidence)]
+    of_bounds = stages.bounds["warnings"] if stages else []
+    lines = [*of_bounds, *(_published_length(evidence) if of_bounds else []), *sentences(evidence)]
     keys = differences(evidence) if stages else []
     if not lines and not keys:
         return None
@@ -30,6 +31,14 @@ def section(evidence: Evidence) -> Section | None:
     elif keys:
         blocks.append(Points(keys))
     return Section("warnings", "Before you believe it", blocks, Look.WARNING)
+
+
+def _published_length(evidence: Evidence) -> list[str]:
+    """Say why the cycles have the length that the warnings of the bounds are about."""
+    epochs = evidence.arms[evidence.baseline].settings.epochs
+    if epochs not in {evidence.arms[name].settings.epochs for name in evidence.replay}:
+        return []
+    return [f"This experiment keeps the {counted(epochs, 'epoch')} of the published runs."]
 
 
 def differences(evidence: Evidence) -> list[str]:
