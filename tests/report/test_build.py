@@ -111,6 +111,7 @@ def test_the_report_tells_what_the_published_comparison_compares(built):
         assert part in told
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_without_a_replay_the_report_has_no_published_section(tmp_path):
     out = build_report(tmp_path, _only(tutorial_arms(), "baseline", "clr"))
     told = (out / "report.md").read_text()
@@ -139,6 +140,7 @@ def test_the_figures_that_markdown_names_exist_and_are_the_only_ones(built):
     assert len(named) == 11
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_from_thirty_pairs_on_the_bca_interval_stands_beside(tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, 30))
     arms = {
@@ -163,6 +165,7 @@ def test_from_thirty_pairs_on_the_bca_interval_stands_beside(tmp_path):
     assert "all sign flips (exact)" not in told
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_where_some_p_values_are_exact_and_some_drawn_both_are_told(tmp_path):
     many = {seed: 1.8 + 0.01 * (seed % 7) for seed in range(17)}
     arms = {
@@ -183,6 +186,7 @@ def test_with_few_pairs_there_is_no_bca_interval_and_p_is_exact(built):
     assert "bca_low" not in (built / "metrics.json").read_text()
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     assert (
         "Equal seeds share their initial weights and the order of their data. The bounds were "
@@ -208,12 +212,14 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     assert rows.count("| first") == 6
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_without_an_arm_of_clr_the_report_says_so(tmp_path):
     told = (build_report(tmp_path, _only(tutorial_arms(), "baseline")) / "report.md").read_text()
     assert "this experiment has no arm in group clr" in told
     assert "no seed finished in both arms" not in told
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 @pytest.mark.parametrize("name", ["null", "NA", "001"])
 def test_an_arm_whose_name_looks_like_no_text_keeps_it(tmp_path, name):
     arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
@@ -230,6 +236,7 @@ def test_markdown_tables_have_equal_numbers_of_cells(built):
             assert above.count("|") == below.count("|")
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_text_of_artifacts_is_escaped(tmp_path):
     arms = _only(tutorial_arms(), "baseline", "clr")
     out = build_report(tmp_path, arms, differences={"a<b>": {"conf": None, "used": "<script>"}})
