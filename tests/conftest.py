@@ -54,8 +54,18 @@ CHROMIUM = next(
 
 
 def pytest_collection_finish() -> None:
-    """Keep the imported modules out of the garbage collection, which statsmodels calls often."""
+    """Keep the imported modules out of the garbage collection."""
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def older_objects_out_of_the_garbage_collection(request: pytest.FixtureRequest) -> None:
+    """Keep what earlier files made out of it too, such as the graphs of TensorFlow.
+
+    Statsmodels collects garbage in every comparison, and each time would look at everything.
+    """
+    if request.path.parent.name in ("evidence", "report", "studies"):
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
