@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import runpy
@@ -80,6 +81,9 @@ class Project:
 
         For modules that start no process of their own. It is this checkout's code that runs.
         """
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
         out, err = io.StringIO(), io.StringIO()
         with (
             pytest.MonkeyPatch.context() as here,
@@ -89,9 +93,8 @@ class Project:
         ):
             here.chdir(self.root)
             here.setattr(sys, "argv", [name, *arguments])
-            here.delitem(sys.modules, name, raising=False)  # runpy runs no imported module
             try:
-                runpy.run_module(name, run_name="__main__", alter_sys=True)
+                runpy.run_path(spec.origin, run_name="__main__")
             except SystemExit as ended:
                 status = int(ended.code or 0)
             else:
