@@ -79,7 +79,7 @@ def test_the_half_written_folders_of_a_killed_process_are_removed(project):
 
 
 def test_a_killed_stage_leaves_no_process_and_continues_with_its_finished_cells(project):
-    settings = ["group=clr", "train.epochs=500", "train.seeds=[4,5,6,7]", "train.workers=1"]
+    settings = ["group=clr", "train.epochs=500", "train.seeds=[4,5,6]", "train.workers=1"]
     store = project.root / ".lrcycles" / "cells"
     known = {path.name for path in store.iterdir()}
     stage = subprocess.Popen(
@@ -97,7 +97,7 @@ def test_a_killed_stage_leaves_no_process_and_continues_with_its_finished_cells(
     stage.wait()
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
-    assert 1 <= len(finished) < 4
+    assert 1 <= len(finished) < 3
     before = {key: (store / key / "result.json").stat().st_mtime_ns for key in finished}
 
     project.stage("train", *settings)
