@@ -18,10 +18,10 @@ def test_an_experiment_stays_until_it_is_undone_and_lists_what_differs(project):
     before = project.cells("clr")
     run = project.dvc("exp", "run", "-S", "arms.clr.clr.max_lr=0.05", "-n", "higher")
     assert "WARNING" not in run.stdout + run.stderr
-    # A change of one arm trains its group again, and no other.
-    assert project.stages_that_ran(run.stdout) == ["config", "train@clr", "report"]
-    assert not project.cells("clr")["reused"].any()
     try:
+        # A change of one arm trains its group again, and no other.
+        assert project.stages_that_ran(run.stdout) == ["config", "train@clr", "report"]
+        assert not project.cells("clr")["reused"].any()
         path = project.root / "artifacts" / "config" / "differences.json"
         different = {"arms.clr.clr.max_lr": {"conf": "bounds", "used": 0.05}}
         assert json.loads(path.read_text()) == different

@@ -38,6 +38,7 @@ NETWORKS = {
 PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
 ACCUMULATIONS = [None, 2]
 ALL = list(itertools.product(OPTIMIZERS, NETWORKS, PRECISIONS, ACCUMULATIONS))
+# Not every optimizer meets every network here: that would be 36 cases, and the slow tests hold all.
 PAIRWISE = [
     (optimizer, list(NETWORKS)[(i + j) % 4], precision, ACCUMULATIONS[(i // 4 + j) % 2])
     for (i, optimizer), (j, precision) in itertools.product(
