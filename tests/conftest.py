@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lrcycles import files
 from lrcycles.config import compose
 from lrcycles.data import prepare
 
@@ -31,14 +32,40 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "data"
 
 
+@pytest.fixture
+def pictures_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write one pixel for every picture, in tests that read words and numbers only.
+
+    Drawing takes nine tenths of the time of a report.
+    """
+    import matplotlib.pyplot as plt
+
+    def write_pixel(path: Path, figure: Any) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plt.imsave(path, [[0.0]], format="png")
+        plt.close(figure)
+
+    monkeypatch.setattr(files, "write_figure", write_pixel)
+
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 
 
 def pytest_collection_finish() -> None:
-    """Keep the imported modules out of the garbage collection, which statsmodels calls often."""
+    """Keep the imported modules out of the garbage collection."""
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def older_objects_out_of_the_garbage_collection(request: pytest.FixtureRequest) -> None:
+    """Keep what earlier files made out of it too, such as the graphs of TensorFlow.
+
+    Statsmodels collects garbage in every comparison, and each time would look at everything.
+    """
+    if request.path.parent.name in ("evidence", "report", "studies"):
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

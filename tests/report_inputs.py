@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ FIT_SECONDS = {200: [2.4, 2.6], 2000: [1.7, 1.8]}  # of one epoch
 STEP_SECONDS = [0.008, 0.009] * 10
 RANGE_TEST_SECONDS = 6.0
 EPOCHS, STEPS_PER_EPOCH = 10, 275
+CLASSES = [str(digit) for digit in range(10)]
+BALANCE = {"train": [5500] * 10, "validation": [500] * 10, "test": [1000] * 10}
 BASE_LR, MAX_LR, STEP_SIZE = 3.2e-4, 6.4e-3, 458
 
 
@@ -129,22 +133,38 @@ def schedule_arms() -> dict[str, dict[str, Any]]:
 
 
 def _write_data(folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(10), 12)
-    images = rng.integers(0, 256, (120, 28, 28)).astype(np.uint8)
-    classes = [str(digit) for digit in range(10)]
-    balance = {"train": [5500] * 10, "validation": [500] * 10, "test": [1000] * 10}
     parts = [f"{part}_{kind}" for part in ("train", "test") for kind in ("images", "labels")]
     description = {
         "schema": 1, "name": "mnist", "source": "local",
         "sha256": {part: f"{place}" * 64 for place, part in enumerate(parts)},
         "counts": {"pool": 60000, "train": 55000, "validation": 5000, "test": 10000},
-        "class_counts": balance, "classes": classes, "image_shape": [28, 28], "split_seed": 0,
+        "class_counts": BALANCE, "classes": CLASSES, "image_shape": [28, 28], "split_seed": 0,
         "digest": "d" * 64,
     }  # fmt: skip
     files.write_json(folder / "data.json", description)
-    files.write_figure(folder / "digits.png", plots.sample_digits(images, labels, classes))
-    files.write_figure(folder / "classes.png", plots.class_balance(balance, classes))
+    for name, picture in _pictures_of_data().items():
+        (folder / name).write_bytes(picture)
+
+
+@cache
+def _pictures_of_data() -> dict[str, bytes]:
+    """Draw the pictures of stage `data` once for all tests, because that takes longest."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (120, 28, 28)).astype(np.uint8)
+    digits = plots.sample_digits(images, np.repeat(np.arange(10), 12), CLASSES)
+    return {
+        "digits.png": _bytes_of(lambda path: files.write_figure(path, digits)),
+        "classes.png": _bytes_of(
+            lambda path: files.write_figure(path, plots.class_balance(BALANCE, CLASSES))
+        ),
+    }
+
+
+def _bytes_of(write: Callable[[Path], None]) -> bytes:
+    """Read what `write` writes into the file that it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "file")
+        return (Path(folder) / "file").read_bytes()
 
 
 def range_curves(seeds: int = 5, steps: int = 400) -> pd.DataFrame:
@@ -186,8 +206,12 @@ def bounds(warnings: Sequence[str] = ()) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@cache
+def _table_of_curves() -> bytes:
+    return _bytes_of(lambda path: files.write_table(path, range_curves()))
+
+
 def _write_range_test(folder: Path, bounds_folder: Path, warnings: Sequence[str]) -> None:
-    files.write_table(folder / "curves.parquet", range_curves())
     test = {
         "schema": 1, "ramp": "exponential", "min_lr": 1e-5, "max_lr": 1.0, "steps": 400,
         "seeds": [0, 1, 2, 3, 4], "batch_size": 200, "evaluate_every_steps": 4,
@@ -196,6 +220,7 @@ def _write_range_test(folder: Path, bounds_folder: Path, warnings: Sequence[str]
         "stopped_at": {"0": None, "1": 360, "2": None, "3": None, "4": None},
     }  # fmt: skip
     files.write_json(folder / "range_test.json", test)
+    (folder / "curves.parquet").write_bytes(_table_of_curves())
     files.write_json(bounds_folder / "bounds.json", bounds(warnings))
 
 
@@ -264,18 +289,27 @@ def _cell(
     """Write one cell, and the rate of each of its steps."""
     result = planted_result(folder.name, arm, seed, error, planted)
     write_result(folder / arm / str(seed) / "result.json", CellResult.from_dict(result))
-    steps, schedule = result["steps"], result["schedule"]
+    schedule = result["schedule"]
+    rates = schedule["base_lr"], schedule["max_lr"], schedule["step_size"]
+    table = _table_of_steps(result["steps"], *rates, falling=bool(planted.get("falling")))
+    (folder / arm / str(seed) / "steps.parquet").write_bytes(table)
+    return result
+
+
+@cache
+def _table_of_steps(
+    steps: int, low: float, high: float | None, step_size: int | None, *, falling: bool
+) -> bytes:
+    """Make steps.parquet once for all cells with the same rates."""
     count = np.arange(steps)
-    low, high = schedule["base_lr"], schedule["max_lr"]
     lr = np.full(steps, low)
     if high is not None:
-        lr = low + (high - low) * (1 - np.abs((count / schedule["step_size"]) % 2 - 1))
-    if planted.get("falling"):
+        lr = low + (high - low) * (1 - np.abs((count / step_size) % 2 - 1))
+    if falling:
         lr = np.linspace(high, low, steps)
     epoch = count // max(steps // EPOCHS, 1) + 1
-    table = {"step": count + 1, "epoch": epoch, "lr": lr.astype(np.float32), "loss": 0.1}
-    files.write_table(folder / arm / str(seed) / "steps.parquet", pd.DataFrame(table))
-    return result
+    columns = {"step": count + 1, "epoch": epoch, "lr": lr.astype(np.float32), "loss": 0.1}
+    return _bytes_of(lambda path: files.write_table(path, pd.DataFrame(columns)))
 
 
 def _write_cells(path: Path, cells: Sequence[Mapping[str, Any]]) -> None:

@@ -72,6 +72,7 @@ def modules() -> dict[str, Path]:
     return {name.removesuffix(".__init__"): path for name, path in named.items()}
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Full names of all that a file imports, lazily or for type checking too."""
     names = set()

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from lrcycles.errors import InputError
 CONF = Path(__file__).parents[2] / "conf"
 
 
+@cache
 def composed(*overrides: str) -> Config:
+    """Compose and check, once for all tests that ask for the same: they only read it."""
     return compose.check(compose.compose(CONF, list(overrides)))
 
 

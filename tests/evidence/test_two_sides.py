@@ -111,6 +111,7 @@ def test_a_wrong_name_leaves_nothing_behind(root, monkeypatch, capsys):
     assert sorted(root.iterdir()) == sorted([*before, root / "file"])
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_experiments_with_a_replay_are_compared_by_the_command(root, monkeypatch, capsys):
     for name in ("third", "fourth"):
         write_artifacts(root / name, tutorial_arms())
@@ -120,6 +121,7 @@ def test_experiments_with_a_replay_are_compared_by_the_command(root, monkeypatch
     assert cli.main(["compare", "third:published", "fourth:published"]) == 0
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_without_the_price_of_the_range_test_no_time_is_compared(root, monkeypatch, capsys):
     shutil.rmtree(root / "new/range_test")
     found = compare_two("old", "new", root=root, margin_percent=0.05)

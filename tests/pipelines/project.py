@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -68,15 +74,49 @@ class Project:
     def stage(self, name: str, *arguments: str, ok: bool = True, **environment: str):
         return self.run("python", "-m", f"pipelines.{name}", *arguments, ok=ok, **environment)
 
+    def module(
+        self, name: str, *arguments: str, ok: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Do what `python -m NAME` does, in this process: faster, since it has MLflow loaded.
+
+        For modules that start no process of their own. It is this checkout's code that runs.
+        """
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as here,
+            patch.dict(os.environ, environment),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            here.chdir(self.root)
+            here.setattr(sys, "argv", [name, *arguments])
+            try:
+                runpy.run_path(spec.origin, run_name="__main__")
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+            else:
+                status = 0
+        assert not ok or status == 0, out.getvalue() + err.getvalue()
+        return subprocess.CompletedProcess([name], status, out.getvalue(), err.getvalue())
+
+    def stage_here(self, name: str, *arguments: str, ok: bool = True, **environment: str):
+        return self.module(f"pipelines.{name}", *arguments, ok=ok, **environment)
+
     def dvc(self, *arguments: str, ok: bool = True, **environment: str):
         return self.run("dvc", *arguments, ok=ok, **environment)
 
     def repro(self) -> list[str]:
         """Run `dvc repro` and return the names of the stages that ran."""
-        printed = self.dvc("repro").stdout
-        return [
-            line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")
-        ]
+        return self.stages_that_ran(self.dvc("repro").stdout)
+
+    @staticmethod
+    def stages_that_ran(printed: str) -> list[str]:
+        """Read the names of the stages from what DVC printed."""
+        lines = printed.splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.root / name

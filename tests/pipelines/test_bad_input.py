@@ -52,7 +52,7 @@ def results(project: Project):
     ],
 )
 def test_a_mistake_is_one_line(project, stage, arguments, message):
-    assert message in error_line(project.stage(stage, *arguments, ok=False))
+    assert message in error_line(project.stage_here(stage, *arguments, ok=False))
 
 
 @pytest.mark.usefixtures("results")
@@ -71,10 +71,8 @@ def test_an_unknown_key_in_a_yaml_file_stops_dvc_before_anything_runs(project):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.epohcs=3", "ERROR: Every key of train must be one of epochs, "),
-        ("experiment=smok", "Did you mean experiment=smoke?"),
-        ("arms.clr={}", "may be left out with ~arms.clr.KEY."),
-        ("train.epochs=none", "train.epochs"),
+        ("train.epohcs=3", "ERROR: Every key of train must be one of epochs, "),  # DVC finds it
+        ("train.epochs=none", "train.epochs"),  # stage `config` finds it
     ],
 )
 def test_an_unknown_key_or_option_in_an_experiment_is_named(project, override, message):
@@ -106,7 +104,7 @@ def test_an_unknown_key_or_option_in_an_experiment_is_named(project, override, m
 )
 def test_a_stage_by_hand_refuses_inputs_made_for_something_else(project, stage, override, message):
     group = ["group=clr"] if stage == "train" else []
-    assert message in error_line(project.stage(stage, *group, override, ok=False))
+    assert message in error_line(project.stage_here(stage, *group, override, ok=False))
 
 
 @pytest.mark.slow
@@ -120,7 +118,7 @@ def test_a_mistake_that_only_keras_can_see_is_one_line(project):
 
 @pytest.mark.usefixtures("results")
 def test_overrides_inside_dvc_yaml_are_refused(project):
-    done = project.stage("bounds", "train.epochs=3", ok=False, DVC_STAGE="bounds")
+    done = project.stage_here("bounds", "train.epochs=3", ok=False, DVC_STAGE="bounds")
     assert "must be without overrides. Received: train.epochs=3." in error_line(done)
 
 
@@ -130,15 +128,15 @@ def test_settings_that_change_while_the_pipeline_runs_stop_the_next_stage(projec
     before = path.read_text(encoding="utf-8")
     path.write_text(before.replace("epochs: ", "epochs: 1"), encoding="utf-8")
     try:
-        done = project.stage("bounds", ok=False, DVC_STAGE="bounds")
+        done = project.stage_here("bounds", ok=False, DVC_STAGE="bounds")
     finally:
         path.write_text(before, encoding="utf-8")
     assert "params.yaml must not change while the pipeline runs" in error_line(done)
 
 
 @pytest.mark.usefixtures("results")
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "htp:/nowhere"])
-def test_an_mlflow_that_does_not_answer_is_reported_before_any_work(project, uri):
+def test_an_mlflow_that_does_not_answer_is_reported_before_any_work(project):
+    uri = "http://127.0.0.1:9"
     done = project.stage("train", "group=clr", "train.epochs=7", ok=False, MLFLOW_TRACKING_URI=uri)
     assert uri in error_line(done)
     assert not [line for line in done.stderr.splitlines() if line.startswith("[")]
@@ -147,12 +145,12 @@ def test_an_mlflow_that_does_not_answer_is_reported_before_any_work(project, uri
 @pytest.mark.usefixtures("results")
 def test_a_stage_without_its_inputs_names_the_one_that_makes_them(project, tmp_path):
     copy = Project.copy_of(project.root, tmp_path / "copy", without=["artifacts"])
-    assert "Run `dvc repro range_test`." in error_line(copy.stage("bounds", ok=False))
+    assert "Run `dvc repro range_test`." in error_line(copy.stage_here("bounds", ok=False))
 
 
 @pytest.mark.usefixtures("results")
 def test_mlflow_run_refuses_an_argument_that_is_no_override(project):
-    done = project.run("python", "-m", "pipelines", "train.epochs=3 --force", ok=False)
+    done = project.module("pipelines.__main__", "train.epochs=3 --force", ok=False)
     assert done.returncode == 1
     [message] = done.stderr.splitlines()
     assert message.startswith("lrcycles: Overrides must have the form key=value. ")
@@ -160,8 +158,8 @@ def test_mlflow_run_refuses_an_argument_that_is_no_override(project):
 
 
 def test_help_is_printed_for_a_stage_and_for_the_pipeline(project):
-    assert "train every arm" in project.stage("train", "--help").stdout
-    assert "mlflow run ." in project.run("python", "-m", "pipelines", "-h").stdout
+    assert "train every arm" in project.stage_here("train", "--help").stdout
+    assert "mlflow run ." in project.module("pipelines.__main__", "-h").stdout
 
 
 @pytest.mark.usefixtures("results")

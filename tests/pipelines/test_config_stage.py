@@ -27,9 +27,9 @@ def fresh(clone: Project) -> Iterator[Project]:
 
 def test_a_fresh_clone_without_a_lock_is_not_an_edit_even_after_a_failure(fresh):
     committed = (fresh.root / "params.yaml").read_bytes()
-    assert fresh.stage("config", ok=False, **NO_MLFLOW).returncode == 1
+    assert fresh.stage_here("config", ok=False, **NO_MLFLOW).returncode == 1
     assert (fresh.root / "params.yaml").read_bytes() == committed
-    done = fresh.stage("config")
+    done = fresh.stage_here("config")
     assert "edited by hand" not in done.stderr
     assert "changed: experiment: tutorial -> smoke" in done.stdout
     assert not (fresh.root / "params.yaml.orig").exists()
@@ -38,7 +38,7 @@ def test_a_fresh_clone_without_a_lock_is_not_an_edit_even_after_a_failure(fresh)
 
 def test_an_edit_that_is_no_text_is_kept_byte_by_byte(fresh):
     (fresh.root / "params.yaml").write_bytes(b"train: [\xff\n")
-    done = fresh.stage("config")
+    done = fresh.stage_here("config")
     assert "params.yaml was edited by hand" in done.stderr
     assert "It is restored from conf/" in done.stderr
     assert "The edit could not be read: " in done.stderr
@@ -50,7 +50,7 @@ def test_an_edit_that_is_no_text_is_kept_byte_by_byte(fresh):
 
 def test_overrides_by_hand_write_their_own_params_and_need_no_others(fresh):
     (fresh.root / "params.yaml").unlink()
-    fresh.stage("config", "train.epochs=3")
+    fresh.stage_here("config", "train.epochs=3")
     assert not (fresh.root / "params.yaml").exists()
     (written,) = (fresh.root / "outputs" / "config").glob("[0-9]*/params.yaml")
     assert params_file.read(written) == compose.compose(fresh.root / "conf", ["train.epochs=3"])

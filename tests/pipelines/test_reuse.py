@@ -63,7 +63,7 @@ def range_test_json(folder: Path) -> dict[str, Any]:
 
 def test_a_range_test_that_runs_again_repeats_its_seconds(project: Project):
     first = range_test_json(project.root / "artifacts" / "range_test")
-    project.stage("range_test", "report.margin_percent=0.1")
+    project.stage_here("range_test", "report.margin_percent=0.1")
     assert range_test_json(project.latest_folder("range_test")) == first
 
 

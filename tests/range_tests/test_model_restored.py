@@ -38,15 +38,17 @@ NETWORKS = {
 PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
 ACCUMULATIONS = [None, 2]
 ALL = list(itertools.product(OPTIMIZERS, NETWORKS, PRECISIONS, ACCUMULATIONS))
-# Every pair of two settings is in it: the third and fourth follow from the sum of the first two.
+# Not every optimizer meets every network here: that would be 36 cases, and the slow tests hold all.
 PAIRWISE = [
-    (optimizer, net, PRECISIONS[(i + j) % 3], ACCUMULATIONS[(i + j) % 2])
-    for (i, optimizer), (j, net) in itertools.product(enumerate(OPTIMIZERS), enumerate(NETWORKS))
+    (optimizer, list(NETWORKS)[(i + j) % 4], precision, ACCUMULATIONS[(i // 4 + j) % 2])
+    for (i, optimizer), (j, precision) in itertools.product(
+        enumerate(OPTIMIZERS), enumerate(PRECISIONS)
+    )
 ]
 
 
-def test_the_cases_run_by_default_hold_every_pair_of_settings():
-    for first, second in itertools.combinations(range(4), 2):
+def test_the_cases_run_by_default_hold_every_pair_of_settings_but_optimizer_and_network():
+    for first, second in [(0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]:
         pairs = {(case[first], case[second]) for case in ALL}
         assert {(case[first], case[second]) for case in PAIRWISE} == pairs
 

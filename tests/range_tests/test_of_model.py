@@ -44,8 +44,9 @@ def test_a_range_that_ends_before_learning_is_widened_and_a_note_names_both_rang
     model = linear()
     model.compile(model.optimizer, loss="mse")
     curves = range_test(
-        model, x, y, batch_size=16, seeds=1, min_lr=1e-4, max_lr=1e-2, evaluate_every_steps=1
-    )
+        model, x, y, batch_size=16, seeds=1, min_lr=1e-4, max_lr=1e-2, steps=30,
+        evaluate_every_steps=1,
+    )  # fmt: skip
     assert "The range 0.0001 to 0.01 was widened to 0.0001 to 0.1" in curves.notes[1]
     assert curves.table["lr"].max() > 0.05
 

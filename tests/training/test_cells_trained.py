@@ -61,10 +61,10 @@ def untimed(path: Path) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def trained(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with two seeds of every arm, trained by one worker."""
+    """A store with two seeds of the arms and one of `reduced`, trained by one worker."""
     store = tmp_path_factory.mktemp("store")
     arms = [CELL, CONSTANT, CONTINUED, WILD]
-    train([replace(arm, seed=seed) for seed in (0, 1) for arm in arms], digits, store)
+    train([*(replace(arm, seed=seed) for seed in (0, 1) for arm in arms), REDUCED], digits, store)
     return store
 
 
@@ -162,25 +162,20 @@ def test_results_do_not_depend_on_workers_or_on_what_ran_before(trained, digits,
             assert_array_equal(a, b)
 
 
-def test_finished_cells_are_taken_and_only_new_ones_trained(trained, digits):
-    new = replace(CELL, seed=7)
-    before = (trained / CELL.key / "result.json").stat().st_mtime_ns
-    events = train([CELL, new], digits, trained)
-    assert {key for event, key in events if event == "epoch"} == {new.key}
-    assert (trained / CELL.key / "result.json").stat().st_mtime_ns == before
-
-
 def test_reuse_false_trains_anyway(trained, digits):
     events = train([CELL], digits, trained, reuse=False)
     assert [event for event, _ in events] == ["epoch", "epoch", "cell"]
 
 
-def test_a_child_of_a_finished_parent_gets_the_same_bits_as_one_trained_with_it(
+def test_a_finished_parent_is_taken_and_its_child_gets_the_same_bits_as_one_trained_with_it(
     trained, digits, tmp_path
 ):
     train([CONSTANT], digits, tmp_path)
-    train([CONSTANT, CONTINUED], digits, tmp_path)
+    before = (tmp_path / CONSTANT.key / "result.json").stat().st_mtime_ns
+    events = train([CONSTANT, CONTINUED], digits, tmp_path)
     child = link([CONSTANT, CONTINUED])[1]
+    assert {key for event, key in events if event == "epoch"} == {child.key}
+    assert (tmp_path / CONSTANT.key / "result.json").stat().st_mtime_ns == before
     steps = [np.load(store / child.key / "steps.npy") for store in (trained, tmp_path)]
     assert_array_equal(steps[0], steps[1])
 
@@ -264,15 +259,14 @@ def test_a_mixed_precision_network_learns_and_stays_finite(digits, tmp_path):
     assert history[-1].validation_loss < history[0].validation_loss
 
 
-def test_a_rate_falls_after_the_epochs_whose_validation_loss_did_not(tmp_path, digits):
+def test_a_rate_falls_after_the_epochs_whose_validation_loss_did_not(trained):
     (cell,) = link([REDUCED])
-    train([cell], digits, tmp_path)
-    losses = [epoch.validation_loss for epoch in result_of(tmp_path, cell).history]
+    losses = [epoch.validation_loss for epoch in result_of(trained, cell).history]
     expected, lr = [], 0.5
     for epoch in range(6):
         expected.append(lr)
         if epoch and losses[epoch] >= min(losses[:epoch]) - 1e-4:
             lr *= 0.1
-    table = np.load(tmp_path / cell.key / "steps.npy")
+    table = np.load(trained / cell.key / "steps.npy")
     assert_allclose(table["lr"], np.repeat(expected, 24), rtol=1e-6)
     assert len(set(expected)) > 1
