@@ -20,11 +20,13 @@ Batch = Any
 
 
 def is_arrays(x: Any) -> bool:
-    """Return whether `x` is an array, a tensor or a table, or a nested structure of these."""
-    leaves = keras.tree.flatten(x)
+    """Return whether `x` is an array, a tensor or a table, or a nested structure of these.
+
+    An optional input may be None.
+    """
+    leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
     return bool(leaves) and all(
-        leaf is not None and not isinstance(leaf, str) and array_slicing.can_slice_array(leaf)
-        for leaf in leaves
+        not isinstance(leaf, str) and array_slicing.can_slice_array(leaf) for leaf in leaves
     )
 
 
