@@ -11,7 +11,7 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests import progress, sweep, widening
-from lrcycles.range_tests.curves import Curves, SeedCurve
+from lrcycles.range_tests.curves import Curves, SeedCurve, plain
 from lrcycles.range_tests.keras_model import sources, state
 from lrcycles.range_tests.keras_model import steps as keras_steps
 from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
@@ -110,13 +110,16 @@ def range_test(
         >>> curves = lrcycles.range_test(model, x, y, batch_size=200)  # doctest: +SKIP
         >>> bounds = lrcycles.select_bounds(curves)  # doctest: +SKIP
     """
+    steps, batch_size, heldout_samples, steps_per_epoch = map(
+        plain, (steps, batch_size, heldout_samples, steps_per_epoch)
+    )
     _check_kinds(steps_per_epoch, verbose, stop_factor)
     stops: dict[str, Any] = {
-        "evaluate_every_steps": evaluate_every_steps,
-        "stop_factor": stop_factor,
+        "evaluate_every_steps": plain(evaluate_every_steps),
+        "stop_factor": plain(stop_factor),
     }
     sweep.check_sweep(**stops, widen=widen)
-    span = sweep.Range(ramp, min_lr=min_lr, max_lr=max_lr, steps=steps)
+    span = sweep.Range(ramp, min_lr=plain(min_lr), max_lr=plain(max_lr), steps=steps)
     span.rates()  # refuses a wrong range before anything is trained
     numbers = _seeds(seeds)
     _check_arguments(model, optimizer, loss, sample_weight, class_weight)

@@ -75,9 +75,10 @@ def variables_of(model: Any, parts: list[Any]) -> list[Any]:
 def undisturbed(model: Any, optimizer: Any = None) -> Iterator[None]:
     """Restore a built `model`, and `optimizer`, after the body, also if the body raises.
 
-    Inside the body the model has no compiled functions, and its own ones have no traces, because these
-    hold the original learning rate. Afterwards the variables, metrics, compiled functions and all attributes of the
-    model and of everything that it holds are the same objects with the same values as before.
+    Inside the body the model has no compiled functions, and those of the user have no traces,
+    because these hold the original learning rate. Afterwards the variables, metrics, compiled
+    functions and all attributes of the model and of everything that it holds are the same objects
+    with the same values as before.
     """
     compiled = [p for p in (model._compile_loss, model._compile_metrics) if p is not None]
     roots = [model, *compiled, *([] if optimizer is None else [optimizer])]
