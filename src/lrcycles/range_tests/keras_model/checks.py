@@ -17,6 +17,7 @@ from lrcycles.range_tests.keras_model.rates import SweptRates
 SCALE_STEPS = 20  # by which a LossScaleOptimizer has lowered its scale far enough
 MOVED = 1e-6  # a weight that changes by more at a rate of almost 0 has another optimizer
 REMEMBERED = 1e-3  # a loss that holds more of an earlier loss than this share is a running mean
+CHECK_RATE = 1e-2  # at which another gradient gives other weights
 
 Train = Callable[[Batch], float]
 
@@ -51,7 +52,7 @@ def check_training(
             "The learning rates of the model's Keras optimizers must decide how the weights "
             f"change. Received: {len(moved)} weights that changed at a learning rate of 0, for "
             f"example {moved[0].path}. Keep every optimizer as an attribute of the model, let "
-            "it use its learning_rate, and set trainable=False on an averaged copy."
+            "it use its learning_rate, and let no train step set a rate or a weight."
         )
 
 
@@ -94,41 +95,57 @@ def metrics_to_reset(model: Any, rates: SweptRates, train: Callable[..., float])
     """
     if not steps.has_own_train_step(model):
         return []
-    parts = reachable.parts_of(model)
-    metrics = [part for part in parts if isinstance(part, keras.Metric)]
-    attributes = changing_attributes(model)
-    every = state.Snapshot(state.variables_of(model, parts))
-    optimizers = [v for one in reachable.optimizers_of(parts) for v in one.variables]
-    own = state.Snapshot([*model.variables, *optimizers])
-
-    def two_losses(resets: list[Any], *, change: bool) -> tuple[float, float]:
-        """Return the losses of two steps from the same weights, or of the first from others."""
-        for restore in (*attributes, every.restore):
-            restore()
-        losses = []
-        for changed in (change, False):
-            state.seed_globals(0)
-            rates.all_almost_zero()
-            for variable in model.trainable_variables if changed else ():
-                variable.assign(0.5 * variable + 0.01)
-            losses.append(train(resets))
-            own.restore()
-        return losses[0], losses[1]
-
-    def remembers(resets: list[Any]) -> bool:
-        """Return whether a loss lies between an earlier one and the one of its own weights."""
-        (_, alone), (_, again) = (two_losses(resets, change=False) for _ in range(2))
-        earlier, after = two_losses(resets, change=True)
-        part = REMEMBERED * abs(earlier - alone)
-        share = (after - alone) / (earlier - alone) if part > 0 else 0.0
-        return abs(again - alone) < part and REMEMBERED < share < 1.0
-
-    if not remembers([]):
+    memory = _Memory(model, rates, train)
+    if not memory.shows([]):
         return []
-    if remembers(metrics):
+    if memory.shows(memory.metrics):
         raise InputError(
             "The train step must return the loss of the mini-batch. Received: a running mean, "
             "which also depends on earlier mini-batches. Return the loss itself, or keep the "
             "keras.metrics.Mean as an attribute of the model."
         )
-    return metrics
+    return memory.metrics
+
+
+class _Memory:
+    """Finds out whether the loss that a train step returns holds earlier losses."""
+
+    def __init__(self, model: Any, rates: SweptRates, train: Callable[..., float]) -> None:
+        self._rates = rates
+        self._train = train
+        parts = reachable.parts_of(model)
+        self.metrics = [part for part in parts if isinstance(part, keras.Metric)]
+        every = state.Snapshot(state.variables_of(model, parts))
+        self._restores = [*changing_attributes(model), every.restore]
+        self._weights = list(model.trainable_variables)
+        optimizers = [v for one in reachable.optimizers_of(parts) for v in one.variables]
+        self._updated = [*self._weights, *optimizers]
+        self._own = state.Snapshot([*model.variables, *optimizers])
+
+    def shows(self, resets: list[Any]) -> bool:
+        """Return whether a loss lies between an earlier loss and the loss of its own weights.
+
+        A loss whose gradient depends on earlier steps, such as one with a queue of samples, is no
+        running mean.
+        """
+        _, alone = self._two_steps(resets, change=False)
+        _, again = self._two_steps(resets, change=False)
+        updated = state.Snapshot(self._updated)
+        earlier, after = self._two_steps(resets, change=True)
+        least = REMEMBERED * abs(earlier - alone)
+        if not abs(again - alone) < least or updated.changed(MOVED):
+            return False
+        return REMEMBERED < (after - alone) / (earlier - alone) < 1.0
+
+    def _two_steps(self, resets: list[Any], *, change: bool) -> tuple[float, float]:
+        """Return the losses of two steps, the first from the same weights or from others."""
+        state.run_all(self._restores)
+        state.seed_globals(0)
+        for variable in self._weights if change else ():
+            variable.assign(0.5 * variable + 0.01)
+        self._rates.all_almost_zero()
+        earlier = self._train(resets)
+        self._own.restore()
+        state.seed_globals(0)
+        self._rates.assign(CHECK_RATE)
+        return earlier, self._train(resets)

@@ -166,7 +166,7 @@ def _is_part(value: Any) -> bool:
     return _is_own(type(value)) and not isinstance(value, type | ModuleType)
 
 
-def _is_own(kind: type) -> bool:
+def _is_own(kind: type | FunctionType) -> bool:
     package = kind.__module__.partition(".")[0]
     library = package in _LIBRARIES or package in sys.stdlib_module_names
     return package == "__main__" or not library

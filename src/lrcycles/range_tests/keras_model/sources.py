@@ -63,8 +63,7 @@ def source(x: Any, y: Any, sample_weight: Any, request: Request) -> Source:
     """
     if batches.is_arrays(x):
         with explained(*_ARRAYS):
-            rows = Rows(x, y, sample_weight)
-        return _arrays(rows, request)
+            return _arrays(Rows(x, y, sample_weight), request)
     by_index = isinstance(x, keras.utils.PyDataset)
     if not by_index:
         need_batches(x)
@@ -243,20 +242,12 @@ def _need_enough(data: Iterable[Any], request: Request) -> None:
 
 
 def _given(request: Request) -> list[Batch]:
-    heldout, size = request.heldout, request.fixed_size
+    heldout = request.heldout
     if isinstance(heldout, tuple | list) and 2 <= len(heldout) <= 3:
         if not all(part is None or batches.is_arrays(part) for part in heldout):
             raise _wrong_heldout(heldout)
         with explained(*_ARRAYS):
-            rows = Rows(*heldout, *[None] * (3 - len(heldout)))
-        if size and rows.count % size:
-            raise InputError(
-                f"heldout must hold a multiple of {size} samples, the only batch size that the "
-                f"model takes. Received: {rows.count} samples. Leave some out."
-            )
-        part = size or rows.count
-        places = range(0, rows.count, part)
-        return [rows.take(np.arange(begin, begin + part)) for begin in places]
+            return _parts(Rows(*heldout, *[None] * (3 - len(heldout))), request.fixed_size)
     if isinstance(heldout, tuple | list | str | dict) or batches.is_arrays(heldout):
         raise _wrong_heldout(heldout)
     if _length(heldout) is None:
@@ -266,6 +257,17 @@ def _given(request: Request) -> list[Batch]:
     if not read:
         raise _wrong_heldout(heldout)
     return read
+
+
+def _parts(rows: Rows, size: int | None) -> list[Batch]:
+    if size and rows.count % size:
+        raise InputError(
+            f"heldout must hold a multiple of {size} samples, the only batch size that the "
+            f"model takes. Received: {rows.count} samples. Leave some out."
+        )
+    part = size or rows.count
+    places = range(0, rows.count, part)
+    return [rows.take(np.arange(begin, begin + part)) for begin in places]
 
 
 def _wrong_heldout(heldout: Any) -> InputError:

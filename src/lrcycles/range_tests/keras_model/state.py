@@ -94,7 +94,7 @@ def undisturbed(model: Any, optimizer: Any = None) -> Iterator[None]:
             _forget_traces(function)
         yield
     finally:
-        _run_all(restores)
+        run_all(restores)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def same_randomness() -> Iterator[None]:
     try:
         yield
     finally:
-        _run_all(restores)
+        run_all(restores)
 
 
 def seed_globals(seed: int) -> None:
@@ -225,7 +225,7 @@ def _tensorflow() -> Iterator[Callable[[], None]]:
     yield restore
 
 
-def _run_all(restores: Iterable[Callable[[], None]]) -> None:
+def run_all(restores: Iterable[Callable[[], None]]) -> None:
     """Run every function, also if one of them raises."""
     with ExitStack() as stack:
         for restore in restores:

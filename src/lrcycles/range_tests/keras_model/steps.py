@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from lrcycles.errors import InputError, reason
-from lrcycles.range_tests.keras_model import batches
+from lrcycles.range_tests.keras_model import batches, reachable, state
 from lrcycles.range_tests.keras_model.batches import Batch
 
 _TRAIN = "The model must train on a mini-batch, as in fit."
@@ -26,6 +26,7 @@ def build(model: Any, batch: Batch) -> None:
     if _is_built(model):
         return
     x = batch[0] if isinstance(batch, tuple) else batch
+    before = state.Snapshot(state.variables_of(model, reachable.parts_of(model)))
     try:
         # A model without `call`, whose train step uses its layers, would be marked as built.
         if type(model).call not in (keras.Model.call, keras.Layer.call):
@@ -37,6 +38,7 @@ def build(model: Any, batch: Batch) -> None:
         ) from error
     if not _is_built(model) and has_own_train_step(model):
         _trace(model, batch)
+    before.restore()  # a call may count, or draw random numbers
 
 
 def _is_built(model: Any) -> bool:
@@ -52,7 +54,7 @@ def _trace(model: Any, batch: Batch) -> None:
         )
     import tensorflow as tf
 
-    with explained(_TRAIN, _remedy(model, batch)):
+    with explained(_TRAIN, lambda: _remedy(model, batch)):
         step = tf.autograph.experimental.do_not_convert(model.train_step)
         tf.function(step).get_concrete_function(batch)
 
@@ -76,7 +78,7 @@ def train(model: Any, batch: Batch, resets: Sequence[Any]) -> float:
         InputError: the step fails, returns no loss, or the batch is not finite.
     """
     _reset(model, resets)
-    with explained(_TRAIN, _remedy(model, batch)):
+    with explained(_TRAIN, lambda: _remedy(model, batch)):
         logs = _called(model, batch, training=True)
     return _loss(logs, batch, "train_step", "a mini-batch")
 
@@ -108,12 +110,13 @@ def _remedy(model: Any, batch: Batch) -> str:
     if y is None:
         return "Pass y as well, or data that yield (x, y): here is x only."
     for name, values, tensors, part in (("x", x, "inputs", "input"), ("y", y, "outputs", "output")):
-        needed = len(keras.tree.flatten(getattr(model, tensors, None)))
+        needed = len(keras.tree.flatten(getattr(model, tensors, None) or []))
         given = len(keras.tree.flatten(values))
-        if getattr(model, tensors, None) and given != needed:
+        if needed and given != needed:
+            join = f" Join the arrays of one {part} with np.concatenate." if given > needed else ""
             return (
                 f"Pass one array of {name} for each {part} of the model: it has {needed}, and "
-                f"{name} has {given}. Join the arrays of one {part} with np.concatenate."
+                f"{name} has {given}.{join}"
             )
     if (shapes := _shapes(model, x)) is not None:
         return (
@@ -167,14 +170,19 @@ def _called(model: Any, batch: Batch, *, training: bool) -> Any:
 
 
 @contextmanager
-def explained(rule: str, remedy: str) -> Iterator[None]:
-    """Turn any error into one line with the user's own line of code."""
+def explained(rule: str, remedy: str | Callable[[], str]) -> Iterator[None]:
+    """Turn any error into one line with the user's own line of code.
+
+    Args:
+        remedy: a sentence, or a function that finds one.
+    """
     try:
         yield
     except InputError:
         raise
     except Exception as error:  # Keras, the backend or the user's code may raise anything
-        raise InputError(f"{rule} Received: {reason(error)}. {remedy}") from error
+        advice = remedy() if callable(remedy) else remedy
+        raise InputError(f"{rule} Received: {reason(error)}. {advice}") from error
 
 
 def _loss(logs: Any, batch: Batch, step: str, where: str) -> float:

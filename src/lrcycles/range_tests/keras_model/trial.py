@@ -66,12 +66,11 @@ class Trial:
         self._start = state.Snapshot(state.variables_of(model, reachable.parts_of(model)))
         self._resets: Sequence[Any] = ()
         # One update and one evaluation compile both functions and check that the model trains.
-        attributes = checks.changing_attributes(model)
+        restores = [*checks.changing_attributes(model), self._start.restore]
         checks.check_training(model, self._rates, self._train, source.first, source.heldout[0])
-        self._start.restore()
+        state.run_all(restores)
         self._resets = checks.metrics_to_reset(model, self._rates, self._train_first)
-        for restore in (*attributes, self._start.restore):
-            restore()
+        state.run_all(restores)
         logs = self._first_test()
         self.metric, self.metric_rises, self._notes = _choose_metric(model, logs, *metric)
         self.momentum = self._rates.momentum
