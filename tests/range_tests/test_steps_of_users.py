@@ -111,6 +111,24 @@ def test_variables_that_a_loss_takes_from_outside_are_restored(blobs):
     assert [float(v) for v in (closed_over, by_default, GLOBAL)] == [1.0, 1.0, 1.0]
 
 
+def test_a_model_that_the_test_builds_keeps_its_counters_and_seeds(blobs):
+    class Counted(Head):
+        def __init__(self):
+            super().__init__()
+            self.calls = tf.Variable(0.0, trainable=False)
+            self.seeds = keras.random.SeedGenerator(1)
+
+        def call(self, x):
+            self.calls.assign_add(1.0)
+            return super().call(x + 0.01 * keras.random.normal(ops.shape(x), seed=self.seeds))
+
+    model = compiled(model=Counted())
+    before = np.array(model.seeds.state)
+    range_test(model, *blobs, **FEW)
+    assert float(model.calls) == 0.0
+    np.testing.assert_array_equal(model.seeds.state, before)
+
+
 def test_an_optional_input_may_be_none(blobs):
     class Sum(keras.Model):
         def __init__(self):

@@ -36,7 +36,7 @@ class Rows:
 
     def __init__(self, x: Any, y: Any, sample_weight: Any) -> None:
         packed = _map(_text, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
-        if not all(leaf.shape for leaf in _leaves(packed)):
+        if not all(len(leaf.shape) for leaf in _leaves(packed)):
             raise _without_axis()
         self.count = samples(packed)
         self._arrays = array_slicing.convert_to_sliceable(packed)
