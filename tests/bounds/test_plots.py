@@ -111,3 +111,6 @@ def test_what_cannot_be_plotted_is_refused(swept):
         plots.plot_bounds(bounds, curves)
     with pytest.raises(InputError, match=r"ax must be one .* Received: ndarray\. Pass one"):
         plots.plot_bounds(curves, bounds, Figure().subplots(2))
+    polar = Figure().subplots(subplot_kw={"projection": "polar"})
+    with pytest.raises(InputError, match=r"without another projection\. Received: PolarAxes"):
+        plots.plot_bounds(curves, bounds, polar)

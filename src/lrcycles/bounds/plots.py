@@ -58,10 +58,10 @@ def plot_bounds(curves: Curves, bounds: Bounds, ax: Axes | None = None) -> Figur
         figure = bounds_on_curve(table, bounds.to_dict(), metric=curves.metric)
         _show_in_notebook(figure)
         return figure
-    if not isinstance(ax, Axes):
+    if not isinstance(ax, Axes) or ax.name != "rectilinear":
         raise InputError(
-            f"ax must be one Matplotlib Axes. Received: {type(ax).__name__}. Pass one, such as "
-            "axes[0] of plt.subplots."
+            "ax must be one Matplotlib Axes, without another projection. "
+            f"Received: {type(ax).__name__}. Pass one, such as axes[0] of plt.subplots."
         )
     draw_range([ax], table)
     _draw_bounds([ax], table, bounds.to_dict())

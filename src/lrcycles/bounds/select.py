@@ -16,7 +16,7 @@ from lrcycles.bounds.seed_bounds import BoundsRule, SeedBounds
 from lrcycles.bounds.smith import smith
 from lrcycles.bounds.thirds import thirds
 from lrcycles.errors import InputError
-from lrcycles.range_tests.curves import Array, Curves, SeedCurve
+from lrcycles.range_tests.curves import Array, Curves, SeedCurve, plain
 from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
 from lrcycles.schedules.limits import need_count, run_length
 from lrcycles.schedules.table import cycle_step_size
@@ -128,8 +128,12 @@ def select_bounds(
             no bounds, or the training is too short for its cycles.
     """
     _need_curves(curves)
-    per_epoch = curves.steps_per_epoch if steps_per_epoch is None else steps_per_epoch
+    cycles, epochs, total_steps, steps_per_epoch = map(
+        plain, (cycles, epochs, total_steps, steps_per_epoch)
+    )
+    per_epoch = plain(curves.steps_per_epoch) if steps_per_epoch is None else steps_per_epoch
     need_rule(rule)
+    _need_rising_metric(curves, rule)
     need_count("cycles", cycles)
     total_steps = run_length(epochs, total_steps, per_epoch)
     step_size, why = _step_size(total_steps, cycles, per_epoch)
@@ -190,6 +194,16 @@ def _need_curves(curves: Any) -> None:
         raise InputError(
             "curves must be the result of range_test, or the attribute curves of a history that "
             f"read_history read. Received: {type(curves).__name__}. Pass one of them."
+        )
+
+
+def _need_rising_metric(curves: Curves, rule: str) -> None:
+    if rule == "smith" and not (curves.metric_rises and curves.metric in curves.table):
+        metric = curves.metric if curves.metric in curves.table else "none"
+        raise InputError(
+            "Rule smith must read a held-out metric that rises, such as accuracy. "
+            f"Received: curves with the metric {metric}. Choose rule calibrated, which reads the "
+            "loss, or compile the model with metrics=['accuracy']."
         )
 
 

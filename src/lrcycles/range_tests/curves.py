@@ -18,6 +18,15 @@ Array = NDArray[np.float64]
 COLUMNS = ("seed", "step", "lr", "loss")
 
 
+def plain(value: Any) -> Any:
+    """Return a number of NumPy as a number of Python, and anything else as it is.
+
+    >>> plain(np.int64(3)), plain("3")
+    (3, '3')
+    """
+    return value.item() if isinstance(value, np.number) else value
+
+
 @dataclass(frozen=True)
 class SeedCurve:
     """One seed's sweep as float64 arrays of equal length, ordered by step.

@@ -11,7 +11,7 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests import progress, sweep, widening
-from lrcycles.range_tests.curves import Curves, SeedCurve
+from lrcycles.range_tests.curves import Curves, SeedCurve, plain
 from lrcycles.range_tests.keras_model import sources, state
 from lrcycles.range_tests.keras_model import steps as keras_steps
 from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
@@ -51,11 +51,13 @@ def range_test(
 
     Afterwards the variables of the model and its optimizers, the attributes of the model, its
     layers and own objects that it holds, its compiled functions and the random state of Python,
-    NumPy and Keras are what they were before, also if the test is interrupted. `fit` goes on as if
-    there had been no test. There are three exceptions: a model that was not built is built, as by
-    its first call; data with a state of their own (a generator, a dataset that shuffles) have been
-    read; and what the train step changes outside of the model, such as a file or a lookup table of
-    TensorFlow, stays changed.
+    NumPy and Keras are what they were before, also if the test is interrupted. Variables that a
+    loss, a metric or a train step takes from its closure, its defaults or its module count as
+    well, and a `tf.function` of the user keeps its traces. `fit` goes on as if there had been no
+    test. There are three exceptions: a model that was not built is built, as by its first call;
+    data with a state of their own (a generator, a dataset that shuffles) have been read; and what
+    the train step changes outside of the model, such as a file, a list in a closure or a lookup
+    table of TensorFlow, stays changed.
 
     The model trains as in `fit`: with its own train step, losses that it adds, mixed precision,
     regularisation, gradient accumulation and a distribution strategy. If the train step uses
@@ -75,8 +77,8 @@ def range_test(
     Args:
         model: a compiled model, or an uncompiled one together with `optimizer` and `loss`.
         x: what `fit` takes: arrays, tensors or tables, nested as the model takes them, also sparse
-            and ragged ones; or a tf.data.Dataset, a PyDataset, a generator or another iterable of
-            batches, as the model's train step takes them.
+            and ragged ones, and None for an optional input; or a tf.data.Dataset, a PyDataset, a
+            generator or another iterable of batches, as the model's train step takes them.
         batch_size: the mini-batch size for arrays; 32 by default.
         class_weight: a factor of the training loss for each class, as in `fit`.
         optimizer: replaces the compiled optimizer during the test; it is copied.
@@ -110,13 +112,16 @@ def range_test(
         >>> curves = lrcycles.range_test(model, x, y, batch_size=200)  # doctest: +SKIP
         >>> bounds = lrcycles.select_bounds(curves)  # doctest: +SKIP
     """
+    steps, batch_size, heldout_samples, steps_per_epoch = map(
+        plain, (steps, batch_size, heldout_samples, steps_per_epoch)
+    )
     _check_kinds(steps_per_epoch, verbose, stop_factor)
     stops: dict[str, Any] = {
-        "evaluate_every_steps": evaluate_every_steps,
-        "stop_factor": stop_factor,
+        "evaluate_every_steps": plain(evaluate_every_steps),
+        "stop_factor": plain(stop_factor),
     }
     sweep.check_sweep(**stops, widen=widen)
-    span = sweep.Range(ramp, min_lr=min_lr, max_lr=max_lr, steps=steps)
+    span = sweep.Range(ramp, min_lr=plain(min_lr), max_lr=plain(max_lr), steps=steps)
     span.rates()  # refuses a wrong range before anything is trained
     numbers = _seeds(seeds)
     _check_arguments(model, optimizer, loss, sample_weight, class_weight)

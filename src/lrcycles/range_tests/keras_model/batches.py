@@ -6,6 +6,7 @@ else the train step takes. Keras's own conversion of arrays is used, so what `fi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,11 +21,13 @@ Batch = Any
 
 
 def is_arrays(x: Any) -> bool:
-    """Return whether `x` is an array, a tensor or a table, or a nested structure of these."""
-    leaves = keras.tree.flatten(x)
+    """Return whether `x` is an array, a tensor or a table, or a nested structure of these.
+
+    An optional input may be None.
+    """
+    leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
     return bool(leaves) and all(
-        leaf is not None and not isinstance(leaf, str) and array_slicing.can_slice_array(leaf)
-        for leaf in leaves
+        not isinstance(leaf, str) and array_slicing.can_slice_array(leaf) for leaf in leaves
     )
 
 
@@ -33,6 +36,8 @@ class Rows:
 
     def __init__(self, x: Any, y: Any, sample_weight: Any) -> None:
         packed = _map(_text, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
+        if not all(len(leaf.shape) for leaf in _leaves(packed)):
+            raise _without_axis()
         self.count = samples(packed)
         self._arrays = array_slicing.convert_to_sliceable(packed)
 
@@ -71,14 +76,12 @@ def samples(batch: Batch) -> int:
     """
     counts = {int(leaf.shape[0]) for leaf in _leaves(batch) if len(leaf.shape)}
     if not counts:
-        raise InputError(
-            "The first axis of every array must count samples. Received: single numbers. "
-            "Pass arrays with one row per sample."
-        )
+        raise _without_axis()
     if len(counts) > 1:
         raise InputError(
             "All arrays of x, y and sample_weight must have the same number of samples. "
-            f"Received: {', '.join(map(str, sorted(counts)))} samples. Check their first axes."
+            f"Received: {', '.join(map(str, sorted(counts)))} samples. Check their first axes, "
+            "and join a list of single samples with np.stack."
         )
     if counts == {0}:
         raise InputError(
@@ -86,6 +89,13 @@ def samples(batch: Batch) -> int:
             "mini-batch."
         )
     return counts.pop()
+
+
+def _without_axis() -> InputError:
+    return InputError(
+        "The first axis of every array must count samples. Received: single numbers. "
+        "Pass arrays with one row per sample."
+    )
 
 
 def joinable(batches: Sequence[Batch]) -> bool:
@@ -111,6 +121,24 @@ def joined(batches: Sequence[Batch], at_most: int) -> Batch:
     return keras.tree.map_structure(
         lambda *parts: None if parts[0] is None else join(*parts), *batches
     )
+
+
+def exchanged(batch: Batch, other: Batch) -> Batch | None:
+    """Return samples of another batch in the shapes of `batch`; None where they do not fit.
+
+    Each array is turned by one sample more than the array before it, so that inputs and labels do
+    not belong together, and give other gradients even if both batches hold the same samples.
+    """
+    if not joinable([batch, other]):
+        return None
+    count = samples(batch)
+    turns = itertools.count()
+
+    def fill(leaf: Any) -> Any:
+        values = np.roll(keras.ops.convert_to_numpy(leaf), next(turns), axis=0)
+        return _tensor(np.resize(values, (count, *values.shape[1:])))
+
+    return _map(fill, other)
 
 
 def not_finite(batch: Batch) -> bool:

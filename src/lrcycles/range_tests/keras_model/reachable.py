@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from types import FunctionType, ModuleType, SimpleNamespace
+from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import keras
@@ -24,9 +24,7 @@ _PARTS = (
     keras.random.SeedGenerator,
     SimpleNamespace,
 )
-
-# Of the global names that a method uses, only these are state of the training.
-_GLOBALS = (keras.optimizers.Optimizer, keras.Variable)
+_GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 
 
 def parts_of(*roots: Any) -> list[Any]:
@@ -59,10 +57,11 @@ def held_by(part: Any) -> Iterator[Any]:
     waiting = deque([*attributes_of(part).values(), *_class_attributes(part)])
     while waiting:
         value = waiting.popleft()
-        inner = _inside(value)
+        inner = _items(value)
         if inner is None:
+            inner = _used(value)
             yield value
-        elif id(value) not in seen:
+        if inner and id(value) not in seen:
             seen.add(id(value))
             waiting.extend(inner)
 
@@ -73,23 +72,62 @@ def _class_attributes(part: Any) -> list[Any]:
     return [value for kind in own for value in vars(kind).values()]
 
 
-def _inside(value: Any) -> list[Any] | None:
-    """Return the items of a container, or the state that a function uses; None for others."""
+def _items(value: Any) -> list[Any] | None:
+    """Return the items of a container; None for others."""
     if isinstance(value, Mapping):
         return list(value.values())
-    if isinstance(value, list | tuple | set | deque):
-        return list(value)
+    return list(value) if isinstance(value, list | tuple | set | deque) else None
+
+
+def _used(value: Any) -> list[Any]:
+    """Return what a function or method uses: its object, closure, defaults and global names."""
     if isinstance(value, partial):
         return [value.func, value.args, value.keywords]
+    if isinstance(value, MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, classmethod | staticmethod):
+        return [value.__func__]
+    if isinstance(value, property):
+        return [value.fget]
+    if is_traced(value):
+        return [value.python_function]
     if not isinstance(value, FunctionType):
-        return None
+        return []
     cells = []
     for cell in value.__closure__ or ():
         with suppress(ValueError):  # an empty cell
             cells.append(cell.cell_contents)
-    names = [name for name in value.__code__.co_names if name in value.__globals__]
-    used = [value.__globals__[name] for name in names]
-    return [*cells, *(one for one in used if isinstance(one, _GLOBALS))]
+    defaults = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    names = _names(value.__code__) if _is_own(value) else ()
+    used = [value.__globals__.get(name) for name in names]
+    return [*cells, *defaults, *filter(_is_global_state, used)]
+
+
+def _names(code: CodeType) -> set[str]:
+    """Return the global names and attributes that code uses, with the functions inside of it."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _is_global_state(value: Any) -> bool:
+    """Return whether a global that a function uses can be state of the training, or lead to it."""
+    kinds = (*_PARTS, *_GENERATORS, keras.Variable, FunctionType)
+    return (isinstance(value, kinds) and not isinstance(value, type)) or (
+        is_traced(value) or _is_tensorflow_variable(value)
+    )
+
+
+def is_traced(value: Any) -> bool:
+    """Return whether a value is a function compiled by `tf.function`."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(
+        value, tensorflow.types.experimental.PolymorphicFunction
+    )
+
+
+def _is_tensorflow_variable(value: Any) -> bool:
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(value, tensorflow.Variable)
 
 
 def optimizers_of(parts: list[Any]) -> list[Any]:
@@ -114,8 +152,12 @@ def variables_held_by(parts: list[Any]) -> list[Any]:
 
 def random_generators(parts: list[Any]) -> list[Any]:
     """Return the random generators of Python and NumPy that the parts hold."""
-    kinds = (random.Random, np.random.Generator, np.random.RandomState)
-    return [value for part in parts for value in held_by(part) if isinstance(value, kinds)]
+    return [v for part in parts for v in held_by(part) if isinstance(v, _GENERATORS)]
+
+
+def traced_functions(parts: list[Any]) -> list[Any]:
+    """Return the functions of the parts that the user has compiled with `tf.function`."""
+    return [value for part in parts for value in held_by(part) if is_traced(value)]
 
 
 def _is_part(value: Any) -> bool:
@@ -124,7 +166,7 @@ def _is_part(value: Any) -> bool:
     return _is_own(type(value)) and not isinstance(value, type | ModuleType)
 
 
-def _is_own(kind: type) -> bool:
+def _is_own(kind: type | FunctionType) -> bool:
     package = kind.__module__.partition(".")[0]
     library = package in _LIBRARIES or package in sys.stdlib_module_names
     return package == "__main__" or not library

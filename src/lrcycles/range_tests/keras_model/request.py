@@ -56,3 +56,33 @@ def fixed_batch_size(model: Any, batch_size: int | None) -> int | None:
     fixed = next((tensor.shape[0] for tensor in inputs if tensor.shape[0]), None)
     stateful = any(getattr(layer, "stateful", False) for layer in model._flatten_layers())
     return fixed or (batch_size if stateful else None)
+
+
+def need_batches(x: Any) -> None:
+    """Refuse what is neither arrays nor an iterable of batches."""
+    listed = isinstance(x, list | tuple | dict | str) and not _yields_batches(x)
+    if listed or not hasattr(x, "__iter__"):
+        remedy = "Pass what it returns" if callable(x) else "Convert x to a NumPy array"
+        raise InputError(
+            f"x must be arrays, a dataset or a generator of batches. Received: {kind(x)}. {remedy}."
+        )
+
+
+def _yields_batches(x: Any) -> bool:
+    """Return whether a list holds batches, and not numbers or text."""
+    leaves = [] if isinstance(x, dict | str) else keras.tree.flatten(x)
+    return bool(leaves) and not any(isinstance(leaf, int | float | str) for leaf in leaves)
+
+
+def kind(value: Any) -> str:
+    """Name the type of a value, with the types of the items of a list or dict.
+
+    >>> kind([1, 2.0]), kind([])
+    ('list of float and int', 'empty list')
+    """
+    name = type(value).__name__
+    if not isinstance(value, list | tuple | dict):
+        return name
+    items = value.values() if isinstance(value, dict) else value
+    kinds = sorted({type(item).__name__ for item in items})
+    return f"{name} of {' and '.join(kinds)}" if kinds else f"empty {name}"

@@ -14,7 +14,7 @@ import numpy as np
 from lrcycles.errors import InputError
 from lrcycles.range_tests.keras_model import batches
 from lrcycles.range_tests.keras_model.batches import Batch, Rows
-from lrcycles.range_tests.keras_model.request import Request
+from lrcycles.range_tests.keras_model.request import Request, kind, need_batches
 from lrcycles.range_tests.keras_model.steps import explained
 
 Order = np.random.Generator
@@ -26,6 +26,10 @@ MOST_COUNTED = 50  # the first batches of data without a length are counted up t
 SPLIT_SEED = 0  # the held-out samples are the same for every seed of the test
 
 
+_ARRAYS = (
+    "x, y and sample_weight must be arrays that Keras takes.",
+    "Convert each to a NumPy array of numbers, such as np.asarray(y).",
+)
 _DATA = ("The data must yield batches.", "Correct what reads the data.")
 _END = object()
 
@@ -58,15 +62,11 @@ def source(x: Any, y: Any, sample_weight: Any, request: Request) -> Source:
         InputError: there are too few data, arrays differ in length, or settings contradict.
     """
     if batches.is_arrays(x):
-        with explained(*_DATA):
-            rows = Rows(x, y, sample_weight)
-        return _arrays(rows, request)
+        with explained(*_ARRAYS):
+            return _arrays(Rows(x, y, sample_weight), request)
     by_index = isinstance(x, keras.utils.PyDataset)
-    if not by_index and (not hasattr(x, "__iter__") or isinstance(x, str | dict)):
-        raise InputError(
-            "x must be arrays, a dataset or a generator of batches. "
-            f"Received: {type(x).__name__}. Convert x to a NumPy array."
-        )
+    if not by_index:
+        need_batches(x)
     given = {"y": y, "sample_weight": sample_weight, "batch_size": request.batch_size}
     if extra := [name for name, value in given.items() if value is not None]:
         raise InputError(
@@ -176,6 +176,7 @@ def _in_turn(data: Iterable[Any], request: Request) -> Source:
 
 def _passes(data: Iterable[Any]) -> Iterator[tuple[int, Batch]]:
     """Yield the batches of one pass after another, each with its number in the pass."""
+    read = 0
     while True:
         number = -1
         with explained(*_DATA):
@@ -186,11 +187,13 @@ def _passes(data: Iterable[Any]) -> Iterator[tuple[int, Batch]]:
             if batch is _END:
                 break
             number += 1
+            read += 1
             yield number, _checked(batch)
         if number < 0:
             raise InputError(
                 "The data must yield batches until the range test ends. Received: an iterator that "
-                "ended. Pass a generator that does not end, or a dataset that can be read again."
+                f"ended after {read} batches. Pass a generator that does not end, or a dataset "
+                "that can be read again."
             )
 
 
@@ -239,20 +242,12 @@ def _need_enough(data: Iterable[Any], request: Request) -> None:
 
 
 def _given(request: Request) -> list[Batch]:
-    heldout, size = request.heldout, request.fixed_size
+    heldout = request.heldout
     if isinstance(heldout, tuple | list) and 2 <= len(heldout) <= 3:
         if not all(part is None or batches.is_arrays(part) for part in heldout):
             raise _wrong_heldout(heldout)
-        with explained(*_DATA):
-            rows = Rows(*heldout, *[None] * (3 - len(heldout)))
-        if size and rows.count % size:
-            raise InputError(
-                f"heldout must hold a multiple of {size} samples, the only batch size that the "
-                f"model takes. Received: {rows.count} samples. Leave some out."
-            )
-        part = size or rows.count
-        places = range(0, rows.count, part)
-        return [rows.take(np.arange(begin, begin + part)) for begin in places]
+        with explained(*_ARRAYS):
+            return _parts(Rows(*heldout, *[None] * (3 - len(heldout))), request.fixed_size)
     if isinstance(heldout, tuple | list | str | dict) or batches.is_arrays(heldout):
         raise _wrong_heldout(heldout)
     if _length(heldout) is None:
@@ -264,10 +259,21 @@ def _given(request: Request) -> list[Batch]:
     return read
 
 
+def _parts(rows: Rows, size: int | None) -> list[Batch]:
+    if size and rows.count % size:
+        raise InputError(
+            f"heldout must hold a multiple of {size} samples, the only batch size that the "
+            f"model takes. Received: {rows.count} samples. Leave some out."
+        )
+    part = size or rows.count
+    places = range(0, rows.count, part)
+    return [rows.take(np.arange(begin, begin + part)) for begin in places]
+
+
 def _wrong_heldout(heldout: Any) -> InputError:
     return InputError(
         "heldout must be (x, y) or (x, y, sample_weight) of arrays, or a dataset of known length. "
-        f"Received: {type(heldout).__name__}. Pass a tuple of two or three arrays."
+        f"Received: {kind(heldout)}. Pass a tuple of two or three arrays."
     )
 
 

@@ -21,6 +21,15 @@ from lrcycles.errors import InputError
 from lrcycles.range_tests.keras_model import reachable
 from lrcycles.range_tests.keras_model.attributes import restore_attributes
 
+# Where a `tf.function` keeps what it has traced, also for the instances that it is a method of.
+_TRACES = {
+    "_created_variables",
+    "_descriptor_cache",
+    "_function_cache",
+    "_function_captures",
+    "_no_variable_creation_config",
+    "_variable_creation_config",
+}
 GENERATOR, NAMES = "global_seed_generator", "object_name_uids"
 
 
@@ -66,21 +75,26 @@ def variables_of(model: Any, parts: list[Any]) -> list[Any]:
 def undisturbed(model: Any, optimizer: Any = None) -> Iterator[None]:
     """Restore a built `model`, and `optimizer`, after the body, also if the body raises.
 
-    Inside the body the model has no compiled functions, because they were traced with the original
-    learning rate. Afterwards the variables, metrics, compiled functions and all attributes of the
-    model and of everything that it holds are the same objects with the same values as before.
+    Inside the body the model has no compiled functions, and those of the user have no traces,
+    because these hold the original learning rate. Afterwards the variables, metrics, compiled
+    functions and all attributes of the model and of everything that it holds are the same objects
+    with the same values as before.
     """
     compiled = [p for p in (model._compile_loss, model._compile_metrics) if p is not None]
     roots = [model, *compiled, *([] if optimizer is None else [optimizer])]
     parts = reachable.parts_of(*roots)
     restores = [restore_attributes(part) for part in parts]
+    traced = reachable.traced_functions(parts)
+    restores += [restore_attributes(function) for function in traced]
     restores += [_generator(held) for held in reachable.random_generators(parts)]
     restores += [Snapshot(variables_of(model, parts)).restore, _names()]
     try:
         model.train_function = model.test_function = None
+        for function in traced:
+            _forget_traces(function)
         yield
     finally:
-        _run_all(restores)
+        run_all(restores)
 
 
 @contextmanager
@@ -90,7 +104,7 @@ def same_randomness() -> Iterator[None]:
     try:
         yield
     finally:
-        _run_all(restores)
+        run_all(restores)
 
 
 def seed_globals(seed: int) -> None:
@@ -133,6 +147,13 @@ def host(variable: Any) -> np.ndarray:
     """Copy a variable's value to the host."""
     # Copied, because the converted array may share its memory with the variable.
     return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _forget_traces(function: Any) -> None:
+    """Let a `tf.function` trace anew: its traces have the original learning rate as a constant."""
+    untraced = vars(function._clone(function.python_function))
+    for name in _TRACES & untraced.keys():
+        setattr(function, name, untraced[name])
 
 
 def _generator(generator: Any) -> Callable[[], None]:
@@ -204,7 +225,7 @@ def _tensorflow() -> Iterator[Callable[[], None]]:
     yield restore
 
 
-def _run_all(restores: Iterable[Callable[[], None]]) -> None:
+def run_all(restores: Iterable[Callable[[], None]]) -> None:
     """Run every function, also if one of them raises."""
     with ExitStack() as stack:
         for restore in restores:

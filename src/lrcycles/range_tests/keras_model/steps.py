@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,13 +11,10 @@ import keras
 import numpy as np
 
 from lrcycles.errors import InputError, reason
-from lrcycles.range_tests.keras_model import batches
+from lrcycles.range_tests.keras_model import batches, reachable, state
 from lrcycles.range_tests.keras_model.batches import Batch
 
-_TRAIN = (
-    "The model must train on a mini-batch, as in fit.",
-    "Check that model.fit runs on the same data.",
-)
+_TRAIN = "The model must train on a mini-batch, as in fit."
 
 
 def build(model: Any, batch: Batch) -> None:
@@ -29,6 +26,7 @@ def build(model: Any, batch: Batch) -> None:
     if _is_built(model):
         return
     x = batch[0] if isinstance(batch, tuple) else batch
+    before = state.Snapshot(state.variables_of(model, reachable.parts_of(model)))
     try:
         # A model without `call`, whose train step uses its layers, would be marked as built.
         if type(model).call not in (keras.Model.call, keras.Layer.call):
@@ -40,6 +38,7 @@ def build(model: Any, batch: Batch) -> None:
         ) from error
     if not _is_built(model) and has_own_train_step(model):
         _trace(model, batch)
+    before.restore()  # a call may count, or draw random numbers
 
 
 def _is_built(model: Any) -> bool:
@@ -55,7 +54,7 @@ def _trace(model: Any, batch: Batch) -> None:
         )
     import tensorflow as tf
 
-    with explained(*_TRAIN):
+    with explained(_TRAIN, lambda: _remedy(model, batch)):
         step = tf.autograph.experimental.do_not_convert(model.train_step)
         tf.function(step).get_concrete_function(batch)
 
@@ -69,23 +68,31 @@ def has_own_train_step(model: Any) -> bool:
     )
 
 
-def train(model: Any, batch: Batch) -> float:
+def train(model: Any, batch: Batch, resets: Sequence[Any]) -> float:
     """Make one step of `fit` on the batch and return the batch's loss.
+
+    Args:
+        resets: metrics to reset first, besides those that Keras tracks.
 
     Raises:
         InputError: the step fails, returns no loss, or the batch is not finite.
     """
-    with explained(*_TRAIN):
+    _reset(model, resets)
+    with explained(_TRAIN, lambda: _remedy(model, batch)):
         logs = _called(model, batch, training=True)
     return _loss(logs, batch, "train_step", "a mini-batch")
 
 
-def test(model: Any, batch: Batch) -> dict[str, float]:
+def test(model: Any, batch: Batch, resets: Sequence[Any]) -> dict[str, float]:
     """Evaluate the batch and return its loss and metrics.
+
+    Args:
+        resets: as in `train`.
 
     Raises:
         InputError: the step fails, returns no loss, or the batch is not finite.
     """
+    _reset(model, resets)
     with explained(
         "The model must evaluate the held-out samples.",
         "Give the model a test_step that returns the loss, or a loss in compile, or pass other "
@@ -97,12 +104,53 @@ def test(model: Any, batch: Batch) -> dict[str, float]:
     return {name: float(value) for name, value in single.items()} | {"loss": loss}
 
 
+def _remedy(model: Any, batch: Batch) -> str:
+    """Word what to do if the model cannot train on the batch."""
+    x, y, *_ = batch if isinstance(batch, tuple) and len(batch) > 1 else (batch, None)
+    if y is None:
+        return "Pass y as well, or data that yield (x, y): here is x only."
+    for name, values, tensors, part in (("x", x, "inputs", "input"), ("y", y, "outputs", "output")):
+        needed = len(keras.tree.flatten(getattr(model, tensors, None) or []))
+        given = len(keras.tree.flatten(values))
+        if needed and given != needed:
+            join = f" Join the arrays of one {part} with np.concatenate." if given > needed else ""
+            return (
+                f"Pass one array of {name} for each {part} of the model: it has {needed}, and "
+                f"{name} has {given}.{join}"
+            )
+    if (shapes := _shapes(model, x)) is not None:
+        return (
+            f"Pass x of shape {shapes[0]}, where a mini-batch has {shapes[1]} now: check the order "
+            "of x and y, and that a dataset yields batches."
+        )
+    return "Check that model.fit runs on the same data."
+
+
+def _shapes(model: Any, x: Any) -> tuple[Any, Any] | None:
+    """Return the first shape that the model takes and that x does not have, and the one of x."""
+    inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
+    for tensor, array in zip(inputs, keras.tree.flatten(x), strict=False):
+        needed, given = tuple(tensor.shape), tuple(getattr(array, "shape", ()))
+        if array is not None and (
+            len(needed) != len(given)
+            or any(a not in (None, b) for a, b in zip(needed, given, strict=True))
+        ):
+            return needed, given
+    return None
+
+
+def _reset(model: Any, resets: Sequence[Any]) -> None:
+    """Reset the metrics, else the loss would be the mean of all batches so far."""
+    model.reset_metrics()
+    for metric in resets:
+        metric.reset_state()
+
+
 def _called(model: Any, batch: Batch, *, training: bool) -> Any:
     if training:
         model.make_train_function()
     else:
         model.make_test_function()
-    model.reset_metrics()  # else the loss would be the mean of all batches so far
     function = model.train_function if training else model.test_function
     if keras.backend.backend() != "jax":
         # TensorFlow's function takes an iterator, and PyTorch's a list. Both take the first item.
@@ -122,14 +170,19 @@ def _called(model: Any, batch: Batch, *, training: bool) -> Any:
 
 
 @contextmanager
-def explained(rule: str, remedy: str) -> Iterator[None]:
-    """Turn any error into one line with the user's own line of code."""
+def explained(rule: str, remedy: str | Callable[[], str]) -> Iterator[None]:
+    """Turn any error into one line with the user's own line of code.
+
+    Args:
+        remedy: a sentence, or a function that finds one.
+    """
     try:
         yield
     except InputError:
         raise
     except Exception as error:  # Keras, the backend or the user's code may raise anything
-        raise InputError(f"{rule} Received: {reason(error)}. {remedy}") from error
+        advice = remedy() if callable(remedy) else remedy
+        raise InputError(f"{rule} Received: {reason(error)}. {advice}") from error
 
 
 def _loss(logs: Any, batch: Batch, step: str, where: str) -> float:

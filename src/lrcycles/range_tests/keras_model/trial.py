@@ -11,14 +11,12 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests import sweep
-from lrcycles.range_tests.keras_model import batches, reachable, state, steps
+from lrcycles.range_tests.keras_model import batches, checks, reachable, state, steps
 from lrcycles.range_tests.keras_model.batches import Batch
 from lrcycles.range_tests.keras_model.rates import SweptRates
 from lrcycles.range_tests.keras_model.sources import Source
 
 HELDOUT_LOSS = "heldout_loss"
-SCALE_STEPS = 20  # by which a LossScaleOptimizer has lowered its scale far enough
-MOVED = 1e-6  # a weight that changes by more at a rate of almost 0 has another optimizer
 
 
 def exchange_optimizer(model: Any, optimizer: Any, loss: Any, metric: str | None) -> None:
@@ -66,9 +64,13 @@ class Trial:
         self._seed = -1
         self._rates = SweptRates(model, fresh=fresh)
         self._start = state.Snapshot(state.variables_of(model, reachable.parts_of(model)))
+        self._resets: Sequence[Any] = ()
         # One update and one evaluation compile both functions and check that the model trains.
-        self._check_training()
-        self._start.restore()
+        restores = [*checks.changing_attributes(model), self._start.restore]
+        checks.check_training(model, self._rates, self._train, source.first, source.heldout[0])
+        state.run_all(restores)
+        self._resets = checks.metrics_to_reset(model, self._rates, self._train_first)
+        state.run_all(restores)
         logs = self._first_test()
         self.metric, self.metric_rises, self._notes = _choose_metric(model, logs, *metric)
         self.momentum = self._rates.momentum
@@ -116,12 +118,16 @@ class Trial:
                 "Set class_weight={0: 1.0, 1: 2.0}, for example, or pass sample weights.",
             ):
                 batch = batches.weighted(batch, self._class_weight)
-        return steps.train(self._model, batch)
+        return steps.train(self._model, batch, self._resets)
+
+    def _train_first(self, resets: Sequence[Any]) -> float:
+        self._resets = resets
+        return self._train(self._source.first)
 
     def _test(self) -> dict[str, float]:
         """Evaluate the held-out batches; each counts as much as it has samples."""
         before = state.Snapshot(self._moved_by_test)
-        logs = [steps.test(self._model, batch) for batch in self._heldout]
+        logs = [steps.test(self._model, batch, self._test_resets) for batch in self._heldout]
         before.restore()
         weights = [batches.samples(batch) for batch in self._heldout]
         return {
@@ -132,6 +138,7 @@ class Trial:
     def _first_test(self) -> dict[str, float]:
         """Evaluate once, and find what an evaluation moves, such as the states of an RNN."""
         self._moved_by_test: list[Any] = []
+        self._test_resets: list[Any] = list(self._resets)
         try:
             logs = self._test()
         except InputError:
@@ -142,39 +149,13 @@ class Trial:
             logs = self._test()
         metrics = {id(v) for v in self._model.metrics_variables}
         self._moved_by_test = [v for v in self._start.changed() if id(v) not in metrics]
+        moved = {id(variable) for variable in self._moved_by_test}
+        self._test_resets += [
+            part
+            for part in reachable.parts_of(self._model)
+            if isinstance(part, keras.Metric) and moved & {id(v) for v in part.variables}
+        ]
         return logs
-
-    def _check_training(self) -> None:
-        """Make an update at a rate of almost 0, and find out which optimizers decide the rates.
-
-        Raises:
-            InputError: the loss is not finite, or something else changes the weights.
-        """
-        rates = self._rates
-        rates.all_almost_zero()
-        loss = self._train(self._source.first)
-        if not math.isfinite(loss):
-            raise InputError(
-                "The loss before the first update must be finite. "
-                f"Received: {loss}. Check the weights, and whether the loss fits the labels."
-            )
-        if not (steps.has_own_train_step(self._model) or rates.has_own_optimizer):
-            return
-        for _ in range(SCALE_STEPS):
-            if rates.find_used():
-                break
-            self._train(self._source.first)
-        rates.choose_main()
-        rates.stop_momentum()
-        weights = state.Snapshot([v for v in self._model.trainable_variables if not v.constraint])
-        self._train(self._source.first)
-        if not rates.keeps_weights_apart and (moved := weights.changed(MOVED)):
-            raise InputError(
-                "The learning rates of the model's Keras optimizers must decide how the weights "
-                f"change. Received: {len(moved)} weights that changed at a learning rate of 0, for "
-                f"example {moved[0].path}. Keep every optimizer as an attribute of the model, let "
-                "it use its learning_rate, and set trainable=False on an averaged copy."
-            )
 
 
 def _choose_metric(
