@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce experiments test test-slow bench bench-gpu study-bounds study-verdicts ui clean
+.PHONY: help setup reproduce experiments test test-slow test-faults bench bench-gpu study-bounds study-verdicts ui clean
 
 help: ## list all targets
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ test: setup ## run ruff, mypy and the tests (5 minutes)
 
 test-slow: setup ## run the tests, also the slow ones
 	$(BIN)/pytest -m ''
+
+test-faults: setup ## plant faults: kills, damaged files, lost servers (1 hour); result: docs/reliability.md
+	$(BIN)/pytest -m faults
 
 study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds
 	$(BIN)/dvc repro data
