@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from studies.reliability import FORBIDDEN, OUTCOMES
+from tests.pipelines.conftest import project
+
+__all__ = ["project"]
 
 
 @dataclass
