@@ -29,7 +29,8 @@ setup: .venv/ready ## make .venv from requirements.lock, prepare git and DVC for
 	touch $@
 
 reproduce: setup ## run the whole pipeline on MNIST (10 minutes); report: artifacts/report/report.html
-	$(BIN)/dvc repro
+	@$(BIN)/dvc repro; status=$$?; \
+	  PYTHONPATH=src $(BIN)/python -m lrcycles.stages.checkup && exit $$status
 	@echo "The report is artifacts/report/report.html. To compare later results with these, type:"
 	@echo "git add dvc.lock params.yaml && git commit -m 'Keep my results'"
 
@@ -93,4 +94,4 @@ ui: setup ## show the arms and all runs in MLflow on http://127.0.0.1:5000; PORT
 	@PYTHONPATH=src $(BIN)/python -m lrcycles.tracking.ui "$${PORT:-5000}"
 
 clean: ## delete the results and the cell store; the runs in MLflow stay
-	rm -rf .lrcycles/cells artifacts outputs
+	rm -rf .lrcycles/cells .lrcycles/damaged artifacts outputs
