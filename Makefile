@@ -47,7 +47,9 @@ test-slow: setup ## run the tests, also the slow ones
 	$(BIN)/pytest -m 'not faults'
 
 test-faults: setup ## plant faults: kills, damaged files, lost servers (1 hour); result: docs/reliability.md
-	$(BIN)/pytest -m faults
+	mkdir -p docs/reliability && : > docs/reliability/counts.jsonl
+	LRCYCLES_FAULT_COUNTS=$(CURDIR)/docs/reliability/counts.jsonl $(BIN)/pytest -m faults; status=$$?; \
+	  $(BIN)/python -m studies.reliability; exit $$status
 
 study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds
 	$(BIN)/dvc repro data
