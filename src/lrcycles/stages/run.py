@@ -22,7 +22,7 @@ from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 from lrcycles.files import replace_folder
-from lrcycles.stages import command_line
+from lrcycles.stages import command_line, inputs
 from lrcycles.tracking import runs
 
 _PARTS = ("train", "validation", "test")
@@ -99,20 +99,14 @@ class Run:
                 )
 
     def input(self, stage: str) -> Path:
-        """Find the results of an earlier stage.
+        """Find the results of an earlier stage, such as train@clr, and check their manifest.
 
         Raises:
-            InputError: the earlier stage has not run. The methods `data`, `range_test` and `bounds`
-                also refuse results that were made with another configuration, which happens only
-                with overrides by hand.
+            InputError: the earlier stage has not run, or a file is not as the stage wrote it. The
+                methods `data`, `range_test` and `bounds` also refuse results that were made with
+                another configuration, which happens only with overrides by hand.
         """
-        folder = self.root / "artifacts" / stage
-        if not folder.exists():
-            raise InputError(
-                f"artifacts/{stage} must be there for stage {self.stage}. Received: no such "
-                f"folder. Run `dvc repro {stage.replace('/', '@')}`."
-            )
-        return folder
+        return inputs.checked(self.root, stage)
 
 
 Load = Callable[[Path], dict[str, Any]]
@@ -162,12 +156,7 @@ def _execute(
     warm_up: Callable[[Run], None],
     arguments: Sequence[str],
 ) -> None:
-    root = Path.cwd()
-    if not (root / "conf" / "config.yaml").exists():
-        raise InputError(
-            "The current folder must be the project's root, which has conf/. "
-            f"Received: {root.name}/. Change to the root first."
-        )
+    root = _project_root()
     group, overrides = command_line.read_arguments(name, arguments)
     values = compose.compose(root / "conf", overrides) if overrides else load(root)
     checked = compose.check(values)
@@ -186,14 +175,16 @@ def _execute(
     warm_up(run)
     out.mkdir(parents=True)
     target = _results_folder(root, name, group, by_hand=bool(overrides))
+    stage = f"{name}@{group}" if group else name
     try:
         with runs.start(
-            f"{name}@{group}" if group else name,
+            stage,
             root=shared,
             config=plain.flatten(checked),
             experiment=checked.experiment,
         ) as tracked:
             main(replace(run, tracked=tracked))
+        files.seal(out, stage)
         if overrides:
             out.rename(target)  # it is empty, so this replaces it
         else:
@@ -205,6 +196,16 @@ def _execute(
                 target.rmdir()
     if overrides:
         print(f"The results are in {target.relative_to(root)}/.")
+
+
+def _project_root() -> Path:
+    root = Path.cwd()
+    if not (root / "conf" / "config.yaml").exists():
+        raise InputError(
+            "The current folder must be the project's root, which has conf/. "
+            f"Received: {root.name}/. Change to the root first."
+        )
+    return root
 
 
 def _results_folder(root: Path, name: str, group: str | None, *, by_hand: bool) -> Path:
