@@ -22,7 +22,7 @@ from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 from lrcycles.files import replace_folder
-from lrcycles.stages import command_line
+from lrcycles.stages import command_line, outlook
 from lrcycles.tracking import runs
 
 _PARTS = ("train", "validation", "test")
@@ -32,6 +32,9 @@ _DISK = {
     errno.EROFS: "a read-only file system. Work in a folder that can be written",
     errno.EACCES: "permission denied. Work in a folder that can be written",
     errno.EPERM: "permission denied. Work in a folder that can be written",
+    errno.ENOTDIR: "a file in the place of a folder. Move the file away",
+    errno.EEXIST: "a file in the place of a folder. Move the file away",
+    errno.EISDIR: "a folder in the place of a file. Move the folder away",
 }
 
 
@@ -83,6 +86,13 @@ class Run:
         content = files.read_json(self.input("bounds") / "bounds.json")
         self._need_same("bounds", content["measured_on"], self.subject())
         return dict(content)
+
+    def bounds_if_made(self) -> dict[str, Any] | None:
+        """Read bounds.json; None if stage `bounds` has not run for this model and optimizer."""
+        try:
+            return self.bounds()
+        except InputError:
+            return None
 
     def subject(self) -> dict[str, Any]:
         """Model and optimizer, as configured."""
@@ -169,6 +179,8 @@ def _execute(
             f"Received: {root.name}/. Change to the root first."
         )
     group, overrides = command_line.read_arguments(name, arguments)
+    if in_pipeline():
+        print(f"{outlook.place(_full_name(name, group))}.", flush=True)
     values = compose.compose(root / "conf", overrides) if overrides else load(root)
     checked = compose.check(values)
     if name == "config" or overrides:
@@ -187,13 +199,7 @@ def _execute(
     out.mkdir(parents=True)
     target = _results_folder(root, name, group, by_hand=bool(overrides))
     try:
-        with runs.start(
-            f"{name}@{group}" if group else name,
-            root=shared,
-            config=plain.flatten(checked),
-            experiment=checked.experiment,
-        ) as tracked:
-            main(replace(run, tracked=tracked))
+        _work(run, main)
         if overrides:
             out.rename(target)  # it is empty, so this replaces it
         else:
@@ -205,6 +211,35 @@ def _execute(
                 target.rmdir()
     if overrides:
         print(f"The results are in {target.relative_to(root)}/.")
+
+
+def _work(run: Run, main: Callable[[Run], None]) -> None:
+    """Run a stage with its run in MLflow, which an input that is refused does not leave behind."""
+    with runs.start(
+        _full_name(run.stage, run.group),
+        root=run.shared,
+        config=plain.flatten(run.config),
+        experiment=run.config.experiment,
+    ) as tracked:
+        finished = _entries(run.store)
+        try:
+            main(replace(run, tracked=tracked))
+        except InputError:
+            tracked.refused = _entries(run.store) == finished
+            raise
+
+
+def _full_name(stage: str, group: str | None) -> str:
+    return f"{stage}@{group}" if group else stage
+
+
+def in_pipeline() -> bool:
+    """Return whether DVC runs this stage, and the others after it."""
+    return "DVC_STAGE" in os.environ
+
+
+def _entries(store: CellStore) -> set[str]:
+    return {path.name for path in store.root.glob("[!.]*")}
 
 
 def _results_folder(root: Path, name: str, group: str | None, *, by_hand: bool) -> Path:
