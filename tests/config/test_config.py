@@ -332,8 +332,8 @@ def test_clipping_is_left_to_the_optimizer():
 def test_a_users_own_model_takes_none_of_the_arguments_of_another_model(experiment):
     own = [f"experiment={experiment}", "model=own"]
     assert composed(*own).model.arguments == {}
-    for key in "model.arguments.units", "+model.arguments.units":
-        assert composed(*own, f"{key}=[4]").model.arguments == {"units": [4]}
+    for key in "model.arguments.filters", "+model.arguments.filters":
+        assert composed(*own, f"{key}=4").model.arguments == {"filters": 4}
 
 
 def test_an_optimizer_takes_none_of_the_arguments_of_another_optimizer():
