@@ -36,6 +36,11 @@ MODELS = [
     ("lrcycles.models:mlp", {"unit": [3]}, r"models:mlp: units, .* Did you .*arguments\.units\?"),
     ("lrcycles.models:mlp", {"units": 64}, r"units must be a list of whole .* Received: 64"),
     ("lrcycles.models:mlp", {"units": [0]}, r"numbers of at least 1\. Received: \[0\]"),
+    (
+        "lrcycles.models:mlp",
+        {"units": [], "kernel_initializer": "random_nromal"},
+        r"an initializer of Keras\. .*\.kernel_initializer=random_normal\?",
+    ),
     ("lrcycles.models:mlp", {}, r"missing a required argument: 'units'\."),
     ("lrcycles.models:lenet", {"kernel_size": 0}, r"Received: 0\. Set .*kernel_size=5, for"),
     ("lrcycles.models:lennet", {}, r"no lennet\. Did you mean lrcycles\.models:lenet\?"),

@@ -15,6 +15,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 WRONG = {
     "train.epoch=3": r"Received: train\.epoch\. Did you mean train\.epochs\?",
+    "report.primary=1": r"Received: report\.primary\. Correct or remove the key\.",
     "epochs=3": r"Received: epochs\. Did you mean train\.epochs\?",
     "experiment=tutorail": r"Did you mean experiment=tutorial\?",
     "model=lenett": r"model must be one of lenet, mlp, .* Did you mean model=lenet\?",

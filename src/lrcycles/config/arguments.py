@@ -9,7 +9,11 @@ from typing import Any
 
 from lrcycles.config import typed
 from lrcycles.config.schema import Model, Optimizer, OptimizerName
-from lrcycles.config.signatures import function_signature, optimizer_signature
+from lrcycles.config.signatures import (
+    function_signature,
+    initializer_names,
+    optimizer_signature,
+)
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import is_count, is_number
 
@@ -19,6 +23,7 @@ REFUSED_ARGUMENTS = {
     "gradient_accumulation_steps": "accumulated gradients are not supported yet",
 }
 OUR_MODELS = "lrcycles.models:"
+INITIALIZER = "kernel_initializer"
 CALLED_WITH = ("input_shape", "classes")  # the arguments that every function of a model gets
 # Arguments that the messages do not offer: refused ones, and those that go with them.
 _NOT_OFFERED = (*REFUSED_ARGUMENTS, "ema_momentum", "ema_overwrite_frequency")
@@ -87,6 +92,16 @@ def check_model(model: Model) -> None:
         for name, value in model.arguments.items():
             parameter = signature.parameters[name]
             _check_value(where, value, parameter, _OF_ANNOTATION.get(parameter.annotation))
+        _check_initializer(f"{where}.{INITIALIZER}", model.arguments.get(INITIALIZER))
+
+
+def _check_initializer(key: str, name: str | None) -> None:
+    names = initializer_names()
+    if name is None or not names or name in names:
+        return
+    near = get_close_matches(name, names, 1)
+    remedy = f"Did you mean {key}={near[0]}?" if near else f"Set {key}=random_normal, for example."
+    raise InputError(f"{key} must be an initializer of Keras. Received: {name}. {remedy}")
 
 
 def check_optimizer(where: str, optimizer: Optimizer) -> None:

@@ -246,12 +246,13 @@ def check_rates(
     Args:
         equal: the two rates may be equal.
     """
+    or_bounds = " or `bounds`" if "arms." in where else ""
     for name, value in zip(names, (base_lr, max_lr), strict=True):
         if value in BOUNDS:
             continue
         if not is_number(value) or value <= 0:
             raise InputError(
-                f"{where}.{name} must be a rate above 0 or `bounds`. Received: {value!r}. "
+                f"{where}.{name} must be a rate above 0{or_bounds}. Received: {value!r}. "
                 f"Set {where}.{name}=0.001, for example."
             )
     if not equal and not {base_lr, max_lr} & set(BOUNDS) and base_lr >= max_lr:

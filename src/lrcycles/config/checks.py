@@ -106,6 +106,11 @@ def _check_data(config: Config) -> None:
             f"data.classes must name at least 2 classes. Received: {data.classes}. "
             "Name every class."
         )
+    if len(set(data.classes)) < len(data.classes):
+        raise InputError(
+            f"data.classes must have different names. Received: {data.classes}. "
+            "Rename or remove the second of two equal ones."
+        )
     if not data.image_shape or min(data.image_shape) < 1:
         raise InputError(
             "data.image_shape must be a list of sizes of at least 1. "

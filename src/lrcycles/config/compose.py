@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from lrcycles.config import hints
 from lrcycles.config.checks import check_values
-from lrcycles.config.plain import flat, need_mapping, one_line
+from lrcycles.config.plain import flat, need_mapping
 from lrcycles.config.schema import Config
+from lrcycles.config.value_types import wrong_type
 from lrcycles.errors import InputError
 
 
@@ -65,10 +66,7 @@ def check(values: Mapping[str, Any]) -> Config:
     except ConfigKeyError as error:
         raise InputError(_unknown_key(error, values)) from error
     except OmegaConfBaseException as error:
-        raise InputError(
-            f"{error.full_key} must have a value of its type. Received this error: "
-            f"{one_line(error)}. Correct the value."
-        ) from error
+        raise InputError(wrong_type(error, values)) from error
     check_values(config)
     return config
 

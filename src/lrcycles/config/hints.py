@@ -90,7 +90,7 @@ def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -
     near = [f"{parent}.{name}".lstrip(".") for name in get_close_matches(last, names, 1)]
     elsewhere = [name for name in others if name.rpartition(".")[2] == last]
     near = near or sorted(elsewhere, key=lambda name: name.count("."))
-    near = near or get_close_matches(key, list(others), 1)
+    near = near or get_close_matches(key, list(others), 1, cutoff=0.75)
     where = f"Every key of {parent}" if parent else "Every key"
     remedy = f"Did you mean {near[0]}?" if near else "Correct or remove the key."
     return f"{where} must be one of {', '.join(names)}. Received: {key}. {remedy}"

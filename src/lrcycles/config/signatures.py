@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from inspect import Parameter, Signature
@@ -12,6 +13,8 @@ from pathlib import Path
 from lrcycles.errors import InputError, reason
 
 _KERAS = "keras"
+# Keras's second names of some initializers.
+_INITIALIZERS = ("normal", "uniform", "one", "zero", "IdentityInitializer", "OrthogonalInitializer")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -99,6 +102,20 @@ def optimizer_signature(name: str) -> Signature | None:
     # Keras's **kwargs only hold names of the past, and refuse all others.
     kept = [each for each in signature.parameters.values() if each.kind != Parameter.VAR_KEYWORD]
     return signature.replace(parameters=kept)
+
+
+def initializer_names() -> set[str]:
+    """Return the names of Keras's initializers; empty if Keras keeps them elsewhere."""
+    package = find_source(_KERAS)
+    folder = package.parent / "src" / "initializers" if package else Path()
+    classes = {
+        node.name
+        for path in folder.glob("*initializers.py")
+        for node in _parsed(path, path.stem).body
+        if isinstance(node, ast.ClassDef)
+    }
+    snake = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in classes}
+    return classes | snake | set(_INITIALIZERS) if classes else set()
 
 
 def _parsed(path: Path, name: str) -> ast.Module:

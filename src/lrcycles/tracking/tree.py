@@ -116,5 +116,6 @@ def withdraw(store: TrackingStore, pipeline: Any, run_id: str) -> bool:
     if [run.info.run_id for run in below] != [run_id]:
         return False
     for each in (run_id, pipeline.info.run_id):
+        store.client.set_terminated(each, "FAILED")  # for whoever restores it
         store.client.delete_run(each)
     return True
