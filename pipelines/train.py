@@ -5,8 +5,8 @@ from functools import partial
 
 from lrcycles import files
 from lrcycles.cells.cell import Cell
-from lrcycles.stages import groups, plan, remaining
-from lrcycles.stages.run import Run, execute, in_pipeline
+from lrcycles.stages import groups, outlook, plan, remaining
+from lrcycles.stages.run import Run, execute
 from lrcycles.stages.stage_runs import arm_names, log_stage
 from lrcycles.training import pool
 from lrcycles.training.fit import measure_fit
@@ -52,7 +52,7 @@ def cells_of(run: Run) -> list[Cell]:
 def count_remaining(run: Run) -> list[remaining.Remaining]:
     """Count and print what is left to train in this group, and under DVC in the later ones."""
     assert run.group is not None
-    names = [run.group, *(remaining.later(run.group) if in_pipeline() else [])]
+    names = [run.group, *(remaining.later(run.group) if outlook.in_pipeline() else [])]
     bounds = run.bounds_if_made()
     counted = [
         remaining.of_group(run.config, name, data=run.data(), bounds=bounds, store=run.store)

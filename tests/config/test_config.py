@@ -73,7 +73,7 @@ BAD = {
     ),
     "wrong choice": (
         "train.device=tpu",
-        r"train\.device must be one of auto, cpu, gpu\. Received: tpu\. Did you mean train\.device=gpu",
+        r"train\.device must be one of auto, cpu, gpu\. Received: tpu\. Did you mean",
     ),
     "misspelt choice": (
         "bounds.rule=vally",
@@ -82,6 +82,10 @@ BAD = {
     "a file where an arm belongs": (
         "+arms.clr.new=clr",
         r"new must be a mapping with the keys schedule, .* write \+arm@arms\.clr\.new=clr\.",
+    ),
+    "a name where an optimizer belongs": (
+        "+arms.clr.clr.optimizer=sgd",
+        r"optimizer must be a mapping .* Write arms\.clr\.clr\.optimizer={name:sgd}\.",
     ),
     "sizes that are words": (
         "data.image_shape=[a,b]",

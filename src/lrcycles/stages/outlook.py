@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from lrcycles.config.resolve import arm_seeds, seed_list
 from lrcycles.config.schema import GROUPS, Config
 from lrcycles.stages.command_line import STAGES
@@ -12,6 +14,11 @@ ORDER = [
     for stage in STAGES
     for run in ([f"{stage}@{group}" for group in GROUPS] if stage == "train" else [stage])
 ]
+
+
+def in_pipeline() -> bool:
+    """Return whether DVC runs this stage, and the others after it."""
+    return "DVC_STAGE" in os.environ
 
 
 def place(name: str) -> str:

@@ -32,8 +32,9 @@ _DISK = {
     errno.EROFS: "a read-only file system. Work in a folder that can be written",
     errno.EACCES: "permission denied. Work in a folder that can be written",
     errno.EPERM: "permission denied. Work in a folder that can be written",
-    errno.ENOTDIR: "a file in the place of a folder. Move the file away",
-    errno.EEXIST: "a file in the place of a folder. Move the file away",
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST), "a file in the place of a folder. Move the file away"
+    ),
     errno.EISDIR: "a folder in the place of a file. Move the folder away",
 }
 
@@ -65,26 +66,37 @@ class Run:
 
     def data(self) -> dict[str, Any]:
         """Read data.json of stage `data`."""
-        content = files.read_json(self.input("data") / "data.json")
         asked = self.config.data
         keys = ("name", "split_seed", "classes", "image_shape")
+        content = self._read("data", "data.json", *keys, "counts", "class_counts", "digest")
         wanted = {key: getattr(asked, key) for key in keys}
         wanted |= {part: getattr(asked, f"{part}_images") for part in _PARTS}
         self._need_same("data", content | content["counts"], wanted)
-        return dict(content)
+        return content
 
     def range_test(self) -> dict[str, Any]:
         """Read range_test.json of stage `range_test`."""
-        content = files.read_json(self.input("range_test") / "range_test.json")
+        content = self._read("range_test", "range_test.json", "asked")
         asked = plain.plain(self.config.range_test)
         wanted = {key: asked[key] for key in content["asked"]}
         self._need_same("range_test", content | content["asked"], wanted | self.subject())
-        return dict(content)
+        return content
 
     def bounds(self) -> dict[str, Any]:
         """Read bounds.json of stage `bounds`."""
-        content = files.read_json(self.input("bounds") / "bounds.json")
+        content = self._read("bounds", "bounds.json", "measured_on", "base_lr", "max_lr")
         self._need_same("bounds", content["measured_on"], self.subject())
+        return content
+
+    def _read(self, stage: str, name: str, *keys: str) -> dict[str, Any]:
+        """Read a JSON file of an earlier stage, which must have these keys."""
+        content = files.read_json(self.input(stage) / name)
+        missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+        if missing:
+            raise InputError(
+                f"artifacts/{stage}/{name} must hold {', '.join(keys)}. Received: a file without "
+                f"{missing[0]}. Make it again with `dvc repro --force --single-item {stage}`."
+            )
         return dict(content)
 
     def bounds_if_made(self) -> dict[str, Any] | None:
@@ -102,10 +114,10 @@ class Run:
 
     def _need_same(self, stage: str, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         for key, value in wanted.items():
-            if made[key] != value:
+            if made.get(key) != value:
                 raise InputError(
                     f"artifacts/{stage} must be made with {key}={value}. Received: results made "
-                    f"with {key}={made[key]}. Use `dvc exp run -S`, which makes them again."
+                    f"with {key}={made.get(key)}. Use `dvc exp run -S`, which makes them again."
                 )
 
     def input(self, stage: str) -> Path:
@@ -179,7 +191,7 @@ def _execute(
             f"Received: {root.name}/. Change to the root first."
         )
     group, overrides = command_line.read_arguments(name, arguments)
-    if in_pipeline():
+    if outlook.in_pipeline():
         print(f"{outlook.place(_full_name(name, group))}.", flush=True)
     values = compose.compose(root / "conf", overrides) if overrides else load(root)
     checked = compose.check(values)
@@ -231,11 +243,6 @@ def _work(run: Run, main: Callable[[Run], None]) -> None:
 
 def _full_name(stage: str, group: str | None) -> str:
     return f"{stage}@{group}" if group else stage
-
-
-def in_pipeline() -> bool:
-    """Return whether DVC runs this stage, and the others after it."""
-    return "DVC_STAGE" in os.environ
 
 
 def _entries(store: CellStore) -> set[str]:
