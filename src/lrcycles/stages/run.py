@@ -201,6 +201,7 @@ def _execute(
     shared = Path(os.environ.get("DVC_ROOT", root))
     # Every process finds what JAX has compiled once. TensorFlow has no such store.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / ".lrcycles" / "compiled"))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the user's module may import Keras
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
