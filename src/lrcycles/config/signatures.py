@@ -41,18 +41,18 @@ def check_function(function: str, name: str) -> None:
         InputError: there is no such module, it cannot be read, or nothing in it has the name.
     """
     module, _, attribute = function.partition(":")
-    received = repr(function)
+    received, remedy = repr(function), _remedy(module, attribute)
     path = None
     words = [*module.split("."), attribute]
     try:
         if all(word.isidentifier() for word in words):
             path = find_source(module)
     except (Exception, SystemExit) as error:  # the user's package may raise anything
-        received = f"{received}, with {reason(error)}"
+        received, remedy = f"{received}, with {reason(error)}", "Correct the file or the name."
     if path is None:
         raise InputError(
             f'{name} must be "module:function" with a module that can be imported from the root '
-            f"of the project. Received: {received}. {_remedy(module, attribute)}"
+            f"of the project. Received: {received}. {remedy}"
         )
     defined = _names(_parsed(path, f"{name}={function}")) if path.name else None
     if defined is not None and attribute not in defined:
