@@ -6,5 +6,21 @@ the checkout, and a copy must run its own code and not the installed package.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+
+class _UnknownStage:
+    """Names the nearest stage if `python -m pipelines.NAME` finds no NAME."""
+
+    @staticmethod
+    def find_spec(name: str, *_: Any) -> None:
+        package, _dot, stage = name.partition(".")
+        if package == __name__ and sys.argv[0] == "-m":  # Python is still looking for NAME
+            from lrcycles.stages.command_line import unknown_stage
+
+            sys.exit(f"lrcycles: {unknown_stage(stage)}")
+
+
+sys.meta_path.append(_UnknownStage)  # the last one: it is asked for what all others did not find

@@ -21,7 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lrcycles.stages.command_line import HELP, STAGES, is_override
+from lrcycles.stages.command_line import HELP, STAGES, is_override, unknown_stage
 
 
 def main(arguments: list[str]) -> int:
@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> int:
         print((__doc__ or "").strip())
         return 0
     stage = words.pop(0) if words and words[0] in STAGES else None
+    if words and "=" not in words[0] and words[0][:1].isalpha():
+        return _refuse(unknown_stage(words[0]))
     if wrong := [word for word in words if not is_override(word)]:
         return _refuse(
             f"Overrides must have the form key=value. Received: {wrong[0]!r}. "

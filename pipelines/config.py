@@ -8,6 +8,7 @@ from typing import Any
 from lrcycles import files
 from lrcycles.config import compose, experiment, params_file, plain
 from lrcycles.errors import InputError
+from lrcycles.stages import outlook
 from lrcycles.stages.run import Run, execute
 from lrcycles.stages.stage_runs import log_stage
 
@@ -21,6 +22,7 @@ def main(run: Run) -> None:
     settings = experiment.as_overrides(run.config.experiment, changed)
     files.write_json(run.out / "settings.json", {"settings": settings})
     print_settings(run.config.experiment, changed)
+    print(outlook.to_do(run.config))
     # Later stages compare with this copy, because a refused `dvc exp run` overwrites params.yaml.
     files.write_text(run.out / "params.yaml", params_file.render(run.values))
     if not run.overrides and not composed_by_dvc(run.root):

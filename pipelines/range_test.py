@@ -14,6 +14,9 @@ def main(run: Run) -> None:
     """Sweep every seed and write the curves."""
     data = run.data()
     cells, sweep = plan.sweep_cells(run.config, data=data), sweep_of(run)
+    reuse = run.config.train.reuse
+    kept = sum(reuse and kept_sweeps.has_all([cell], sweep, run.store) for cell in cells)
+    print(f"Finished sweeps in the store: {kept} of {len(cells)}.", flush=True)
     measured = of_cells.measure(
         cells,
         sweep,
@@ -21,7 +24,7 @@ def main(run: Run) -> None:
         workers=run.config.train.workers,
         widen=run.config.range_test.widen,
         store=run.store,
-        reuse=run.config.train.reuse,
+        reuse=reuse,
     )
     table = measured.curves.table
     batch_size = cells[0].batch_size

@@ -1,10 +1,11 @@
 """Stage `train@GROUP`: train every arm of the group with every seed."""
 
 from dataclasses import asdict
+from functools import partial
 
 from lrcycles import files
 from lrcycles.cells.cell import Cell
-from lrcycles.stages import groups, plan
+from lrcycles.stages import groups, outlook, plan, remaining
 from lrcycles.stages.run import Run, execute
 from lrcycles.stages.stage_runs import arm_names, log_stage
 from lrcycles.training import pool
@@ -16,7 +17,14 @@ def main(run: Run) -> None:
     folder, data, cells = run.input("data"), run.data(), cells_of(run)
     settings = run.config.train
     groups.write_plan(cells, settings, data=folder, out=run.out)
-    reused = groups.train_group(cells, settings, data=folder, store=run.store)
+    reused = groups.train_group(
+        cells,
+        settings,
+        data=folder,
+        store=run.store,
+        steps_of=partial(remaining.steps_of, run.config),
+        later_steps=sum(each.steps for each in count_remaining(run)[1:]),
+    )
     replay = [cell for cell in cells if cell.training_set == "all"]
     if replay:
         measured = measure_fit(replay, data=folder, store=run.store, reuse=settings.reuse)
@@ -39,6 +47,19 @@ def cells_of(run: Run) -> list[Cell]:
     assert run.group is not None
     bounds = None if run.group == "baseline" else run.bounds()
     return plan.group_cells(run.config, run.group, data=run.data(), bounds=bounds)
+
+
+def count_remaining(run: Run) -> list[remaining.Remaining]:
+    """Count and print what is left to train in this group, and under DVC in the later ones."""
+    assert run.group is not None
+    names = [run.group, *(remaining.later(run.group) if outlook.in_pipeline() else [])]
+    bounds = run.bounds_if_made()
+    counted = [
+        remaining.of_group(run.config, name, data=run.data(), bounds=bounds, store=run.store)
+        for name in names
+    ]
+    print(f"Finished trainings in the store: {', '.join(map(str, counted))}.", flush=True)
+    return counted
 
 
 def warm_up(run: Run) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
 _MOST_LETTERS = 200  # of another library's message
-_COLOURS = re.compile(r"\x1b\[\d*m")
+# Colours, and TensorFlow's names of graph functions.
+_NOISE = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\}")
 # Lines of messages of Keras and TensorFlow that do not say what happened.
 _EMPTY = (
     "Exception encountered when calling",
@@ -43,7 +44,7 @@ def reason(error: BaseException) -> str:
         message = str(original)
     else:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
-    lines = _COLOURS.sub("", message).strip().splitlines()
+    lines = _NOISE.sub("", message).strip().splitlines()
     kept = "\n".join(line for line in lines if not line.strip().startswith(_EMPTY)).strip()
     # Keras adds paragraphs about the arguments of the call.
     paragraph = (kept or message).split("\n\n")[0]

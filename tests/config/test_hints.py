@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ CONF = Path(__file__).parents[2] / "conf"
 
 WRONG = {
     "train.epoch=3": r"Received: train\.epoch\. Did you mean train\.epochs\?",
+    "report.primary=1": r"Received: report\.primary\. Correct or remove the key\.",
+    "group=clr": r"Received: group\. Write `dvc repro train@GROUP`",
     "epochs=3": r"Received: epochs\. Did you mean train\.epochs\?",
     "experiment=tutorail": r"Did you mean experiment=tutorial\?",
     "model=lenett": r"model must be one of lenet, mlp, .* Did you mean model=lenet\?",
@@ -87,3 +90,11 @@ def test_published_runs_that_were_removed_are_not_missed():
     asked = ["~report.published.published_baseline", "~report.published.published"]
     config = compose.check(compose.compose(CONF, asked))
     assert not [text for text in advice.warnings(config) if "published runs" in text]
+
+
+@pytest.mark.parametrize("content", [b"3\n", b"\xff\xfe"])
+def test_a_file_of_conf_without_keys_and_values_is_named(tmp_path, content):
+    conf = shutil.copytree(CONF, tmp_path / "conf")
+    (conf / "arm" / "bad.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=r"^conf/arm/bad\.yaml must hold keys and values\. Rec"):
+        compose.compose(conf, ["+arm@arms.clr.bad=bad"])

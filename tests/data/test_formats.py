@@ -53,6 +53,12 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         load(tmp_path, source="local", path="nowhere")
 
 
+def test_a_file_of_another_kind_is_not_asked_for_again(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"a folder or an \.npz file\. Received: .*a\.png, which"):
+        load(tmp_path, source="local", path="a.png")
+
+
 def test_local_without_a_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"data\.source=local\. Received: data\.path=null\. Set data\.path=FOLDER"

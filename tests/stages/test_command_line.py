@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -64,3 +66,36 @@ def test_runs_that_start_at_once_claim_a_folder_each(tmp_path):
 def test_an_option_of_hydra_is_told_what_does_the_same(word, remedy):
     with pytest.raises(InputError, match=f"Received: {word}\\. .*{remedy}"):
         command_line.read_arguments("bounds", [word])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["groop=clr"], r"Received: groop=clr\. Did you mean group=clr\?"),
+        (["+group=clr"], r"Received: \+group=clr\. Did you mean group=clr\?"),
+        (["GROUP=CLR"], r"Received: GROUP=CLR\. Did you mean group=clr\?"),
+        (["group=contrls"], r"Received: group=contrls\. Did you mean group=controls\?"),
+        (["group="], r"Received: group=\. Write for example group=baseline\."),
+        (["group=clr", "group=baseline"], r"Received: group=clr group=baseline\."),
+        (["contrls"], r"Received: contrls\. Write group=controls\."),
+        (["train.epochs=3"], r"Received: none\. Write for example group=baseline\."),
+    ],
+)
+def test_a_wrong_group_is_named_with_the_nearest_one(words, message):
+    with pytest.raises(InputError, match=message):
+        command_line.read_arguments("train", words)
+
+
+def test_only_stage_train_has_a_group():
+    with pytest.raises(InputError, match=r"Received: group=clr for stage data\. Leave it out\."):
+        command_line.read_arguments("data", ["group=clr"])
+
+
+@pytest.mark.parametrize("words", [["pipelines.trian"], ["pipelines", "trian"]])
+def test_a_misspelt_stage_is_named_with_the_nearest_one(words):
+    done = subprocess.run(
+        [sys.executable, "-m", *words, "group=clr"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    [message] = done.stderr.splitlines()
+    assert "Received: trian. Did you mean `python -m pipelines.train`?" in message

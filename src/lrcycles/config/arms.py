@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from lrcycles.config.arguments import check_optimizer
 from lrcycles.config.resolve import (
     arm_length,
     arm_schedule,
@@ -23,12 +23,11 @@ from lrcycles.config.schema import (
     TUNED,
     ArmConfig,
     Config,
-    Optimizer,
     OptimizerName,
     TrainingSet,
 )
 from lrcycles.errors import InputError
-from lrcycles.schedules.limits import need_count
+from lrcycles.schedules.limits import is_number, need_count
 from lrcycles.schedules.table import SCHEDULES, rate_table
 
 # An arm's name becomes a folder, a column, a row and an anchor. These names are taken there, or
@@ -47,11 +46,6 @@ RESERVED = frozenset(
         "target_validation_error_percent",
     }
 )
-REFUSED_ARGUMENTS = {
-    "learning_rate": "the arm's schedule sets the rate",
-    "use_ema": "averaged weights are not supported yet",
-    "gradient_accumulation_steps": "accumulated gradients are not supported yet",
-}
 WITHOUT_MOMENTUM = (OptimizerName.adagrad, OptimizerName.adadelta)
 _ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}  # stand for bounds that are not selected yet
 
@@ -239,22 +233,6 @@ def _check_chain(config: Config, name: str, group: str) -> None:
         seen.append(parent)
 
 
-def check_optimizer(where: str, optimizer: Optimizer) -> None:
-    """Raise InputError on an argument that may not be given, or on a factor that is no factor."""
-    for name, value in optimizer.arguments.items():
-        if name in REFUSED_ARGUMENTS:
-            raise InputError(
-                f"{where}.arguments must not have {name}: {REFUSED_ARGUMENTS[name]}. "
-                f"Received: {name}={value}. Leave it out."
-            )
-    for pattern, rate in optimizer.layer_rates.items():
-        if not is_number(rate) or rate < 0:
-            raise InputError(
-                f"{where}.layer_rates must be numbers of at least 0. "
-                f"Received: {rate!r} for {pattern!r}. Set 0 or more."
-            )
-
-
 def check_rates(
     where: str,
     base_lr: Any,
@@ -268,12 +246,13 @@ def check_rates(
     Args:
         equal: the two rates may be equal.
     """
+    or_bounds = " or `bounds`" if "arms." in where else ""
     for name, value in zip(names, (base_lr, max_lr), strict=True):
         if value in BOUNDS:
             continue
         if not is_number(value) or value <= 0:
             raise InputError(
-                f"{where}.{name} must be a rate above 0 or `bounds`. Received: {value!r}. "
+                f"{where}.{name} must be a rate above 0{or_bounds}. Received: {value!r}. "
                 f"Set {where}.{name}=0.001, for example."
             )
     if not equal and not {base_lr, max_lr} & set(BOUNDS) and base_lr >= max_lr:
@@ -281,8 +260,3 @@ def check_rates(
             f"{names[0]} of {where} must be below {names[1]}. Received: {names[0]}={base_lr}, "
             f"{names[1]}={max_lr}. Swap or change them."
         )
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value is a finite number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

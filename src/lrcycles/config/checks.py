@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from typing import Any
 
-from lrcycles.config.arms import check_arms, check_optimizer, check_rates, is_number
+from lrcycles.config.arguments import check_model, check_optimizer
+from lrcycles.config.arms import check_arms, check_rates
 from lrcycles.config.resolve import SEEDS, seed_list
 from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config
-from lrcycles.errors import InputError, reason
-from lrcycles.schedules.limits import is_count, need_count
+from lrcycles.config.signatures import check_function, function_signature
+from lrcycles.errors import InputError
+from lrcycles.schedules.limits import is_count, is_number, need_count
 
 PUBLISHED_ON = "mnist"  # the figures in conf/report/ are of this data set
 
@@ -23,23 +24,10 @@ def check_values(config: Config) -> None:
     _check_range_test(config)
     _check_report(config)
     check_function(config.model.function, "model.function")
+    check_model(config.model)
     check_optimizer("optimizer", config.optimizer)
+    _check_batch(config)  # late, because the user's own mistakes are to be named first
     check_arms(config)
-
-
-def check_function(function: str, name: str) -> None:
-    """Check that "module:function" names a module that can be found, without importing it."""
-    module, _, attribute = function.partition(":")
-    received = repr(function)
-    try:
-        spec = importlib.util.find_spec(module) if module and attribute else None
-    except Exception as error:  # this imports the package of the module, which is the user's
-        spec, received = None, f"{received}, with {reason(error)}"
-    if spec is None:
-        raise InputError(
-            f'{name} must be "module:function" with a module that can be imported from the root '
-            f"of the project. Received: {received}. Correct the name of the module or function."
-        )
 
 
 def _check_counts(config: Config) -> None:
@@ -97,10 +85,16 @@ def _check_data(config: Config) -> None:
     data = config.data
     if ":" in data.source:
         check_function(data.source, "data.source")
+        _check_loader(data.source)
     elif data.source not in SOURCES:
         raise InputError(
             f"data.source must be one of {', '.join(SOURCES)} or module:function. "
             f"Received: {data.source!r}. Set data.source=auto, for example."
+        )
+    if data.path is not None and not data.path.strip():
+        raise InputError(
+            f"data.path must name a folder or an .npz file. Received: {data.path!r}. "
+            "Set data.path=FOLDER, or data.path=null."
         )
     if not 0 <= data.split_seed < SEEDS:
         raise InputError(
@@ -112,14 +106,35 @@ def _check_data(config: Config) -> None:
             f"data.classes must name at least 2 classes. Received: {data.classes}. "
             "Name every class."
         )
+    if len(set(data.classes)) < len(data.classes):
+        raise InputError(
+            f"data.classes must have different names. Received: {data.classes}. "
+            "Rename or remove the second of two equal ones."
+        )
     if not data.image_shape or min(data.image_shape) < 1:
         raise InputError(
             "data.image_shape must be a list of sizes of at least 1. "
             f"Received: {data.image_shape}. Give height, width and any channels."
         )
-    if config.train.batch_size > data.train_images:
+
+
+def _check_loader(function: str) -> None:
+    signature = function_signature(function)
+    try:
+        if signature is not None:
+            signature.bind()
+    except TypeError as error:
         raise InputError(
-            f"train.batch_size must be at most data.train_images={data.train_images}. "
+            f"data.source={function} must need no arguments. Received: a function {signature} "
+            f"({error}). Give every argument a default."
+        ) from error
+
+
+def _check_batch(config: Config) -> None:
+    images = config.data.train_images
+    if config.train.batch_size > images:
+        raise InputError(
+            f"train.batch_size must be at most data.train_images={images}. "
             f"Received: {config.train.batch_size}. Lower train.batch_size; the range test uses it "
             "too."
         )

@@ -52,11 +52,31 @@ def explain(
         for text in others:
             if message := _wrong_key(conf, values, text):
                 return message
+    if message := _wrong_file(conf):
+        return message
     received = f"{' '.join(overrides)}, and the error: " if overrides else "the error: "
     return (
         f"conf/ must compose. Received: {received}{one_line(error)}. "
         "Correct the override or the file in conf/."
     )
+
+
+def _wrong_file(conf: Path) -> str | None:
+    """Name a file of conf/ that holds no keys and values, which Hydra does not."""
+    import yaml
+
+    for path in sorted(conf.rglob("*.yaml")):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except UnicodeDecodeError as error:
+            content = error
+        except (OSError, yaml.YAMLError):  # the error of Hydra names the file and the line
+            continue
+        if not isinstance(content, Mapping):
+            received = one_line(content) if isinstance(content, Exception) else repr(content)
+            place = path.relative_to(conf.parent)
+            return f"{place} must hold keys and values. Received: {received}. Correct the file."
+    return None
 
 
 def without_effect(values: Mapping[str, Any], overrides: Iterable[str]) -> str | None:
@@ -90,9 +110,11 @@ def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -
     near = [f"{parent}.{name}".lstrip(".") for name in get_close_matches(last, names, 1)]
     elsewhere = [name for name in others if name.rpartition(".")[2] == last]
     near = near or sorted(elsewhere, key=lambda name: name.count("."))
-    near = near or get_close_matches(key, list(others), 1)
+    near = near or get_close_matches(key, list(others), 1, cutoff=0.75)
     where = f"Every key of {parent}" if parent else "Every key"
     remedy = f"Did you mean {near[0]}?" if near else "Correct or remove the key."
+    if key == "group":  # an argument of stage train, and no key
+        remedy = "Write `dvc repro train@GROUP`, or `python -m pipelines.train group=GROUP`."
     return f"{where} must be one of {', '.join(names)}. Received: {key}. {remedy}"
 
 

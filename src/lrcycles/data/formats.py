@@ -181,6 +181,11 @@ def read_npz(file: Path, keys: Sequence[str], *, optional: Sequence[str] = ()) -
 def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawImages:
     """Read the four IDX files (.gz or not) or NAME.npz of a folder, or the .npz file itself."""
     npz = path / f"{name}.npz" if path.is_dir() else path
+    if path.is_file() and path.suffix != ".npz":
+        raise InputError(
+            f"data.path must be a folder or an .npz file. Received: {path}, which is another file. "
+            "Set data.path to its folder."
+        )
     if npz.is_file():
         arrays = read_npz(npz, NPZ_KEYS[:2], optional=NPZ_KEYS[2:])
         images = checked_images(arrays, source="local", where=str(npz))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from lrcycles.config.schema import GROUPS
@@ -50,31 +51,77 @@ def read_arguments(stage: str, arguments: Sequence[str]) -> tuple[str | None, li
     Raises:
         InputError: an argument has another form than an override, or the group is missing.
     """
-    group = None
+    groups = []
     overrides = []
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if stage == "train" and key == "group" and equals:
-            group = value
+        if key == "group" and equals:
+            groups.append(value)
         elif is_override(argument):
             overrides.append(argument)
         else:
             raise InputError(
                 _of_hydra(argument)
+                or _only_a_group(stage, argument)
                 or f"Arguments must have the form key=value. Received: {argument!r}. "
                 f"Write for example train.epochs=3, or see `python -m pipelines.{stage} --help`."
             )
-    if stage == "train" and group not in GROUPS:
-        raise InputError(
-            f"group must be one of {', '.join(GROUPS)}. Received: {group or 'none'}. "
-            f"Write for example group={GROUPS[0]}."
-        )
+    group = _only_group(stage, groups, overrides)
     if overrides and "DVC_STAGE" in os.environ:
         raise InputError(
             f"Commands in dvc.yaml must be without overrides. Received: {' '.join(overrides)}. "
             f"Use `dvc exp run -S {overrides[0]}`."
         )
     return group, overrides
+
+
+def _only_group(stage: str, groups: Sequence[str], overrides: Sequence[str]) -> str | None:
+    """Return the group of stage `train`, and refuse a wrong, a second or a missing one."""
+    if stage != "train":
+        if groups:
+            raise InputError(
+                f"Only stage train may have a group. Received: group={groups[0]} for stage "
+                f"{stage}. Leave it out."
+            )
+        return None
+    if len(groups) == 1 and groups[0] in GROUPS:
+        return groups[0]
+    names = {word: word.lstrip("+~").partition("=") for word in overrides}
+    misspelt = [word for word, parts in names.items() if _nearest(parts[0], ["group"])]
+    received = [*(f"group={group}" for group in groups), *([] if groups else misspelt)]
+    value = received[0].partition("=")[2] if received else ""
+    remedy = (
+        f"Did you mean group={near}?"
+        if (near := _nearest(value, GROUPS))
+        else (f"Write for example group={GROUPS[0]}.")
+    )
+    raise InputError(
+        f"group must be one of {', '.join(GROUPS)}. Received: {' '.join(received) or 'none'}. "
+        f"{remedy}"
+    )
+
+
+def _only_a_group(stage: str, word: str) -> str | None:
+    """Say how to write a group whose key was left out."""
+    near = _nearest(word, GROUPS) if stage == "train" else None
+    if near is None:
+        return None
+    return f"The group must have the form group=GROUP. Received: {word}. Write group={near}."
+
+
+def _nearest(word: str, names: Sequence[str]) -> str | None:
+    return next(iter(get_close_matches(word.lower(), names, 1)), None)
+
+
+def unknown_stage(name: str) -> str:
+    """Say that there is no such stage, and name the nearest one.
+
+    >>> unknown_stage("trian")[-58:]
+    'Received: trian. Did you mean `python -m pipelines.train`?'
+    """
+    near = _nearest(name, list(STAGES))
+    remedy = f"Did you mean `python -m pipelines.{near}`?" if near else "Name one of them."
+    return f"The stage must be one of {', '.join(STAGES)}. Received: {name}. {remedy}"
 
 
 def _of_hydra(argument: str) -> str | None:

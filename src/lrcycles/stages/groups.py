@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,16 +61,32 @@ def reusable(cells: Sequence[Cell], settings: Train, *, store: CellStore) -> set
 
 
 def train_group(
-    cells: Sequence[Cell], settings: Train, *, data: Path, store: CellStore
+    cells: Sequence[Cell],
+    settings: Train,
+    *,
+    data: Path,
+    store: CellStore,
+    steps_of: Callable[[Cell], int],
+    later_steps: int,
 ) -> set[str]:
-    """Train the cells that the store lacks, and return the keys of the others."""
+    """Train the cells that the store lacks, and return the keys of the others.
+
+    Args:
+        steps_of: gives the number of updates of a training, to tell the time left.
+        later_steps: steps of the trainings in the stages after this one.
+    """
     from lrcycles.training.run import train_all
 
     reused = reusable(cells, settings, store=store)
     missing = [chain for chain in chains(cells) if any(cell.key not in reused for cell in chain)]
     if missing:
         waiting = [cell for chain in missing for cell in chain if cell.key not in reused]
-        with progress.over(waiting, lambda cell: describe(store.result(cell))) as on_event:
+        with progress.over(
+            waiting,
+            lambda cell: describe(store.result(cell)),
+            steps_of=steps_of,
+            later_steps=later_steps,
+        ) as on_event:
             train_all(
                 missing,
                 data=data,

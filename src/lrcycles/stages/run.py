@@ -22,7 +22,7 @@ from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 from lrcycles.files import replace_folder
-from lrcycles.stages import command_line, inputs
+from lrcycles.stages import command_line, inputs, outlook
 from lrcycles.tracking import runs
 
 _PARTS = ("train", "validation", "test")
@@ -32,6 +32,10 @@ _DISK = {
     errno.EROFS: "a read-only file system. Work in a folder that can be written",
     errno.EACCES: "permission denied. Work in a folder that can be written",
     errno.EPERM: "permission denied. Work in a folder that can be written",
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST), "a file in the place of a folder. Move the file away"
+    ),
+    errno.EISDIR: "a folder in the place of a file. Move the folder away",
 }
 
 
@@ -62,27 +66,45 @@ class Run:
 
     def data(self) -> dict[str, Any]:
         """Read data.json of stage `data`."""
-        content = files.read_json(self.input("data") / "data.json")
         asked = self.config.data
         keys = ("name", "split_seed", "classes", "image_shape")
+        content = self._read("data", "data.json", *keys, "counts", "class_counts", "digest")
         wanted = {key: getattr(asked, key) for key in keys}
         wanted |= {part: getattr(asked, f"{part}_images") for part in _PARTS}
         self._need_same("data", content | content["counts"], wanted)
-        return dict(content)
+        return content
 
     def range_test(self) -> dict[str, Any]:
         """Read range_test.json of stage `range_test`."""
-        content = files.read_json(self.input("range_test") / "range_test.json")
+        content = self._read("range_test", "range_test.json", "asked")
         asked = plain.plain(self.config.range_test)
         wanted = {key: asked[key] for key in content["asked"]}
         self._need_same("range_test", content | content["asked"], wanted | self.subject())
-        return dict(content)
+        return content
 
     def bounds(self) -> dict[str, Any]:
         """Read bounds.json of stage `bounds`."""
-        content = files.read_json(self.input("bounds") / "bounds.json")
+        content = self._read("bounds", "bounds.json", "measured_on", "base_lr", "max_lr")
         self._need_same("bounds", content["measured_on"], self.subject())
+        return content
+
+    def _read(self, stage: str, name: str, *keys: str) -> dict[str, Any]:
+        """Read a JSON file of an earlier stage, which must have these keys."""
+        content = files.read_json(self.input(stage) / name)
+        missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+        if missing:
+            raise InputError(
+                f"artifacts/{stage}/{name} must hold {', '.join(keys)}. Received: a file without "
+                f"{missing[0]}. Make it again with `dvc repro --force --single-item {stage}`."
+            )
         return dict(content)
+
+    def bounds_if_made(self) -> dict[str, Any] | None:
+        """Read bounds.json; None if stage `bounds` has not run for this model and optimizer."""
+        try:
+            return self.bounds()
+        except InputError:
+            return None
 
     def subject(self) -> dict[str, Any]:
         """Model and optimizer, as configured."""
@@ -92,10 +114,10 @@ class Run:
 
     def _need_same(self, stage: str, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         for key, value in wanted.items():
-            if made[key] != value:
+            if made.get(key) != value:
                 raise InputError(
                     f"artifacts/{stage} must be made with {key}={value}. Received: results made "
-                    f"with {key}={made[key]}. Use `dvc exp run -S`, which makes them again."
+                    f"with {key}={made.get(key)}. Use `dvc exp run -S`, which makes them again."
                 )
 
     def input(self, stage: str) -> Path:
@@ -158,6 +180,8 @@ def _execute(
 ) -> None:
     root = _project_root()
     group, overrides = command_line.read_arguments(name, arguments)
+    if outlook.in_pipeline():
+        print(f"{outlook.place(_full_name(name, group))}.", flush=True)
     values = compose.compose(root / "conf", overrides) if overrides else load(root)
     checked = compose.check(values)
     if name == "config" or overrides:
@@ -166,6 +190,7 @@ def _execute(
     shared = Path(os.environ.get("DVC_ROOT", root))
     # Every process finds what JAX has compiled once. TensorFlow has no such store.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / ".lrcycles" / "compiled"))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the user's module may import Keras
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
@@ -175,16 +200,9 @@ def _execute(
     warm_up(run)
     out.mkdir(parents=True)
     target = _results_folder(root, name, group, by_hand=bool(overrides))
-    stage = f"{name}@{group}" if group else name
     try:
-        with runs.start(
-            stage,
-            root=shared,
-            config=plain.flatten(checked),
-            experiment=checked.experiment,
-        ) as tracked:
-            main(replace(run, tracked=tracked))
-        files.seal(out, stage)
+        _work(run, main)
+        files.seal(out, _full_name(name, group))
         if overrides:
             out.rename(target)  # it is empty, so this replaces it
         else:
@@ -206,6 +224,30 @@ def _project_root() -> Path:
             f"Received: {root.name}/. Change to the root first."
         )
     return root
+
+
+def _work(run: Run, main: Callable[[Run], None]) -> None:
+    """Run a stage with its run in MLflow, which an input that is refused does not leave behind."""
+    with runs.start(
+        _full_name(run.stage, run.group),
+        root=run.shared,
+        config=plain.flatten(run.config),
+        experiment=run.config.experiment,
+    ) as tracked:
+        finished = _entries(run.store)
+        try:
+            main(replace(run, tracked=tracked))
+        except InputError:
+            tracked.refused = _entries(run.store) == finished
+            raise
+
+
+def _full_name(stage: str, group: str | None) -> str:
+    return f"{stage}@{group}" if group else stage
+
+
+def _entries(store: CellStore) -> set[str]:
+    return {path.name for path in store.root.glob("[!.]*")}
 
 
 def _results_folder(root: Path, name: str, group: str | None, *, by_hand: bool) -> Path:

@@ -109,6 +109,7 @@ class StageRun:
     common_tags: Mapping[str, str]  # the runs of the cells get them too
     ends_pipeline: bool
     lost: bool = False
+    refused: bool = False  # the user's input was wrong, and no work was done
     _monitor: Any = None
 
     def log_metrics(self, metrics: Mapping[str, float | None], *, step: int = 0) -> None:
@@ -252,6 +253,9 @@ class StageRun:
 
     def _write_end(self, status: str) -> None:
         client = self.store.client
+        alone = self.refused and self.ends_pipeline
+        if alone and tree.withdraw(self.store, self.pipeline, self.run_id):
+            return
         client.set_terminated(self.run_id, status)
         if not self.ends_pipeline:
             return

@@ -107,3 +107,15 @@ def create_stage_run(
         run_name=stage,
     )
     return str(created.info.run_id)
+
+
+def withdraw(store: TrackingStore, pipeline: Any, run_id: str) -> bool:
+    """Delete the run of a stage and its pipeline's run, unless the pipeline has other stages."""
+    query = f"tags.`mlflow.parentRunId` = '{pipeline.info.run_id}'"
+    below = store.client.search_runs([pipeline.info.experiment_id], query, max_results=2)
+    if [run.info.run_id for run in below] != [run_id]:
+        return False
+    for each in (run_id, pipeline.info.run_id):
+        store.client.set_terminated(each, "FAILED")  # for whoever restores it
+        store.client.delete_run(each)
+    return True

@@ -1,0 +1,181 @@
+"""Checks the arguments of networks and optimizers by name and value, before Keras loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from inspect import Parameter, Signature
+from typing import Any
+
+from lrcycles.config import typed
+from lrcycles.config.schema import Model, Optimizer, OptimizerName
+from lrcycles.config.signatures import (
+    function_signature,
+    initializer_names,
+    optimizer_signature,
+)
+from lrcycles.errors import InputError
+from lrcycles.schedules.limits import is_count, is_number
+
+REFUSED_ARGUMENTS = {
+    "learning_rate": "the arm's schedule sets the rate",
+    "use_ema": "averaged weights are not supported yet",
+    "gradient_accumulation_steps": "accumulated gradients are not supported yet",
+}
+OUR_MODELS = "lrcycles.models:"
+INITIALIZER = "kernel_initializer"
+CALLED_WITH = ("input_shape", "classes")  # the arguments that every function of a model gets
+# Arguments that the messages do not offer: refused ones, and those that go with them.
+_NOT_OFFERED = (*REFUSED_ARGUMENTS, "ema_momentum", "ema_overwrite_frequency")
+CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")  # Keras takes one of them
+
+# A rule is what the value must be in words, an example, and whether a value keeps the rule.
+_Rule = tuple[str, Any, Callable[[Any], bool]]
+_SWITCH: _Rule = ("true or false", True, lambda value: isinstance(value, bool))
+_TEXT: _Rule = ("a text", "random_normal", lambda value: isinstance(value, str))
+_NUMBER: _Rule = ("a finite number", 0.1, is_number)
+_COUNT: _Rule = ("a whole number of at least 1", 64, is_count)
+_COUNTS: _Rule = (
+    "a list of whole numbers of at least 1",
+    [64],
+    lambda value: isinstance(value, list) and all(map(is_count, value)),
+)
+_NOT_NEGATIVE: _Rule = (
+    "a number of at least 0",
+    0.001,
+    lambda value: is_number(value) and value >= 0,
+)
+_POSITIVE: _Rule = ("a number above 0", 1.0, lambda value: is_number(value) and value > 0)
+_SHARE: _Rule = (
+    "a number of at least 0 and below 1",
+    0.9,
+    lambda value: is_number(value) and 0 <= value < 1,
+)
+_MOMENTUM: _Rule = (
+    "a number with a decimal point, of at least 0 and below 1",
+    0.9,
+    lambda value: isinstance(value, float) and 0 <= value < 1,
+)
+_OF_ANNOTATION = {
+    "bool": _SWITCH,
+    "float": _NOT_NEGATIVE,
+    "int": _COUNT,
+    "Sequence[int]": _COUNTS,
+    "str": _TEXT,
+}
+_OF_OPTIMIZER = {
+    **dict.fromkeys(("beta_1", "beta_2", "rho", "momentum", "ema_momentum"), _SHARE),
+    **dict.fromkeys((*CLIPPING, "loss_scale_factor"), _POSITIVE),
+    **dict.fromkeys(("epsilon", "weight_decay", "initial_accumulator_value"), _NOT_NEGATIVE),
+    "name": _TEXT,
+}
+
+
+def check_model(model: Model) -> None:
+    """Raise InputError on an argument that the network's function lacks or cannot use.
+
+    The values of arguments are checked for the networks of this library only.
+    """
+    signature = function_signature(model.function)
+    if signature is None:
+        return
+    where = "model.arguments"
+    _check_names(where, model.arguments, signature, of=model.function, without=CALLED_WITH)
+    try:
+        signature.bind(*CALLED_WITH, **model.arguments)
+    except TypeError as error:
+        raise InputError(
+            f"{model.function} must accept input_shape, classes and {where}={model.arguments}. "
+            f"Received: {error}. Correct the function or {where}."
+        ) from error
+    if model.function.startswith(OUR_MODELS):
+        for name, value in model.arguments.items():
+            parameter = signature.parameters[name]
+            _check_value(where, value, parameter, _OF_ANNOTATION.get(parameter.annotation))
+        _check_initializer(f"{where}.{INITIALIZER}", model.arguments.get(INITIALIZER))
+
+
+def _check_initializer(key: str, name: str | None) -> None:
+    names = initializer_names()
+    if name is None or not names or name in names:
+        return
+    near = get_close_matches(name, names, 1)
+    remedy = f"Did you mean {key}={near[0]}?" if near else f"Set {key}=random_normal, for example."
+    raise InputError(f"{key} must be an initializer of Keras. Received: {name}. {remedy}")
+
+
+def check_optimizer(where: str, optimizer: Optimizer) -> None:
+    """Raise InputError on an argument that may not be given, or on a factor that is no factor."""
+    arguments = optimizer.arguments
+    for name, value in arguments.items():
+        if name in REFUSED_ARGUMENTS:
+            raise InputError(
+                f"{where}.arguments must not have {name}: {REFUSED_ARGUMENTS[name]}. "
+                f"Received: {name}={value}. Leave it out."
+            )
+    signature = optimizer_signature(optimizer.name.value)
+    if signature is not None:
+        of = f"optimizer {optimizer.name.value}"
+        _check_names(f"{where}.arguments", arguments, signature, of=of, without=_NOT_OFFERED)
+        for name, value in arguments.items():
+            parameter = signature.parameters[name]
+            if value is not None or parameter.default is not None:
+                rule = _optimizer_rule(optimizer.name, parameter)
+                _check_value(f"{where}.arguments", value, parameter, rule)
+    clipping = [name for name in CLIPPING if arguments.get(name) is not None]
+    if len(clipping) > 1:
+        raise InputError(
+            f"{where}.arguments must have only one of {', '.join(CLIPPING)}. "
+            f"Received: {', '.join(clipping)}. Leave out all but one."
+        )
+    for pattern, rate in optimizer.layer_rates.items():
+        if not is_number(rate) or rate < 0:
+            raise InputError(
+                f"{where}.layer_rates must be numbers of at least 0. "
+                f"Received: {rate!r} for {pattern!r}. Set 0 or more."
+            )
+
+
+def _optimizer_rule(name: OptimizerName, parameter: Parameter) -> _Rule | None:
+    if isinstance(parameter.default, bool):
+        return _SWITCH
+    if parameter.name == "momentum" and name == OptimizerName.sgd:
+        return _MOMENTUM  # Keras refuses 0 and takes 0.0
+    known = _OF_OPTIMIZER.get(parameter.name)
+    return known or (_NUMBER if is_number(parameter.default) else None)
+
+
+def _check_names(
+    where: str, arguments: Mapping[str, Any], signature: Signature, *, of: str, without: Any
+) -> None:
+    kinds = {each.kind for each in signature.parameters.values()}
+    if Parameter.VAR_KEYWORD in kinds:
+        return
+    takes = [
+        name
+        for name, each in signature.parameters.items()
+        if name not in without and each.kind != Parameter.VAR_POSITIONAL
+    ]
+    for name, value in arguments.items():
+        if name in signature.parameters:
+            continue
+        near = get_close_matches(str(name), takes, 1)
+        remedy = f"Did you mean {where}.{near[0]}?" if near else f"Remove it with ~{where}.{name}."
+        known = f": {', '.join(takes)}" if takes else ", which takes none"
+        raise InputError(
+            f"Every key of {where} must be an argument of {of}{known}. "
+            f"Received: {where}.{name}={typed.value(value)}. {remedy}"
+        )
+
+
+def _check_value(where: str, value: Any, parameter: Parameter, rule: _Rule | None) -> None:
+    if rule is None:
+        return
+    words, example, keeps = rule
+    if not keeps(value):
+        good = parameter.default if keeps(parameter.default) else example
+        key = f"{where}.{parameter.name}"
+        raise InputError(
+            f"{key} must be {words}. Received: {value!r}. "
+            f"Set {key}={typed.value(good)}, for example."
+        )
