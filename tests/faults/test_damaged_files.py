@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,6 +15,7 @@ import pytest
 from lrcycles.errors import InputError
 from lrcycles.stages import inputs
 from tests.faults.conftest import Faults
+from tests.faults.results import numbers
 from tests.pipelines.project import STAGES, Project
 
 pytestmark = [pytest.mark.faults, pytest.mark.counts("damaged files")]
@@ -148,42 +147,33 @@ def test_damaged_files_in_the_cache_of_dvc_are_named_with_the_way_back(project, 
     assert "up to date" in project.dvc("status").stdout
 
 
-def _numbers(folder: Path) -> dict[str, Any]:
-    """Read all of a cell that does not depend on the clock."""
-    result = json.loads((folder / "result.json").read_text())
-    kept = {key: value for key, value in result.items() if "second" not in key}
-    return kept | {"steps": pd.read_parquet(folder / "steps.parquet").to_dict("list")}
-
-
 @pytest.mark.parametrize("group", ["baseline", "clr", "controls"])
 @pytest.mark.parametrize("file", ["result.json", "steps.npy", "model.keras", "manifest.json"])
 def test_a_damaged_stored_training_is_set_aside_and_trained_again(
     project, group, file, faults: Faults
 ):
     folder = _folder(project, f"train@{group}")
-    before = {path.parent: _numbers(path.parent) for path in folder.rglob("result.json")}
+    before = {path.parent: numbers(path.parent) for path in folder.rglob("result.json")}
     damage = DAMAGES[len(group + file) % len(DAMAGES)]
-    keys = {numbers["key"] for numbers in before.values()}
+    keys = {cell["key"] for cell in before.values()}
     store = project.root / ".lrcycles" / "cells"
     for key in keys:
         damage(store / key / file)
     done = project.stage("train", f"group={group}")
     assert done.stderr.count(f"Received: {file} ") == len(keys)
-    assert {path: _numbers(path) for path in before} == before
+    assert {path: numbers(path) for path in before} == before
     for key in keys:
         faults.add(f"{damage.__name__} {file} of {group} {key[:8]}", "recovered")
 
 
 def test_stored_trainings_in_each_others_folders_are_not_believed(project, faults: Faults):
     folder = _folder(project, "train@clr")
-    before = {path.parent: _numbers(path.parent) for path in folder.rglob("result.json")}
-    first, second = (
-        project.root / ".lrcycles" / "cells" / numbers["key"] for numbers in before.values()
-    )
+    before = {path.parent: numbers(path.parent) for path in folder.rglob("result.json")}
+    first, second = (project.root / ".lrcycles" / "cells" / cell["key"] for cell in before.values())
     first.rename(first.with_name("x")), second.rename(first), first.with_name("x").rename(second)
     done = project.stage("train", "group=clr")
     assert done.stderr.count("belongs to") == 2
-    assert {path: _numbers(path) for path in before} == before
+    assert {path: numbers(path) for path in before} == before
     for _ in range(2):
         faults.add("swapped folders of two seeds", "recovered")
 
