@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce experiments test test-slow test-faults bench bench-gpu study-bounds study-verdicts ui clean
+.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu study-bounds study-verdicts ui clean
 
 help: ## list all targets
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,10 @@ test-faults: setup ## plant faults: kills, damaged files, lost servers (1 hour);
 	mkdir -p docs/reliability && : > docs/reliability/counts.jsonl
 	LRCYCLES_FAULT_COUNTS=$(CURDIR)/docs/reliability/counts.jsonl $(BIN)/pytest -m faults; status=$$?; \
 	  $(BIN)/python -m studies.reliability; exit $$status
+
+soak: setup ## run smoke pipelines for MINUTES=120 and record what grows: docs/reliability/soak.jsonl
+	rm -rf outputs/soak && $(BIN)/python -m studies.soak $${MINUTES:-120} outputs/soak
+	$(BIN)/python -m studies.reliability
 
 study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds
 	$(BIN)/dvc repro data
