@@ -11,8 +11,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 COUNTS = Path("docs/reliability/counts.jsonl")  # a line for each test: kind, test, outcomes
+SOAK = Path("docs/reliability/soak.jsonl")  # a line for each round of `make soak`
 PAGE = Path("docs/reliability.md")
 
 # What may come of a planted fault.
@@ -92,8 +95,14 @@ def read(path: Path) -> dict[str, Counter[str]]:
     return kinds
 
 
-def page(kinds: dict[str, Counter[str]], *, date: str, machine: str) -> str:
-    """Write the page: what users can rely on, and how often it was tried."""
+def page(
+    kinds: dict[str, Counter[str]], rounds: list[dict[str, Any]], *, date: str, machine: str
+) -> str:
+    """Write the page: what users can rely on, and how often it was tried.
+
+    Args:
+        rounds: the lines of soak.jsonl.
+    """
     lines = [
         "# What you can rely on",
         "",
@@ -114,13 +123,47 @@ def page(kinds: dict[str, Counter[str]], *, date: str, machine: str) -> str:
         lines += ["", f"## {promise.kind.capitalize()}", "", promise.text]
         if planted < promise.least:
             lines += ["", f"At least {promise.least} faults are asked for; {planted} were planted."]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_soak(rounds)]) + "\n"
+
+
+def _soak(rounds: list[dict[str, Any]]) -> list[str]:
+    """Show what grew while pipelines ran for hours: the first round, the median and the last."""
+    if not rounds:
+        return []
+    minutes = sum(one["seconds"] for one in rounds) / 60
+    rows = {
+        "most memory (MB)": [one["peak_bytes"] / 1e6 for one in rounds],
+        "processes left": [one["open_processes"] for one in rounds],
+        "entries of the temporary folder": [one["temporary_entries"] for one in rounds],
+        "entries of the cell store": [one["entries"] for one in rounds],
+        **{
+            f"{name} (MB)": [one["bytes"][name] / 1e6 for one in rounds]
+            for name in rounds[0]["bytes"]
+        },
+    }
+    return [
+        "",
+        "## Hours of pipelines",
+        "",
+        f"`make soak` ran {len(rounds)} pipelines in {minutes:.0f} minutes. Every pipeline trained "
+        "with another number of epochs, so the stores grow by its results.",
+        "",
+        "| after a pipeline | first | median | last |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {name} | {values[0]:,.0f} | {median(values):,.0f} | {values[-1]:,.0f} |"
+            for name, values in rows.items()
+        ),
+    ]
 
 
 if __name__ == "__main__":
     PAGE.write_text(
         page(
             read(COUNTS),
+            [json.loads(line) for line in SOAK.read_text(encoding="utf-8").splitlines()]
+            if SOAK.exists()
+            else [],
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
             machine=f"{platform.system()}, Python {platform.python_version()}",
         ),
