@@ -116,8 +116,8 @@ class CellResult:
         schema = values.get("schema", SCHEMA)
         if schema != SCHEMA:
             raise InputError(
-                f"result.json must have schema {SCHEMA}. Received: schema {schema}. Use the version "
-                "of lrcycles that wrote it, or train again."
+                f"result.json must have schema {SCHEMA}. Received: schema {schema}. Use the "
+                "version of lrcycles that wrote it, or train again."
             )
         names = {field.name for field in fields(cls)}
         needed = {field.name for field in fields(cls) if field.default is MISSING}
