@@ -113,12 +113,15 @@ class Run:
         }
 
     def _need_same(self, stage: str, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        for key, value in wanted.items():
-            if made.get(key) != value:
-                raise InputError(
-                    f"artifacts/{stage} must be made with {key}={value}. Received: results made "
-                    f"with {key}={made.get(key)}. Use `dvc exp run -S`, which makes them again."
-                )
+        used = {key: made.get(key) for key in wanted}
+        changes = params_file.differences(used, wanted)
+        if changes:
+            key, change = next(iter(changes.items()))
+            raise InputError(
+                f"artifacts/{stage} must be made with {key}={change.get('conf')}. Received: "
+                f"results made with {key}={change.get('used')}. Use `dvc exp run -S`, which makes "
+                "them again."
+            )
 
     def input(self, stage: str) -> Path:
         """Find the results of an earlier stage.
