@@ -18,6 +18,8 @@ setup: .venv/ready ## make .venv from requirements.lock, prepare git and DVC for
 	else $(BIN)/dvc config --quiet --local core.no_scm true; fi
 
 .venv/ready: requirements.lock pyproject.toml
+	@test ! -L .venv || { echo ".venv must be a folder of this clone. Received: a link to" \
+	    "$$(readlink .venv), which make would empty. Delete the link." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "The environment needs Python 3.11, 3.12 or 3.13. Received: PYTHON=$(PYTHON)," \
 	    "which is missing or another version. Write make PYTHON=python3.12 setup, for example." >&2; \

@@ -1,5 +1,7 @@
 """Stage `range_test`: sweep the rate over several seeds and write the curves."""
 
+from functools import partial
+
 from lrcycles import files
 from lrcycles.config import plain
 from lrcycles.range_tests import kept_sweeps, of_cells, plots
@@ -25,6 +27,7 @@ def main(run: Run) -> None:
         widen=run.config.range_test.widen,
         store=run.store,
         reuse=reuse,
+        announce=partial(print, flush=True),
     )
     table = measured.curves.table
     batch_size = cells[0].batch_size

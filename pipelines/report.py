@@ -27,6 +27,8 @@ def main(run: Run) -> None:
     add_cells(run.mlflow, run.root / "artifacts")
     run.mlflow.show_arms(arm_names(run.config))
     print(built.short)
+    if not run.overrides:
+        print("The report is artifacts/report/report.html.")
 
 
 if __name__ == "__main__":

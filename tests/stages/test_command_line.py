@@ -12,7 +12,7 @@ import pytest
 
 from lrcycles.errors import InputError
 from lrcycles.stages import command_line
-from lrcycles.stages.run import claim_folder
+from lrcycles.stages.folders import claim_folder
 
 ROOT = Path(__file__).parents[2]
 

@@ -221,7 +221,8 @@ def _step_size(
     """Return half a cycle in steps, and a sentence on where it comes from."""
     if total_steps is not None:
         size = cycle_step_size(total_steps, cycles)
-        return size, f"step_size is {size:,} steps: {cycles} whole cycles in {total_steps:,} steps."
+        noun = "cycle" if cycles == 1 else "cycles"
+        return size, f"step_size is {size:,} steps: {cycles} whole {noun} in {total_steps:,} steps."
     if steps_per_epoch is None:
         return None, (
             "step_size is unknown, because neither the length of the training nor the steps of an "

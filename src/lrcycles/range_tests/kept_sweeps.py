@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -32,6 +32,7 @@ def sweep_seeds(
     workers: Any,
     store: CellStore,
     reuse: bool,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> list[TimedCurve]:
     """Sweep the rate once per cell; the cells differ by seed.
 
@@ -39,6 +40,7 @@ def sweep_seeds(
         data: the folder that stage `data` wrote.
         workers: auto or a number of processes; changes no curve.
         reuse: take the sweeps that the store has.
+        announce: gets a line about each sweep that has ended.
 
     Returns:
         The curves in the cells' order.
@@ -55,6 +57,11 @@ def sweep_seeds(
             for timed in run(partial(sweep_one, sweep=sweep, data=data), missing):
                 curves[timed.curve.seed] = timed
                 _keep(store, by_seed[timed.curve.seed], sweep, timed)
+                seconds = timed.train_seconds + timed.evaluate_seconds
+                announce(
+                    f"[{len(curves)}/{len(cells)}] sweep of seed {timed.curve.seed}: "
+                    f"{len(timed.curve.lr):,} steps, {seconds:.1f} s"
+                )
     return [curves[cell.seed] for cell in cells]
 
 

@@ -5,7 +5,7 @@ Source: Smith 2017, sec. 3.3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def measure(
     widen: int,
     store: CellStore,
     reuse: bool,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> Measured:
     """Sweep every seed, again over a wider range where the curves show no start or no end.
 
@@ -47,6 +48,7 @@ def measure(
         data: the folder that stage `data` wrote.
         widen: how often the range may be widened.
         reuse: take the sweeps that the store has.
+        announce: gets a line about each sweep that has ended.
     """
     spent: list[TimedCurve] = []
 
@@ -58,6 +60,7 @@ def measure(
             workers=workers,
             store=store,
             reuse=reuse,
+            announce=announce,
         )
         spent.extend(timed)
         return [one.curve for one in timed]

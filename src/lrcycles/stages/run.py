@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from lrcycles import files
 from lrcycles.cells.store import CellStore
@@ -22,7 +18,7 @@ from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 from lrcycles.files import replace_folder
-from lrcycles.stages import command_line, inputs, outlook
+from lrcycles.stages import command_line, folders, inputs, outlook
 from lrcycles.tracking import runs
 
 _PARTS = ("train", "validation", "test")
@@ -113,12 +109,15 @@ class Run:
         }
 
     def _need_same(self, stage: str, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        for key, value in wanted.items():
-            if made.get(key) != value:
-                raise InputError(
-                    f"artifacts/{stage} must be made with {key}={value}. Received: results made "
-                    f"with {key}={made.get(key)}. Use `dvc exp run -S`, which makes them again."
-                )
+        used = {key: made.get(key) for key in wanted}
+        changes = params_file.differences(used, wanted)
+        if changes:
+            key, change = next(iter(changes.items()))
+            raise InputError(
+                f"artifacts/{stage} must be made with {key}={change.get('conf')}. Received: "
+                f"results made with {key}={change.get('used')}. Use `dvc exp run -S`, which makes "
+                "them again."
+            )
 
     def input(self, stage: str) -> Path:
         """Find the results of an earlier stage, such as train@clr, and check their manifest.
@@ -194,12 +193,12 @@ def _execute(
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
-    _remove_abandoned(top)
-    _remove_abandoned(shared / ".lrcycles" / "cells")
+    folders.remove_abandoned(top)
+    folders.remove_abandoned(shared / ".lrcycles" / "cells")
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
     warm_up(run)
     out.mkdir(parents=True)
-    target = _results_folder(root, name, group, by_hand=bool(overrides))
+    target = folders.results_folder(root, name, group, by_hand=bool(overrides))
     try:
         _work(run, main)
         files.seal(out, _full_name(name, group))
@@ -248,34 +247,6 @@ def _full_name(stage: str, group: str | None) -> str:
 
 def _entries(store: CellStore) -> set[str]:
     return {path.name for path in store.root.glob("[!.]*")}
-
-
-def _results_folder(root: Path, name: str, group: str | None, *, by_hand: bool) -> Path:
-    if not by_hand:
-        folder = root / "artifacts" / name / (group or "")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return folder
-    moment = time.strftime("%Y-%m-%d_%H-%M-%S")
-    return claim_folder(root / "outputs" / name / "_".join(filter(None, [moment, group])))
-
-
-def claim_folder(folder: Path) -> Path:
-    """Make a new folder of this name, or of this name and a number if others have taken it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        claimed = folder.with_name(f"{folder.name}_{number}") if number > 1 else folder
-        with suppress(FileExistsError):
-            claimed.mkdir()
-            return claimed
-    raise AssertionError("numbers do not end")
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove the half-written folders of killed processes, which are named .WHAT.PID."""
-    for path in folder.glob(".*.*"):
-        pid = path.suffix.removeprefix(".")
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _read_params(root: Path) -> dict[str, Any]:
