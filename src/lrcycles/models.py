@@ -232,7 +232,7 @@ def check_saving(model: keras.Model, *, input_shape: Sequence[int]) -> None:
             f"Keras must be able to save and load the network ({kind}). Received: {failure}. "
             "Give each class of your own @keras.saving.register_keras_serializable(), an __init__ "
             "that takes **kwargs, and a get_config(), as in docs/pipeline.md; use no Lambda layer; "
-            "or set train.save_models=none."
+            "or set train.save_models=none and leave out the arms that continue another."
         )
 
 
