@@ -103,7 +103,7 @@ def _read(folder: Path, cells: Sequence[Cell]) -> list[FitSeconds] | None:
     return seconds if measured == wanted else None
 
 
-def _measure(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> FitSeconds:
+def _measure(cell: Cell, notify: Callable[[str, str], None], *, data: Path) -> FitSeconds:
     import keras
 
     from lrcycles.data.image_sets import read_sets
@@ -125,7 +125,8 @@ def _measure(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> 
     settings = {"batch_size": cell.batch_size, "validation_data": held_out, "verbose": 0}
 
     def compiled_epoch() -> None:
-        engine.run(train, order, rates)
+        for _ in engine.epoch(train, order, rates):
+            notify("step", cell.key)
         engine.evaluate(validation)
 
     plain.fit(x, y, **settings)  # a first whole epoch is slower even after a first batch
