@@ -20,7 +20,7 @@ from lrcycles import files
 from lrcycles.cells.store import CellStore
 from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import Config
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, Interruption, interruptions
 from lrcycles.files import replace_folder
 from lrcycles.stages import command_line
 from lrcycles.tracking import runs
@@ -138,8 +138,11 @@ def execute(
         purpose = (sys.modules[main.__module__].__doc__ or "").strip()
         print(command_line.help_text(name, purpose, Path.cwd() / "conf"))
         return
+    interruptions.command = f"lrcycles {name}"
+    interruptions.raised = True
     try:
         _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
+        interruptions.raised = False  # the results are there: nothing is left to close
     except InputError as error:
         _fail(name, str(error), 1)
     except OSError as error:
@@ -151,8 +154,9 @@ def execute(
             "Finished cells are kept.",
             1,
         )
-    except KeyboardInterrupt:
-        _fail(name, "interrupted. Finished cells are kept and will not be trained again.", 130)
+    except Interruption as error:
+        interruptions.say()
+        sys.exit(error.status)
 
 
 def _execute(
@@ -181,8 +185,9 @@ def _execute(
     top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
     _remove_abandoned(top)
-    _remove_abandoned(shared / ".lrcycles" / "cells")
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
+    _remove_abandoned(run.store.root)
+    _remove_abandoned(run.store.checkpoints)
     warm_up(run)
     out.mkdir(parents=True)
     target = _results_folder(root, name, group, by_hand=bool(overrides))
@@ -228,11 +233,14 @@ def claim_folder(folder: Path) -> Path:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the half-written folders of killed processes, which are named .WHAT.PID."""
+    """Remove what killed processes have half written, which is named .WHAT.PID."""
     for path in folder.glob(".*.*"):
         pid = path.suffix.removeprefix(".")
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _read_params(root: Path) -> dict[str, Any]:

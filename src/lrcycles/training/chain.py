@@ -48,10 +48,8 @@ class Setting:
 def train_team(team: Sequence[Sequence[Cell]], setting: Setting, notify: Notify) -> None:
     """Train chains of equal shapes side by side, each cell into its entry of the store.
 
-    Args:
-        team: chains of cells; a parent comes before the cell that continues it.
-        notify: is called with ("step" or "epoch", key) while cells train, with ("cell", key) for
-            every finished cell, and with ("message", text for the user).
+    A parent comes before the cell that continues it. `notify` is called with ("step" or "epoch",
+    key), with ("cell", key) for every finished cell, and with ("message", text for the user).
     """
     store = setting.store
     weights: dict[str, list[np.ndarray]] = {}
@@ -96,7 +94,7 @@ def train_cells(
     course = begin_course(lanes, len(cells), order.shape[1])
     course.compile_seconds = compile_seconds
     checkpoint = Checkpoint(
-        setting.store.root,
+        setting.store,
         cells,
         every_seconds=setting.checkpoint_seconds,
         say=lambda text: notify("message", text),

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrcycles.cells.cell import Cell, digest_of
+from lrcycles.cells.store import CellStore
 from lrcycles.files import replacing
 
 if TYPE_CHECKING:  # they import Keras, which the process that starts the workers does not need
     from lrcycles.training.engine import Engine
     from lrcycles.training.records import Course
 
-FOLDER = ".checkpoints"  # below the root of the cell store
 EVERY_SECONDS = 60.0
 STOPPED = 143  # the exit status of a process that SIGTERM ends
 # A checkpoint may cost one part in so many of the time between two; large networks get fewer.
@@ -61,7 +61,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        root: Path,
+        store: CellStore,
         cells: Sequence[Cell],
         *,
         every_seconds: float,
@@ -69,13 +69,12 @@ class Checkpoint:
     ) -> None:
         """
         Args:
-            root: the root of the cell store.
             cells: in the order in which the program trains them.
             say: tells the user a sentence.
         """
         self._keys = [cell.key for cell in cells]
         name = self._keys[0] if len(cells) == 1 else digest_of({"cells": self._keys})
-        self.path = root / FOLDER / f"{name}.npz"
+        self.path = store.checkpoints / f"{name}.npz"
         self._names = str(cells[0])
         if len(cells) > 1:
             self._names += f" and {len(cells) - 1} more"
@@ -142,14 +141,14 @@ class Checkpoint:
         }
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
         with replacing(self.path) as temporary_path, temporary_path.open("wb") as file:
-            np.savez(file, header=text, **arrays)
+            np.savez(file, **{"header": text, **arrays})  # type: ignore[arg-type]
 
 
-def remove_finished(root: Path) -> None:
+def remove_finished(store: CellStore) -> None:
     """Remove the checkpoints of cells that the store has: a kill can leave them."""
-    for path in (root / FOLDER).glob("*.npz"):
+    for path in store.checkpoints.glob("*.npz"):
         with suppress(*_UNREADABLE):
-            if all((root / key).exists() for key in _read(path, header_only=True)[0]["keys"]):
+            if all(store.folder(key).exists() for key in _read(path, header_only=True)[0]["keys"]):
                 path.unlink()
 
 
@@ -165,5 +164,5 @@ def _digest(keys: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.itemsize} {array.shape}".encode())
-        digest.update(array.view(np.uint8).reshape(-1))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -65,7 +65,7 @@ def _positions(layer: Any, input_shape: Sequence[int]) -> int:
         shapes = [layer.input.shape, layer.output.shape]
     except (AttributeError, ValueError):  # a layer of a class of the user's, or with two inputs
         return math.prod(input_shape[:2])
-    return max(math.prod(size or 1 for size in shape[1:-1]) for shape in shapes)
+    return max(int(math.prod(size or 1 for size in shape[1:-1])) for shape in shapes)
 
 
 def even_steps(length: int, most: int) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.cells.cell import Runtime
-from lrcycles.errors import InputError, reason, user_line
+from lrcycles.errors import ENDING, InputError, reason, user_line
 from lrcycles.training.checkpoints import stop_soon
 
 WORKER_BYTES = 2 << 30  # a backend with MNIST and its buffers, rounded up
@@ -28,7 +28,6 @@ FIRST_EPOCH_SECONDS = 3600.0  # before the end of a job's first epoch; it may co
 LEAST_SECONDS = 60.0
 USUAL_EPOCHS = 10  # or this many of its longest epochs, if they last longer
 STOP_SECONDS = 3.0  # for workers to write their checkpoints after an interruption
-_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:
@@ -45,7 +44,7 @@ def warm_up(backend: str) -> None:
     """Start to load Keras in the background, for workers that start soon."""
     _context(backend)
     # The new process inherits what is blocked: Ctrl-C must not reach it, or it prints a traceback.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         forkserver.ensure_running()
     finally:
@@ -89,17 +88,16 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
                 if cause is None:
                     continue
                 crew.remove(worker)
+                if worker.process.exitcode == -signal.SIGKILL and crew:
+                    most = len(crew)  # memory may have run out
                 worker.end()
                 if not worker.busy:
                     continue
                 if attempts[id(worker.job)] >= MOST_ATTEMPTS:
                     raise InputError(_given_up(worker.job, cause))
-                on_event(
-                    "message", f"The process that trained {worker.job} {cause}. It runs again."
-                )
+                what = f"The process that trained {worker.job} {cause}."
+                on_event("message", f"{what} The training runs once more.")
                 waiting.appendleft(worker.job)
-                if worker.process.exitcode == -signal.SIGKILL and crew:
-                    most = len(crew)  # memory may have run out
 
     try:
         yield run
@@ -236,7 +234,7 @@ def _work(pipe: Any, runtime: Runtime) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop_soon)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -250,7 +248,10 @@ def _work(pipe: Any, runtime: Runtime) -> None:
             if not ready:
                 _prepare(runtime)
                 ready = True
-            answer = ("result", _call(function, job, lambda *event: pipe.send(("event", *event))))
+            answer: tuple[Any, ...] = (
+                "result",
+                _call(function, job, lambda *event: pipe.send(("event", *event))),
+            )
         except Exception as error:
             answer = ("error", _sendable(error), traceback.format_exc())
         pipe.send(answer)

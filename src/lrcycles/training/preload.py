@@ -7,8 +7,12 @@ They skip scikit-learn and JAX if these seem not to be installed.
 """
 
 import os
+import signal
 import sys
 import warnings
+
+# Ctrl-C reaches every process of a terminal, and the process of the command decides what it means.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 _unused = ["sklearn"] if os.environ.get("KERAS_BACKEND") == "jax" else ["sklearn", "jax"]
 _hidden = [name for name in _unused if name not in sys.modules]

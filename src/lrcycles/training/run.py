@@ -59,7 +59,7 @@ def train_all(
     with pool.workers(count, runtime=runtime) as run:
         for _ in run(_train, jobs, on_event):
             pass
-    remove_finished(store.root)
+    remove_finished(store)
 
 
 def _train(job: Job, notify: Callable[[str, str], None]) -> None:
