@@ -231,10 +231,13 @@ def _context(backend: str) -> Any:
 
 def _work(pipe: Any, runtime: Runtime) -> None:
     """Run the jobs that come through the pipe."""
+    from lrcycles.training import preload  # this process has it
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop_soon)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    preload.end_with_parent()
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
