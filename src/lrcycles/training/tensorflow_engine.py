@@ -87,12 +87,15 @@ class Program:
         self._loss = keras.losses.SparseCategoricalCrossentropy()
         self._state: list[Any] | None = None  # known once the program is traced
         self.resumable = False
+        self._others: list[Any] = []  # variables that Keras does not know, and their first values
         self._steps = tf.function(self._run_steps, jit_compile=xla, reduce_retracing=False)
         self._score = tf.function(self._score_images, jit_compile=xla, reduce_retracing=False)
 
     def begin(self, _cell: int) -> None:
         """Empty the optimizer's slots; the network's variables already hold the cell's weights."""
         for variable, value in zip(self._optimizer.variables, self._empty_slots, strict=True):
+            variable.assign(value)
+        for variable, value in self._others:
             variable.assign(value)
 
     def finish(self, _cell: int) -> None:
@@ -120,7 +123,9 @@ class Program:
         owned = [*self._model.variables, *self._optimizer.variables]
         variables = [variable.value for variable in owned]
         held = {id(variable) for variable in variables}
-        self._state = variables + [each for each in program.variables if id(each) not in held]
+        others = [each for each in program.variables if id(each) not in held]
+        self._state = variables + others
+        self._others = [(each, each.numpy()) for each in others]
         graph = program.graph.as_graph_def()
         nodes = [*graph.node, *(n for inner in graph.library.function for n in inner.node_def)]
         self.resumable = not any(node.op in _RANDOM_OPERATIONS for node in nodes)
