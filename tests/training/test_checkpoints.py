@@ -18,6 +18,7 @@ from lrcycles.cells.cell import Cell, link
 from lrcycles.cells.store import CellStore
 from lrcycles.training import chain, checkpoints, compilation
 from lrcycles.training.compilation import piece_steps
+from lrcycles.training.records import begin_course
 from tests.training.cases import CELL, CONSTANT, CONTINUED, REDUCED, RUNTIME, WILD
 from tests.training.interrupted import (
     KilledError,
@@ -132,7 +133,7 @@ def test_only_a_whole_checkpoint_of_the_same_training_is_used(
     order = chain.orders([CONSTANT], 0, train_set)
     engine, _ = chain.compiled(CONSTANT, train_set, order, validation, test)
     engine.reset([0])
-    course = chain.begin_course([CONSTANT], 1, order.shape[1])
+    course = begin_course([CONSTANT], 1, order.shape[1])
     before = [array.tobytes() for array in engine.state()]
     messages: list[str] = []
     checkpoint = checkpoints.Checkpoint(

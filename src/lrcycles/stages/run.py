@@ -184,10 +184,8 @@ def _execute(
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
-    _remove_abandoned(top)
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
-    _remove_abandoned(run.store.root)
-    _remove_abandoned(run.store.checkpoints)
+    _remove_abandoned(top, run.store.root, run.store.checkpoints)
     warm_up(run)
     out.mkdir(parents=True)
     target = _results_folder(root, name, group, by_hand=bool(overrides))
@@ -232,10 +230,10 @@ def claim_folder(folder: Path) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes have half written, which is named .WHAT.PID."""
-    for path in folder.glob(".*.*"):
-        pid = path.suffix.removeprefix(".")
+def _remove_abandoned(*folders: Path) -> None:
+    """Remove what killed processes have left: half-written .WHAT.PID and replaced .WHAT.PID.old."""
+    for path in itertools.chain(*(folder.glob(".*.*") for folder in folders)):
+        pid = path.name.removesuffix(".old").rpartition(".")[2]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

@@ -14,15 +14,20 @@ import numpy as np
 
 from lrcycles import models as networks
 from lrcycles.cells.cell import Cell
-from lrcycles.cells.result import EpochResult, write_result
+from lrcycles.cells.result import write_result
 from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
-from lrcycles.schedules.table import SCHEDULES, rate_table
 from lrcycles.training.checkpoints import EVERY_SECONDS, Checkpoint, in_training
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order
-from lrcycles.training.records import Course, cell_record, step_table
+from lrcycles.training.records import (
+    Course,
+    begin_course,
+    cell_record,
+    reduce_rates,
+    step_table,
+)
 
 Notify = Callable[[str, str], None]  # (event, cell's key); events: step, epoch, cell, message
 
@@ -102,6 +107,24 @@ def train_cells(
     if setting.reuse:
         checkpoint.resume(engine, course)
     run_epochs(engine, lanes, course, train, validation, checkpoint=checkpoint, notify=notify)
+    weights = _add_entries(engine, cells, setting, course, train, test, models=models)
+    checkpoint.remove()
+    for cell in cells:
+        notify("cell", cell.key)
+    return weights
+
+
+def _add_entries(
+    engine: Engine,
+    cells: Sequence[Cell],
+    setting: Setting,
+    course: Course,
+    train: Resident | Streamed,
+    test: Resident | Streamed,
+    *,
+    models: Collection[str],
+) -> dict[str, list[np.ndarray]]:
+    """Score trained cells on the test set, write their entries, and return their weights."""
     started = time.perf_counter()
     tested = engine.evaluate(test)
     course.evaluate_seconds += time.perf_counter() - started
@@ -119,21 +142,7 @@ def train_cells(
             np.save(folder / "steps.npy", table)
             if cell.key in models:
                 network.save(folder / "model.keras")
-    checkpoint.remove()
-    for cell in cells:
-        notify("cell", cell.key)
     return weights
-
-
-def begin_course(lanes: Sequence[Cell], wanted: int, steps_per_epoch: int) -> Course:
-    """Make the course of a training before its first step.
-
-    Args:
-        lanes: the cells that the program trains side by side; those after `wanted` are padding.
-    """
-    rates, momenta = step_settings(lanes, lanes[0].epochs * steps_per_epoch)
-    histories: list[list[EpochResult]] = [[] for _ in range(wanted)]
-    return Course(rates, momenta, np.zeros_like(rates), histories, steps_per_epoch)
 
 
 def run_epochs(
@@ -153,7 +162,7 @@ def run_epochs(
     length = course.steps_per_epoch
     for k, history in enumerate(course.histories):
         for epochs in range(1, len(history) + 1):
-            _reduce(course.rates[k, epochs * length :], lanes[k], history[:epochs])
+            reduce_rates(course.rates[k, epochs * length :], lanes[k], history[:epochs])
             notify("epoch", lanes[k].key)
     for epoch in range(course.done // length, lanes[0].epochs):
         _run_epoch(engine, epoch, lanes, course, train, checkpoint=checkpoint, notify=notify)
@@ -168,7 +177,7 @@ def run_epochs(
         course.epoch_seconds = 0.0
         for k in alive:
             course.add_epoch(k, *scores[k])
-            _reduce(course.rates[k, course.done :], lanes[k], course.histories[k])
+            reduce_rates(course.rates[k, course.done :], lanes[k], course.histories[k])
             notify("epoch", lanes[k].key)
         checkpoint.keep(engine, course)
 
@@ -213,32 +222,6 @@ def orders(cells: Sequence[Cell], epoch: int, train: Resident | Streamed) -> np.
             for cell in cells
         ]
     )
-
-
-def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Tabulate the rate of every step, and any cycled momentum: float32 (cells, total_steps).
-
-    The momentum falls where the rate rises.
-    Source: Smith 2018, sec. 4.3.
-    """
-    rates = [rate_table(total_steps=total_steps, **cell.schedule) for cell in cells]
-    momenta = []
-    for cell in cells:
-        if cell.momentum is not None:
-            low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
-            mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
-            if "final_lr" in SCHEDULES[cell.schedule["name"]].takes:
-                mirrored["final_lr"] = low  # momentum stays high while the rate is annealed
-            momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
-    return np.stack(rates), np.stack(momenta) if momenta else None
-
-
-def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> None:
-    """Set the rates of the coming steps, if the schedule depends on the validation loss."""
-    settings = dict(cell.schedule)
-    reduced = SCHEDULES[settings.pop("name")].between_epochs
-    if reduced is not None:
-        rates[:] = reduced([entry.validation_loss for entry in history], **settings)
 
 
 def saved_weights(store: CellStore, cell: Cell) -> list[np.ndarray]:

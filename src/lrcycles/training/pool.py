@@ -27,6 +27,7 @@ MOST_ATTEMPTS = 2  # to run a job whose worker died or hung
 FIRST_EPOCH_SECONDS = 3600.0  # before the end of a job's first epoch; it may compile for long
 LEAST_SECONDS = 60.0
 USUAL_EPOCHS = 10  # or this many of its longest epochs, if they last longer
+_AGAIN = "The process that trained {job} {cause}. The training runs once more."
 STOP_SECONDS = 3.0  # for workers to write their checkpoints after an interruption
 
 
@@ -95,8 +96,7 @@ def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[
                     continue
                 if attempts[id(worker.job)] >= MOST_ATTEMPTS:
                     raise InputError(_given_up(worker.job, cause))
-                what = f"The process that trained {worker.job} {cause}."
-                on_event("message", f"{what} The training runs once more.")
+                on_event("message", _AGAIN.format(job=worker.job, cause=cause))
                 waiting.appendleft(worker.job)
 
     try:
@@ -249,7 +249,10 @@ def _work(pipe: Any, runtime: Runtime) -> None:
             return
         try:
             if not ready:
-                _prepare(runtime)
+                from lrcycles.training.engine import backend_module
+
+                module = backend_module(runtime.backend)
+                module.prepare_device(device=runtime.device, threads=runtime.threads)
                 ready = True
             answer: tuple[Any, ...] = (
                 "result",
@@ -267,12 +270,6 @@ def _sendable(error: Exception) -> Exception:
     except Exception:  # TensorFlow's errors need more arguments than they keep
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
-
-
-def _prepare(runtime: Runtime) -> None:
-    from lrcycles.training.engine import backend_module
-
-    backend_module(runtime.backend).prepare_device(device=runtime.device, threads=runtime.threads)
 
 
 def _call(function: Callable[..., Any], job: Any, notify: Callable[..., None]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import CellResult, EpochResult, ScheduleResult
-from lrcycles.schedules.table import cycle_step_size
+from lrcycles.schedules.table import SCHEDULES, cycle_step_size, rate_table
 from lrcycles.training.engine import backend_module
 
 _SECONDS = ("train_seconds", "epoch_seconds", "evaluate_seconds", "compile_seconds")
@@ -65,6 +65,43 @@ class Course:
                 self.add_epoch(k, loss, error_percent)
         for name, seconds in zip(_SECONDS, content["seconds"].tolist(), strict=True):
             setattr(self, name, getattr(self, name) + seconds)
+
+
+def begin_course(lanes: Sequence[Cell], wanted: int, steps_per_epoch: int) -> Course:
+    """Make the course of a training before its first step.
+
+    Args:
+        lanes: the cells that the program trains side by side; those after `wanted` are padding.
+    """
+    rates, momenta = step_settings(lanes, lanes[0].epochs * steps_per_epoch)
+    histories: list[list[EpochResult]] = [[] for _ in range(wanted)]
+    return Course(rates, momenta, np.zeros_like(rates), histories, steps_per_epoch)
+
+
+def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Tabulate the rate of every step, and any cycled momentum: float32 (cells, total_steps).
+
+    The momentum falls where the rate rises.
+    Source: Smith 2018, sec. 4.3.
+    """
+    rates = [rate_table(total_steps=total_steps, **cell.schedule) for cell in cells]
+    momenta = []
+    for cell in cells:
+        if cell.momentum is not None:
+            low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
+            mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
+            if "final_lr" in SCHEDULES[cell.schedule["name"]].takes:
+                mirrored["final_lr"] = low  # momentum stays high while the rate is annealed
+            momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
+    return np.stack(rates), np.stack(momenta) if momenta else None
+
+
+def reduce_rates(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> None:
+    """Set the rates of the coming steps, if the schedule depends on the validation loss."""
+    settings = dict(cell.schedule)
+    reduced = SCHEDULES[settings.pop("name")].between_epochs
+    if reduced is not None:
+        rates[:] = reduced([entry.validation_loss for entry in history], **settings)
 
 
 def cell_record(
