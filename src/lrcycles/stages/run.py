@@ -139,10 +139,9 @@ def execute(
         print(command_line.help_text(name, purpose, Path.cwd() / "conf"))
         return
     interruptions.command = f"lrcycles {name}"
-    interruptions.raised = True
     try:
+        interruptions.raised = True
         _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
-        interruptions.raised = False  # the results are there: nothing is left to close
     except InputError as error:
         _fail(name, str(error), 1)
     except OSError as error:
@@ -157,6 +156,8 @@ def execute(
     except Interruption as error:
         interruptions.say()
         sys.exit(error.status)
+    finally:
+        interruptions.raised = False  # nothing is left to close
 
 
 def _execute(
