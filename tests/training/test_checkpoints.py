@@ -19,7 +19,8 @@ from lrcycles.cells.store import CellStore
 from lrcycles.training import chain, checkpoints, compilation
 from lrcycles.training.compilation import piece_steps
 from lrcycles.training.records import begin_course
-from tests.training.cases import CELL, CONSTANT, CONTINUED, REDUCED, RUNTIME, WILD
+from tests.training import cases
+from tests.training.cases import CELL, CONTINUED, REDUCED, RUNTIME, WILD
 from tests.training.interrupted import (
     KilledError,
     content,
@@ -38,7 +39,8 @@ DROPOUT = replace(
 )
 HALF = replace(DROPOUT, runtime=replace(RUNTIME, precision="mixed_float16"))
 PLATEAU = replace(HALF, schedule={**REDUCED.schedule, "base_lr": 0.05}, epochs=3)
-CHAIN = link([replace(cell, compile="graph") for cell in (CONSTANT, CONTINUED)])
+CONSTANT = replace(cases.CONSTANT, compile="graph")
+CHAIN = link([CONSTANT, replace(CONTINUED, compile="graph")])
 MOMENTUM = replace(
     DROPOUT,
     optimizer={"name": "sgd", "arguments": {}},
@@ -60,7 +62,7 @@ def _short_pieces() -> Iterator[None]:
     "cells",
     [
         pytest.param([PLATEAU], id="dropout, batch norm, half precision, plateau"),
-        pytest.param(CHAIN, id="a continuing arm"),
+        pytest.param(CHAIN, id="a continuing arm", marks=pytest.mark.slow),
         *(
             pytest.param([cell], id=name, marks=pytest.mark.slow)
             for name, cell in {
@@ -125,26 +127,66 @@ DAMAGES = [
 ]
 
 
+class Resumed:
+    """A training at its first step, which then continues at a checkpoint."""
+
+    def __init__(self, digits: Path, store: Path) -> None:
+        train_set, validation, test = chain.laid_out(CONSTANT, digits)
+        order = chain.orders([CONSTANT], 0, train_set)
+        self.engine, _ = chain.compiled(CONSTANT, train_set, order, validation, test)
+        self.engine.reset([0])
+        self.course = begin_course([CONSTANT], 1, order.shape[1])
+        self.messages: list[str] = []
+        self.before = self.state()
+        self.checkpoint = checkpoints.Checkpoint(
+            CellStore(store), [CONSTANT], every_seconds=1, say=self.messages.append
+        )
+
+    def state(self) -> list[bytes]:
+        return [array.tobytes() for array in self.engine.state()]
+
+    def resume(self) -> None:
+        self.checkpoint.resume(self.engine, self.course)
+
+
+def test_a_checkpoint_with_any_flipped_bit_is_refused_or_holds_the_same_state(
+    stopped: Path, digits: Path, tmp_path: Path
+):
+    resumed = Resumed(digits, stopped)
+    resumed.resume()
+    right = resumed.state()
+    whole = resumed.checkpoint.path.read_bytes()
+    resumed = Resumed(digits, tmp_path)
+    resumed.checkpoint.path.parent.mkdir()
+    rng = np.random.default_rng(1)
+    for place in rng.integers(len(whole), size=100):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << int(rng.integers(8))
+        resumed.checkpoint.path.write_bytes(changed)
+        resumed.engine.restore(
+            [
+                np.frombuffer(b, a.dtype).reshape(a.shape)
+                for a, b in zip(resumed.engine.state(), resumed.before, strict=True)
+            ]
+        )
+        resumed.course = begin_course([CONSTANT], 1, resumed.course.steps_per_epoch)
+        resumed.resume()
+        refused = "must be whole" in resumed.messages[-1]
+        assert resumed.state() == (resumed.before if refused else right)
+
+
 @pytest.mark.parametrize("kind", ["none", *DAMAGES])
 def test_only_a_whole_checkpoint_of_the_same_training_is_used(
     kind: str, stopped: Path, digits: Path, tmp_path: Path
 ):
-    train_set, validation, test = chain.laid_out(CONSTANT, digits)
-    order = chain.orders([CONSTANT], 0, train_set)
-    engine, _ = chain.compiled(CONSTANT, train_set, order, validation, test)
-    engine.reset([0])
-    course = begin_course([CONSTANT], 1, order.shape[1])
-    before = [array.tobytes() for array in engine.state()]
-    messages: list[str] = []
-    checkpoint = checkpoints.Checkpoint(
-        CellStore(tmp_path), [CONSTANT], every_seconds=1, say=messages.append
-    )
+    resumed = Resumed(digits, tmp_path)
+    checkpoint, course, messages = resumed.checkpoint, resumed.course, resumed.messages
     checkpoint.path.parent.mkdir()
     checkpoint.path.write_bytes((stopped / ".checkpoints" / checkpoint.path.name).read_bytes())
     if kind != "none":
         damage(checkpoint.path, kind)
-    checkpoint.resume(engine, course)
-    unchanged = [array.tobytes() for array in engine.state()] == before
+    resumed.resume()
+    unchanged = resumed.state() == resumed.before
     if kind == "none":  # four pieces of four steps; the fifth was interrupted
         assert messages == ["constant seed 0 continues at step 17 of 48, from its checkpoint."]
         assert not unchanged
@@ -183,6 +225,7 @@ def test_checkpoints_of_finished_cells_are_removed_and_others_stay(stopped, tmp_
     assert [each.name for each in store.checkpoints.iterdir()] == ["broken.npz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tf.random", "tf.Variable"])
 def test_a_layer_with_a_state_that_keras_does_not_know_continues_with_the_same_bits(
     kind: str, digits: Path, tmp_path: Path

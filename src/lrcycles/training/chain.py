@@ -70,10 +70,7 @@ def train_team(team: Sequence[Sequence[Cell]], setting: Setting, notify: Notify)
                 if cell.parent is not None and cell.parent not in weights:
                     weights[cell.parent] = saved_weights(store, cell)
         if missing:
-            with in_training():
-                weights |= train_cells(
-                    missing, setting, parents=weights, models=keep, notify=notify
-                )
+            weights |= train_cells(missing, setting, parents=weights, models=keep, notify=notify)
 
 
 def train_cells(
@@ -106,9 +103,10 @@ def train_cells(
     )
     if setting.reuse:
         checkpoint.resume(engine, course)
-    run_epochs(engine, lanes, course, train, validation, checkpoint=checkpoint, notify=notify)
-    weights = _add_entries(engine, cells, setting, course, train, test, models=models)
-    checkpoint.remove()
+    with in_training():
+        run_epochs(engine, lanes, course, train, validation, checkpoint=checkpoint, notify=notify)
+        weights = _add_entries(engine, cells, setting, course, train, test, models=models)
+        checkpoint.remove()
     for cell in cells:
         notify("cell", cell.key)
     return weights

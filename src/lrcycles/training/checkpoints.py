@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from lrcycles.cells.cell import Cell, digest_of
 from lrcycles.cells.store import CellStore
+from lrcycles.errors import reason
 from lrcycles.files import replacing
 
 if TYPE_CHECKING:  # they import Keras, which the process that starts the workers does not need
@@ -26,7 +26,6 @@ EVERY_SECONDS = 60.0
 STOPPED = 143  # the exit status of a process that SIGTERM ends
 # A checkpoint may cost one part in so many of the time between two; large networks get fewer.
 _LEAST_PAUSE = 100
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile)
 
 _in_training = False
 _stop_wanted = False
@@ -97,11 +96,11 @@ class Checkpoint:
             state = [arrays[f"state_{k}"] for k in range(header["variables"])]
             engine.restore(state)
             course.restore(arrays)
-        except _UNREADABLE as error:
+        except Exception as error:  # a damaged zip file may raise anything
             engine.restore(start)
             self._say(
                 f"The checkpoint of {self._names} must be whole. Received: {self.path.name} "
-                f"({error or type(error).__name__}). The training starts again from its first step."
+                f"({reason(error)}). The training starts again from its first step."
             )
             return
         self._say(
@@ -148,7 +147,7 @@ class Checkpoint:
 def remove_finished(store: CellStore) -> None:
     """Remove the checkpoints of cells that the store has: a kill can leave them."""
     for path in store.checkpoints.glob("*.npz"):
-        with suppress(*_UNREADABLE):
+        with suppress(Exception):  # `Checkpoint.resume` names a damaged one
             if all(store.folder(key).exists() for key in _read(path, header_only=True)[0]["keys"]):
                 path.unlink()
 
