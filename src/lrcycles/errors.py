@@ -99,10 +99,14 @@ class Interruptions:
     def _unraisable(self, event: Any) -> None:
         """Raise an interruption again that arrived in a destructor, where Python drops it."""
         if isinstance(event.exc_value, Interruption):
-            self._dropped = True
-            _thread.interrupt_main(event.exc_value.number)
+            _thread.start_new_thread(self._send_again, (event.exc_value.number,))
         else:
             sys.__unraisablehook__(event)
+
+    def _send_again(self, number: int) -> None:
+        time.sleep(0.05)  # the destructor must end first
+        self._dropped = True
+        os.kill(os.getpid(), number)
 
 
 ENDING = [

@@ -159,7 +159,7 @@ def test_a_checkpoint_with_any_flipped_bit_is_refused_or_holds_the_same_state(
     resumed = Resumed(digits, tmp_path)
     resumed.checkpoint.path.parent.mkdir()
     rng = np.random.default_rng(1)
-    for place in rng.integers(len(whole), size=100):
+    for place in rng.integers(len(whole), size=40):
         changed = bytearray(whole)
         changed[place] ^= 1 << int(rng.integers(8))
         resumed.checkpoint.path.write_bytes(changed)
@@ -259,7 +259,7 @@ def test_trainings_on_jax_continue_with_the_same_bits_alone_and_side_by_side(
     runtime = replace(RUNTIME, backend="jax", side_by_side=side_by_side)
     arms = [replace(DROPOUT, seed=seed, compile="auto", runtime=runtime) for seed in (0, 1)]
     if side_by_side == 1:
-        arms = link([arms[0], replace(arms[0], arm="child", continues="dropout", batch_size=100)])
+        arms = link([arms[0], replace(arms[0], arm="child", continues="dropout", batch_size=40)])
     code = (
         "import json, sys; from tests.training.interrupted import compare_on_jax; "
         "compare_on_jax(json.loads(sys.argv[1]), *sys.argv[2:])"
