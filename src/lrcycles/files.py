@@ -110,7 +110,7 @@ def replace_folder(new: Path, old: Path) -> None:
         old.rename(aside)
     try:
         new.rename(old)
-    except OSError:
+    except BaseException:  # also an interruption
         if aside.exists() and not old.exists():
             aside.rename(old)
         raise

@@ -28,6 +28,11 @@ class CellStore:
 
     root: Path
 
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the trainings in progress."""
+        return self.root / ".checkpoints"
+
     def folder(self, key: str) -> Path:
         """Return the entry's folder, whether it is there or not."""
         return self.root / key

@@ -55,6 +55,11 @@ def _check_training(config: Config) -> None:
                 f"train.{name} must be auto or a whole number of at least 1. Received: {value!r}. "
                 f"Set train.{name}=auto, for example."
             )
+    if not train.checkpoint_every_seconds > 0:
+        raise InputError(
+            "train.checkpoint_every_seconds must be above 0. Received: "
+            f"{train.checkpoint_every_seconds}. Set train.checkpoint_every_seconds=60, for example."
+        )
     if train.backend == Backend.tensorflow and train.side_by_side not in ("auto", 1):
         raise InputError(
             "train.side_by_side must be auto or 1 with train.backend=tensorflow, which trains "

@@ -162,6 +162,7 @@ class Train:
     side_by_side: Any  # auto or a count
     reuse: bool
     save_models: SaveModels
+    checkpoint_every_seconds: float
 
 
 @dataclass

@@ -48,6 +48,7 @@ def write_plan(cells: Sequence[Cell], settings: Train, *, data: Path, out: Path)
         "data": os.path.relpath(data),
         "cells": [asdict(cell) for cell in cells],
         "models": _kept_models(cells, settings),
+        "checkpoint_every_seconds": settings.checkpoint_every_seconds,
     }
     files.write_json(out / "plan.json", plan)
 
@@ -95,6 +96,7 @@ def train_group(
                 reuse=settings.reuse,
                 models=_kept_models(cells, settings),
                 on_event=on_event,
+                checkpoint_seconds=settings.checkpoint_every_seconds,
             )
     return reused
 

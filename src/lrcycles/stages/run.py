@@ -16,7 +16,7 @@ from lrcycles import files
 from lrcycles.cells.store import CellStore
 from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import Config
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, Interruption, interruptions
 from lrcycles.files import replace_folder
 from lrcycles.stages import command_line, folders, inputs, outlook
 from lrcycles.tracking import runs
@@ -153,7 +153,9 @@ def execute(
         purpose = (sys.modules[main.__module__].__doc__ or "").strip()
         print(command_line.help_text(name, purpose, Path.cwd() / "conf"))
         return
+    interruptions.command = f"lrcycles {name}"
     try:
+        interruptions.raised = True
         _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
     except InputError as error:
         _fail(name, str(error), 1)
@@ -166,8 +168,11 @@ def execute(
             "Finished cells are kept.",
             1,
         )
-    except KeyboardInterrupt:
-        _fail(name, "interrupted. Finished cells are kept and will not be trained again.", 130)
+    except Interruption as error:
+        interruptions.say()
+        sys.exit(error.status)
+    finally:
+        interruptions.raised = False  # nothing is left to close
 
 
 def _execute(
@@ -193,9 +198,8 @@ def _execute(
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
-    folders.remove_abandoned(top)
-    folders.remove_abandoned(shared / ".lrcycles" / "cells")
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
+    folders.remove_abandoned(top, run.store.root, run.store.checkpoints)
     warm_up(run)
     out.mkdir(parents=True)
     target = folders.results_folder(root, name, group, by_hand=bool(overrides))

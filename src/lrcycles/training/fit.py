@@ -76,7 +76,7 @@ def fit_key(cells: Sequence[Cell]) -> str:
     return digest_of({"measured": "fit", "cells": settings, "sources": sources})
 
 
-def _measure(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> FitSeconds:
+def _measure(cell: Cell, notify: Callable[[str, str], None], *, data: Path) -> FitSeconds:
     import keras
 
     from lrcycles.data.image_sets import read_sets
@@ -98,7 +98,8 @@ def _measure(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> 
     settings = {"batch_size": cell.batch_size, "validation_data": held_out, "verbose": 0}
 
     def compiled_epoch() -> None:
-        engine.run(train, order, rates)
+        for _ in engine.epoch(train, order, rates):
+            notify("step", cell.key)
         engine.evaluate(validation)
 
     plain.fit(x, y, **settings)  # a first whole epoch is slower even after a first batch
