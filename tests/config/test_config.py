@@ -483,7 +483,7 @@ def test_unwise_cycles_are_warned_of_by_arm_but_not_those_of_the_replay():
         "clr: Half a cycle is 1.67 epochs; Smith advises 2 to 10. Train for at least 12 epochs."
     )
     assert advice.warnings(composed()) == [
-        f"{advised} This experiment keeps the 10 epochs of the published runs."
+        f"{advised} This experiment keeps the 10 epochs of the tutorial."
     ]
     assert advice.warnings(composed("train.epochs=12")) == []
     long = advice.warnings(composed("+arms.clr.clr.step_size=3000"))

@@ -12,7 +12,7 @@ from lrcycles.schedules.table import SCHEDULES, cycle_step_size
 FEWEST_SEEDS = 6  # with 5 pairs the smallest two-sided sign-flip p is 2 / 32
 REPLAYING = "tutorial"  # the experiment that repeats the published runs where it can
 PUBLISHED_WITH = ("mnist", "mlp", "adam")
-PUBLISHED_EPOCHS = 10
+TUTORIAL_EPOCHS = 10
 MANY_COMPARISONS, SEEDS_FOR_MANY = 6, 12
 
 
@@ -104,8 +104,8 @@ def _unwise_arm(config: Config, arm: ArmConfig) -> list[str]:
         cycles=cycles,
     )  # without gamma: the default leaves a tenth at the end of any run
     too_short = step_size < STEP_SIZE_EPOCHS[0] * steps_per_epoch
-    if unwise and too_short and epochs == PUBLISHED_EPOCHS:
-        unwise[-1] += f" This experiment keeps the {epochs} epochs of the published runs."
+    if unwise and too_short and epochs == TUTORIAL_EPOCHS:
+        unwise[-1] += f" This experiment keeps the {epochs} epochs of the tutorial."
     return unwise
 
 
