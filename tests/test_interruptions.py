@@ -30,8 +30,7 @@ try:
     wait()
 except errors.Interruption as error:
     print("closed")
-    interruptions.say()
-    sys.exit(error.status)
+    interruptions.end(error.status)
 """,
     "a destructor": """
 interruptions.raised = True
@@ -43,8 +42,7 @@ try:
     time.sleep(60)
 except errors.Interruption as error:
     print("closed")
-    interruptions.say()
-    sys.exit(error.status)
+    interruptions.end(error.status)
 """,
     "code that catches everything": """
 interruptions.raised = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import linecache
 import os
 import re
@@ -12,8 +13,9 @@ import sysconfig
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
@@ -79,6 +81,14 @@ class Interruptions:
             self._said = True
             # A signal may arrive while sys.stderr is in use.
             os.write(2, f"{self.command}: {_INTERRUPTED}\n".encode())
+
+    def end(self, status: int) -> NoReturn:
+        """End the command at once: Python takes seconds to take down what a stage has imported."""
+        self.say()
+        atexit._run_exitfuncs()
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
 
     def _interrupt(self, number: int, _frame: object) -> None:
         if not self.raised:

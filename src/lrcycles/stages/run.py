@@ -169,8 +169,7 @@ def execute(
             1,
         )
     except Interruption as error:
-        interruptions.say()
-        sys.exit(error.status)
+        interruptions.end(error.status)
     finally:
         interruptions.raised = False  # nothing is left to close
 

@@ -54,8 +54,7 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     except Interruption as error:
-        interruptions.say()
-        return error.status
+        interruptions.end(error.status)
     return 0
 
 
