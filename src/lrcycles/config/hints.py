@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from lrcycles.config import typed
+from lrcycles.config import plain
 from lrcycles.config.plain import flat, one_line
 from lrcycles.config.schema import Config
 
@@ -174,7 +174,7 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
 
 def _unreadable(text: str) -> str:
     key, equals, value = text.partition("=")
-    better = f"{key}={typed.quoted(value)}"
+    better = f"{key}={plain.quoted(value)}"
     if not equals or _parsed(better) is None:
         return (
             f"An override must have the form key=value. Received: {text}. "
@@ -182,7 +182,7 @@ def _unreadable(text: str) -> str:
         )
     return (
         "A value with special characters must be in quotes of its own. "
-        f"Received: {text}. Write {typed.word(better)}."
+        f"Received: {text}. Write {plain.word(better)}."
     )
 
 
