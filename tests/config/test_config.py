@@ -104,7 +104,7 @@ BAD = {
     ),
     "no ramp from zero": (
         "range_test.min_lr=0",
-        r"range_test\.min_lr must be a number above 0 .* Received: 0\. Set .*=0\.001",
+        r"range_test\.min_lr must be a number from 1e-12 .* Received: 0\. Set .*=0\.001",
     ),
     "zero epochs": (
         "train.epochs=0",
@@ -398,7 +398,7 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path, text):
 def test_a_file_without_keys_and_values_is_refused(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"Received: \['train', 3\]|Received: just words\."):
+    with pytest.raises(InputError, match=r"Received: \[train,3\]|Received: '?just words"):
         compose.check(params_file.read(path))
     with pytest.raises(InputError, match=r"params\.yaml must hold keys and values\. Received: "):
         compose.check(yaml.safe_load(text))

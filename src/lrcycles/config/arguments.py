@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from lrcycles.config import plain
-from lrcycles.config.limits import Number, whole
+from lrcycles.config.limits import NAME, Number, Text, whole
 from lrcycles.config.schema import Data, Model, Optimizer, OptimizerName
 from lrcycles.config.signatures import (
     function_signature,
@@ -40,7 +40,7 @@ CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")  # Keras takes one of th
 _Rule = tuple[str, Any, Callable[[Any], bool]]
 
 
-def _rule(limits: Number) -> _Rule:
+def _rule(limits: Number | Text) -> _Rule:
     return limits.rule, limits.example, limits.allows
 
 
@@ -54,7 +54,7 @@ _COUNTS: _Rule = (
         isinstance(value, list) and len(value) <= MOST_LAYERS and all(map(_COUNT.allows, value))
     ),
 )
-_POSITIVE = _rule(Number(0, 1e9, above=True))
+_POSITIVE = _rule(Number(1e-12, 1e9))
 _NOT_NEGATIVE = _rule(Number(0, 1000))
 _SHARE = _rule(Number(0, 1, below=True))
 _MOMENTUM: _Rule = (
@@ -73,7 +73,7 @@ _OF_OPTIMIZER = {
     **dict.fromkeys(("beta_1", "beta_2", "rho", "momentum", "ema_momentum"), _SHARE),
     **dict.fromkeys((*CLIPPING, "loss_scale_factor"), _POSITIVE),
     **dict.fromkeys(("epsilon", "weight_decay", "initial_accumulator_value"), _NOT_NEGATIVE),
-    "name": _TEXT,
+    "name": _rule(NAME),
 }
 
 

@@ -236,8 +236,12 @@ def _check_report(config: Config) -> None:
             f"Received: report.waterfall.{missing[0]}. Add the arm, or remove the key with "
             f"~report.waterfall.{missing[0]}."
         )
-    figures_of = {**report.published, **report.reference, **report.waterfall}
-    repeated = [name for name in figures_of if name in arms]
+    figures = {
+        name: f"report.{part}.{name}"
+        for part in ("published", "reference", "waterfall")
+        for name in getattr(report, part)
+    }
+    repeated = [key for name, key in figures.items() if name in arms]
     if repeated and config.data.name != PUBLISHED_ON:
         raise InputError(
             f"Arms that repeat published runs must train on {PUBLISHED_ON}, as those runs did. "

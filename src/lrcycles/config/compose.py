@@ -32,6 +32,7 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    hints.need_readable(overrides or [])
     overrides = hints.accepted(overrides or [])
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):
@@ -40,13 +41,14 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     except (
         *(HydraException, OmegaConfBaseException, yaml.YAMLError),
         *(ValueError, TypeError),  # Hydra's, if a folder is set to no file's name
+        RecursionError,  # of the parser
         OSError,  # OmegaConf's, if a file holds no keys and values
     ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk
         raise InputError(hints.explain(conf, overrides, error, compose)) from error
     values = cast(dict[str, Any], OmegaConf.to_container(composed))
-    if message := hints.without_effect(values, overrides):
+    if message := hints.without_effect(conf, values, overrides):
         raise InputError(message)
     return values
 
@@ -145,9 +147,9 @@ def _refusal(kind: Any, limit: Any, key: str, value: Any, *, optional: bool) -> 
     if near:
         remedy = f"Did you mean {key}={near[0]}?"
     if kind is ArmConfig and isinstance(value, str):
-        remedy = f"To add the arm of a file, write +arm@{key}={value}."
+        remedy = f"To add the arm of a file, write +arm@{key}={plain.received(value)}."
     if kind is Optimizer and isinstance(value, str):
-        remedy = f"Write {key}={{name:{value}}}."
+        remedy = f"Write {key}={{name:{plain.received(value)}}}."
     or_null = ", or null" if optional else ""
     return f"{key} must be {words}{or_null}. Received: {plain.received(value)}. {remedy}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -9,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.config import plain
-from lrcycles.config.plain import flat, one_line
+from lrcycles.config.limits import MOST_DEPTH, MOST_LETTERS
+from lrcycles.config.plain import flat, one_line, shown
 from lrcycles.config.schema import Config
+from lrcycles.errors import InputError
 
 # The keys in these mappings are the arguments of other people's functions.
+MOST_LETTERS_OF_KEY = 200
+MOST_LETTERS_OF_OVERRIDE = 20_000  # Hydra's parser takes seconds for more
+_ENDLESS = re.compile(r"[^\s,:=\[\]{}()]" + f"{{{MOST_LETTERS + 1},}}")
 MOST_NAMES = 12  # more would hide the rest of the line
 OPEN = ("model.arguments.", "optimizer.arguments.", "optimizer.layer_rates.")
 
@@ -26,6 +33,35 @@ def accepted(overrides: Iterable[str]) -> list[str]:
     return [
         f"++{text.lstrip('+')}" if text.lstrip("+").startswith(OPEN) else text for text in overrides
     ]
+
+
+def need_readable(overrides: Iterable[str]) -> None:
+    """Refuse overrides that Hydra takes without effect, or that its parser cannot bear.
+
+    Raises:
+        InputError: an override holds control characters, endless words or deep nesting, or is a
+            setting of Hydra's own.
+    """
+    for text in overrides:
+        key = text.partition("=")[0]
+        depth = max(itertools.accumulate(map(_opens, text)), default=0)
+        rule = None
+        if not text.isprintable():
+            rule = "An override must have printable characters only"
+        elif len(key) > MOST_LETTERS_OF_KEY:
+            rule = f"A key must have at most {MOST_LETTERS_OF_KEY} characters"
+        elif len(text) > MOST_LETTERS_OF_OVERRIDE or _ENDLESS.search(text):
+            rule = f"A word of an override must have at most {MOST_LETTERS:,} characters"
+        elif depth > MOST_DEPTH:
+            rule = f"A value must have at most {MOST_DEPTH} levels of lists and mappings"
+        elif key.lstrip("+~").startswith(("hydra.", "hydra/")):
+            rule = "Settings of Hydra must be left out, because they change nothing here"
+        if rule:
+            raise InputError(f"{rule}. Received: {shown(text)}. Correct or remove {shown(key)}.")
+
+
+def _opens(letter: str) -> int:
+    return (letter in "[{(") - (letter in "]})")
 
 
 def explain(
@@ -56,7 +92,7 @@ def explain(
         return message
     received = f"{' '.join(overrides)}, and the error: " if overrides else "the error: "
     return (
-        f"conf/ must compose. Received: {received}{one_line(error)}. "
+        f"conf/ must compose. Received: {received}{one_line(error)[:MOST_LETTERS]}. "
         "Correct the override or the file in conf/."
     )
 
@@ -70,6 +106,8 @@ def _wrong_file(conf: Path) -> str | None:
             content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except UnicodeDecodeError as error:
             content = error
+        except RecursionError:
+            content = RecursionError("lists or mappings within one another, too many levels deep")
         except (OSError, yaml.YAMLError):  # the error of Hydra names the file and the line
             continue
         if not isinstance(content, Mapping):
@@ -79,12 +117,17 @@ def _wrong_file(conf: Path) -> str | None:
     return None
 
 
-def without_effect(values: Mapping[str, Any], overrides: Iterable[str]) -> str | None:
-    """Say how to empty a mapping: Hydra merges an empty one into the old one."""
+def without_effect(conf: Path, values: Mapping[str, Any], overrides: Iterable[str]) -> str | None:
+    """Name an override that Hydra accepts and ignores.
+
+    Hydra merges an empty mapping into the old one, and passes over a file that is optional.
+    """
     from omegaconf import OmegaConf
 
     for text in overrides:
         override = _parsed(text)
+        if text.startswith("replay=") and (message := _wrong_alone(conf, text)):
+            return message
         if override is None or override.is_delete() or override.value() != {}:
             continue
         left = OmegaConf.select(OmegaConf.create(dict(values)), override.key_or_group)
@@ -108,9 +151,10 @@ def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -
     parent, _, last = key.rpartition(".")
     names = [str(name) for name in siblings]
     near = [f"{parent}.{name}".lstrip(".") for name in get_close_matches(last, names, 1)]
+    others = [name for name in others if name != key and not name.startswith(f"{key}.")]
     elsewhere = [name for name in others if name.rpartition(".")[2] == last]
     near = near or sorted(elsewhere, key=lambda name: name.count("."))
-    near = near or get_close_matches(key, list(others), 1, cutoff=0.75)
+    near = near or get_close_matches(key, others, 1, cutoff=0.75)
     where = f"Every key of {parent}" if parent else "Every key"
     remedy = f"Did you mean {near[0]}?" if near else "Correct or remove the key."
     if key == "group":  # an argument of stage train, and no key
@@ -125,7 +169,7 @@ def _parsed(text: str) -> Any:
 
     try:
         return OverridesParser.create().parse_override(text)
-    except HydraException:
+    except (HydraException, ValueError):
         return None
 
 
@@ -140,6 +184,8 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
     override = _parsed(text)
     if override is None:
         return _unreadable(text)
+    if not override.key_or_group:
+        return _without_form(text)
     if override.is_sweep_override():
         return (
             f"A key must have one value here. Received: {text}. Train every value with "
@@ -147,7 +193,7 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
             "brackets."
         )
     folder = _group(conf, text)
-    if folder is None or override.is_delete():
+    if folder is None or (override.is_delete() and override.package):
         return None
     files = sorted(path.stem for path in folder.glob("*.yaml"))
     value = override.value()
@@ -176,13 +222,17 @@ def _unreadable(text: str) -> str:
     key, equals, value = text.partition("=")
     better = f"{key}={plain.quoted(value)}"
     if not equals or _parsed(better) is None:
-        return (
-            f"An override must have the form key=value. Received: {text}. "
-            "Write for example train.epochs=3."
-        )
+        return _without_form(text)
     return (
         "A value with special characters must be in quotes of its own. "
         f"Received: {text}. Write {plain.word(better)}."
+    )
+
+
+def _without_form(text: str) -> str:
+    return (
+        f"An override must have the form key=value. Received: {text}. "
+        "Write for example train.epochs=3."
     )
 
 

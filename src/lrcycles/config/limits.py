@@ -13,6 +13,7 @@ from lrcycles.errors import InputError
 from lrcycles.schedules.limits import is_number
 
 MOST_DEPTH = 12  # of mappings and lists within one another
+MOST_ITEMS = 10_000  # of a list, such as one of seeds
 MOST_LETTERS = 1000  # of one text, and of one word of an override
 MOST_WHOLE = 2**63 - 1  # that files and MLflow hold
 _BLANKS = "\n\t\xa0\u202f\u2009"  # of texts of several lines, and of tables of numbers
@@ -56,7 +57,9 @@ class Number:
         """A value that is allowed."""
         if self.words:
             return self.words[0]
-        return 2 * self.low or 0.001 if self.above else self.low
+        if 0 < self.low < 0.001 or (self.above and self.low == 0):
+            return 0.001
+        return 2 * self.low if self.above else self.low
 
     def allows(self, value: Any) -> bool:
         """Return whether a value is one of the words or within the limits."""
@@ -127,6 +130,8 @@ def need_plain(values: Mapping[str, Any]) -> None:
         key, value, depth = waiting.pop()
         if depth > MOST_DEPTH:
             _refuse(key, f"a value of at most {MOST_DEPTH} levels", "more levels")
+        if isinstance(value, Mapping | list) and len(value) > MOST_ITEMS:
+            _refuse(key, f"a list or mapping of at most {MOST_ITEMS:,} items", len(value))
         if isinstance(value, Mapping | list):
             waiting += [(inner, each, depth + 1) for inner, each in _inner(key, value)]
         elif not isinstance(value, str | bool | int | float | None):

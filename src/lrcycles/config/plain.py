@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lrcycles.config.schema import Config
 
 _MOST_SHOWN = 120  # characters of a value or a key that a message repeats
-_MOST_BITS = 128
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -61,9 +60,8 @@ def need_mapping(values: Any, name: str) -> dict[str, Any]:
         name: the file, for the error.
     """
     if not isinstance(values, Mapping):
-        received = repr(values) if len(repr(values)) < 60 else f"a {type(values).__name__}"
         raise InputError(
-            f"{name} must hold keys and values. Received: {received}. "
+            f"{name} must hold keys and values. Received: {received(values)}. "
             "Run `dvc repro config` to restore it."
         )
     return dict(values)
@@ -83,9 +81,10 @@ def received(value: Any) -> str:
     >>> received("a" * 200)[-29:]
     'aaaaaaa[...] (200 characters)'
     """
-    if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write it
-        return f"a number of {value.bit_length():,} bits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of more than 4,300 digits"
     if len(text) > _MOST_SHOWN:
         letters = len(value) if isinstance(value, str) else len(text)
         return f"{text[:_MOST_SHOWN]}[...] ({letters:,} characters)"
