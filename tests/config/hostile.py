@@ -195,7 +195,6 @@ OVERRIDES = [
     "*=3",
     "train.*=3",
     "replay=x",
-    "replay=tutorial_mnist_mlp_adam",
     "+replay=x",
     "report=lenet",
 ]
@@ -222,6 +221,7 @@ def keys(experiment: str) -> list[str]:
     return [*plain.flat(composed(experiment)), *MORE_KEYS, *SECTIONS]
 
 
+Change = tuple[str, dict[str, Any]]
 EXPERIMENTS = ("smoke", "tutorial")
 CHANGES = st.sampled_from(EXPERIMENTS).flatmap(
     lambda name: st.tuples(
@@ -299,7 +299,7 @@ def refusal(text: str, named: Sequence[str]) -> tuple[str, str]:
     """Say whether a refusal is one readable line that names a key and what was received."""
     candidates = {key.lstrip("+~").partition("@")[0] for key in named}
     above = {key.rpartition(".")[0] for key in candidates if key.count(".") > 1}
-    shown = any(plain.shown(key) in text for key in candidates | above)
+    shown = any(plain.shown(key)[:60] in text for key in candidates | above)
     readable = text.isprintable() and len(text) < 2000 and text.count("Received:") == 1
     return ("named" if shown and readable else "silently used"), text
 

@@ -160,7 +160,7 @@ BAD = {
     ),
     "too short for its cycles": (
         "train.batch_size=20000 train.epochs=2",
-        r"arms\.clr\.clr, with train\.epochs=2, .*: total_steps must .*total_steps=4, cycles=3\.",
+        r"arms\.clr\.clr, with .*train\.epochs=2, .*: total_steps must .*total_steps=4, cycles=3\.",
     ),
     "unknown schedule": (
         "arms.clr.clr.schedule=zigzag",

@@ -213,6 +213,8 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
         )
     except InputError as error:
         length = _length(config, where, arm)
+        if row.repeats and arm.step_size is None and arm.cycles is None:
+            length = f"train.cycles={config.train.cycles}, {length}"
         raise InputError(f"{where}, with {length}: {error}") from error
 
 

@@ -32,12 +32,11 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    hints.need_readable(overrides or [])
+    limits.need_readable(overrides or [])
     overrides = hints.accepted(overrides or [])
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):
             composed = hydra_compose(config_name="config", overrides=overrides)
-        OmegaConf.resolve(composed)
     except (
         *(HydraException, OmegaConfBaseException, yaml.YAMLError),
         *(ValueError, TypeError),  # Hydra's, if a folder is set to no file's name
@@ -47,7 +46,10 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk
         raise InputError(hints.explain(conf, overrides, error, compose)) from error
-    values = cast(dict[str, Any], OmegaConf.to_container(composed))
+    try:
+        values = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    except OmegaConfBaseException as error:
+        raise InputError(hints.unresolved(composed)) from error
     if message := hints.without_effect(conf, values, overrides):
         raise InputError(message)
     return values

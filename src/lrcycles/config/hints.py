@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -11,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lrcycles.config import plain
-from lrcycles.config.limits import MOST_DEPTH, MOST_LETTERS
-from lrcycles.config.plain import flat, one_line, shown
+from lrcycles.config.limits import MOST_LETTERS, need_plain
+from lrcycles.config.plain import flat, one_line, received, shown
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 
 # The keys in these mappings are the arguments of other people's functions.
-MOST_LETTERS_OF_KEY = 200
-MOST_LETTERS_OF_OVERRIDE = 20_000  # Hydra's parser takes seconds for more
-_ENDLESS = re.compile(r"[^\s,:=\[\]{}()]" + f"{{{MOST_LETTERS + 1},}}")
 MOST_NAMES = 12  # more would hide the rest of the line
 OPEN = ("model.arguments.", "optimizer.arguments.", "optimizer.layer_rates.")
 
@@ -33,35 +28,6 @@ def accepted(overrides: Iterable[str]) -> list[str]:
     return [
         f"++{text.lstrip('+')}" if text.lstrip("+").startswith(OPEN) else text for text in overrides
     ]
-
-
-def need_readable(overrides: Iterable[str]) -> None:
-    """Refuse overrides that Hydra takes without effect, or that its parser cannot bear.
-
-    Raises:
-        InputError: an override holds control characters, endless words or deep nesting, or is a
-            setting of Hydra's own.
-    """
-    for text in overrides:
-        key = text.partition("=")[0]
-        depth = max(itertools.accumulate(map(_opens, text)), default=0)
-        rule = None
-        if not text.isprintable():
-            rule = "An override must have printable characters only"
-        elif len(key) > MOST_LETTERS_OF_KEY:
-            rule = f"A key must have at most {MOST_LETTERS_OF_KEY} characters"
-        elif len(text) > MOST_LETTERS_OF_OVERRIDE or _ENDLESS.search(text):
-            rule = f"A word of an override must have at most {MOST_LETTERS:,} characters"
-        elif depth > MOST_DEPTH:
-            rule = f"A value must have at most {MOST_DEPTH} levels of lists and mappings"
-        elif key.lstrip("+~").startswith(("hydra.", "hydra/")):
-            rule = "Settings of Hydra must be left out, because they change nothing here"
-        if rule:
-            raise InputError(f"{rule}. Received: {shown(text)}. Correct or remove {shown(key)}.")
-
-
-def _opens(letter: str) -> int:
-    return (letter in "[{(") - (letter in "]})")
 
 
 def explain(
@@ -90,30 +56,57 @@ def explain(
                 return message
     if message := _wrong_file(conf):
         return message
-    received = f"{' '.join(overrides)}, and the error: " if overrides else "the error: "
-    return (
-        f"conf/ must compose. Received: {received}{one_line(error)[:MOST_LETTERS]}. "
-        "Correct the override or the file in conf/."
-    )
+    asked = f"{shown(' '.join(overrides))}, and the error: " if overrides else "the error: "
+    why = one_line(error)[:MOST_LETTERS] or type(error).__name__
+    if isinstance(error, RecursionError):
+        why = "files that include one another without end, or a value that is nested too deeply"
+    return f"conf/ must compose. Received: {asked}{why}. Correct the override or the file in conf/."
+
+
+def unresolved(composed: Any) -> str:
+    """Name the key whose `${...}` has no value, after OmegaConf has refused it."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    values: Any = OmegaConf.to_container(composed, resolve=False)
+    for key, value in flat(values).items():
+        if "${" not in str(value):
+            continue
+        try:
+            OmegaConf.resolve(OmegaConf.create({"value": OmegaConf.select(composed, key)}))
+        except OmegaConfBaseException as error:
+            return (
+                f"{key} must have a value. Received: {shown(str(value))}, with the error: "
+                f"{one_line(error)}. Correct what stands in ${{...}}."
+            )
+    raise AssertionError("every value can be resolved")
 
 
 def _wrong_file(conf: Path) -> str | None:
     """Name a file of conf/ that holds no keys and values, which Hydra does not."""
     import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     for path in sorted(conf.rglob("*.yaml")):
+        place = path.relative_to(conf.parent)
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except UnicodeDecodeError as error:
+        except (RecursionError, ValueError) as error:  # ValueError: it is no text
             content = error
-        except RecursionError:
-            content = RecursionError("lists or mappings within one another, too many levels deep")
         except (OSError, yaml.YAMLError):  # the error of Hydra names the file and the line
             continue
         if not isinstance(content, Mapping):
-            received = one_line(content) if isinstance(content, Exception) else repr(content)
-            place = path.relative_to(conf.parent)
-            return f"{place} must hold keys and values. Received: {received}. Correct the file."
+            why = one_line(content) if isinstance(content, Exception) else received(content)
+            return f"{place} must hold keys and values. Received: {why}. Correct the file."
+        try:
+            need_plain(content)
+            OmegaConf.create(dict(content))
+        except InputError as error:
+            return f"{place}: {error}"
+        except OmegaConfBaseException as error:
+            why = one_line(error)
+            return f"{place} must have readable values. Received: {why}. Correct the file."
     return None
 
 

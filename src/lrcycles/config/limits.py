@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,9 @@ from lrcycles.schedules.limits import is_number
 MOST_DEPTH = 12  # of mappings and lists within one another
 MOST_ITEMS = 10_000  # of a list, such as one of seeds
 MOST_LETTERS = 1000  # of one text, and of one word of an override
+MOST_LETTERS_OF_KEY = 200
+MOST_LETTERS_OF_OVERRIDE = 20_000  # Hydra's parser takes seconds for more
+_ENDLESS = re.compile(r"[^\s,:=\[\]{}()]" + f"{{{MOST_LETTERS + 1},}}")
 MOST_WHOLE = 2**63 - 1  # that files and MLflow hold
 _BLANKS = "\n\t\xa0\u202f\u2009"  # of texts of several lines, and of tables of numbers
 
@@ -165,3 +169,34 @@ def _refuse(key: str, rule: str, value: Any) -> NoReturn:
     raise InputError(
         f"{plain.shown(key)} must be {rule}. Received: {plain.received(value)}. Correct the value."
     )
+
+
+def need_readable(overrides: Iterable[str]) -> None:
+    """Refuse overrides that Hydra takes without effect, or that its parser cannot bear.
+
+    Raises:
+        InputError: an override holds control characters, endless words or deep nesting, or is a
+            setting of Hydra's own.
+    """
+    for text in overrides:
+        key = text.partition("=")[0]
+        depth = max(itertools.accumulate(map(_opens, text)), default=0)
+        rule = None
+        if not text.isprintable():
+            rule = "An override must have printable characters only"
+        elif len(key) > MOST_LETTERS_OF_KEY:
+            rule = f"A key must have at most {MOST_LETTERS_OF_KEY} characters"
+        elif len(text) > MOST_LETTERS_OF_OVERRIDE or _ENDLESS.search(text):
+            rule = f"A word of an override must have at most {MOST_LETTERS:,} characters"
+        elif depth > MOST_DEPTH:
+            rule = f"A value must have at most {MOST_DEPTH} levels of lists and mappings"
+        elif key.lstrip("+~").startswith(("hydra.", "hydra/")):
+            rule = "Settings of Hydra must be left out, because they change nothing here"
+        if rule:
+            raise InputError(
+                f"{rule}. Received: {plain.shown(text)}. Correct or remove {plain.shown(key)}."
+            )
+
+
+def _opens(letter: str) -> int:
+    return (letter in "[{(") - (letter in "]})")
