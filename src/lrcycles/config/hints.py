@@ -14,8 +14,8 @@ from lrcycles.config.plain import flat, one_line, received, shown
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 
-# The keys in these mappings are the arguments of other people's functions.
 MOST_NAMES = 12  # more would hide the rest of the line
+# The keys in these mappings are the arguments of other people's functions.
 OPEN = ("model.arguments.", "optimizer.arguments.", "optimizer.layer_rates.")
 
 
