@@ -386,7 +386,10 @@ def test_what_the_data_leave_out_is_said():
     ]
 
 
-@pytest.mark.parametrize("text", ["train: [1, 2\n", "3\n", "a: \xff\n"])
+DEEP = "a: " + "[" * 300 + "]" * 300
+
+
+@pytest.mark.parametrize("text", ["train: [1, 2\n", "3\n", "a: \xff\n", DEEP])
 def test_a_file_that_is_not_yaml_is_named(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_bytes(text.encode("latin-1"))

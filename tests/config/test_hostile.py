@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from lrcycles.config import compose
+from lrcycles import models
+from lrcycles.config import arguments, checks, compose
+from lrcycles.data import formats, sources
 from lrcycles.errors import InputError
 from tests.config.hostile import (
     CHANGES,
@@ -84,6 +86,7 @@ def test_more_updates_than_can_be_kept_are_refused(changes, message):
         ({"data.name": ".."}, r"data\.name must be a name of letters.* Received: \.\.\."),
         ({"data.image_shape": [28, 28]}, r"data\.image_shape must be \[8,8\], as the images of"),
         ({"data.validation_images": 298}, r"together be at most 1497 .*: 1200 \+ 298\."),
+        ({"data.test_images": 2}, r"data\.test_images must be from 10 to 1787, or 1797, with"),
         ({"data.source": "keras"}, r"data\.source must be auto or sklearn with data\.name=digits"),
         ({"data.name": "mine", "data.source": "auto"}, r"data\.name must be one of mnist, "),
         ({"data.source": "local"}, r"data\.path must name a folder .* Received: data\.path=null"),
@@ -119,6 +122,12 @@ def test_every_number_of_the_schema_has_limits():
             for value in (-(10**15), 10**15, 1e30):
                 with pytest.raises(InputError):
                     compose.check(changed(experiment, {key: value}))
+
+
+def test_what_is_known_of_published_data_and_of_lenet_is_what_other_rooms_say():
+    assert checks.PARTS == formats.PARTS
+    assert {name: known.sources for name, known in checks.PUBLISHED.items()} == sources.CHAINS
+    assert arguments.SMALLEST_IMAGE == models.SMALLEST_IMAGE
 
 
 def composed_value(experiment: str, key: str) -> object:

@@ -107,7 +107,8 @@ def check_model(model: Model, data: Data) -> None:
             name: model.arguments.get(name, parameter.default)
             for name, parameter in signature.parameters.items()
         }
-        _check_size(model.function, arguments, data)
+        if "units" in arguments:
+            _check_size(model.function, arguments, data)
 
 
 def _check_size(function: str, arguments: Mapping[str, Any], data: Data) -> None:

@@ -183,10 +183,11 @@ def _check_published(data: Data) -> None:
             "Lower one of them."
         )
     published = known.test_images or known.images
-    if not known.classes <= data.test_images <= published:
+    left = published - data.test_images  # stratified parts must hold every class
+    if data.test_images < known.classes or left < 0 or 0 < left < known.classes:
         raise InputError(
-            f"data.test_images must be from {known.classes} to {published} with "
-            f"data.name={data.name}. Received: {data.test_images}. "
+            f"data.test_images must be from {known.classes} to {published - known.classes}, or "
+            f"{published}, with data.name={data.name}. Received: {data.test_images}. "
             f"Set data.test_images={min(published, 1000)}, for example."
         )
 

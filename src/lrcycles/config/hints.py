@@ -79,7 +79,7 @@ def unresolved(composed: Any) -> str:
                 f"{key} must have a value. Received: {shown(str(value))}, with the error: "
                 f"{one_line(error)}. Correct what stands in ${{...}}."
             )
-    raise AssertionError("every value can be resolved")
+    return "Every ${...} must have a value. Received: one without. Correct it in conf/."
 
 
 def _wrong_file(conf: Path) -> str | None:
