@@ -152,7 +152,9 @@ def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -
     remedy = f"Did you mean {near[0]}?" if near else "Correct or remove the key."
     if key == "group":  # an argument of stage train, and no key
         remedy = "Write `dvc repro train@GROUP`, or `python -m pipelines.train group=GROUP`."
-    return f"{where} must be one of {', '.join(names)}. Received: {key}. {remedy}"
+    if key == "report.primary":
+        remedy = "Name the arms that an arm is compared with in arms.GROUP.NAME.against."
+    return f"{where} must be one of {', '.join(names)}. Received: {shown(key)}. {remedy}"
 
 
 def _parsed(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Defines the keys of a configuration and their types. Their values are in conf/."""
+"""Defines the keys of a configuration, their types and limits. Their values are in conf/."""
 
 from __future__ import annotations
 
