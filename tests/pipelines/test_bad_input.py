@@ -48,7 +48,7 @@ def runs_in_mlflow(project: Project) -> int:
         (
             "train",
             ["group=clr", "train.epochs=0"],
-            "train.epochs must be a whole number of at least 1",
+            "train.epochs must be a whole number from 1 to 100,000",
         ),
         (
             "train",
