@@ -232,6 +232,11 @@ class Report:
 
 
 @dataclass
+class Tracking:
+    required: bool
+
+
+@dataclass
 class Config:
     """All of params.yaml."""
 
@@ -243,4 +248,5 @@ class Config:
     bounds: BoundsConfig
     train: Train
     report: Report
+    tracking: Tracking
     arms: Arms

@@ -192,6 +192,7 @@ def _execute(
             root=shared,
             config=plain.flatten(checked),
             experiment=checked.experiment,
+            required=checked.tracking.required,
         ) as tracked:
             main(replace(run, tracked=tracked))
         if overrides:
