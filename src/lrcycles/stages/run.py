@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,13 +187,7 @@ def _execute(
     out.mkdir(parents=True)
     target = _results_folder(root, name, group, by_hand=bool(overrides))
     try:
-        with runs.start(
-            f"{name}@{group}" if group else name,
-            root=shared,
-            config=plain.flatten(checked),
-            experiment=checked.experiment,
-            required=checked.tracking.required,
-        ) as tracked:
+        with _tracking(run) as tracked:
             main(replace(run, tracked=tracked))
         if overrides:
             out.rename(target)  # it is empty, so this replaces it
@@ -206,6 +200,16 @@ def _execute(
                 target.rmdir()
     if overrides:
         print(f"The results are in {target.relative_to(root)}/.")
+
+
+def _tracking(run: Run) -> AbstractContextManager[runs.StageRun]:
+    return runs.start(
+        f"{run.stage}@{run.group}" if run.group else run.stage,
+        root=run.shared,
+        config=plain.flatten(run.config),
+        experiment=run.config.experiment,
+        required=run.config.tracking.required,
+    )
 
 
 def _results_folder(root: Path, name: str, group: str | None, *, by_hand: bool) -> Path:

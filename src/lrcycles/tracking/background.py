@@ -126,8 +126,7 @@ class Background:
                 self._write(hurry)
                 self._keep_up(version)
             except HurriedError:
-                if hurry:  # the runs are not made yet: the next start makes them
-                    self._keep_up(version)
+                pass  # the next round ends the runs
             except Exception as error:  # of whatever kind: it must not stop the training
                 self._lose(error)
             with self._changed:
@@ -148,8 +147,10 @@ class Background:
             self._loss.forget()
 
     def _write(self, hurry: bool) -> None:
+        if self.record.removed:
+            return
         if self.store is None:
-            self.store = self.calls.call(lambda _: self._open())
+            self.store = self.calls.call(lambda _: self._open(), urgent=True)
         if self.delivery is None:
             self.delivery = Delivery(self.record, self.store, self.calls)
         if hurry:

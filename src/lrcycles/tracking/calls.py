@@ -40,8 +40,12 @@ def is_refusal(error: BaseException) -> bool:
 
 def _is_absent(error: BaseException | None) -> bool:
     """Return whether nothing listens at the address, so that to try often is a waste."""
+    from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+
+    absent = (ConnectionRefusedError, socket.gaierror, InvalidSchema, InvalidURL, MissingSchema)
+    absent += (FileNotFoundError, PermissionError, NotADirectoryError)
     while error is not None:
-        if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
+        if isinstance(error, absent) or type(error) is sqlite3.DatabaseError:
             return True
         error = error.__cause__ or error.__context__
     return False

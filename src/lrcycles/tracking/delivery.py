@@ -70,8 +70,8 @@ class Delivery:
 
     def begin(self) -> None:
         """Find or make the runs of the pipeline and of the stage."""
-        self.once("pipeline", self._enter_pipeline)
-        self.once("stage", self._create_stage)
+        self.once("pipeline", self._enter_pipeline, urgent=True)
+        self.once("stage", self._create_stage, urgent=True)
 
     def finish(self) -> None:
         """Write all that the record holds; the record of a stage that has ended is then deleted."""

@@ -43,6 +43,7 @@ class Record:
     content: dict[str, Any]
     lock: FileLock
     fresh: bool  # no earlier process has tried to write the record to MLflow
+    removed: bool = False
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -51,8 +52,10 @@ class Record:
         return bool(self.content["run"]["status"] != "RUNNING")
 
     def save(self) -> None:
-        """Write the content to disk."""
-        files.write_json(self.folder / _CONTENT, self.content)
+        """Write the content to disk, unless MLflow holds all of it already."""
+        with self._writing:
+            if not self.removed:
+                files.write_json(self.folder / _CONTENT, self.content)
 
     def publish(self) -> None:
         """Let later stages and `lrcycles sync` find the record."""
@@ -105,9 +108,11 @@ class Record:
 
     def remove(self) -> None:
         """Delete the record."""
-        (self.folder / _CONTENT).unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.lock.release()
+        with self._writing:
+            self.removed = True
+            (self.folder / _CONTENT).unlink(missing_ok=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.lock.release()
 
 
 def create(root: Path, content: dict[str, Any]) -> Record:

@@ -109,19 +109,7 @@ def new_content(
         launched: the run of `mlflow run`, which becomes the parent.
         pipeline_key: names the pipeline's run; by default it follows from the process.
     """
-    owner = processes.pipeline_owner()
-    by_hand = pipeline_key is None and not launched and processes.is_by_hand(owner)
     tags = {"lrcycles.experiment": experiment, **processes.origin_tags()}
-    name, dvc_name = experiment, tags.get("lrcycles.dvc_exp_name")
-    note = (
-        f"Pipeline run of experiment `{experiment}`. Its stages are the runs below it. "
-        "The answer appears here when stage `report` has ended."
-    )
-    if by_hand:
-        name = f"{experiment}: {stage} by hand"
-        note = f"Stage `{stage}` of experiment `{experiment}`, run by hand without a pipeline."
-    elif dvc_name:
-        name = f"{experiment} ({dvc_name})"
     return {
         "token": records.new_token(),
         "stage": stage,
@@ -136,22 +124,41 @@ def new_content(
             "points": [],
             "has_dataset": False,
         },
-        "pipeline": {
-            "key": pipeline_key or processes.pipeline_key(owner, root),
-            "launched": launched,
-            "by_hand": by_hand,
-            "name": name,
-            "process": processes.process_tags(owner),
-            "tags": {tag: value for tag, value in tags.items() if tag != "lrcycles.dvc_stage"},
-            "first_note": note,
-            "note": "",
-            "points": [],
-            "report": "",
-            "arms": [],
-        },
+        "pipeline": _new_pipeline(stage, root, tags, launched, pipeline_key),
         "data": None,
         "cells": [],
         "used": [],
+    }
+
+
+def _new_pipeline(
+    stage: str, root: Path, tags: Mapping[str, str], launched: str | None, pipeline_key: str | None
+) -> dict[str, Any]:
+    owner = processes.pipeline_owner()
+    by_hand = pipeline_key is None and not launched and processes.is_by_hand(owner)
+    experiment, dvc_name = tags["lrcycles.experiment"], tags.get("lrcycles.dvc_exp_name")
+    name = experiment
+    note = (
+        f"Pipeline run of experiment `{experiment}`. Its stages are the runs below it. "
+        "The answer appears here when stage `report` has ended."
+    )
+    if by_hand:
+        name = f"{experiment}: {stage} by hand"
+        note = f"Stage `{stage}` of experiment `{experiment}`, run by hand without a pipeline."
+    elif dvc_name:
+        name = f"{experiment} ({dvc_name})"
+    return {
+        "key": pipeline_key or processes.pipeline_key(owner, root),
+        "launched": launched,
+        "by_hand": by_hand,
+        "name": name,
+        "process": processes.process_tags(owner),
+        "tags": {tag: value for tag, value in tags.items() if tag != "lrcycles.dvc_stage"},
+        "first_note": note,
+        "note": "",
+        "points": [],
+        "report": "",
+        "arms": [],
     }
 
 
