@@ -16,7 +16,7 @@ from lrcycles.tracking.delivery import Delivery, end_the_dead, refusal, write_le
 from lrcycles.tracking.records import Loss, Record
 from lrcycles.tracking.store import TrackingStore
 
-_SILENCE_SECONDS = 2.0  # after it, a store counts as lost
+_SILENCE_SECONDS = 3.0  # after it, a store counts as lost
 _TRY_AGAIN_SECONDS = 30.0
 _HURRY_SECONDS = 1.5
 _MAKE_TABLES_SECONDS = 60.0
@@ -49,6 +49,8 @@ class Background:
 
     def start(self) -> None:
         """Begin to write the record."""
+        import mlflow  # noqa: F401  # here, because two threads that import at once may collide
+
         self._asked += 1
         self._thread.start()
 

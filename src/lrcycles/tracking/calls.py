@@ -42,8 +42,9 @@ def _is_absent(error: BaseException | None) -> bool:
     """Return whether nothing listens at the address, so that to try often is a waste."""
     from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
-    absent = (ConnectionRefusedError, socket.gaierror, InvalidSchema, InvalidURL, MissingSchema)
-    absent += (FileNotFoundError, PermissionError, NotADirectoryError)
+    unusable = (InvalidSchema, InvalidURL, MissingSchema)  # addresses
+    missing = (FileNotFoundError, PermissionError, NotADirectoryError)
+    absent = (ConnectionRefusedError, socket.gaierror, *unusable, *missing)
     while error is not None:
         if isinstance(error, absent) or type(error) is sqlite3.DatabaseError:
             return True
