@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -125,7 +126,7 @@ def _describe(client: Any, place: list[str], path: str, run: Any) -> dict[str, A
         "ended": run.info.end_time is not None,
         "tags": {name: value for name, value in tags.items() if name not in _VARYING},
         "varying": sorted(_VARYING & set(tags)),
-        "note": tags.get("mlflow.note.content", "").partition("\n\n")[2],
+        "note": re.sub(r"\[.*\n|\n\nTo repeat it(.|\n)*", "", tags.get("mlflow.note.content", "")),
         "params": dict(run.data.params),
         "metrics": {
             key: sorted((m.step, m.value) for m in client.get_metric_history(run_id, key))

@@ -73,7 +73,7 @@ class Background:
         if not lost:
             self.wait(seconds=_HURRY_SECONDS if at_once else None)
         with self._changed:
-            self._closed = True
+            self._closed = self.calls.stopped = True
             left = self._answered < self._asked
             self._changed.notify_all()
         if left and self.last and not (at_once or lost or self.failure or self._loss.is_known()):
@@ -135,8 +135,10 @@ class Background:
                 rest = _TRY_AGAIN_SECONDS if self.failure else None
                 self._changed.wait_for(partial(self._is_needed, version), rest)
                 if self._closed:
-                    return
+                    break
                 self.failure = None
+        if not self.record.removed:
+            self.record.lock.release()
 
     def _is_needed(self, version: int) -> bool:
         return self._closed or self._asked > version

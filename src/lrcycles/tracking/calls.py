@@ -57,7 +57,7 @@ class Calls:
 
     def __init__(self, *, side_by_side: bool) -> None:
         self.answers = 0
-        self.hurry = False
+        self.hurry = self.stopped = False
         self._waiting: dict[int, float] = {}  # when each call began, by its thread
         self._helpers = threading.Semaphore(_SIDE_BY_SIDE - 1 if side_by_side else 0)
 
@@ -65,11 +65,11 @@ class Calls:
         """Call a step with the number of the attempt, from 0, and return what it returns.
 
         Raises:
-            HurriedError: the stage must end at once, and the step is not urgent.
+            HurriedError: the stage has ended, or must end at once and the step is not urgent.
             Exception: the last failure.
         """
         for attempt in range(len(_PAUSES_SECONDS) + 1):
-            if self.hurry and not urgent:
+            if self.stopped or (self.hurry and not urgent):
                 raise HurriedError
             self._waiting[threading.get_ident()] = time.monotonic()
             try:
