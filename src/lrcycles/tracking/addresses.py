@@ -84,9 +84,9 @@ def _secrets(address: str) -> set[str]:
     scheme, place, query = _parts(address)
     found = {value for _, value in re.findall(r"([?&;#])(?:[^=?&;#]*=)?([^?&;#]*)", query)}
     if "@" in place + query and not _is_file(scheme):
-        user = (place + query).rpartition("@")[0]
-        # A library that splits the address at another sign prints a part of the password.
-        found |= {user, *re.split(r"[:@/?#;]", user)}
+        found.add((place + query).rpartition("@")[0])
+    # A library that splits the address at another sign prints a part of the password.
+    found |= {part for secret in found for part in re.split(r"[:@/?#;=&]", unquote(secret))}
     found -= {"localhost", "127.0.0.1"}
     spellings = (str, quote, quote_plus, unquote, unquote_plus)
     return {spelling(secret) for secret in found for spelling in spellings}
