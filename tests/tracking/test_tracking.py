@@ -21,8 +21,10 @@ import yaml
 
 from lrcycles.cells.result import read_result, write_result
 from lrcycles.errors import InputError
+from lrcycles.stages.sync import sync_results
 from lrcycles.tracking import runs
 from lrcycles.tracking.processes import is_alive, origin_tags, pipeline_key, process_tags
+from lrcycles.tracking.records import are_waiting, create
 from lrcycles.tracking.ui import first_page, free_port
 from lrcycles.tracking.views import cells_of
 from lrcycles.tracking.writers import NOTE
@@ -635,3 +637,46 @@ def test_a_stage_that_trains_logs_the_use_of_the_machine_until_it_ends(root, mon
     assert 0 < logged["system/system_memory_usage_percentage"] < 100
     assert threading.active_count() == before
     assert client_of(root).get_run(run_id).info.status == "FINISHED"
+
+
+def test_sync_makes_the_runs_of_stages_that_mlflow_missed_and_makes_them_once(
+    root, pipeline, tmp_path, monkeypatch, capsys
+):
+    cell = made_cell(tmp_path / "cell", key="missed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for stage in ("data", "train@clr"):
+        with start(root, stage) as run:
+            run.log_metrics({"error_percent": 1.0})
+            if stage == "train@clr":
+                run.log_cell(cell, params={}, data=DATA)
+                assert run.cell_ids() == {}
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for _ in range(2):
+        if are_waiting(root):
+            sync_results(root)
+        assert statuses(root, pipeline) == (
+            "FINISHED",
+            [("data", "FINISHED"), ("train@clr", "FINISHED")],
+        )
+        [found] = runs_of(root, "tags.`lrcycles.key` = 'missed'")
+        assert found.info.status == "FINISHED"
+    assert not are_waiting(root)
+
+
+def test_a_record_survives_half_a_line_and_a_damaged_one_stops_nothing(root, pipeline, capsys):
+    content = runs.new_content("bounds", root=root, config={}, experiment="smoke")
+    half, damaged = create(root, content), create(root, {**content, "token": "d" * 32})
+    for record in (half, damaged):
+        record.publish()
+        record.lock.release()
+    half.mark("other", "stage", "a")
+    marks = half.folder / "marks.jsonl"
+    marks.write_text(marks.read_text() + '{"store": "ot')
+    assert half.marks("other") == {"stage": "a"}
+    (damaged.folder / "record.json").write_text("{")
+    with start(root, "data") as run:
+        settle(run)
+    assert capsys.readouterr().err == ""
+    assert statuses(root, pipeline)[1] == [("bounds", "KILLED"), ("data", "FINISHED")]
+    assert not are_waiting(root)

@@ -11,7 +11,7 @@ from pathlib import Path
 from lrcycles.errors import InputError
 from lrcycles.tracking import store as stores
 from lrcycles.tracking.addresses import masked, reason
-from lrcycles.tracking.calls import Calls, HurriedError, is_refusal
+from lrcycles.tracking.calls import Calls, HurriedError, failures, is_refusal
 from lrcycles.tracking.delivery import Delivery, end_the_dead, refusal, write_left
 from lrcycles.tracking.records import Loss, Record
 from lrcycles.tracking.store import TrackingStore
@@ -19,10 +19,10 @@ from lrcycles.tracking.store import TrackingStore
 _SILENCE_SECONDS = 3.0  # after it, a store counts as lost
 _TRY_AGAIN_SECONDS = 30.0
 _HURRY_SECONDS = 1.5
-_MAKE_TABLES_SECONDS = 60.0
 # How long the end of a stage waits: so long, or for this share of the stage's own time.
-_WAIT_SECONDS = {"sqlite": 30.0, "last": 4.0, "other": 0.5}
-_WAIT_SHARE = 0.05
+# A database is not far away: what takes long there is much to write, or its tables to be made.
+_WAIT_SECONDS = {"database": 30.0, "last": 4.0, "other": 0.5}
+_WAIT_SHARE = 0.03
 
 
 class Background:
@@ -43,7 +43,7 @@ class Background:
         self._began = time.monotonic()
         self._changed = threading.Condition()
         self._asked = self._answered = 0  # versions of the record
-        self._closed = self._has_looked_back = self._opening = self._was_refused = False
+        self._closed = self._has_looked_back = self._was_refused = False
         self.delivery: Delivery | None = None
         self._thread = threading.Thread(target=self._work, name="lrcycles-mlflow", daemon=True)
 
@@ -97,27 +97,27 @@ class Background:
         with self._changed:
             while self._answered < self._asked and not done() and not self.failure:
                 waited = time.monotonic() - began
-                if self._opening and seconds is None and waited < _MAKE_TABLES_SECONDS:
-                    pass  # to leave now would leave a database with half of its tables
-                elif waited > longest or (self._loss_was_known and not self.calls.answers):
+                if waited > longest or (self._loss_was_known and not self.calls.answers):
                     return
-                elif self.calls.silent_seconds() > _SILENCE_SECONDS and not self._is_busy():
+                silent = self.calls.silent_seconds() > _SILENCE_SECONDS
+                if silent and not self._is_busy():
                     self._lose(TimeoutError(f"no answer within {_SILENCE_SECONDS:g} s"))
                     return
-                self._changed.wait(0.05)
+                self._changed.wait(0.5 if silent else 0.05)
 
     def _longest_wait(self) -> float:
         kind = "last" if self.last else "other"
-        wait = _WAIT_SECONDS["sqlite" if stores.is_sqlite(self.uri) else kind]
+        wait = _WAIT_SECONDS[kind if self.uri.startswith("http") else "database"]
         return max(wait, _WAIT_SHARE * (time.monotonic() - self._began))
 
     def _is_busy(self) -> bool:
         """Return whether a call may take long because there is much to write, not to wait for."""
-        if not stores.is_sqlite(self.uri):
+        if self.uri.startswith("http"):
             return False
+        failed: tuple[type[Exception], ...] = (*failures(), ValueError)
         try:
             stores.knock(self.uri)
-        except stores.KNOCK_FAILURES:
+        except failed:
             return False
         return True
 
@@ -154,7 +154,7 @@ class Background:
         if self.record.removed:
             return
         if self.store is None:
-            self.store = self.calls.call(lambda _: self._open(), urgent=True)
+            self.store = self.calls.call(lambda _: stores.connect(self.root, self.uri), urgent=True)
         if self.delivery is None:
             self.delivery = Delivery(self.record, self.store, self.calls)
         if hurry:
@@ -164,13 +164,6 @@ class Background:
         if not self._has_looked_back:
             self._look_back(self.store)
         self.delivery.finish()
-
-    def _open(self) -> TrackingStore:
-        self._opening = not self.uri.startswith("http")
-        try:
-            return stores.connect(self.root, self.uri)
-        finally:
-            self._opening = False
 
     def _look_back(self, store: TrackingStore) -> None:
         """Write what ended stages have left, and end the runs of processes that have died."""

@@ -44,9 +44,9 @@ def _is_absent(error: BaseException | None) -> bool:
 
     unusable = (InvalidSchema, InvalidURL, MissingSchema)  # addresses
     missing = (FileNotFoundError, PermissionError, NotADirectoryError)
-    absent = (ConnectionRefusedError, socket.gaierror, *unusable, *missing)
+    absent = (ConnectionRefusedError, socket.gaierror, sqlite3.Error, *unusable, *missing)
     while error is not None:
-        if isinstance(error, absent) or type(error) is sqlite3.DatabaseError:
+        if isinstance(error, absent):
             return True
         error = error.__cause__ or error.__context__
     return False

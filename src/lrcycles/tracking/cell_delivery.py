@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 from lrcycles.tracking import processes, writers
 from lrcycles.tracking.networks import models
@@ -66,7 +69,7 @@ def _claim(
             writers.add_to_pipeline(client, run, pipeline["id"])
             ours = ours and run.info.status != "FINISHED"
             return {"id": run.info.run_id, "artifacts": run.info.artifact_uri, "ours": ours}
-        tags = {**content["run"]["tags"], **content["process"], **cell.tags}
+        tags = {**content["run"]["tags"], **processes.process_tags(psutil.Process()), **cell.tags}
         run = client.create_run(
             pipeline["experiment"],
             start_time=milliseconds(cell.started),
@@ -174,3 +177,15 @@ def _count(delivery: Delivery, cell: Mapping[str, str]) -> None:
                 writers.add_to_pipeline(delivery.client, run, pipeline["id"])
 
     delivery.once(f"used {query}", add)
+
+
+def with_run_ids(table: str, run_ids: Mapping[str, str]) -> str:
+    """Fill in the ids of the cells' runs in a cells.csv; `run_ids` are by ARM/SEED."""
+    reader = csv.DictReader(io.StringIO(table))
+    filled = io.StringIO()
+    writer = csv.DictWriter(filled, reader.fieldnames or [], lineterminator="\n")
+    writer.writeheader()
+    for row in reader:
+        run_id = run_ids.get(f"{row['arm']}/{row['seed']}", "")
+        writer.writerow({**row, "run_id": run_id} if "run_id" in row else row)
+    return filled.getvalue()

@@ -6,18 +6,18 @@ parameters, tags, points and files once. A step that is done is marked in the re
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lrcycles.tracking import processes, views, writers
 from lrcycles.tracking.addresses import masked, reason
-from lrcycles.tracking.calls import Calls, is_refusal
-from lrcycles.tracking.cell_delivery import deliver_cell, used_cells
+from lrcycles.tracking.calls import Calls, HurriedError, failures, is_refusal
+from lrcycles.tracking.cell_delivery import deliver_cell, used_cells, with_run_ids
 from lrcycles.tracking.records import Record, left_behind
 from lrcycles.tracking.store import TrackingStore, store_digest
 
@@ -75,6 +75,17 @@ class Delivery:
 
     def finish(self) -> None:
         """Write all that the record holds; the record of a stage that has ended is then deleted."""
+        try:
+            self._finish()
+        except Exception as error:
+            if not is_refusal(error) or not self.marks:
+                raise
+            # Somebody has deleted what the marks name: a run, or the whole store.
+            self.record.forget_marks()
+            self.marks = {}
+            self._finish()
+
+    def _finish(self) -> None:
         ended = self.record.ended  # the stage may go on meanwhile
         self.begin()
         run = self.record.content["run"]
@@ -159,7 +170,7 @@ class Delivery:
             query += f"tags.`lrcycles.stage` = '{content['stage']}'"
             run = next(iter(self.client.search_runs([experiment_id], query, max_results=1)), None)
         if run is None:
-            tags = content["run"]["tags"] | content["process"]
+            tags = content["run"]["tags"] | processes.process_tags(psutil.Process())
             run = self.client.create_run(
                 experiment_id,
                 start_time=content["run"]["start"],
@@ -229,19 +240,8 @@ class Delivery:
         with tempfile.TemporaryDirectory() as temporary:
             if place.as_posix() == "cells.csv":
                 path = Path(temporary) / "cells.csv"
-                path.write_text(self._with_run_ids((root / place).read_text()), encoding="utf-8")
+                path.write_text(with_run_ids((root / place).read_text(), self.cell_ids()))
             self.upload(f"{top} {place}", run, path, folder)
-
-    def _with_run_ids(self, table: str) -> str:
-        """Fill in the ids of the cells' runs in this store."""
-        reader = csv.DictReader(io.StringIO(table))
-        rows, ids, target = list(reader), self.cell_ids(), io.StringIO()
-        writer = csv.DictWriter(target, reader.fieldnames or [], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            run_id = ids.get(f"{row['arm']}/{row['seed']}", "")
-            writer.writerow({**row, "run_id": run_id} if "run_id" in row else row)
-        return target.getvalue()
 
     def _end_pipeline(self, _attempt: int) -> None:
         pipeline = self.pipeline
@@ -279,8 +279,10 @@ def write_left(
     for record in left_behind(root, wait_seconds=wait_seconds):
         try:
             Delivery(record, store, calls).finish()
+        except HurriedError:
+            raise
         except Exception as error:
-            if not is_refusal(error):
+            if isinstance(error, failures()) and not is_refusal(error):
                 raise
             calls.say(refusal(store.uri, record, error))
             refused.append(record.folder.name)

@@ -27,6 +27,7 @@ from lrcycles import files
 _CONTENT = "record.json"
 _MARKS = "marks.jsonl"
 _SAMPLES = "samples.jsonl"
+SCHEMA = 1  # of a record's content
 _LOSS_LASTS_SECONDS = 86_400.0
 
 
@@ -86,6 +87,12 @@ class Record:
         return {
             line["step"]: line["value"] for line in self._lines(_MARKS) if line["store"] == store
         }
+
+    def forget_marks(self) -> None:
+        """Write everything again, to whatever store."""
+        self.fresh = False
+        with self._writing:
+            (self.folder / _MARKS).unlink(missing_ok=True)
 
     def add_sample(self, sample: dict[str, Any]) -> None:
         """Keep a sample of the use of the machine."""
@@ -177,7 +184,10 @@ def _has_ended(folder: Path) -> bool:
 def _read(folder: Path) -> dict[str, Any] | None:
     try:
         content = json.loads((folder / _CONTENT).read_text(encoding="utf-8"))
-        return content if content["run"]["status"] and content["token"] else None
+        cells = [folder / "cells" / cell["name"] for cell in content["cells"]]
+        needed = [cell / name for cell in cells for name in ("result.json", "steps.parquet")]
+        whole = content["schema"] == SCHEMA and all(path.exists() for path in needed)
+        return content if whole and content["run"]["status"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

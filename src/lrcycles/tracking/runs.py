@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from lrcycles.cells.result import CellResult, read_result
 from lrcycles.tracking import processes, records, system, writers
@@ -113,7 +112,7 @@ def new_content(
     return {
         "token": records.new_token(),
         "stage": stage,
-        "process": processes.process_tags(psutil.Process()),
+        "schema": records.SCHEMA,
         "run": {
             "status": "RUNNING",
             "start": round(time.time() * 1000),

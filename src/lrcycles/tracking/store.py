@@ -34,7 +34,7 @@ SETTINGS = {
 _NOISY = ("mlflow", "alembic", "urllib3", "sqlalchemy")  # their errors are raised as well
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _KNOCK_SECONDS = 2
-KNOCK_FAILURES = (OSError, sqlite3.Error, ValueError)
+_LOCKED_SECONDS = 1.5
 _ADVISORY_LOCK = 0x6C726379  # a number of our own
 _LOCKS_OF_CELLS = 64
 
@@ -231,7 +231,7 @@ def knock(uri: str) -> None:
     if is_sqlite(uri):
         path = _sqlite_path(uri)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=_KNOCK_SECONDS)) as database:
+        with closing(sqlite3.connect(path, timeout=_LOCKED_SECONDS)) as database:
             database.execute("PRAGMA schema_version")
             database.execute("BEGIN IMMEDIATE")
             database.rollback()
