@@ -32,6 +32,7 @@ from tests.faults.conftest import Faults
 from tests.faults.mini_pipeline import STAGES
 from tests.faults.mlflow_servers import POSTGRES, contents, mlflow_server, new_database, postgres
 from tests.faults.proxy import Proxy
+from tests.pipelines.project import Project
 
 pytestmark = [pytest.mark.faults, pytest.mark.counts("tracking")]
 
@@ -385,3 +386,33 @@ def test_a_run_that_somebody_deletes_meanwhile_stops_nothing(mini, proxy, faults
     assert process.returncode == 0
     assert len(said.splitlines()) <= 1
     faults.add("the run of a stage deleted in mid-run", "named" if said else "harmless")
+
+
+def test_a_whole_pipeline_survives_the_loss_of_its_server(
+    mini, proxy, tmp_path, request, faults: Faults
+):
+    if "postgresql" in request.node.name:
+        pytest.skip("the database behind the server makes no difference here")
+    project = Project(tmp_path / "smoke")
+    store = {"MLFLOW_TRACKING_URI": proxy.uri, "MLFLOW_EXPERIMENT_NAME": mini.experiment}
+    proxy.plan = lambda number: "cut" if number > 60 else "pass"
+    done = project.dvc("repro", **store)
+    assert done.stderr.count("lrcycles sync") == 1
+    assert (project.root / "artifacts" / "report" / "report.html").exists()
+    proxy.reset()
+    # The same cells in another experiment, without a fault.
+    other = {**store, "MLFLOW_EXPERIMENT_NAME": f"{mini.experiment}-plain"}
+    project.run("python", "-m", "lrcycles.cli", "sync", **store)
+    disturbed = contents(proxy.uri, mini.experiment)
+    project.dvc("repro", "--force", **other)
+    project.run("python", "-m", "lrcycles.cli", "sync", **other)
+    undisturbed = contents(proxy.uri, f"{mini.experiment}-plain")
+    assert [_lasting(run) for run in disturbed] == [_lasting(run) for run in undisturbed]
+    faults.add("server lost at request 60 of a whole pipeline", "recovered")
+
+
+def _lasting(run: dict) -> dict:
+    """What two pipelines with the same results have in common."""
+    same = ("path", "status", "ended", "params", "data sets", "artifacts", "outputs")
+    metrics = {name for name in run["metrics"] if not name.startswith("system/")}
+    return {**{name: run[name] for name in same}, "metrics": metrics, "tags": set(run["tags"])}

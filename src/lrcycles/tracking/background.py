@@ -19,9 +19,9 @@ from lrcycles.tracking.store import TrackingStore
 _SILENCE_SECONDS = 3.0  # after it, a store counts as lost
 _TRY_AGAIN_SECONDS = 30.0
 _HURRY_SECONDS = 1.5
-# How long the end of a stage waits: so long, or for this share of the stage's own time.
+# How long a stage waits in all: so long, or for this share of its own time.
 # A database is not far away: what takes long there is much to write, or its tables to be made.
-_WAIT_SECONDS = {"database": 30.0, "last": 4.0, "other": 0.5}
+_WAIT_SECONDS = {"database": 30.0, "last": 3.5, "other": 0.3}
 _WAIT_SHARE = 0.03
 
 
@@ -43,6 +43,7 @@ class Background:
         self._began = time.monotonic()
         self._changed = threading.Condition()
         self._asked = self._answered = 0  # versions of the record
+        self._waited = 0.0
         self._closed = self._has_looked_back = self._was_refused = False
         self.delivery: Delivery | None = None
         self._thread = threading.Thread(target=self._work, name="lrcycles-mlflow", daemon=True)
@@ -93,17 +94,21 @@ class Background:
             seconds: how long at most; by default it depends on the stage's own time.
         """
         began = time.monotonic()
-        longest = self._longest_wait() if seconds is None else seconds
+        longest = self._longest_wait() - self._waited if seconds is None else seconds
         with self._changed:
-            while self._answered < self._asked and not done() and not self.failure:
-                waited = time.monotonic() - began
-                if waited > longest or (self._loss_was_known and not self.calls.answers):
-                    return
-                silent = self.calls.silent_seconds() > _SILENCE_SECONDS
-                if silent and not self._is_busy():
-                    self._lose(TimeoutError(f"no answer within {_SILENCE_SECONDS:g} s"))
-                    return
-                self._changed.wait(0.5 if silent else 0.05)
+            self._wait(done, began, longest)
+        self._waited += time.monotonic() - began
+
+    def _wait(self, done: Callable[[], bool], began: float, longest: float) -> None:
+        while self._answered < self._asked and not done() and not self.failure:
+            waited = time.monotonic() - began
+            if waited > longest or (self._loss_was_known and not self.calls.answers):
+                return
+            silent = self.calls.silent_seconds() > _SILENCE_SECONDS
+            if silent and not self._is_busy():
+                self._lose(TimeoutError(f"no answer within {_SILENCE_SECONDS:g} s"))
+                return
+            self._changed.wait(0.5 if silent else 0.05)
 
     def _longest_wait(self) -> float:
         kind = "last" if self.last else "other"

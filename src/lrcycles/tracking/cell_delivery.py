@@ -115,15 +115,17 @@ def _deliver_network(
             inner = place.parent.as_posix().removeprefix(".")
             steps.append(partial(delivery.upload, f"{name} model {place}", model, path, inner))
         delivery.caller.each(steps)
-    ready = LoggedModelStatus.READY
-    delivery.once(f"{name} ready", lambda _: client.finalize_logged_model(model["id"], ready) and 1)
     output = LoggedModelOutput(model["id"], step=cell.result.steps)
+
+    def finalize(_: int) -> None:
+        client.finalize_logged_model(model["id"], LoggedModelStatus.READY)
 
     def log_output(attempt: int) -> None:
         repeated = attempt or not delivery.record.fresh
         if not (repeated and client.get_run(run["id"]).outputs.model_outputs):
             client.log_outputs(run["id"], [output])
 
+    delivery.once(f"{name} ready", finalize)
     delivery.once(f"{name} output", log_output)
     data_name, digest = writers.dataset_names(data)
     return {"model_id": model["id"], "dataset_name": data_name, "dataset_digest": digest}

@@ -147,7 +147,8 @@ def left_behind(root: Path, *, wait_seconds: float = 0.0) -> Iterator[Record]:
         wait_seconds: how long to wait for a record that another process is writing to MLflow.
     """
     for hidden in folder_of(root).glob(".*.*/"):
-        if not psutil.pid_exists(int(hidden.suffix.removeprefix("."))):
+        pid = hidden.suffix.removeprefix(".")
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(hidden, ignore_errors=True)
     for folder in sorted(folder_of(root).glob("[!.]*/")):
         lock = FileLock(folder / "lock", thread_local=False)
