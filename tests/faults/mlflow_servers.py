@@ -81,7 +81,7 @@ def postgres() -> Iterator[str]:
     control = [*own, str(POSTGRES / "pg_ctl"), "-D", data, "-w"]
     subprocess.run([*control, "-o", options, "-l", str(folder / "log"), "start"], **quiet)
     try:
-        yield f"postgresql://ann:very-secret@127.0.0.1:{port}"
+        yield f"postgresql+psycopg2://ann:very-secret@127.0.0.1:{port}"
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
         shutil.rmtree(folder, ignore_errors=True)
@@ -91,7 +91,7 @@ def new_database(address: str, name: str) -> str:
     """Make an empty database; give its address."""
     import psycopg2
 
-    connection = psycopg2.connect(f"{address}/postgres")
+    connection = psycopg2.connect(f"{address.replace('+psycopg2', '')}/postgres")
     connection.autocommit = True
     connection.cursor().execute(f"CREATE DATABASE {name}")
     connection.close()

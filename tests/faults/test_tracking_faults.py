@@ -319,10 +319,11 @@ MISSING = {
     "a bad scheme": f"htp://ann:{SECRET}@127.0.0.1",
     "a malformed address": f"http://ann:{SECRET}@[127.0.0.1",
     "a token as query": f"http://127.0.0.1:9/?token={SECRET}",
-    "a wrong database": f"postgresql://ann:{SECRET}@127.0.0.1:9/runs",
+    "a wrong database": f"postgresql+psycopg2://ann:{SECRET}@127.0.0.1:9/runs",
     "a corrupt sqlite": "sqlite:///corrupt.db",
     "a locked sqlite": "sqlite:///locked.db",
-    "a read-only sqlite": "sqlite:///file:read-only.db?mode=ro&uri=true",
+    "a read-only sqlite": "sqlite:///file:ROOT/read-only.db?mode=ro&uri=true",
+    "a database without its driver": f"postgresql+asyncpg://ann:{SECRET}@127.0.0.1:9/runs",
 }
 
 
@@ -330,8 +331,8 @@ MISSING = {
 def test_a_store_that_is_missing_from_the_start_is_said_once_and_made_later(
     kind, cells, tmp_path, faults: Faults
 ):
-    uri = MISSING[kind]
     root = tmp_path / "project"
+    uri = MISSING[kind].replace("ROOT", str(root))
     root.mkdir()
     (root / "corrupt.db").write_text("no database at all, but text\n" * 50)
     locked = sqlite3.connect(root / "locked.db", check_same_thread=False)

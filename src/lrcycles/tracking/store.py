@@ -204,7 +204,7 @@ def store_uri(root: Path) -> str:
     """
     given = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     path = given.removeprefix("sqlite:///")
-    if path in (given, "", ":memory:") or Path(path).is_absolute():
+    if path in (given, "", ":memory:") or path.startswith("file:") or Path(path).is_absolute():
         return given
     # Escape the percent sign only: MLflow reads the path without unescaping it in one place, and
     # would make a second folder "a%20b" for a folder "a b".
