@@ -24,6 +24,7 @@ _VARYING = {
     "lrcycles.pipeline",
     "lrcycles.pipeline_runs",
     "mlflow.parentRunId",
+    "mlflow.source.git.commit",
     "mlflow.note.content",
 }
 

@@ -227,7 +227,7 @@ def test_a_server_lost_at_any_moment_costs_seconds_and_sync_completes_the_runs(
         one = Mini(mini.root.parent / f"lost-{point}", mini.uri, mini.cells, f"lost-{next(_names)}")
         proxy.plan = lambda number, point=point: action if number >= point else "pass"
         said, seconds = one.run()
-        assert seconds < plain_seconds + LOST_SECONDS
+        assert seconds < 1.5 * plain_seconds + LOST_SECONDS  # half more, if the machine is busy
         assert said.count("lrcycles sync") <= 1
         completed(one, proxy, undisturbed)
         outcome = "recovered" if said else "harmless"
