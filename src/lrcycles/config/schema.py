@@ -249,6 +249,11 @@ class Report:
 
 
 @dataclass
+class Tracking:
+    required: bool
+
+
+@dataclass
 class Config:
     """All of params.yaml."""
 
@@ -260,4 +265,5 @@ class Config:
     bounds: BoundsConfig
     train: Train
     report: Report
+    tracking: Tracking
     arms: Arms

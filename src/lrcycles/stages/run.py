@@ -235,12 +235,14 @@ def _work(run: Run, main: Callable[[Run], None]) -> None:
         root=run.shared,
         config=plain.flatten(run.config),
         experiment=run.config.experiment,
+        required=run.config.tracking.required,
     ) as tracked:
         finished = _entries(run.store)
         try:
             main(replace(run, tracked=tracked))
         except InputError:
-            tracked.refused = _entries(run.store) == finished
+            if _entries(run.store) == finished:
+                tracked.refuse()
             raise
 
 
