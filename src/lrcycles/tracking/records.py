@@ -71,7 +71,7 @@ class Record:
             _link(path, target)
             return
         for file in sorted(path.rglob("*")):
-            if file.is_file():
+            if file.is_file() and file.name != files.MANIFEST:
                 place = target / file.relative_to(path)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _link(file, place)
