@@ -110,7 +110,7 @@ def test_an_unknown_key_or_option_in_an_experiment_is_named(project, override, m
             "range_test.steps=99",
             "must be made with steps=99. Received: results made with steps=200",
         ),
-        ("train", "optimizer=sgd", "Received: results made with optimizer={'name': 'adam'"),
+        ("train", "optimizer=sgd", "Received: results made with optimizer.name=adam"),
     ],
 )
 def test_a_stage_by_hand_refuses_inputs_made_for_something_else(project, stage, override, message):
