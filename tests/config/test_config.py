@@ -175,6 +175,10 @@ BAD = {
         "train.workers=many",
         r"train\.workers must be auto or a whole number of at least 1\. Received: 'many'",
     ),
+    "no time between checkpoints": (
+        "train.checkpoint_every_seconds=0",
+        r"train\.checkpoint_every_seconds must be above 0\. Received: 0",
+    ),
     "seeds of the wrong type": ("train.seeds=[a]", r"list of different seeds .*Received: \['a'\]"),
     "a ramp of one step": (
         "range_test.steps=1",
