@@ -206,6 +206,10 @@ BAD = {
         "train.workers=many",
         r"train\.workers must be auto or a whole number from 1 to 1,024\. Received: many",
     ),
+    "no time between checkpoints": (
+        "train.checkpoint_every_seconds=0",
+        r"train\.checkpoint_every_seconds must be a number above 0 .* Received: 0",
+    ),
     "seeds of the wrong type": ("train.seeds=[a]", r"list of different seeds .*Received: \[a\]"),
     "a ramp of one step": (
         "range_test.steps=1",
