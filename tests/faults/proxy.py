@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
@@ -77,11 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, body: bytes) -> tuple[int, bytes, list[tuple[str, str]]]:
         server = http.client.HTTPConnection("127.0.0.1", self.proxy.server_port, timeout=60)
-        server.request(self.command, self.path, body, dict(self.headers))
-        answer = server.getresponse()
-        content = answer.read()
-        server.close()
-        return answer.status, content, answer.getheaders()
+        with closing(server):
+            server.request(self.command, self.path, body, dict(self.headers))
+            answer = server.getresponse()
+            return answer.status, answer.read(), answer.getheaders()
 
     def _answer(self, status: int, content: bytes, headers: list[tuple[str, str]]) -> None:
         self.send_response(status)

@@ -680,3 +680,19 @@ def test_a_record_survives_half_a_line_and_a_damaged_one_stops_nothing(root, pip
     assert capsys.readouterr().err == ""
     assert statuses(root, pipeline)[1] == [("bounds", "KILLED"), ("data", "FINISHED")]
     assert not are_waiting(root)
+
+
+def test_a_run_that_a_killed_process_left_half_written_is_replaced_by_a_whole_one(root, tmp_path):
+    cell = made_cell(tmp_path / "cell", key="half")
+    dead = {**process_tags(psutil.Process()), "lrcycles.pid_started": "1.0"}
+    named = {"lrcycles.key": "half", "lrcycles.group": "clr", "lrcycles.arm": "clr"}
+    with start(root, "train@clr") as run:
+        run_id = id_of(run)
+        client = client_of(root)
+        place = client.get_run(run_id).info.experiment_id
+        client.create_run(place, tags={**dead, **named, "lrcycles.pipeline_runs": "earlier"})
+        whole = log_cell(run, cell)
+        own = run.background.delivery.pipeline["id"]
+    [found] = runs_of(root, "tags.`lrcycles.key` = 'half'")
+    assert (found.info.run_id, found.info.status) == (whole, "FINISHED")
+    assert found.data.tags["lrcycles.pipeline_runs"].split() == ["earlier", own]

@@ -59,12 +59,14 @@ def _claim(
     """
     client, content, pipeline = delivery.client, delivery.record.content, delivery.pipeline
     query = writers.cell_query(*(wanted[name] for name in ("key", "group", "arm")))
+    users = [pipeline["id"]]
     # Two pipelines may train or reuse one cell at once.
     with delivery.store.lock_of(query):
         for run in client.search_runs([pipeline["experiment"]], query, max_results=20):
             ours = run.data.tags.get(writers.RECORD) == content["token"]
             if run.info.status != "FINISHED" and not ours and not processes.is_written(run):
                 client.delete_run(run.info.run_id)  # half-written: its process has ended
+                users = [*run.data.tags.get(writers.PIPELINE_RUNS, "").split(), *users]
                 continue
             writers.add_to_pipeline(client, run, pipeline["id"])
             ours = ours and run.info.status != "FINISHED"
@@ -77,7 +79,7 @@ def _claim(
                 {
                     **tags,
                     "mlflow.parentRunId": delivery.stage["id"],
-                    writers.PIPELINE_RUNS: pipeline["id"],
+                    writers.PIPELINE_RUNS: " ".join(dict.fromkeys(users)),
                     writers.RECORD: content["token"],
                 }
             ),
