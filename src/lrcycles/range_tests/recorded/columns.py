@@ -146,9 +146,13 @@ def _candidates(
     named = [(place, name) for name in table.columns if (place := rank(name)) is not None]
     named = [one for one in named if table[one[1]].count() >= FEWEST_POINTS] or named
     if moving and len(named) > 1:
-        named = [one for one in named if table[one[1]].dropna().astype(str).nunique() > 1] or named
+        named = [one for one in named if _is_moving(table[one[1]])] or named
     best = min((place for place, _ in named), default=None)
     return [name for place, name in named if place == best]
+
+
+def _is_moving(values: pd.Series[Any]) -> bool:
+    return len(set(map(str, values.dropna().tolist()))) > 1
 
 
 def _equal(table: pd.DataFrame, names: Sequence[str]) -> bool:

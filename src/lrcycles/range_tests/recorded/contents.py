@@ -83,19 +83,18 @@ def _read_pipe(path: Path) -> bytes:
 
 
 def _decompressed(where: str, data: bytes) -> bytes:
-    for start, module in _COMPRESSED.items():
-        if data.startswith(start):
-            try:
-                file: BinaryIO = module.open(io.BytesIO(data))
-                data = _within_limit(where, file.read(MOST_BYTES + 1))
-            except InputError:
-                raise
-            except Exception as error:  # the modules raise errors of many kinds
-                raise InputError(
-                    f"A compressed range test must be whole. Received: {where}, which cannot be "
-                    f"read ({str(error)[:80] or type(error).__name__}). Compress it again."
-                ) from error
-    return data
+    module = next((one for start, one in _COMPRESSED.items() if data.startswith(start)), None)
+    if module is None:
+        return data
+    try:
+        file: BinaryIO = module.open(io.BytesIO(data))
+        unpacked = file.read(MOST_BYTES + 1)
+    except Exception as error:  # the modules raise errors of many kinds
+        raise InputError(
+            f"A compressed range test must be whole. Received: {where}, which cannot be read "
+            f"({str(error)[:80] or type(error).__name__}). Compress it again."
+        ) from error
+    return _within_limit(where, unpacked)
 
 
 def _within_limit(where: str, data: bytes) -> bytes:

@@ -13,6 +13,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lrcycles.errors import InputError
 from lrcycles.range_tests.recorded import contents
 from lrcycles.range_tests.recorded.contents import where_is
@@ -31,6 +33,7 @@ _ENCODINGS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_LONGEST_TEXT = 5000  # of a cell that may hold a number or the rates of groups
 _LONGEST_LINE = 1_000_000  # bytes of the names of the columns
 
 
@@ -67,25 +70,28 @@ def _parsed(where: str, data: bytes, wanted: Wanted) -> tuple[pd.DataFrame, list
 
 def _from_parquet(where: str, data: bytes, wanted: Wanted) -> pd.DataFrame:
     """Read the columns of numbers, and other columns only where their names may matter."""
+    import pandas as pd
     import pyarrow as pa
     from pyarrow import parquet
 
     file = parquet.ParquetFile(io.BytesIO(data))
     schema, shape = file.schema_arrow, file.metadata
-    need_cells(where, shape.num_rows, len(schema.names))
     groups = [shape.row_group(group) for group in range(shape.num_row_groups)]
-    # A cell may hold a list.
     held = sum(g.column(c).num_values for g in groups for c in range(shape.num_columns))
-    need_cells(where, 1, held)
+    need_cells(where, shape.num_rows, len(schema.names), held)
     named = {field.name: field.type for field in schema}
     numbers = [n for n, t in named.items() if pa.types.is_integer(t) or pa.types.is_floating(t)]
     kept = [name for name in named if name in numbers or may_matter(name, wanted)]
-    # A text that is in many rows stays in memory once.
+    # A text that is in many rows must stay in memory once.
     texts = [n for n in kept if pa.types.is_string(named[n]) or pa.types.is_large_string(named[n])]
     table = parquet.read_table(
         io.BytesIO(data), columns=kept, use_pandas_metadata=True, read_dictionary=texts
     ).to_pandas()
     table = table.reset_index() if any(table.index.names) else table
+    for name in {*texts} & {*table.columns}:
+        cells = table[name].array
+        shared = [str(text)[:_LONGEST_TEXT] for text in cells.categories]
+        table[name] = pd.Series(np.array([*shared, None], object)[cells.codes], dtype=object)
     return table.reindex(columns=[*dict.fromkeys([*table.columns, *named])])
 
 

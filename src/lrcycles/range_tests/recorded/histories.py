@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrcycles import files
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves
 from lrcycles.range_tests.recorded.columns import (
@@ -29,6 +28,7 @@ from lrcycles.range_tests.recorded.origins import KTRAIN_MEAN, Origin, recognise
 from lrcycles.range_tests.recorded.readings import Reading, chosen_reading
 from lrcycles.range_tests.recorded.rows import as_numbers, as_sweeps, check_sweeps
 from lrcycles.range_tests.recorded.runs import by_run
+from lrcycles.range_tests.recorded.summaries import read_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,15 +248,7 @@ def _curves(
     check_sweeps(where_is(path), table)
     summary = path.with_name("range_test.json") if path.name == "curves.parquet" else None
     if summary is not None and summary.exists():  # of stage range_test
-        try:
-            curves = Curves.from_summary(
-                table, files.read_json(summary), steps_per_epoch=steps_per_epoch
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{summary} must be the summary of stage range_test. Received: a file without "
-                f"{error}. Move {path.name} to a folder of its own."
-            ) from error
+        curves = Curves.from_summary(table, read_summary(summary), steps_per_epoch=steps_per_epoch)
     else:
         curves = Curves(table, steps_per_epoch=steps_per_epoch, ramp=_ramp(table))
     momentum = curves.momentum if momentum is None else momentum

@@ -13,12 +13,16 @@ _MOST_JSON_BYTES = 420_000_000  # in memory
 _BYTES_OF_PARTS = {b"[": 64, b"{": 190, b",": 32}
 
 
-def need_cells(where: str, rows: int, columns: int) -> None:
-    """Refuse a table with too many rows, columns or cells."""
+def need_cells(where: str, rows: int, columns: int, cells: int = 0) -> None:
+    """Refuse a table with too many rows, columns or cells.
+
+    Args:
+        cells: the number of values, where a cell may hold several.
+    """
     for count, most, unit in (
         (rows, MOST_ROWS, "rows"),
-        (columns, MOST_COLUMNS if rows > 1 else MOST_CELLS, "columns"),
-        (rows * columns, MOST_CELLS, "cells"),
+        (columns, MOST_COLUMNS, "columns"),
+        (max(rows * columns, cells), MOST_CELLS, "cells"),
     ):
         if count > most:
             raise InputError(
