@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,12 @@ def _is_by_seed(value: Any) -> bool:
 
 
 def _is_optimizer(value: Any) -> bool:
-    momentum = value["arguments"].get("momentum", 0.0)
+    arguments = value.get("arguments") if isinstance(value, Mapping) else None
+    momentum = arguments.get("momentum", 0.0) if isinstance(arguments, Mapping) else None
     return _is_number(momentum) and 0 <= momentum < 1
 
 
-_RIGHT = {
+_RIGHT: Mapping[str, Callable[[Any], bool]] = {
     "initial_loss": _is_by_seed,
     "initial_accuracy": _is_by_seed,
     "ramp": lambda value: value in ("linear", "exponential"),
