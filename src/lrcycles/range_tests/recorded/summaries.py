@@ -54,8 +54,10 @@ def _is_by_seed(value: Any) -> bool:
 
 def _is_optimizer(value: Any) -> bool:
     arguments = value.get("arguments") if isinstance(value, Mapping) else None
-    momentum = arguments.get("momentum", 0.0) if isinstance(arguments, Mapping) else None
-    return _is_number(momentum) and 0 <= momentum < 1
+    if not isinstance(arguments, Mapping):
+        return False
+    momentum: Any = arguments.get("momentum", 0.0)
+    return _is_number(momentum) and bool(0 <= momentum < 1)
 
 
 _RIGHT: Mapping[str, Callable[[Any], bool]] = {
