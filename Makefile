@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu study-bounds study-verdicts ui clean
+.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu study-bounds study-verdicts ui audit clean
 
 help: ## list all targets
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -100,6 +100,15 @@ bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflo
 
 ui: setup ## show the arms and all runs in MLflow on http://127.0.0.1:5000; PORT=... changes the port
 	@PYTHONPATH=src $(BIN)/python -m lrcycles.tracking.ui "$${PORT:-5000}"
+
+audit: .venv-audit/ready ## look up known faults of the packages in requirements.lock (needs the internet)
+	.venv-audit/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes \
+	  --progress-spinner off
+
+.venv-audit/ready:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet 'pip-audit>=2.9,<3'
+	touch $@
 
 clean: ## delete the results and the cell store; the runs in MLflow stay
 	rm -rf .lrcycles/cells .lrcycles/damaged artifacts outputs

@@ -153,6 +153,15 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{f' ({place})' if place else ''}"
 
 
+def printable(text: str) -> str:
+    r"""Escape what a terminal would obey, as a name in a hostile file may hold it.
+
+    >>> printable("red: \x1b[31m")
+    'red: \\x1b[31m'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def user_line(error: BaseException) -> str:
     """Return the last line of the user's own code that an error came through; "" without one.
 

@@ -198,8 +198,22 @@ def _add_cell(
             store.client.download_artifacts(run_id, name, folder)
         result = replace(read_result(Path(folder) / "result.json"), **names)
         write_result(Path(folder) / "result.json", result)
+        need_plain_names(run_id, result.arm, result.seed)
         group = result.group if result.group in rows else "controls"
         place = (result.arm, result.seed)
         if place not in rows[group]:
             rows[group].append(place)
             shutil.copytree(folder, target / "train" / group / place[0] / str(place[1]))
+
+
+def need_plain_names(run_id: str, arm: Any, seed: Any) -> None:
+    """Refuse names from a tracking server that are no folders' names.
+
+    Raises:
+        InputError: a name could lead out of the folder.
+    """
+    if re.fullmatch(r"\w[\w.-]*", str(arm)) is None or type(seed) is not int:
+        raise InputError(
+            "The arm and the seed of a run must be a word and a whole number. "
+            f"Received: {arm!r} and {seed!r} in run {run_id}. Compare other runs."
+        )

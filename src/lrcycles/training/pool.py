@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
-import pickle
 import signal
 import threading
 import time
@@ -14,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +266,7 @@ def _work(pipe: Any, runtime: Runtime) -> None:
 def _sendable(error: Exception) -> Exception:
     """Return the error, or one with its name and message if it cannot cross to the parent."""
     try:
-        pickle.loads(pickle.dumps(error))
+        ForkingPickler.loads(ForkingPickler.dumps(error))
     except Exception:  # TensorFlow's errors need more arguments than they keep
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
