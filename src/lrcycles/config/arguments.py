@@ -199,7 +199,7 @@ def _check_names(
         if name in signature.parameters:
             continue
         near = get_close_matches(str(name), takes, 1)
-        remedy = f"Did you mean {where}.{near[0]}?" if near else f"Remove it with ~{where}.{name}."
+        remedy = f"Did you mean {where}.{near[0]}?" if near else f"Leave {where}.{name} out."
         known = f": {', '.join(takes)}" if takes else ", which takes none"
         raise InputError(
             f"Every key of {where} must be an argument of {of}{known}. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -56,6 +57,12 @@ def explain(
                 return message
     if message := _wrong_file(conf):
         return message
+    if missing := re.search(r"Could not override '([^']+)'", str(error)):
+        new = next((text for text in overrides if text.startswith(missing[1])), missing[1])
+        return (
+            f"A key that an override changes must have a value in conf/. Received: {shown(new)}. "
+            f"Write '+{shown(new)}' to add it."
+        )
     asked = f"{shown(' '.join(overrides))}, and the error: " if overrides else "the error: "
     why = one_line(error)[:MOST_LETTERS] or type(error).__name__
     if isinstance(error, RecursionError):
@@ -154,7 +161,8 @@ def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -
         remedy = "Write `dvc repro train@GROUP`, or `python -m pipelines.train group=GROUP`."
     if key == "report.primary":
         remedy = "Name the arms that an arm is compared with in arms.GROUP.NAME.against."
-    return f"{where} must be one of {', '.join(names)}. Received: {shown(key)}. {remedy}"
+    known = f"must be one of {', '.join(names)}" if names else "must be there already, and none is"
+    return f"{where} {known}. Received: {shown(key)}. {remedy}"
 
 
 def _parsed(text: str) -> Any:
