@@ -199,7 +199,11 @@ def _check_names(
         if name in signature.parameters:
             continue
         near = get_close_matches(str(name), takes, 1)
-        remedy = f"Did you mean {where}.{near[0]}?" if near else f"Leave {where}.{name} out."
+        remedy = (
+            f"Did you mean {where}.{near[0]}?"
+            if near
+            else f"Leave it out; if a file of conf/ has it, write ~{where}.{name}."
+        )
         known = f": {', '.join(takes)}" if takes else ", which takes none"
         raise InputError(
             f"Every key of {where} must be an argument of {of}{known}. "
