@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce experiments test test-slow bench bench-gpu study-bounds study-verdicts ui clean
+.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu study-bounds study-verdicts ui audit clean
 
 help: ## list all targets
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,7 +31,8 @@ setup: .venv/ready ## make .venv from requirements.lock, prepare git and DVC for
 	touch $@
 
 reproduce: setup ## run the whole pipeline on MNIST (10 minutes); report: artifacts/report/report.html
-	$(BIN)/dvc repro
+	@$(BIN)/dvc repro; status=$$?; \
+	  PYTHONPATH=src $(BIN)/python -m lrcycles.stages.checkup && exit $$status
 	@echo "The report is artifacts/report/report.html. To compare later results with these, type:"
 	@echo "git add dvc.lock params.yaml && git commit -m 'Keep my results'"
 
@@ -45,7 +46,16 @@ test: setup ## run ruff, mypy and the tests (5 minutes)
 	$(BIN)/pytest
 
 test-slow: setup ## run the tests, also the slow ones
-	$(BIN)/pytest -m ''
+	$(BIN)/pytest -m 'not faults'
+
+test-faults: setup ## plant faults: kills, damaged files, lost servers (1 hour); result: docs/reliability.md
+	mkdir -p docs/reliability && : > docs/reliability/counts.jsonl
+	LRCYCLES_FAULT_COUNTS=$(CURDIR)/docs/reliability/counts.jsonl $(BIN)/pytest -m faults; status=$$?; \
+	  $(BIN)/python -m studies.reliability; exit $$status
+
+soak: setup ## run smoke pipelines for MINUTES=120 and record what grows: docs/reliability/soak.jsonl
+	rm -rf outputs/soak && $(BIN)/python -m studies.soak $${MINUTES:-120} outputs/soak
+	$(BIN)/python -m studies.reliability
 
 study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds
 	$(BIN)/dvc repro data
@@ -91,5 +101,14 @@ bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflo
 ui: setup ## show the arms and all runs in MLflow on http://127.0.0.1:5000; PORT=... changes the port
 	@PYTHONPATH=src $(BIN)/python -m lrcycles.tracking.ui "$${PORT:-5000}"
 
+audit: .venv-audit/ready ## look up known faults of the packages in requirements.lock (needs the internet)
+	.venv-audit/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes \
+	  --progress-spinner off
+
+.venv-audit/ready:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet 'pip-audit>=2.9,<3'
+	touch $@
+
 clean: ## delete the results and the cell store; the runs in MLflow stay
-	rm -rf .lrcycles/cells artifacts outputs
+	rm -rf .lrcycles/cells .lrcycles/damaged artifacts outputs

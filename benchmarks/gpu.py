@@ -54,11 +54,11 @@ def measure(cell: Cell, train: Any, *, rounds: int) -> dict[str, Any]:
     engine.reset(range(cells))
     built = time.perf_counter() - begun
     compiled = engine.compile(train, order)
-    engine.run(train, order, rates)
+    list(engine.epoch(train, order, rates))
     seconds = []
     for _ in range(rounds):
         begun = time.perf_counter()
-        engine.run(train, order, rates)
+        list(engine.epoch(train, order, rates))
         seconds.append(time.perf_counter() - begun)
     return {
         "batch_size": cell.batch_size,

@@ -82,7 +82,7 @@ def _time(cell: Cell, _notify: Any, *, rounds: int) -> tuple[str, dict[str, Any]
     for _ in range(rounds):
         for way, engine in engines.items():
             begun = time.perf_counter()
-            engine.run(train, order, rates)
+            list(engine.epoch(train, order, rates))
             seconds[way].append((time.perf_counter() - begun) / steps)
     auto, _ = chain.compiled(cell, train, order)
     milliseconds = {f"{way}_ms": 1e3 * median(values) for way, values in seconds.items()}

@@ -19,8 +19,12 @@ import os
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
+from lrcycles.errors import Interruption, interruptions
 from lrcycles.stages.command_line import HELP, STAGES, is_override, unknown_stage
 
 
@@ -44,7 +48,7 @@ def main(arguments: list[str]) -> int:
             "Write for example train.epochs=3, or see `python -m pipelines --help`."
         )
     if stage is not None:
-        return subprocess.call([sys.executable, "-m", f"pipelines.{stage}", *words])
+        return _run([sys.executable, "-m", f"pipelines.{stage}", *words], dict(os.environ))
     environment = dict(os.environ)
     if run_id := environment.pop("MLFLOW_RUN_ID", None):
         environment["LRCYCLES_PIPELINE"] = environment["LRCYCLES_PIPELINE_RUN"] = run_id
@@ -53,7 +57,21 @@ def main(arguments: list[str]) -> int:
     environment["PATH"] = os.pathsep.join([python, environment.get("PATH", "")])
     switches = [word for override in words for word in ("-S", override)]
     command = ["exp", "run", *switches] if words else ["repro"]
-    return subprocess.call([sys.executable, "-m", "dvc", *command], env=environment)
+    return _run([sys.executable, "-m", "dvc", *command], environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command and return its exit status; pass on a signal that ends this process."""
+    interruptions.raised = True
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            return process.wait()
+        except Interruption as error:
+            for below in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    below.send_signal(error.number)
+            process.wait()
+            return error.status
 
 
 def _refuse(message: str) -> int:

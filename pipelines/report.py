@@ -12,6 +12,8 @@ from lrcycles.tracking.processes import origin_tags
 def main(run: Run) -> None:
     groups = [getattr(run.config.arms, group) for group in GROUPS]
     arms = {name: arm for group in groups for name, arm in group.items()}
+    for stage in ("config", "data", "range_test", "bounds", *(f"train@{name}" for name in GROUPS)):
+        run.input(stage)
     built = build(
         artifacts=run.root / "artifacts",
         out=run.out,

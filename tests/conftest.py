@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,14 @@ from lrcycles.data import prepare
 
 ROOT = Path(__file__).parents[1]
 
+# A shell lets the commands that it starts with `&` ignore Ctrl-C; the tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # The tests set the environment of a stage; the shell that started them must not.
 for name in [name for name in os.environ if name.startswith(("MLFLOW_", "DVC_", "LRCYCLES_"))]:
-    del os.environ[name]
+    if name != "LRCYCLES_FAULT_COUNTS":  # where tests/faults count
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

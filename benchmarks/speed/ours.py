@@ -54,6 +54,6 @@ def _ours(backend: str, task: Task, data: Data, threads: int) -> Prepared:
 
     def train_epoch() -> None:
         order = random.permutation(len(data.y))[: steps * task.batch_size].astype(np.int32)
-        engine.run(train, order.reshape(1, steps, task.batch_size), rates)
+        list(engine.epoch(train, order.reshape(1, steps, task.batch_size), rates))
 
     return Prepared(train_epoch, lambda: 1 - engine.evaluate(test)[0][1] / 100)

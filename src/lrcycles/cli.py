@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcycles import __version__
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, printable
 
 if TYPE_CHECKING:
     from lrcycles.bounds.suggestions import Suggestions
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         chosen.run(chosen)
         sys.stdout.flush()
     except InputError as error:
-        print(f"lrcycles: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"lrcycles: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader closed the pipe, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -177,7 +177,7 @@ def suggest(chosen: argparse.Namespace) -> None:
     if chosen.json:
         print(json.dumps({"file": str(chosen.file), **suggestions.to_dict()}, indent=2))
     else:
-        print(as_text(suggestions))
+        print(printable(as_text(suggestions)))
 
 
 def plot(chosen: argparse.Namespace) -> None:
@@ -192,25 +192,24 @@ def plot(chosen: argparse.Namespace) -> None:
         raise InputError(
             f"The picture's name must end in .png. Received: {out}. Name another file with -o."
         )
-    if out.is_dir() or (out.exists() and not _is_png(out)):
-        raise InputError(
-            f"The picture must not replace anything but a PNG. Received: {out}, which exists and "
-            "is not a PNG. Name another file with -o."
-        )
     suggestions = _suggestions(chosen).thinned()
     from lrcycles.bounds.plots import suggestions_on_curve
     from lrcycles.files import write_figure
 
     try:
+        if out.exists() and not (out.is_file() and _is_png(out)):
+            raise InputError(
+                f"The picture must not replace anything but a PNG. Received: {out}, which exists "
+                "and is not a PNG. Name another file with -o."
+            )
         write_figure(out, suggestions_on_curve(suggestions))
     except OSError as error:
         raise InputError(
             f"The picture must be in a folder that can be written. Received: {out} "
             f"({error.strerror}). Name another file with -o."
         ) from error
-    print(f"{suggestions.history}: drawn in {out}.")
-    for note in suggestions.history.curves.notes:
-        print(f"note: {note}")
+    notes = [f"note: {note}" for note in suggestions.history.curves.notes]
+    print(printable("\n".join([f"{suggestions.history}: drawn in {out}.", *notes])))
 
 
 def _is_png(path: Path) -> bool:

@@ -1,14 +1,21 @@
-"""Holds the error for mistakes of the user, and finds the line of the user's own code."""
+"""Holds what ends a command early: a mistake of the user, with the line of code, or a signal."""
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import linecache
+import os
 import re
+import signal
+import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
@@ -33,6 +40,97 @@ class InputError(ValueError):
     """
 
 
+class Interruption(KeyboardInterrupt):
+    """A signal that ends the command: Ctrl-C, or a request to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = signal.Signals(number)
+
+    @property
+    def status(self) -> int:
+        """The exit status of a command that the signal ended, as in a shell."""
+        return 128 + self.number
+
+
+class Interruptions:
+    """What this process does when a signal asks it to end.
+
+    While `raised` is false, such as during imports, the process ends at once with one line. Later
+    the main thread gets an `Interruption`, so that whatever is open can be closed.
+    """
+
+    def __init__(self) -> None:
+        self.command = "lrcycles"
+        self.raised = False
+        self._first: int | None = None
+        self._dropped = self._said = False
+
+    def handle(self, command: str) -> None:
+        """Handle the signals. One that the process ignores, as under nohup, stays ignored."""
+        self.command = command
+        for number in ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._interrupt)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        sys.unraisablehook = self._unraisable
+
+    def say(self) -> None:
+        """Tell the user once that the command was interrupted."""
+        if not self._said:
+            self._said = True
+            # A signal may arrive while sys.stderr is in use.
+            os.write(2, f"{self.command}: {_INTERRUPTED}\n".encode())
+
+    def end(self, status: int) -> NoReturn:
+        """End the command at once: Python takes seconds to take down what a stage has imported."""
+        self.say()
+        atexit._run_exitfuncs()
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
+
+    def _interrupt(self, number: int, _frame: object) -> None:
+        if not self.raised:
+            self.say()
+            os._exit(128 + number)
+        if self._first is None:
+            self._first = number
+            _thread.start_new_thread(self._end_late, (128 + number,))
+        elif not self._dropped:
+            return  # a second Ctrl-C must not disturb what the first has begun
+        self._dropped = False
+        raise Interruption(self._first)
+
+    def _end_late(self, status: int) -> None:
+        time.sleep(_GRACE_SECONDS)  # a server that does not answer must not hold the command up
+        self.say()
+        os._exit(status)
+
+    def _unraisable(self, event: Any) -> None:
+        """Raise an interruption again that arrived in a destructor, where Python drops it."""
+        if isinstance(event.exc_value, Interruption):
+            _thread.start_new_thread(self._send_again, (event.exc_value.number,))
+        else:
+            sys.__unraisablehook__(event)
+
+    def _send_again(self, number: int) -> None:
+        time.sleep(0.05)  # the destructor must end first
+        self._dropped = True
+        os.kill(os.getpid(), number)
+
+
+ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+_GRACE_SECONDS = 4.5
+_INTERRUPTED = (
+    "interrupted. Finished cells are kept and will not be trained again; a training in progress "
+    "continues at its last checkpoint."
+)
+interruptions = Interruptions()
+
+
 def reason(error: BaseException) -> str:
     """Return the kind of an error, its message, and the line of the user's code, in one line.
 
@@ -53,6 +151,15 @@ def reason(error: BaseException) -> str:
         text = f"{text[:_MOST_LETTERS]} [...]"
     place = user_line(error)
     return f"{type(error).__name__}: {text}{f' ({place})' if place else ''}"
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal would obey, as a name in a hostile file may hold it.
+
+    >>> printable("red: \x1b[31m")
+    'red: \\x1b[31m'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def user_line(error: BaseException) -> str:

@@ -1,12 +1,18 @@
-"""Writes files and folders so that a reader never sees half of one."""
+"""Writes files and folders whole, and finds what has changed since they were written.
+
+A folder of results holds manifest.json: the size and SHA-256 of every file, and what the folder
+belongs to. It is written last, so a folder without it is not whole.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +21,10 @@ from lrcycles.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+MANIFEST = "manifest.json"
+_SCHEMA = 1  # of manifest.json
+_digests: dict[tuple[Path, int, int, int], str] = {}  # by path, size, time of change and inode
 
 
 @contextmanager
@@ -100,8 +110,77 @@ def replace_folder(new: Path, old: Path) -> None:
         old.rename(aside)
     try:
         new.rename(old)
-    except OSError:
+    except BaseException:  # also an interruption
         if aside.exists() and not old.exists():
             aside.rename(old)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Why a folder is not as it was written: `file` is the name of the file, `reason` the words."""
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.reason}"
+
+
+def seal(folder: Path, key: str) -> None:
+    """Write manifest.json of a folder that is complete.
+
+    Args:
+        key: what the folder belongs to, such as the key of a training or the name of a stage.
+    """
+    names = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    held = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in names
+        if path != folder / MANIFEST
+    }
+    write_json(folder / MANIFEST, {"schema": _SCHEMA, "key": key, "files": held})
+
+
+def damage(folder: Path, key: str) -> Damage | None:
+    """Find the first file that is not as `seal` saw it; None if the folder is whole.
+
+    Files that came later are no damage. A process reads the bytes of a file once, and again where
+    its size or the time of its last change differ.
+
+    Args:
+        key: what the folder must belong to.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        schema, owner, held = (manifest[name] for name in ("schema", "key", "files"))
+        listed = [(name, entry["bytes"], entry["sha256"]) for name, entry in held.items()]
+    except FileNotFoundError:
+        return Damage(MANIFEST, "is missing")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Damage(MANIFEST, "is damaged")
+    if schema != _SCHEMA:
+        return Damage(MANIFEST, f"has schema {schema}, and this version reads schema {_SCHEMA}")
+    if owner != key:
+        return Damage(MANIFEST, f"belongs to {owner}")
+    for name, size, sha256 in listed:
+        path = folder / name
+        try:
+            there = path.stat().st_size
+            if there != size:
+                return Damage(name, f"has {there:,} bytes instead of {size:,}")
+            if _sha256(path) != sha256:
+                return Damage(name, "has other bytes than were written")
+        except OSError as error:
+            return Damage(name, f"cannot be read ({error.strerror or error})")
+    return None
+
+
+def _sha256(path: Path) -> str:
+    status = path.stat()
+    known = (path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino)
+    if known not in _digests:
+        with path.open("rb") as file:
+            _digests[known] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _digests[known]

@@ -54,6 +54,7 @@ def test_a_key_of_a_later_version_is_left_out(tmp_path):
         (lambda c: json.dumps(c | {"history": [{"epoch": 1}]}), "must hold the result"),
         (lambda c: json.dumps([c]), "Received: list"),
         (lambda c: json.dumps(c)[:50], "Received: a damaged file"),
+        (lambda c: json.dumps(c | {"schema": 2}), "must have schema 1. Received: schema 2"),
     ],
 )
 def test_a_file_that_is_no_result_is_refused_by_its_name(tmp_path, damage, message):

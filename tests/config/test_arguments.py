@@ -21,21 +21,21 @@ VALUES = compose.compose(ROOT / "conf", ["experiment=smoke"])
 OPTIMIZERS = [
     ("adam", {"beta1": 0.8}, r"Received: optimizer\.arguments\.beta1=0\.8\. .*arguments\.beta_1\?"),
     ("adam", {"momentum": 0.9}, r"an argument of optimizer adam: .*~optimizer\.arguments\.momen"),
-    ("adam", {"beta_1": "high"}, r"beta_1 must be a number of .* Received: 'high'\. .*beta_1=0\.9"),
+    ("adam", {"beta_1": "high"}, r"beta_1 must be a number of .* Received: high\. .*beta_1=0\.9"),
     ("adam", {"beta_2": 1}, r"beta_2 must be .* below 1\. Received: 1\. Set .*beta_2=0\.999"),
-    ("adam", {"epsilon": -1}, r"epsilon must be a number of at least 0\. Received: -1"),
-    ("adam", {"clipnorm": -1}, r"clipnorm must be a number above 0\. Received: -1"),
+    ("adam", {"epsilon": -1}, r"epsilon must be a number from 0 to .* Received: -1"),
+    ("adam", {"clipnorm": -1}, r"clipnorm must be a number from .* Received: -1"),
     ("adam", {"clipnorm": 1, "clipvalue": 1}, r"only one of clipnorm, .*: clipnorm, clipvalue\."),
-    ("adam", {"amsgrad": "yes"}, r"amsgrad must be true or false\. Received: 'yes'"),
+    ("adam", {"amsgrad": "yes"}, r"amsgrad must be true or false\. Received: yes"),
     ("adam", {"weight_decay": float("nan")}, r"weight_decay must be .* Received: nan"),
     ("sgd", {"nestrov": True}, r"Did you mean optimizer\.arguments\.nesterov\?"),
     ("sgd", {"momentum": 0}, r"momentum must be .*decimal point.* Received: 0\. Set .*=0\.0"),
-    ("adamw", {"weight_decay": None}, r"weight_decay must be .* Received: None"),
+    ("adamw", {"weight_decay": None}, r"weight_decay must be .* Received: null"),
 ]
 MODELS = [
     ("lrcycles.models:mlp", {"unit": [3]}, r"models:mlp: units, .* Did you .*arguments\.units\?"),
-    ("lrcycles.models:mlp", {"units": 64}, r"units must be a list of whole .* Received: 64"),
-    ("lrcycles.models:mlp", {"units": [0]}, r"numbers of at least 1\. Received: \[0\]"),
+    ("lrcycles.models:mlp", {"units": 64}, r"units must be a list of .* whole .* Received: 64"),
+    ("lrcycles.models:mlp", {"units": [0]}, r"whole number from 1 to .* Received: \[0\]"),
     (
         "lrcycles.models:mlp",
         {"units": [], "kernel_initializer": "random_nromal"},

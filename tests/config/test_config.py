@@ -34,7 +34,7 @@ def test_a_decay_may_end_at_zero_and_cycles_may_not_begin_there():
     restarts = composed("arms.clr.clr.schedule=sgdr", *ends)
     assert restarts.arms.clr["clr"].base_lr == 0
     with pytest.raises(
-        InputError, match=r"max_lr must be a rate above 0 or `bounds`\. Received: -1"
+        InputError, match=r"max_lr must be bounds, .* or a number from 0 to .* Received: -1"
     ):
         composed("arms.clr.clr.schedule=linear_decay", ends[0], arm.format("max_lr=-1"))
 
@@ -72,7 +72,7 @@ BAD = {
     ),
     "wrong type": (
         "train.epochs=three",
-        r"train\.epochs must be a whole number\. Received: three\.",
+        r"train\.epochs must be a whole number .*\. Received: three\.",
     ),
     "wrong choice": (
         "train.device=tpu",
@@ -92,7 +92,7 @@ BAD = {
     ),
     "sizes that are words": (
         "data.image_shape=[a,b]",
-        r"image_shape must be a list of whole numbers, .* Received: '?\[a,b\]",
+        r"image_shape\[0\] must be a whole number .* Received: a\. Correct",
     ),
     "a digest without its file": (
         "data.sha256=abc",
@@ -100,19 +100,19 @@ BAD = {
     ),
     "two classes of one name": (
         "data.classes=[cat,cat]",
-        r"classes must have different names\. Received: \['cat', 'cat'\]",
+        r"classes must have different names\. Received: \[cat,cat\]",
     ),
     "no ramp from zero": (
         "range_test.min_lr=0",
-        r"range_test\.min_lr must be a rate above 0\. Received: 0",
+        r"range_test\.min_lr must be a number from 1e-12 .* Received: 0\. Set .*=0\.001",
     ),
     "zero epochs": (
         "train.epochs=0",
-        r"train\.epochs must be a whole number of at least 1\. Received: 0\. Set train\.epochs=1",
+        r"train\.epochs must be a whole number from 1 to 100,000\. Received: 0\. Set",
     ),
     "negative epochs": (
         "train.epochs=-2",
-        r"train\.epochs must be a whole number of at least 1\. Received: -2",
+        r"train\.epochs must be a whole number from 1 to 100,000\. Received: -2",
     ),
     "zero seeds": (
         "train.seeds=0",
@@ -123,28 +123,28 @@ BAD = {
         "train.seeds=[4294967296]",
         r"at least 0 and below 2\*\*32\. Received: \[4294",
     ),
-    "seed twice": ("train.seeds=[1,1]", r"list of different seeds .*Received: \[1, 1\]"),
+    "seed twice": ("train.seeds=[1,1]", r"list of different seeds .*Received: \[1,1\]"),
     "zero seeds, of an arm": (
         "+arms.clr.clr.seeds=0",
         r"arms\.clr\.clr\.seeds must be a count .*Received: 0\. Set arms\.clr\.clr\.seeds=8",
     ),
     "seed twice, of an arm": (
         "+arms.clr.clr.seeds=[0,0]",
-        r"arms\.clr\.clr\.seeds must .* list of different seeds .*Received: \[0, 0\]",
+        r"arms\.clr\.clr\.seeds must .* list of different seeds .*Received: \[0,0\]",
     ),
     "half a seed, of an arm": ("+arms.clr.clr.seeds=5.5", r"clr\.seeds must .* Received: 5\.5"),
     "bounds out of order": (
         "arms.controls.published.base_lr=0.1 arms.controls.published.max_lr=0.01",
-        r"base_lr of arms\.controls\.published must be below max_lr\. .*base_lr=0\.1, max_lr=0\.01",
+        r"published\.base_lr must be below .*\.max_lr\. .*base_lr=0\.1, max_lr=0\.01",
     ),
     "no rate": (
         "arms.baseline.baseline.base_lr=fast",
-        r"must be a rate above 0 or `bounds`\. Received: 'fast'",
+        r"base_lr must be bounds, .* or a number .* Received: fast",
     ),
     "zero rate": ("arms.baseline.baseline.base_lr=0", r"rate above 0 or `bounds`\. Received: 0"),
     "ramp out of order": (
         "range_test.min_lr=1 range_test.max_lr=0.1",
-        r"min_lr of range_test must be below max_lr\. Received: min_lr=1\.0, max_lr=0\.1",
+        r"range_test\.min_lr must be below range_test\.max_lr\. Received: min_lr=1\.0, max_lr=0\.1",
     ),
     "batch larger than the split": (
         "train.batch_size=55001",
@@ -152,7 +152,7 @@ BAD = {
     ),
     "batch larger than the split, of an arm": (
         "+arms.clr.clr.batch_size=55001",
-        r"batch size of arms\.clr\.clr must be at most its 55000 training images\. Received: 55001",
+        r"clr\.batch_size must be at most the 55000 training images .* Received: 55001",
     ),
     "test set as validation": (
         "+arms.clr.clr.training_set=all",
@@ -160,7 +160,7 @@ BAD = {
     ),
     "too short for its cycles": (
         "train.batch_size=20000 train.epochs=2",
-        r"arms\.clr\.clr: total_steps must be at least 2 \* .*total_steps=4, cycles=3\. Train",
+        r"arms\.clr\.clr, with .*train\.epochs=2, .*: total_steps must .*total_steps=4, cycles=3\.",
     ),
     "unknown schedule": (
         "arms.clr.clr.schedule=zigzag",
@@ -168,7 +168,7 @@ BAD = {
     ),
     "two arms of one name": (
         "+arm@arms.controls.clr=baseline",
-        r"names must be unique\. Received: 'clr' in both clr and controls\. Rename one",
+        r"names must be unique\. Received: 'clr' in both arms\.clr and arms\.controls\. Rename one",
     ),
     "continues nothing": (
         "arms.controls.published.continues=nobody",
@@ -204,12 +204,16 @@ BAD = {
     ),
     "workers": (
         "train.workers=many",
-        r"train\.workers must be auto or a whole number of at least 1\. Received: 'many'",
+        r"train\.workers must be auto or a whole number from 1 to 1,024\. Received: many",
     ),
-    "seeds of the wrong type": ("train.seeds=[a]", r"list of different seeds .*Received: \['a'\]"),
+    "no time between checkpoints": (
+        "train.checkpoint_every_seconds=0",
+        r"train\.checkpoint_every_seconds must be a number above 0 .* Received: 0",
+    ),
+    "seeds of the wrong type": ("train.seeds=[a]", r"list of different seeds .*Received: \[a\]"),
     "a ramp of one step": (
         "range_test.steps=1",
-        r"range_test\.steps must be a whole number of at least 2\. Received: 1",
+        r"range_test\.steps must be a whole number from 2 to .* Received: 1",
     ),
     "a rate of the optimizer's own": (
         "+optimizer.arguments.learning_rate=0.1",
@@ -217,7 +221,7 @@ BAD = {
     ),
     "averaged weights": (
         "+optimizer.arguments.use_ema=true",
-        r"must not have use_ema: .* Received: use_ema=True",
+        r"must not have use_ema: .* Received: use_ema=true",
     ),
     "accumulated gradients": (
         "+optimizer.arguments.gradient_accumulation_steps=2",
@@ -225,7 +229,7 @@ BAD = {
     ),
     "no such source": (
         "data.source=kerras",
-        r"source must be one of auto, keras, npm, local, sklearn or module:.* Received: 'kerras'",
+        r"source must be one of auto, keras, npm, local, sklearn or module:.* Received: kerras",
     ),
     "no such source module": (
         "data.source=nowhere:images",
@@ -233,27 +237,27 @@ BAD = {
     ),
     "negative split seed": (
         "data.split_seed=-1",
-        r"data\.split_seed must be at least 0 and below 2\*\*32\. Received: -1",
+        r"data\.split_seed must be a whole number from 0 to .* Received: -1",
     ),
     "one class": (
         "data.classes=[cat]",
-        r"data\.classes must name at least 2 .* Received: \['cat'\]",
+        r"data\.classes must name from 2 .* Received: \[cat\]",
     ),
     "empty images": (
         "data.image_shape=[28,0]",
-        r"image_shape must be .* at least 1\. Received: \[28, 0\]",
+        r"image_shape\[1\] must be .* from 1 to .* Received: 0",
     ),
     "images without a shape": (
         "data.image_shape=[]",
-        r"image_shape must be .* at least 1\. Received: \[\]",
+        r"image_shape must be \[height,width\].* Received: \[\]",
     ),
     "published error": (
         "report.published.published.error_percent=101",
-        r"report\.published\.published\.error_percent must be from 0 to 100\. Received: 101\.0",
+        r"published\.error_percent must be a number from 0 to 100\. Received: 101",
     ),
     "published time": (
         "report.published.published.seconds=0",
-        r"report\.published\.published\.seconds must be .* above 0\. Received: 0\.0",
+        r"report\.published\.published\.seconds must be .* above 0 .* Received: 0",
     ),
     "nothing to compare with": (
         "~arms.baseline.baseline",
@@ -273,24 +277,24 @@ BAD = {
     ),
     "class weights that are a word": (
         "train.class_weights=equal",
-        r"none, balanced or a list of 10 numbers of at least 0.*Received: 'equal'",
+        r"none, balanced or a list of 10 items, each a number .*Received: equal",
     ),
-    "too few class weights": ("train.class_weights=[1,2]", r"10 numbers.*Received: \[1, 2\]"),
+    "too few class weights": ("train.class_weights=[1,2]", r"10 items.*Received: \[1,2\]"),
     "class weights that are all zero": (
         "experiment=smoke train.class_weights=[0,0,0,0,0,0,0,0,0,0]",
-        r"10 numbers of at least 0, one per class and not all 0",
+        r"10 items, each a number from 0 to .*, not all 0",
     ),
     "a layer with a negative rate": (
         "+optimizer.layer_rates.dense=-1",
-        r"layer_rates must be numbers of at least 0\. Received: -1 for 'dense'",
+        r"optimizer\.layer_rates\.dense must be a number from 0 to .* Received: -1",
     ),
     "a layer with a negative rate, of an arm": (
         "+arms.clr.clr.optimizer={name:adam,layer_rates:{dense:-1}}",
-        r"arms\.clr\.clr\.optimizer\.layer_rates must be .* Received: -1 for 'dense'",
+        r"arms\.clr\.clr\.optimizer\.layer_rates\.dense must be .* Received: -1",
     ),
     "one momentum": (
         "+arms.clr.clr.max_momentum=0.95",
-        r"base_momentum of arms\.clr\.clr must be above 0 .* Received: base_momentum=None",
+        r"clr\.base_momentum must be below .*max_momentum\. Received: base_momentum=None",
     ),
     "momentum at a constant rate": (
         "+arms.baseline.baseline.base_momentum=0.8 +arms.baseline.baseline.max_momentum=0.9",
@@ -336,7 +340,8 @@ def test_bad_input_is_one_line_that_names_rule_and_value(case):
 @pytest.mark.parametrize("name", ["NA", "nan", "None", "null", "bounds", "Report", "train"])
 def test_an_arm_is_not_named_like_another_column_or_like_a_missing_value(name):
     with pytest.raises(
-        InputError, match=rf"none of .*\. Received: '{name}' in arms\.controls\. Rename"
+        InputError,
+        match=rf"Every key of arms\.controls must .*none of .*\. Received: '?{name}'?\. Rename",
     ):
         composed(f"+arm@arms.controls.{name}=baseline")
 
@@ -345,7 +350,9 @@ def test_an_arm_is_not_named_like_another_column_or_like_a_missing_value(name):
 def test_an_arm_is_named_by_letters_digits_and_underscores(name):
     values = compose.compose(CONF)
     values["arms"]["controls"][name] = values["arms"]["baseline"]["baseline"]
-    with pytest.raises(InputError, match=r"name must have only letters, digits and _, start with"):
+    with pytest.raises(
+        InputError, match=r"key of arms\.controls must have only letters, digits and _, "
+    ):
         compose.check(values)
 
 
@@ -383,7 +390,10 @@ def test_what_the_data_leave_out_is_said():
     ]
 
 
-@pytest.mark.parametrize("text", ["train: [1, 2\n", "3\n", "a: \xff\n"])
+DEEP = "a: " + "[" * 300 + "]" * 300
+
+
+@pytest.mark.parametrize("text", ["train: [1, 2\n", "3\n", "a: \xff\n", DEEP])
 def test_a_file_that_is_not_yaml_is_named(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_bytes(text.encode("latin-1"))
@@ -395,7 +405,7 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path, text):
 def test_a_file_without_keys_and_values_is_refused(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"Received: \['train', 3\]|Received: just words\."):
+    with pytest.raises(InputError, match=r"Received: \[train,3\]|Received: '?just words"):
         compose.check(params_file.read(path))
     with pytest.raises(InputError, match=r"params\.yaml must hold keys and values\. Received: "):
         compose.check(yaml.safe_load(text))

@@ -48,7 +48,7 @@ def runs_in_mlflow(project: Project) -> int:
         (
             "train",
             ["group=clr", "train.epochs=0"],
-            "train.epochs must be a whole number of at least 1",
+            "train.epochs must be a whole number from 1 to 100,000",
         ),
         (
             "train",
@@ -137,9 +137,10 @@ def test_settings_that_change_while_the_pipeline_runs_stop_the_next_stage(projec
 
 
 @pytest.mark.usefixtures("results")
-def test_an_mlflow_that_does_not_answer_is_reported_before_any_work(project):
-    uri = "http://127.0.0.1:9"
-    done = project.stage("train", "group=clr", "train.epochs=7", ok=False, MLFLOW_TRACKING_URI=uri)
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9"])
+def test_a_required_mlflow_that_does_not_answer_is_reported_before_any_work(project, uri):
+    settings = ["group=clr", "train.epochs=7", "tracking.required=true"]
+    done = project.stage("train", *settings, ok=False, MLFLOW_TRACKING_URI=uri)
     assert uri in error_line(done)
     assert not [line for line in done.stderr.splitlines() if line.startswith("[")]
 

@@ -27,7 +27,9 @@ def fresh(clone: Project) -> Iterator[Project]:
 
 def test_a_fresh_clone_without_a_lock_is_not_an_edit_even_after_a_failure(fresh):
     committed = (fresh.root / "params.yaml").read_bytes()
+    fresh.edit("conf/tracking/default.yaml", "required: false", "required: true")
     assert fresh.stage_here("config", ok=False, **NO_MLFLOW).returncode == 1
+    fresh.run("git", "checkout", "-q", "conf")
     assert (fresh.root / "params.yaml").read_bytes() == committed
     done = fresh.stage_here("config")
     assert "edited by hand" not in done.stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import os
 import random
 import re
 from contextlib import suppress
@@ -15,6 +17,7 @@ import pytest
 from lrcycles.bounds.suggestions import collect_suggestions
 from lrcycles.errors import InputError
 from lrcycles.range_tests.recorded.histories import read_history
+from lrcycles.range_tests.recorded.summaries import read_summary
 from tests.range_tests.histories import RATES, lightning_log, raw_losses
 
 CSV = "lr,loss\n" + "".join(f"{rate},{1 + rate}\n" for rate in RATES)
@@ -151,6 +154,72 @@ def test_damaged_files_are_read_or_refused_without_a_warning(tmp_path, seed):
         (tmp_path / "history").write_bytes(content[: draw.randrange(1, 2 * len(content))])
         with suppress(InputError):
             collect_suggestions(read_history(tmp_path / "history"))
+
+
+LARGE = {
+    "lists": (lambda: b"[" + b"[]," * 7_000_000 + b"[]]", "JSON must take at most 420 MB"),
+    "columns": (
+        lambda: b",".join([b"a"] * 30_000),
+        "at most 20,000 columns",
+    ),
+    "rows": (lambda: b"lr,loss\n" + b"1\n" * 2_100_000, "at most 2,000,000 rows"),
+    "cells": (lambda: b"a" + b"," * 15_000 + b"\n1" * 2000, "at most 20,000,000 cells"),
+    "line": (lambda: b"x" * 1_000_001, "less than 1,000,000 bytes"),
+    "rows of parquet": (
+        lambda: pd.DataFrame({"lr": np.zeros(2_100_000), "loss": 0.0}).to_parquet(),
+        "at most 2,000,000 rows",
+    ),
+    "seeds": (
+        lambda: b"seed,lr,loss\n" + b"".join(b"%d,1,1\n" % n for n in range(300)),
+        "at most 256 seeds",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_a_file_that_claims_too_much_is_refused_before_it_is_read(tmp_path, what):
+    make, message = LARGE[what]
+    (tmp_path / "history").write_bytes(make())
+    with pytest.raises(InputError, match=message):
+        read_history(tmp_path / "history")
+
+
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for path, message in (
+        (tmp_path / "pipe", "which is empty"),
+        (tmp_path / "loop", "levels of symbolic links"),
+        ("/dev/zero", "a device"),
+        ("x" * 300, "File name too long"),
+        ("a\0b", "null"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_history(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("initial_loss", {"first": 1.0}),
+        ("initial_loss", {"0": math.inf}),
+        ("initial_accuracy", [0.1]),
+        ("ramp", "up"),
+        ("optimizer", {"arguments": {"momentum": 1}}),
+        ("optimizer", "sgd"),
+        ("notes", "none"),
+        ("train_seconds", "long"),
+    ],
+)
+def test_a_wrong_entry_of_the_summary_is_named(tmp_path, entry, value):
+    whole = {"initial_loss": {"0": 1}, "initial_accuracy": {"0": 0.1}, "ramp": "linear"}
+    whole |= {"optimizer": {"arguments": {}}, "train_seconds": None, "notes": []}
+    path = tmp_path / "range_test.json"
+    path.write_text(json.dumps(whole))
+    assert read_summary(path) == whole
+    path.write_text(json.dumps({**whole, entry: value}))
+    with pytest.raises(InputError, match=rf"missing entry \({entry}\)"):
+        read_summary(path)
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_named(tmp_path):

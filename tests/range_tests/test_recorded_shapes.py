@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lrcycles.range_tests.recorded.columns import loss_rank, rate_rank
 from lrcycles.range_tests.recorded.histories import read_history
+from lrcycles.range_tests.recorded.names import loss_rank, rate_rank
 from tests.range_tests.histories import POINTS, RATES, raw_losses
 
 LR, LOSS = RATES.tolist(), raw_losses().tolist()

@@ -110,7 +110,7 @@ def test_balanced_class_weights_give_every_class_the_same_part_of_the_loss():
 
 
 def test_large_data_is_streamed_and_small_data_lies_in_memory():
-    large = ["data.train_images=2000000", "data.image_shape=[28,28]"]
+    large = ["data.train_images=2000000", "data.source=local", "data.path=images"]
     assert cells("clr", *large)[0].streamed
     assert not cells("clr", *large, "train.feeding=resident")[0].streamed
     assert not cells("clr")[0].streamed

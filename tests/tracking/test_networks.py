@@ -16,7 +16,7 @@ from lrcycles import models
 from lrcycles.cells.result import write_result
 from lrcycles.data.image_sets import PIXEL_SCALE
 from lrcycles.tracking import runs
-from lrcycles.tracking.networks import add_scaling
+from lrcycles.tracking.networks.scaling import add_scaling
 from tests.cell_results import cell_result
 
 SHAPE, CLASSES = (8, 6), 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -20,10 +19,12 @@ import psutil
 import pytest
 import yaml
 
-from lrcycles.cells.result import write_result
+from lrcycles.cells.result import read_result, write_result
 from lrcycles.errors import InputError
+from lrcycles.stages.sync import sync_results
 from lrcycles.tracking import runs
 from lrcycles.tracking.processes import is_alive, origin_tags, pipeline_key, process_tags
+from lrcycles.tracking.records import are_waiting, create
 from lrcycles.tracking.ui import first_page, free_port
 from lrcycles.tracking.views import cells_of
 from lrcycles.tracking.writers import NOTE
@@ -31,6 +32,7 @@ from tests.cell_results import cell_result
 
 SOURCE = Path(runs.__file__).parents[2]
 STEPS = cell_result().steps
+WAIT = "run.send(); run.background.wait(seconds=60); print('in'); input()"
 DATA = {
     "name": "tiny",
     "source": "local",
@@ -61,6 +63,31 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
 
 def start(root: Path, stage: str = "bounds", **more):
     return runs.start(stage, root=root, config={"train.epochs": 3, **more}, experiment="smoke")
+
+
+def settle(run: runs.StageRun) -> None:
+    """Wait until MLflow holds what the stage has logged so far."""
+    run.send()
+    assert run.background is not None
+    run.background.wait(seconds=60)
+
+
+def id_of(run: runs.StageRun) -> str:
+    """The id of the stage's run."""
+    settle(run)
+    assert run.background is not None
+    assert run.background.delivery is not None
+    return run.background.delivery.stage["id"]
+
+
+def log_cell(run: runs.StageRun, folder: Path, **more) -> str:
+    """Log a cell and return the id of its run."""
+    run.log_cell(folder, **{"params": {}, "data": DATA, **more})
+    run.send()
+    assert run.background is not None
+    run.background.wait(seconds=60)
+    result = read_result(folder / "result.json")
+    return run.cell_ids()[f"{result.arm}/{result.seed}"]
 
 
 def client_of(root: Path):
@@ -140,7 +167,8 @@ def test_a_stage_has_its_configuration_and_origin_and_lies_below_its_pipeline(
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
     many = {"note": "x" * 7000, **{f"many.{i}": i for i in range(250)}}
-    with start(root, "train@clr", **many):
+    with start(root, "train@clr", **many) as run:
+        settle(run)
         assert statuses(root, pipeline) == ("RUNNING", [("train@clr", "RUNNING")])
     [parent] = pipelines_of(root, pipeline)
     [stage] = children_of(root, parent.info.run_id)
@@ -171,8 +199,8 @@ def test_a_setting_named_by_a_pattern_is_logged_though_mlflow_knows_no_star(root
     settings = {"optimizer.layer_rates.*/bias": 2.0}
     for stage in ("config", "data"):  # the second finds what the first has logged
         with runs.start(stage, root=root, config=settings, experiment="smoke") as run:
-            pass
-        logged = client_of(root).get_run(run.run_id).data.params
+            run_id = id_of(run)
+        logged = client_of(root).get_run(run_id).data.params
         assert logged == {"optimizer.layer_rates._/bias": "2.0"}
 
 
@@ -180,11 +208,11 @@ def test_a_cell_run_holds_every_loss_thin_curves_and_the_final_metrics(root, tmp
     cell = made_cell(tmp_path / "cell", test_loss=None)
     os.utime(cell / "result.json", (1_700_000_010, 1_700_000_010))
     with start(root, "train@clr") as run:
-        run_id = run.log_cell(cell, params={"schedule.name": "triangular"}, data=DATA)
-        assert run.add_cell(run_id)
+        run_id = log_cell(run, cell, params={"schedule.name": "triangular"})
+        stage_id = id_of(run)
     client = client_of(root)
     found = client.get_run(run_id)
-    assert found.data.tags["mlflow.parentRunId"] == run.run_id
+    assert found.data.tags["mlflow.parentRunId"] == stage_id
     assert (found.info.run_name, found.info.status) == ("clr seed 0", "FINISHED")
     assert (found.info.start_time, found.info.end_time) == (1_700_000_000_000, 1_700_000_010_000)
     losses = client.get_metric_history(run_id, "loss")
@@ -213,7 +241,7 @@ def test_a_cell_run_holds_every_loss_thin_curves_and_the_final_metrics(root, tmp
 
 
 def test_a_logged_network_has_its_own_name_scores_data_set_and_settings(root, tmp_path):
-    cell = made_cell(tmp_path / "cell", versions={"keras": "3", "numpy": "2"})
+    cell = made_cell(tmp_path / "cell", key="network", versions={"keras": "3", "numpy": "2"})
     with zipfile.ZipFile(cell / "model.keras", "w") as archive:
         archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {}}))
         archive.writestr("metadata.json", "{}")
@@ -222,12 +250,11 @@ def test_a_logged_network_has_its_own_name_scores_data_set_and_settings(root, tm
         archive.write(tmp_path / "weights.h5", "model.weights.h5")
     np.save(tmp_path / "test_images.npy", np.full((3, 4, 5), 200, dtype=np.uint8))
     with start(root, "train@clr") as run:
-        run_id = run.log_cell(
-            cell, params={"a": 1}, data=DATA, test_images=tmp_path / "test_images.npy"
-        )
+        run_id = log_cell(run, cell, params={"a": 1}, test_images=tmp_path / "test_images.npy")
     client = client_of(root)
+    experiment_id = client.get_run(run_id).info.experiment_id
     [model] = client.search_logged_models(
-        [run.store.experiment_id], filter_string=f"source_run_id = '{run_id}'"
+        [experiment_id], filter_string=f"source_run_id = '{run_id}'"
     )
     assert (model.name, model.status, model.params["a"]) == ("clr-seed-0", "READY", "1")
     scores = {metric.key: metric.value for metric in model.metrics}
@@ -243,12 +270,12 @@ def test_a_logged_network_has_its_own_name_scores_data_set_and_settings(root, tm
 
 def test_a_diverged_cell_is_a_finished_run_that_says_so(root, tmp_path):
     nothing = dict.fromkeys(["test_error_percent", "test_loss", "validation_loss"])
-    cell = made_cell(tmp_path / "cell", status="diverged", history=[], **nothing)
+    cell = made_cell(tmp_path / "cell", key="diverged", status="diverged", history=[], **nothing)
     steps = pd.read_parquet(cell / "steps.parquet").head(3)
     steps["loss"] = [2.5, np.inf, np.nan]
     steps.to_parquet(cell / "steps.parquet")
     with start(root) as run:
-        run_id = run.log_cell(cell, params={}, data=DATA)
+        run_id = log_cell(run, cell)
     found = client_of(root).get_run(run_id)
     assert (found.info.status, found.data.tags["lrcycles.status"]) == ("FINISHED", "diverged")
     assert [point.value for point in client_of(root).get_metric_history(run_id, "loss")] == [2.5]
@@ -258,7 +285,8 @@ def test_numbers_that_are_not_finite_are_left_out(root):
     with start(root) as run:
         run.log_metrics({"good": 0.0, "none": None, "inf": float("inf"), "nan": float("nan")})
         run.log_dataset(DATA)
-    found = client_of(root).get_run(run.run_id)
+        run_id = id_of(run)
+    found = client_of(root).get_run(run_id)
     assert found.data.metrics == {"good": 0.0}
     assert found.inputs.dataset_inputs[0].dataset.source_type == "local"
 
@@ -272,11 +300,11 @@ def test_files_and_folders_become_artifacts_and_a_missing_one_is_a_bug(root, tmp
         run.log_artifacts(tmp_path / "figures", folder="figures")
         with pytest.raises(FileNotFoundError):
             run.log_artifacts(tmp_path / "absent.png")
-        assert not run.lost
+        run_id = id_of(run)
     client = client_of(root)
-    found = {artifact.path for artifact in client.list_artifacts(run.run_id)}
+    found = {artifact.path for artifact in client.list_artifacts(run_id)}
     assert found == {"bounds.json", "figures"}
-    assert client.list_artifacts(run.run_id, "figures")[0].path == "figures/bounds.png"
+    assert client.list_artifacts(run_id, "figures")[0].path == "figures/bounds.png"
 
 
 @pytest.mark.parametrize(
@@ -297,8 +325,9 @@ def test_the_name_tells_a_stage_by_hand_from_a_pipeline(root, pipeline, monkeypa
     assert parent.info.run_name == "smoke"
     monkeypatch.delenv("LRCYCLES_PIPELINE")
     with start(root, "range_test") as run:
-        pass
-    by_hand = client_of(root).get_run(run.pipeline.info.run_id)
+        run_id = id_of(run)
+    stage = client_of(root).get_run(run_id)
+    by_hand = client_of(root).get_run(stage.data.tags["mlflow.parentRunId"])
     assert by_hand.info.run_name == "smoke: range_test by hand"
     assert "by hand" in by_hand.data.tags[NOTE]
 
@@ -316,19 +345,25 @@ def test_a_failed_stage_fails_the_pipeline_until_it_is_run_again(root, pipeline)
 
 def test_the_runs_of_a_killed_process_become_killed_and_those_of_a_living_one_stay(root, pipeline):
     child = subprocess.Popen(
-        [sys.executable, "-c", script_of(root, "print('in', flush=True); input()", "data")],
-        env=child_environment(LRCYCLES_PIPELINE="victim"),
+        [
+            sys.executable,
+            "-c",
+            script_of(root, WAIT, "data"),
+        ],
+        env=child_environment(LRCYCLES_PIPELINE="victim", PYTHONUNBUFFERED="1"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "in\n"
-    with start(root):
+    with start(root) as run:
+        settle(run)
         assert statuses(root, "victim") == ("RUNNING", [("data", "RUNNING")])
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, but still a zombie
-    with start(root):
+    with start(root) as run:
+        settle(run)
         assert statuses(root, pipeline)[0] == "RUNNING"
     assert statuses(root, "victim") == ("KILLED", [("data", "KILLED")])
     child.communicate()
@@ -408,10 +443,15 @@ def test_the_run_of_mlflow_run_is_the_parent_and_ends_as_the_command_ends(tmp_pa
     assert (parent.info.status, stage.info.status) == ("FAILED", "FINISHED")
 
 
-def test_a_run_id_that_the_store_lacks_is_named(root, monkeypatch):
+def test_a_run_id_that_the_store_lacks_is_named_and_the_stage_has_a_pipeline_of_its_own(
+    root, pipeline, monkeypatch, capsys
+):
     monkeypatch.setenv("MLFLOW_RUN_ID", "f" * 32)
-    with pytest.raises(InputError, match="MLFLOW_RUN_ID must name a run of sqlite"), start(root):
+    with start(root):
         pass
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("MLFLOW_RUN_ID must name a run of sqlite")
+    assert statuses(root, pipeline) == ("FINISHED", [("bounds", "FINISHED")])
 
 
 @pytest.mark.parametrize(
@@ -420,30 +460,44 @@ def test_a_run_id_that_the_store_lacks_is_named(root, monkeypatch):
         ("http://127.0.0.1:9", "Connection refused"),
         ("http://someone:secret@127.0.0.1:9", "Connection refused"),
         ("postgresql://someone:secret@127.0.0.1:9/runs", "Connection refused"),
-        ("htp:/x", "unsupported URI"),
-        ("http:/x", "No host supplied"),
-        ("http://[x", "Invalid IPv6 URL"),
+        ("htp:/x?token=secret", "unsupported URI"),
+        ("http:/someone:secret@x", "No host supplied"),
+        ("http://secret@[x", "Invalid IPv6 URL"),
         ("sqlite:////proc/none/x.db", "No such file"),
         ("sqlite:///text.db", "file is not a database"),
     ],
 )
-def test_a_store_that_cannot_be_used_is_an_error_in_one_line(tmp_path, monkeypatch, uri, cause):
+def test_a_store_that_cannot_be_used_stops_a_stage_only_if_it_is_required(
+    tmp_path, monkeypatch, capsys, uri, cause
+):
     (tmp_path / "text.db").write_text("no database at all, but text\n" * 50)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(InputError) as raised, start(tmp_path):
+    with start(tmp_path):
+        pass
+    with start(tmp_path):  # the same pipeline
+        pass
+    [line] = capsys.readouterr().err.splitlines()
+    with pytest.raises(InputError) as raised, required(tmp_path):
         pytest.fail("the stage was entered")
-    message = str(raised.value)
-    assert message.startswith("MLFLOW_TRACKING_URI must name an MLflow store that can be used. ")
-    assert cause in message
-    assert "secret" not in message
-    assert "\n" not in message
+    assert "\n" not in str(raised.value)
+    for message in (line, str(raised.value)):
+        assert message.startswith(
+            "MLFLOW_TRACKING_URI must name an MLflow store that can be used. Received: "
+        )
+        assert cause in message
+        assert "secret" not in message
+    assert line.endswith("Then run `lrcycles sync`.")
+
+
+def required(root: Path):
+    return runs.start("bounds", root=root, config={}, experiment="smoke", required=True)
 
 
 def test_the_error_of_a_broken_project_store_names_no_variable(tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all, but text\n" * 50)
     with (
         pytest.raises(InputError, match="The project's MLflow store must be usable"),
-        start(tmp_path),
+        required(tmp_path),
     ):
         pass
 
@@ -461,26 +515,29 @@ def test_a_relative_store_lies_at_the_root_whatever_the_current_folder(tmp_path,
     assert not list(elsewhere.iterdir())
 
 
-def test_a_deleted_experiment_is_named_with_the_way_back(root, monkeypatch):
+def test_a_deleted_experiment_is_named_with_the_way_back(root, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "gone")
     with start(root):
         pass
     client = client_of(root)
     client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
-    with (
-        pytest.raises(InputError, match=r"'gone', deleted\. Run `mlflow experiments restore"),
-        start(root),
-    ):
+    with pytest.raises(InputError, match="'gone', deleted"), required(root):
         pass
+    with start(root):
+        pass
+    [line] = capsys.readouterr().err.splitlines()
+    assert "'gone', deleted. Run `mlflow experiments restore" in line
+    assert line.endswith("Then run `lrcycles sync`.")
 
 
-def test_foreign_and_deleted_runs_are_not_added_to_a_pipeline(root, tmp_path):
-    cell = made_cell(tmp_path / "cell")
+def test_a_cell_whose_run_was_deleted_gets_a_new_one(root, tmp_path):
+    cell = made_cell(tmp_path / "cell", key="deleted")
     with start(root) as run:
-        run_id = run.log_cell(cell, params={}, data=DATA)
-        client_of(root).delete_run(run_id)
-        assert [run.add_cell(asked) for asked in (run_id, "f" * 32, "", "no id")] == [False] * 4
-        assert not run.lost
+        run_id = log_cell(run, cell)
+    client_of(root).delete_run(run_id)
+    with start(root) as run:
+        run.use_cell(key="unknown", group="clr", arm="clr")
+        assert log_cell(run, cell) != run_id
 
 
 def test_a_stage_leaves_the_environment_as_it_was(root, monkeypatch):
@@ -488,7 +545,7 @@ def test_a_stage_leaves_the_environment_as_it_was(root, monkeypatch):
     before = dict(os.environ)
     with start(root):
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
-        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0"
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     before.pop("PYTEST_CURRENT_TEST", None)
     assert dict(os.environ) == before
@@ -496,39 +553,45 @@ def test_a_stage_leaves_the_environment_as_it_was(root, monkeypatch):
 
 def test_arms_that_share_a_cell_have_a_run_each(root, tmp_path):
     with start(root, "train@controls") as run:
-        run_ids = {
-            arm: run.log_cell(
-                made_cell(tmp_path / arm, arm=arm, key="shared"), params={}, data=DATA
-            )
-            for arm in ("first", "second")
-        }
-        assert {
-            arm: run.find_cell(cell_result(arm=arm, key="shared")) for arm in run_ids
-        } == run_ids
-        assert run.find_cell(cell_result(arm="third", key="shared")) == ""
+        for arm in ("first", "second"):
+            run.log_cell(made_cell(tmp_path / arm, arm=arm, key="shared"), params={}, data=DATA)
+        settle(run)
+        ids = run.cell_ids()
+    assert set(ids) == {"first/0", "second/0"}
+    found = runs_of(root, "tags.`lrcycles.key` = 'shared'")
+    assert sorted(run.info.run_id for run in found) == sorted(ids.values())
 
 
-def test_a_cell_counts_for_every_pipeline_that_uses_it(root, tmp_path, monkeypatch):
-    cell = made_cell(tmp_path / "cell")
+def test_a_cell_has_one_run_that_counts_for_every_pipeline_that_uses_it(
+    root, tmp_path, monkeypatch
+):
+    cell = made_cell(tmp_path / "cell", key="used")
+    parents = []
     with start(root, "train@clr") as first:
-        run_id = first.log_cell(cell, params={}, data=DATA)
+        run_id = log_cell(first, cell)
+        parents.append(first.background.delivery.pipeline)
+    monkeypatch.setenv("LRCYCLES_PIPELINE", "second")
+    with start(root, "train@clr") as second:
+        assert log_cell(second, cell) == run_id
+        parents.append(second.background.delivery.pipeline)
     monkeypatch.setenv("LRCYCLES_PIPELINE", "later")
-    with start(root, "report") as second:
-        assert second.add_cell(run_id)
-        assert second.add_cell(run_id)
-        second.show_arms(["clr"])
-    for used in (first, second):
-        cells = runs_of(root, cells_of(used.pipeline.info.run_id))
-        assert [found.info.run_id for found in cells] == [run_id]
-    [tag] = [client_of(root).get_run(run_id).data.tags["lrcycles.pipeline_runs"]]
-    assert tag.split() == [first.pipeline.info.run_id, second.pipeline.info.run_id]
+    with start(root, "report") as third:
+        third.use_cell(key="used", group="clr", arm="clr")
+        third.show_arms(["clr"])
+        settle(third)
+        parents.append(third.background.delivery.pipeline)
+    ids = [parent["id"] for parent in parents]
+    for pipeline_id in ids:
+        assert run_id in [found.info.run_id for found in runs_of(root, cells_of(pipeline_id))]
+    assert client_of(root).get_run(run_id).data.tags["lrcycles.pipeline_runs"].split() == ids
+    experiment_id = parents[2]["experiment"]
     page = first_page(client_of(root), "0")
-    assert page.startswith(f"#/experiments/{second.store.experiment_id}/runs?")
-    tags = client_of(root).get_experiment(second.store.experiment_id).tags
+    assert page.startswith(f"#/experiments/{experiment_id}/runs?")
+    tags = client_of(root).get_experiment(experiment_id).tags
     view = json.loads(
         json.loads(tags[f"mlflow.sharedViewState.{page.rpartition('=')[2]}"])["state"]
     )
-    assert view["searchFilter"] == cells_of(second.pipeline.info.run_id)
+    assert view["searchFilter"] == cells_of(ids[2])
 
 
 def test_a_stage_and_its_pipeline_are_described_with_the_way_to_repeat_them(
@@ -537,13 +600,14 @@ def test_a_stage_and_its_pipeline_are_described_with_the_way_to_repeat_them(
     (tmp_path / "report.html").write_text("<p>better</p>")
     monkeypatch.setenv("DVC_EXP_NAME", "misty-sole")
     with start(root, "report") as run:
+        run_id = id_of(run)
         [parent] = pipelines_of(root, pipeline)
         assert "when stage `report` has ended" in parent.data.tags[NOTE]
         run.describe("What was found.")
         run.describe_pipeline("clr is better.", {"a": 1.0}, tmp_path / "report.html")
     [parent] = pipelines_of(root, pipeline)
     client = client_of(root)
-    assert client.get_run(run.run_id).data.tags[NOTE].startswith("What was found.")
+    assert client.get_run(run_id).data.tags[NOTE].startswith("What was found.")
     assert f"/runs/{parent.info.run_id}/artifacts/report.html?" in parent.data.tags[NOTE]
     assert "clr is better." in parent.data.tags[NOTE]
     assert "dvc exp apply misty-sole" in parent.data.tags[NOTE]
@@ -564,58 +628,71 @@ def test_a_stage_that_trains_logs_the_use_of_the_machine_until_it_ends(root, mon
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     before = threading.active_count()
     with start(root, "train@clr") as run:
+        run_id = id_of(run)
         for _ in range(100):
-            logged = client_of(root).get_run(run.run_id).data.metrics
+            logged = client_of(root).get_run(run_id).data.metrics
             if "system/cpu_utilization_percentage" in logged:
                 break
             time.sleep(0.05)
     assert 0 < logged["system/system_memory_usage_percentage"] < 100
     assert threading.active_count() == before
-    with start(root, "bounds"):
-        assert threading.active_count() == before
+    assert client_of(root).get_run(run_id).info.status == "FINISHED"
 
 
-@pytest.fixture
-def server(tmp_path: Path):
-    """A real tracking server in its own process group: its process and its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)],
-        cwd=tmp_path,
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(300):
-        with socket.socket() as asked:
-            if asked.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.2)
-    yield process, f"http://127.0.0.1:{port}"
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def test_a_server_lost_in_mid_stage_is_reported_once_and_stops_nothing(
-    server, tmp_path, monkeypatch, capsys
+def test_sync_makes_the_runs_of_stages_that_mlflow_missed_and_makes_them_once(
+    root, pipeline, tmp_path, monkeypatch, capsys
 ):
-    process, uri = server
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    cell = made_cell(tmp_path / "cell")
-    with start(tmp_path, "train@clr") as run:
-        run_id = run.log_cell(cell, params={}, data=DATA)
-        assert run.add_cell(run_id)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert run.log_cell(cell, params={}, data=DATA) == ""
-        run.log_metrics({"a": 1.0})
-        run.log_artifacts(cell)
-        assert run.add_cell(run_id)  # a run that cannot be looked up counts as there
-    [message] = capsys.readouterr().err.splitlines()
-    assert message.startswith(f"MLflow at {uri} does not answer any more ([Errno 111] ")
-    assert "results are safe in files" in message
-    assert "`lrcycles sync`" in message
+    cell = made_cell(tmp_path / "cell", key="missed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for stage in ("data", "train@clr"):
+        with start(root, stage) as run:
+            run.log_metrics({"error_percent": 1.0})
+            if stage == "train@clr":
+                run.log_cell(cell, params={}, data=DATA)
+                assert run.cell_ids() == {}
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for _ in range(2):
+        if are_waiting(root):
+            sync_results(root)
+        assert statuses(root, pipeline) == (
+            "FINISHED",
+            [("data", "FINISHED"), ("train@clr", "FINISHED")],
+        )
+        [found] = runs_of(root, "tags.`lrcycles.key` = 'missed'")
+        assert found.info.status == "FINISHED"
+    assert not are_waiting(root)
+
+
+def test_a_record_survives_half_a_line_and_a_damaged_one_stops_nothing(root, pipeline, capsys):
+    content = runs.new_content("bounds", root=root, config={}, experiment="smoke")
+    half, damaged = create(root, content), create(root, {**content, "token": "d" * 32})
+    for record in (half, damaged):
+        record.publish()
+        record.lock.release()
+    half.mark("other", "stage", "a")
+    marks = half.folder / "marks.jsonl"
+    marks.write_text(marks.read_text() + '{"store": "ot')
+    assert half.marks("other") == {"stage": "a"}
+    (damaged.folder / "record.json").write_text("{")
+    with start(root, "data") as run:
+        settle(run)
+    assert capsys.readouterr().err == ""
+    assert statuses(root, pipeline)[1] == [("bounds", "KILLED"), ("data", "FINISHED")]
+    assert not are_waiting(root)
+
+
+def test_a_run_that_a_killed_process_left_half_written_is_replaced_by_a_whole_one(root, tmp_path):
+    cell = made_cell(tmp_path / "cell", key="half")
+    dead = {**process_tags(psutil.Process()), "lrcycles.pid_started": "1.0"}
+    named = {"lrcycles.key": "half", "lrcycles.group": "clr", "lrcycles.arm": "clr"}
+    with start(root, "train@clr") as run:
+        run_id = id_of(run)
+        client = client_of(root)
+        place = client.get_run(run_id).info.experiment_id
+        client.create_run(place, tags={**dead, **named, "lrcycles.pipeline_runs": "earlier"})
+        whole = log_cell(run, cell)
+        own = run.background.delivery.pipeline["id"]
+    [found] = runs_of(root, "tags.`lrcycles.key` = 'half'")
+    assert (found.info.run_id, found.info.status) == (whole, "FINISHED")
+    assert found.data.tags["lrcycles.pipeline_runs"].split() == ["earlier", own]

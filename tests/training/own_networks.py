@@ -47,3 +47,41 @@ def not_saved(_input_shape, classes):
 
 def eager_only(_input_shape, classes):
     return EagerOnly(classes)
+
+
+@keras.saving.register_keras_serializable("tests")
+class HiddenState(keras.layers.Layer):
+    """Adds noise to its inputs in training, from a state that is no variable of the layer."""
+
+    def __init__(self, kind, **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def build(self, _shape):
+        import tensorflow as tf
+
+        self.calls = [tf.Variable(0.0)]  # Keras tracks its own variables only
+
+    def call(self, inputs, training=False):
+        import tensorflow as tf
+
+        if not training:
+            return inputs
+        if self.kind == "tf.random":
+            return inputs + tf.random.normal(tf.shape(inputs))
+        return inputs + tf.cos(self.calls[0].assign_add(1.0))
+
+    def get_config(self):
+        return {**super().get_config(), "kind": self.kind}
+
+
+def hidden_state(input_shape, classes, *, kind):
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            HiddenState(kind),
+            layers.Flatten(),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )

@@ -19,6 +19,7 @@ from lrcycles.training import chain, tensorflow_engine
 from lrcycles.training.engine import Engine
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order
+from lrcycles.training.records import step_settings
 from tests.training.cases import CELL
 from tests.training.networks import everything
 
@@ -79,7 +80,7 @@ def test_a_cycled_momentum_is_that_of_the_public_schedule(images, name):
         schedule={"name": "triangular", "base_lr": 0.01, "max_lr": 0.1, "cycles": 2},
         momentum={"base_momentum": 0.8, "max_momentum": 0.95},
     )
-    _, momenta = chain.step_settings([cell], 24)
+    _, momenta = step_settings([cell], 24)
     ours, _ = trained(cell, images, momenta=momenta)
     triangular = lrcycles.Triangular(base_lr=0.01, max_lr=0.1, step_size=6, cycles=2)
     cycled = lrcycles.CyclicMomentum(schedule=triangular, base_momentum=0.8, max_momentum=0.95)
@@ -90,7 +91,7 @@ def test_a_cycled_momentum_is_that_of_the_public_schedule(images, name):
 def test_momentum_is_highest_where_the_rate_is_lowest():
     triangular2 = {"name": "triangular2", "base_lr": 0.01, "max_lr": 0.1, "cycles": 2}
     cell = replace(CELL, schedule=triangular2, momentum={"base_momentum": 0.8, "max_momentum": 0.9})
-    _, momenta = chain.step_settings([cell], 8)
+    _, momenta = step_settings([cell], 8)
     assert_allclose(momenta, [[0.9, 0.85, 0.8, 0.85, 0.9, 0.875, 0.85, 0.875]], rtol=1e-6)
 
 

@@ -8,6 +8,7 @@ points at both ends. Where a tool fails, the rule returns a reason and no rate.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -141,8 +142,8 @@ def _longest_fall(loss: Array) -> tuple[int, int]:
     """
     ends: list[float] = []  # ends[k]: highest last loss of a fall of k + 1 points, negated
     last, longest = 0, 1
-    for point, value in enumerate(-loss):
-        if np.isnan(value):
+    for point, value in enumerate((-loss).tolist()):
+        if math.isnan(value):
             continue
         length = bisect_left(ends, value)
         ends[length : length + 1] = [value]

@@ -51,6 +51,9 @@ class Cell:
     continues: str | None = None
     parent: str | None = None  # key of the cell whose trained weights this cell starts from
 
+    def __str__(self) -> str:
+        return f"{self.arm} seed {self.seed}"
+
     @property
     def key(self) -> str:
         """SHA-256 over all that decides the training's numbers."""

@@ -111,8 +111,14 @@ class CellResult:
         """Type the content of result.json; keys that this version does not know are left out.
 
         Raises:
-            InputError: a key is missing, or the status is unknown.
+            InputError: a key is missing, the status is unknown, or a later version wrote it.
         """
+        schema = values.get("schema", SCHEMA)
+        if schema != SCHEMA:
+            raise InputError(
+                f"result.json must have schema {SCHEMA}. Received: schema {schema}. Use the "
+                "version of lrcycles that wrote it, or train again."
+            )
         names = {field.name for field in fields(cls)}
         needed = {field.name for field in fields(cls) if field.default is MISSING}
         if missing := sorted(needed - values.keys()):

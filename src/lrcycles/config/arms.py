@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lrcycles.config import plain
 from lrcycles.config.arguments import check_optimizer
 from lrcycles.config.resolve import (
     arm_length,
@@ -27,7 +28,7 @@ from lrcycles.config.schema import (
     TrainingSet,
 )
 from lrcycles.errors import InputError
-from lrcycles.schedules.limits import is_number, need_count
+from lrcycles.schedules.limits import is_number
 from lrcycles.schedules.table import SCHEDULES, rate_table
 
 # An arm's name becomes a folder, a column, a row and an anchor. These names are taken there, or
@@ -47,6 +48,8 @@ RESERVED = frozenset(
     }
 )
 WITHOUT_MOMENTUM = (OptimizerName.adagrad, OptimizerName.adadelta)
+MOST_STEPS = 10_000_000  # of one training
+MOST_UPDATES = 2**29  # of all trainings: their rates fill 2 GiB
 _ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}  # stand for bounds that are not selected yet
 
 
@@ -61,15 +64,15 @@ def check_arms(config: Config) -> None:
     for group, name, arm in _all_arms(config):
         if name in groups:
             raise InputError(
-                f"Arm names must be unique. Received: {name!r} in both {groups[name]} and {group}. "
-                "Rename one of them."
+                f"Arm names must be unique. Received: {name!r} in both arms.{groups[name]} and "
+                f"arms.{group}. Rename one of them."
             )
         groups[name] = group
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name.lower() in RESERVED:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,59}", name) or name.lower() in RESERVED:
             raise InputError(
-                "An arm's name must have only letters, digits and _, start with a letter, and be "
-                f"none of {', '.join(sorted(RESERVED))}. Received: {name!r} in arms.{group}. "
-                "Rename the arm."
+                f"Every key of arms.{group} must have only letters, digits and _, at most 60, "
+                f"start with a letter, and be none of {', '.join(sorted(RESERVED))}. "
+                f"Received: {plain.received(name)}. Rename the arm."
             )
         _check_arm(config, f"arms.{group}.{name}", group, arm)
         _check_schedule(config, f"arms.{group}.{name}", group, arm)
@@ -80,6 +83,12 @@ def check_arms(config: Config) -> None:
     for group, name, _ in _all_arms(config):
         _check_chain(config, name, group)
         _check_against(config, name, group, on_split)
+    updates = sum(
+        arm_steps(config, arm) * len(arm_seeds(config, arm)) for *_, arm in _all_arms(config)
+    )
+    need_updates(
+        "train.epochs", updates, f"all arms with train.seeds={plain.received(config.train.seeds)}"
+    )
 
 
 def _check_against(config: Config, name: str, group: str, on_split: list[str]) -> None:
@@ -96,6 +105,11 @@ def _check_against(config: Config, name: str, group: str, on_split: list[str]) -
         raise InputError(
             f"arms.{group}.{name}.against must name other arms that train on the split. "
             f"Received: {wrong[0]!r}. Name one of {', '.join(others)}."
+        )
+    if len(set(against)) < len(against):
+        raise InputError(
+            f"arms.{group}.{name}.against must name each arm once. "
+            f"Received: {plain.received(against)}. Remove the second of two equal names."
         )
     if TUNED in against and not can_tune(config):
         raise InputError(
@@ -130,23 +144,40 @@ def _all_arms(config: Config) -> Iterator[tuple[str, str, ArmConfig]]:
 
 
 def _check_arm(config: Config, where: str, group: str, arm: ArmConfig) -> None:
-    epochs, batch_size, images = arm_length(config, arm)
-    for key, value in {"epochs": epochs, "batch_size": batch_size, "cycles": arm.cycles}.items():
-        if value is not None:
-            need_count(f"{where}.{key}", value)
+    _, batch_size, images = arm_length(config, arm)
     if arm.seeds is not None:
         seed_list(arm.seeds, f"{where}.seeds")
     if batch_size > images:
+        key = "train.batch_size" if arm.batch_size is None else f"{where}.batch_size"
         raise InputError(
-            f"The batch size of {where} must be at most its {images} training images. "
-            f"Received: {batch_size}. Lower train.batch_size or {where}.batch_size."
+            f"{key} must be at most the {images} training images of {where}. "
+            f"Received: {batch_size}. Lower {key}."
         )
+    steps = arm_steps(config, arm)
+    need_updates(where, steps, _length(config, where, arm), most=MOST_STEPS)
     if arm.training_set == TrainingSet.all and group != "controls":
         raise InputError(
             "Only an arm of group controls may have training_set: all, which leaves only the test "
             f"set to validate on. Received: {where}.training_set=all. Remove the setting, or move "
             "the arm to controls."
         )
+
+
+def need_updates(key: str, updates: int, received: str, *, most: int = MOST_UPDATES) -> None:
+    """Refuse more updates than their rates and losses can be kept of."""
+    if updates > most:
+        raise InputError(
+            f"{key} must ask for at most {most:,} updates. Received: {updates:,} updates, from "
+            f"{received}. Lower one of them."
+        )
+
+
+def _length(config: Config, where: str, arm: ArmConfig) -> str:
+    """Write what decides the length of an arm, with the keys that set it."""
+    epochs, batch_size, images = arm_length(config, arm)
+    of_epochs = "train.epochs" if arm.epochs is None else f"{where}.epochs"
+    of_batch = "train.batch_size" if arm.batch_size is None else f"{where}.batch_size"
+    return f"{of_epochs}={epochs}, {of_batch}={batch_size} and {images} images"
 
 
 def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> None:
@@ -181,29 +212,33 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
             **arm_schedule(arm, config.train.cycles, _ANY_BOUNDS),
         )
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        length = _length(config, where, arm)
+        if row.repeats and arm.step_size is None and arm.cycles is None:
+            length = f"train.cycles={config.train.cycles}, {length}"
+        raise InputError(f"{where}, with {length}: {error}") from error
 
 
 def _check_momentum(config: Config, where: str, arm: ArmConfig) -> None:
     low, high = arm.base_momentum, arm.max_momentum
     if low is None and high is None:
         return
-    if low is None or high is None or not 0 < low < high < 1:
+    if low is None or high is None or low >= high:
         raise InputError(
-            f"base_momentum of {where} must be above 0 and below max_momentum, and max_momentum "
-            f"below 1. Received: base_momentum={low}, max_momentum={high}. Give both or neither."
+            f"{where}.base_momentum must be below {where}.max_momentum. "
+            f"Received: base_momentum={low}, max_momentum={high}. Give both or neither."
         )
     if not SCHEDULES[arm.schedule.value].momentum_may_cycle:
         raise InputError(
-            f"{where}: momentum can cycle only against a rate that rises and falls between fixed "
-            f"bounds. Received: schedule {arm.schedule.value}. Use triangular, or leave out "
-            "base_momentum and max_momentum."
+            f"{where}.base_momentum: momentum can cycle only against a rate that rises and falls "
+            f"between fixed bounds. Received: schedule {arm.schedule.value}. Use triangular, or "
+            "leave out base_momentum and max_momentum."
         )
     optimizer = arm.optimizer or config.optimizer
     if optimizer.name in WITHOUT_MOMENTUM:
         raise InputError(
-            f"{where}: momentum can cycle only in an optimizer that has momentum. Received: "
-            f"{optimizer.name.value}. Use sgd or adam, or leave out base_momentum and max_momentum."
+            f"{where}.base_momentum: momentum can cycle only in an optimizer that has momentum. "
+            f"Received: {optimizer.name.value}. Use sgd or adam, or leave out base_momentum and "
+            "max_momentum."
         )
 
 
@@ -257,6 +292,6 @@ def check_rates(
             )
     if not equal and not {base_lr, max_lr} & set(BOUNDS) and base_lr >= max_lr:
         raise InputError(
-            f"{names[0]} of {where} must be below {names[1]}. Received: {names[0]}={base_lr}, "
+            f"{where}.{names[0]} must be below {where}.{names[1]}. Received: {names[0]}={base_lr}, "
             f"{names[1]}={max_lr}. Swap or change them."
         )

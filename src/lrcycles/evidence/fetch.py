@@ -52,6 +52,8 @@ def fetch_side(side: str, root: Path) -> Side:
             raise InputError(
                 f"{name} must have cells.csv below train/. Received: a folder without it. {_HELP}"
             )
+        for group in groups:
+            _need_whole(folder / "train" / group, group, name)
         arms = read_arms(folder / "train", groups)
         price = folder / "range_test" / _RANGE_TEST
         seconds = float(files.read_json(price)["train_seconds"]) if price.exists() else None
@@ -61,6 +63,16 @@ def fetch_side(side: str, root: Path) -> Side:
             f"Name one of {', '.join(arms)}."
         )
     return Side(name, {chosen: arms[chosen]} if chosen else arms, seconds)
+
+
+def _need_whole(folder: Path, group: str, name: str) -> None:
+    """Refuse a group that has changed since it was written; MLflow keeps no manifest."""
+    found = files.damage(folder, f"train@{group}") if (folder / files.MANIFEST).exists() else None
+    if found:
+        raise InputError(
+            f"The results of {name} must be as stage train@{group} wrote them. Received: {found}. "
+            f"Make them again with `dvc repro --force --single-item train@{group}`."
+        )
 
 
 def _folder(name: str, root: Path, temporary: Path) -> Path:
@@ -186,8 +198,22 @@ def _add_cell(
             store.client.download_artifacts(run_id, name, folder)
         result = replace(read_result(Path(folder) / "result.json"), **names)
         write_result(Path(folder) / "result.json", result)
+        need_plain_names(run_id, result.arm, result.seed)
         group = result.group if result.group in rows else "controls"
         place = (result.arm, result.seed)
         if place not in rows[group]:
             rows[group].append(place)
             shutil.copytree(folder, target / "train" / group / place[0] / str(place[1]))
+
+
+def need_plain_names(run_id: str, arm: Any, seed: Any) -> None:
+    """Refuse names from a tracking server that are no folders' names.
+
+    Raises:
+        InputError: a name could lead out of the folder.
+    """
+    if re.fullmatch(r"\w[\w.-]*", str(arm)) is None or type(seed) is not int:
+        raise InputError(
+            "The arm and the seed of a run must be a word and a whole number. "
+            f"Received: {arm!r} and {seed!r} in run {run_id}. Compare other runs."
+        )

@@ -43,7 +43,7 @@ class TimedCurve:
 
 
 def sweep_one(
-    cell: Cell, _notify: Callable[[str, str], None], *, sweep: Sweep, data: Path
+    cell: Cell, notify: Callable[[str, str], None], *, sweep: Sweep, data: Path
 ) -> TimedCurve:
     """Raise the rate after every mini-batch until the ramp ends or the loss diverges.
 
@@ -73,6 +73,7 @@ def sweep_one(
         stop = done + len(part)
         losses: np.ndarray = engine.run(train, order, rates[None], start=done, stop=stop)[0]
         done = stop
+        notify("step", cell.key)
         return losses
 
     def evaluate() -> tuple[float, float]:

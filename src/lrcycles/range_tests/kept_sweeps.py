@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache, partial
@@ -102,21 +100,11 @@ def _keep(store: CellStore, cell: Cell, sweep: Sweep, timed: TimedCurve) -> None
 
 def _read(store: CellStore, cell: Cell, sweep: Sweep) -> TimedCurve | None:
     """Read a kept sweep; None if the store has none or a damaged one."""
-    try:
-        path = store.folder(sweep_key(cell, sweep)) / _FILE
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-            columns = {name: held[name] for name in _CURVES}
-            starts = [float(held[name]) for name in _STARTS]
-            seconds = {name: float(held[name]) for name in _SECONDS}
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
+    folder = store.entry(sweep_key(cell, sweep))
+    if folder is None:
         return None
-    steps = columns["lr"].size
-    whole = (
-        1 <= steps <= sweep.steps
-        and all(c.dtype == np.float64 and c.shape == (steps,) for c in columns.values())
-        and np.array_equal(columns["lr"], sweep.range.rates()[:steps].astype(np.float64))
-        and all(0 <= value < math.inf for value in seconds.values())
-    )
-    if not whole:
-        return None
-    return TimedCurve(SeedCurve(cell.seed, *columns.values(), *starts), **seconds)
+    with np.load(folder / _FILE, allow_pickle=False) as held:
+        columns = [held[name] for name in _CURVES]
+        starts = [float(held[name]) for name in _STARTS]
+        seconds = {name: float(held[name]) for name in _SECONDS}
+    return TimedCurve(SeedCurve(cell.seed, *columns, *starts), **seconds)

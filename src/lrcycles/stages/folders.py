@@ -32,9 +32,12 @@ def claim_folder(folder: Path) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove the half-written folders of killed processes, which are named .WHAT.PID."""
-    for path in folder.glob(".*.*"):
-        pid = path.suffix.removeprefix(".")
+def remove_abandoned(*folders: Path) -> None:
+    """Remove what killed processes have left: half-written .WHAT.PID and replaced .WHAT.PID.old."""
+    for path in itertools.chain(*(folder.glob(".*.*") for folder in folders)):
+        pid = path.name.removesuffix(".old").rpartition(".")[2]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

@@ -48,6 +48,7 @@ def write_plan(cells: Sequence[Cell], settings: Train, *, data: Path, out: Path)
         "data": os.path.relpath(data),
         "cells": [asdict(cell) for cell in cells],
         "models": _kept_models(cells, settings),
+        "checkpoint_every_seconds": settings.checkpoint_every_seconds,
     }
     files.write_json(out / "plan.json", plan)
 
@@ -95,6 +96,7 @@ def train_group(
                 reuse=settings.reuse,
                 models=_kept_models(cells, settings),
                 on_event=on_event,
+                checkpoint_seconds=settings.checkpoint_every_seconds,
             )
     return reused
 
@@ -129,12 +131,11 @@ def collect(
         files.write_table(folder / "steps.parquet", pd.DataFrame(np.load(entry / "steps.npy")))
         if keeps_model(cell, settings):
             shutil.copy2(entry / "model.keras", folder)
-        known = cell.key in reused
-        run_id = mirror(
-            folder, store=store, run=run, data=data, test_images=test_images, reused=known
-        )
-        own = {"reused": known, "run_id": run_id}
-        rows.append(result.to_dict() | own)
+        mirror(folder, run=run, data=data, test_images=test_images)
+        rows.append(result.to_dict() | {"reused": cell.key in reused})
+    run_ids = run.cell_ids()
+    for row in rows:
+        row["run_id"] = run_ids.get(f"{row['arm']}/{row['seed']}", "")
     files.write_text(out / "cells.csv", pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False))
 
 

@@ -1,14 +1,11 @@
-"""Mirrors a cell's results to MLflow, once per MLflow store."""
+"""Gives a cell's results a run in MLflow, once per MLflow store."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrcycles import files
 from lrcycles.cells.result import CellResult, read_result
-from lrcycles.cells.store import CellStore
-from lrcycles.tracking.store import without_password
 
 if TYPE_CHECKING:
     from lrcycles.tracking.runs import StageRun
@@ -34,48 +31,24 @@ _SETTINGS = (
     "device",
 )
 _SECTIONS = ("schedule", "momentum", "optimizer", "model")
-_RUN_IDS = "mlflow.json"  # in a cell's entry of the store: the ids of its runs
 
 
-def mirror(
-    folder: Path,
-    *,
-    store: CellStore,
-    run: StageRun,
-    data: dict[str, Any],
-    test_images: Path,
-    reused: bool,
-) -> str:
+def mirror(folder: Path, *, run: StageRun, data: dict[str, Any], test_images: Path) -> None:
     """Give a cell's results a run in the current MLflow store, unless they have one.
 
     Args:
         folder: holds result.json, steps.parquet and perhaps model.keras.
         data: the content of data.json.
         test_images: the file of the test set's pixels.
-        reused: the cell was not trained just now, so it may have a run.
-
-    Returns:
-        The run's id, or "" if MLflow is lost.
     """
     result = read_result(folder / "result.json")
-    path = store.folder(result.key) / _RUN_IDS
-    run_ids = files.read_json(path) if path.exists() else {}
-    # Arms that train alike share the cell. Each has a run, or MLflow would not show the second arm.
-    name = f"{without_password(run.store.uri)} {result.group}/{result.arm}"
-    run_id = ""
-    if reused:
-        run_id = run_ids.get(name) or run.find_cell(result)
-    if not run.add_cell(run_id):
-        has_model = (folder / "model.keras").exists() and result.finished
-        run_id = run.log_cell(
-            folder,
-            params=parameters(result),
-            data=data,
-            test_images=test_images if has_model else None,
-        )
-        if run_id and path.parent.exists():
-            files.write_json(path, {**run_ids, name: run_id})
-    return run_id
+    has_model = (folder / "model.keras").exists() and result.finished
+    run.log_cell(
+        folder,
+        params=parameters(result),
+        data=data,
+        test_images=test_images if has_model else None,
+    )
 
 
 def parameters(result: CellResult) -> dict[str, Any]:

@@ -80,6 +80,8 @@ def over(
     with tqdm(total=epochs, unit="epoch", disable=not terminal, smoothing=0.1) as bar:
 
         def on_event(event: str, key: str) -> None:
+            if event == "message":
+                tqdm.write(key, file=sys.stderr)
             cell = waiting.get(key)
             if cell is None:
                 return

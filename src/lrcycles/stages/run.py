@@ -16,9 +16,9 @@ from lrcycles import files
 from lrcycles.cells.store import CellStore
 from lrcycles.config import advice, compose, params_file, plain
 from lrcycles.config.schema import Config
-from lrcycles.errors import InputError
+from lrcycles.errors import InputError, Interruption, interruptions
 from lrcycles.files import replace_folder
-from lrcycles.stages import command_line, folders, outlook
+from lrcycles.stages import command_line, folders, inputs, outlook
 from lrcycles.tracking import runs
 
 _PARTS = ("train", "validation", "test")
@@ -120,20 +120,14 @@ class Run:
             )
 
     def input(self, stage: str) -> Path:
-        """Find the results of an earlier stage.
+        """Find the results of an earlier stage, such as train@clr, and check their manifest.
 
         Raises:
-            InputError: the earlier stage has not run. The methods `data`, `range_test` and `bounds`
-                also refuse results that were made with another configuration, which happens only
-                with overrides by hand.
+            InputError: the earlier stage has not run, or a file is not as the stage wrote it. The
+                methods `data`, `range_test` and `bounds` also refuse results that were made with
+                another configuration, which happens only with overrides by hand.
         """
-        folder = self.root / "artifacts" / stage
-        if not folder.exists():
-            raise InputError(
-                f"artifacts/{stage} must be there for stage {self.stage}. Received: no such "
-                f"folder. Run `dvc repro {stage.replace('/', '@')}`."
-            )
-        return folder
+        return inputs.checked(self.root, stage)
 
 
 Load = Callable[[Path], dict[str, Any]]
@@ -159,7 +153,9 @@ def execute(
         purpose = (sys.modules[main.__module__].__doc__ or "").strip()
         print(command_line.help_text(name, purpose, Path.cwd() / "conf"))
         return
+    interruptions.command = f"lrcycles {name}"
     try:
+        interruptions.raised = True
         _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
     except InputError as error:
         _fail(name, str(error), 1)
@@ -172,8 +168,10 @@ def execute(
             "Finished cells are kept.",
             1,
         )
-    except KeyboardInterrupt:
-        _fail(name, "interrupted. Finished cells are kept and will not be trained again.", 130)
+    except Interruption as error:
+        interruptions.end(error.status)
+    finally:
+        interruptions.raised = False  # nothing is left to close
 
 
 def _execute(
@@ -183,12 +181,7 @@ def _execute(
     warm_up: Callable[[Run], None],
     arguments: Sequence[str],
 ) -> None:
-    root = Path.cwd()
-    if not (root / "conf" / "config.yaml").exists():
-        raise InputError(
-            "The current folder must be the project's root, which has conf/. "
-            f"Received: {root.name}/. Change to the root first."
-        )
+    root = _project_root()
     group, overrides = command_line.read_arguments(name, arguments)
     if outlook.in_pipeline():
         print(f"{outlook.place(_full_name(name, group))}.", flush=True)
@@ -204,14 +197,14 @@ def _execute(
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
     top = root / ("outputs" if overrides else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
-    folders.remove_abandoned(top)
-    folders.remove_abandoned(shared / ".lrcycles" / "cells")
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
+    folders.remove_abandoned(top, run.store.root, run.store.checkpoints)
     warm_up(run)
     out.mkdir(parents=True)
     target = folders.results_folder(root, name, group, by_hand=bool(overrides))
     try:
         _work(run, main)
+        files.seal(out, _full_name(name, group))
         if overrides:
             out.rename(target)  # it is empty, so this replaces it
         else:
@@ -225,6 +218,16 @@ def _execute(
         print(f"The results are in {target.relative_to(root)}/.")
 
 
+def _project_root() -> Path:
+    root = Path.cwd()
+    if not (root / "conf" / "config.yaml").exists():
+        raise InputError(
+            "The current folder must be the project's root, which has conf/. "
+            f"Received: {root.name}/. Change to the root first."
+        )
+    return root
+
+
 def _work(run: Run, main: Callable[[Run], None]) -> None:
     """Run a stage with its run in MLflow, which an input that is refused does not leave behind."""
     with runs.start(
@@ -232,12 +235,14 @@ def _work(run: Run, main: Callable[[Run], None]) -> None:
         root=run.shared,
         config=plain.flatten(run.config),
         experiment=run.config.experiment,
+        required=run.config.tracking.required,
     ) as tracked:
         finished = _entries(run.store)
         try:
             main(replace(run, tracked=tracked))
         except InputError:
-            tracked.refused = _entries(run.store) == finished
+            if _entries(run.store) == finished:
+                tracked.refuse()
             raise
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +40,7 @@ def log_stage(
     for name in _LOGGED.get(stage, ["."]):
         run.log_artifacts(folder / name)
     run.describe(text)
+    run.name_results(results_digest(stage, folder))
     if stage == "report":
         run.describe_pipeline(text, metrics, folder / "report.html")
 
@@ -54,7 +57,30 @@ def add_cells(run: StageRun, artifacts: Path) -> None:
     """
     for path in sorted(artifacts.glob("train/*/cells.csv")):
         for row in _rows(path):
-            run.add_cell(row["run_id"])
+            run.use_cell(key=row["key"], group=row["group"], arm=row["arm"])
+
+
+def results_digest(stage: str, folder: Path) -> str:
+    """Digest the files of a stage that its run holds, without what depends on MLflow or on reuse.
+
+    Args:
+        stage: without the group of `train`.
+    """
+    digest = hashlib.sha256(stage.encode())
+    for name in _LOGGED.get(stage, ["."]):
+        path = folder / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.relative_to(folder).as_posix().encode())
+                digest.update(_content(file))
+    return digest.hexdigest()[:32]
+
+
+def _content(file: Path) -> bytes:
+    if file.name != "cells.csv":
+        return file.read_bytes()
+    rows = [{k: v for k, v in row.items() if k not in ("run_id", "reused")} for row in _rows(file)]
+    return json.dumps(rows).encode()
 
 
 def _config(folder: Path) -> tuple[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,3 +104,9 @@ def finite_points(values: Mapping[str, Any], *, step: int) -> list[Point]:
         for key, value in values.items()
         if value is not None and math.isfinite(value)
     ]
+
+
+def points_now(metrics: Mapping[str, float | None], step: int) -> list[list[Any]]:
+    """Make points of the finite numbers, each with the present time in milliseconds."""
+    now = round(time.time() * 1000)
+    return [[*point, now] for point in finite_points(metrics, step=step)]

@@ -90,6 +90,17 @@ def is_alive(tags: Mapping[str, str]) -> bool:
     return bool(apart < _START_TIME_TOLERANCE_SECONDS)
 
 
+def running_here() -> str:
+    """Search the runs of this host that have not ended."""
+    return f"attributes.status = 'RUNNING' and tags.`lrcycles.host` = '{platform.node()}'"
+
+
+def is_written(run: Any) -> bool:
+    """Return whether the process that makes a run may still be at work; other hosts may be."""
+    tags = run.data.tags
+    return tags.get("lrcycles.host") != platform.node() or is_alive(tags)
+
+
 def origin_tags() -> dict[str, str]:
     """Describe who runs which code in which DVC stage, under the names that MLflow itself uses."""
     tags = {
@@ -141,3 +152,10 @@ def pipeline_status(stage_runs: Iterable[Any]) -> str:
         if status in latest.values():
             return status
     return "FINISHED"
+
+
+def end_the_dead(client: Any, experiment_ids: set[str]) -> None:
+    """Set runs to KILLED whose process on this host has ended without ending them."""
+    for run in client.search_runs(sorted(experiment_ids), running_here()):
+        if not is_alive(run.data.tags):
+            client.set_terminated(run.info.run_id, "KILLED")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import socket
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from lrcycles.errors import InputError
+from lrcycles.tracking.addresses import masked, reason, without_secrets
+from lrcycles.tracking.views import EXPERIMENT_NOTE, VIEW_TAG
 from lrcycles.tracking.writers import NOTE
 
 LOCK_SECONDS = 120
@@ -26,15 +31,12 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-_NOTE = """Does cycling the learning rate help? The runs form a tree of three levels:
-
-- A **pipeline run** is one `dvc repro` or `dvc exp run`. Its description holds the answer.
-- A **stage run** lies below it: `config`, `data`, `range_test`, `bounds`, `train@GROUP`, `report`.
-- A **training** lies below its stage `train@GROUP`: one arm with one seed, and its network.
-
-To see the arms of the latest pipeline side by side, choose its saved view at the top right. To see
-all trainings of an arm, search for ``tags.`lrcycles.arm` = 'clr'``."""
+_NOISY = ("mlflow", "alembic", "urllib3", "sqlalchemy")  # their errors are raised as well
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_KNOCK_SECONDS = 2
+_LOCKED_SECONDS = 1.5
+_ADVISORY_LOCK = 0x6C726379  # a number of our own
+_LOCKS_OF_CELLS = 64
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,18 @@ class TrackingStore:
     client: Any
     uri: str
     experiment_id: str
-    lock: Path
+    view_saved: int  # when the experiment's view was saved, in milliseconds; 0 without one
+
+    @property
+    def lock(self) -> Path:
+        """The file that who changes shared runs must lock."""
+        return lock_path(self.uri)
+
+    def lock_of(self, name: str) -> FileLock:
+        """Lock the creation of the run of that name."""
+        number = int(hashlib.sha256(name.encode()).hexdigest(), 16) % _LOCKS_OF_CELLS
+        path = self.lock if is_sqlite(self.uri) else self.lock.with_suffix(f".{number}.lock")
+        return FileLock(path, timeout=LOCK_SECONDS)
 
 
 def open_store(root: Path) -> TrackingStore:
@@ -54,20 +67,99 @@ def open_store(root: Path) -> TrackingStore:
         InputError: the store cannot be used; this takes seconds and not minutes.
     """
     uri = store_uri(root)
-    lock = root / ".lrcycles" / "mlflow.lock"
-    for noisy in ("mlflow.store.db.utils", "alembic"):  # their errors are raised as well
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    # No retries: at the start a wrong address is more likely than a server that is restarting.
-    settings = {**SETTINGS, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    with environment(settings), usable_store(uri):
-        from mlflow import MlflowClient
+    with environment(SETTINGS), usable_store(uri):
+        return connect(root, uri)
 
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        # Two processes that create one sqlite file at once ruin it.
-        with FileLock(lock, timeout=LOCK_SECONDS):
-            knock(uri)
+
+def connect(root: Path, uri: str) -> TrackingStore:
+    """Open the store of that address, and make its tables and experiment if they are missing.
+
+    Raises:
+        InputError: the experiment was deleted.
+        Exception: what MLflow and its libraries raise; `FAILURES` of the module delivery.
+    """
+    for noisy in _NOISY:
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    from mlflow import MlflowClient
+
+    # Two processes that create the tables of one database at once ruin them.
+    with FileLock(lock_path(uri), timeout=LOCK_SECONDS):
+        _make_sqlite(uri)
+        knock(uri)
+        with _database_lock(uri):
             client = MlflowClient(tracking_uri=uri)
-            return TrackingStore(client, uri, find_experiment(client, root, uri), lock)
+            experiment = find_experiment(client, root, uri)
+    view = experiment.tags.get(VIEW_TAG)
+    saved = json.loads(view)["updatedAt"] if view else 0
+    return TrackingStore(client, uri, str(experiment.experiment_id), saved)
+
+
+def _make_sqlite(uri: str) -> None:
+    """Make the tables of a missing sqlite file whole or not at all: MLflow cannot finish half."""
+    path = _sqlite_path(uri)
+    if not is_sqlite(uri) or path.name in ("", ":memory:") or "?" in uri:
+        return
+    for abandoned in path.parent.glob(f"{path.name}.new-*"):
+        abandoned.unlink(missing_ok=True)
+    if path.exists() and path.stat().st_size:
+        return
+    from mlflow import MlflowClient
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.new-{os.getpid()}")
+    MlflowClient(f"{uri}.new-{os.getpid()}").search_experiments(max_results=1)
+    temporary.replace(path)
+
+
+def store_digest(uri: str) -> str:
+    """Name a store without its address."""
+    return hashlib.sha256(without_secrets(uri).encode()).hexdigest()[:16]
+
+
+def is_sqlite(uri: str) -> bool:
+    return uri.partition(":")[0].partition("+")[0] == "sqlite"
+
+
+def _sqlite_path(uri: str) -> Path:
+    return Path(unquote(uri.partition("///")[2].partition("?")[0]).removeprefix("file:"))
+
+
+def lock_path(uri: str) -> Path:
+    """Name the lock of a store: every process that uses the store on this host gets the same.
+
+    It lies next to a file of sqlite, and otherwise in a temporary folder of the user.
+    """
+    if is_sqlite(uri) and _sqlite_path(uri).name not in ("", ":memory:"):
+        path = _sqlite_path(uri)
+        return path.with_name(f"{path.name}.lock")
+    folder = Path(tempfile.gettempdir()) / f"lrcycles-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{store_digest(uri)}.lock"
+
+
+@contextmanager
+def _database_lock(uri: str) -> Iterator[None]:
+    """Keep other hosts from making the tables of a PostgreSQL at the same moment."""
+    if urlsplit(uri).scheme.partition("+")[0] != "postgresql":
+        yield
+        return
+    from sqlalchemy import text
+
+    with _engine(uri).connect() as connection:
+        connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
+        yield  # the end of the connection ends the lock
+
+
+def _engine(uri: str) -> Any:
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    return create_engine(
+        uri,
+        connect_args={"connect_timeout": _KNOCK_SECONDS},
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+    )
 
 
 @contextmanager
@@ -112,7 +204,7 @@ def store_uri(root: Path) -> str:
     """
     given = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     path = given.removeprefix("sqlite:///")
-    if path in (given, "", ":memory:") or Path(path).is_absolute():
+    if path in (given, "", ":memory:") or path.startswith("file:") or Path(path).is_absolute():
         return given
     # Escape the percent sign only: MLflow reads the path without unescaping it in one place, and
     # would make a second folder "a%20b" for a folder "a b".
@@ -121,30 +213,32 @@ def store_uri(root: Path) -> str:
 
 
 def knock(uri: str) -> None:
-    """Check that the database opens; MLflow itself would try for 100 s.
+    """Check that the database opens and can be written; MLflow itself would try for 100 s.
 
     Raises:
         OSError: no server answers, or the file's folder cannot be made.
-        sqlite3.Error: the file cannot be opened, or is no database.
+        sqlite3.Error: the file cannot be opened or written, is locked, or is no database.
+        SQLAlchemyError: the server of the database refuses the user or lacks the database.
         ValueError: the port is no number.
     """
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
     if scheme in _DATABASE_PORTS and parts.hostname:
         where = (parts.hostname, parts.port or _DATABASE_PORTS[scheme])
-        socket.create_connection(where, timeout=5).close()
-    if scheme == "sqlite":
-        path = Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0]))
+        socket.create_connection(where, timeout=_KNOCK_SECONDS).close()
+    if scheme in ("postgresql", "mysql"):
+        _engine(uri).connect().close()
+    if is_sqlite(uri):
+        path = _sqlite_path(uri)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path)) as database:
+        with closing(sqlite3.connect(path, timeout=_LOCKED_SECONDS)) as database:
             database.execute("PRAGMA schema_version")
+            database.execute("BEGIN IMMEDIATE")
+            database.rollback()
 
 
-def find_experiment(client: Any, root: Path, uri: str) -> str:
+def find_experiment(client: Any, root: Path, uri: str) -> Any:
     """Find or create the experiment MLFLOW_EXPERIMENT_NAME, by default lrcycles.
-
-    Returns:
-        The experiment's id.
 
     Raises:
         InputError: the experiment was deleted.
@@ -157,52 +251,48 @@ def find_experiment(client: Any, root: Path, uri: str) -> str:
         direct = urlsplit(uri).scheme.partition("+")[0] in {"sqlite", *_DATABASE_PORTS}
         location = (root / "mlartifacts").resolve().as_uri() if direct else None
         # Without the kind, MLflow's pages ask the user for it.
-        tags = {NOTE: _NOTE, "mlflow.experimentKind": "custom_model_development"}
-        return str(client.create_experiment(name, artifact_location=location, tags=tags))
+        tags = {NOTE: EXPERIMENT_NOTE, "mlflow.experimentKind": "custom_model_development"}
+        with _made_by_another_host(client, name):
+            client.create_experiment(name, artifact_location=location, tags=tags)
+        experiment = client.get_experiment_by_name(name)
     if experiment.lifecycle_stage != "active":
         raise InputError(
             f"The MLflow experiment must not be deleted. Received: {name!r}, deleted. "
             f"Run `mlflow experiments restore -x {experiment.experiment_id}`, or set "
             "MLFLOW_EXPERIMENT_NAME."
         )
-    return str(experiment.experiment_id)
+    return experiment
 
 
-def unusable(uri: str, error: Exception) -> InputError:
-    """Word the error of a store that cannot be used."""
-    received = f"Received: {without_password(uri)} ({reason(error, uri)})"
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        return InputError(
-            f"MLFLOW_TRACKING_URI must name an MLflow store that can be used. {received}. Correct "
-            "it, start its server, or unset it to use the project's own mlflow.db."
-        )
-    return InputError(
-        f"The project's MLflow store must be usable. {received}. Make it writable, move it away, "
-        "or set MLFLOW_TRACKING_URI to another store."
-    )
+@contextmanager
+def _made_by_another_host(client: Any, name: str) -> Iterator[None]:
+    """Accept that the experiment appears while it is being made here."""
+    from mlflow.exceptions import MlflowException
 
-
-def without_password(uri: str) -> str:
-    """Hide the password in a store's address.
-
-    >>> without_password("postgresql://ann:secret@host/runs")
-    'postgresql://ann:***@host/runs'
-    """
-    password = _password(uri)
-    return uri.replace(f":{password}@", ":***@") if password else uri
-
-
-def reason(error: BaseException, uri: str) -> str:
-    """Word the innermost cause in one line; in MLflow's chains of errors it is the clearest."""
-    while (inner := error.__cause__ or error.__context__) and not isinstance(inner, KeyError):
-        error = inner
-    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    password = _password(uri)
-    return line.replace(password, "***") if password else line
-
-
-def _password(uri: str) -> str | None:
     try:
-        return urlsplit(uri).password
-    except ValueError:
-        return None
+        yield
+    except MlflowException:
+        if client.get_experiment_by_name(name) is None:
+            raise
+
+
+def unusable(uri: str, error: BaseException) -> InputError:
+    """Word the error of a store that cannot be used."""
+    return InputError(f"{rule(uri, error)} {remedy()}")
+
+
+def rule(uri: str, error: BaseException) -> str:
+    """Say that the store must be usable, and why it is not."""
+    if isinstance(error, InputError):
+        return str(error)
+    received = f"Received: {masked(uri)} ({reason(error, uri)})."
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return f"MLFLOW_TRACKING_URI must name an MLflow store that can be used. {received}"
+    return f"The project's MLflow store must be usable. {received}"
+
+
+def remedy() -> str:
+    """Say what makes a store usable."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return "Correct it, start its server, or unset it to use the project's own mlflow.db."
+    return "Make it writable, move it away, or set MLFLOW_TRACKING_URI to another store."

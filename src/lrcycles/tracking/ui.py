@@ -14,12 +14,12 @@ from typing import Any
 
 from lrcycles.errors import InputError
 from lrcycles.tracking import views
+from lrcycles.tracking.addresses import masked
 from lrcycles.tracking.store import (
     SETTINGS,
     environment,
     open_store,
     usable_store,
-    without_password,
 )
 
 _HOST = "127.0.0.1"
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     with environment(SETTINGS), usable_store(store.uri):
         page = first_page(store.client, store.experiment_id)
     if store.uri.startswith("http"):
-        print(f"Runs: {without_password(store.uri).rstrip('/')}/{page}")
+        print(f"Runs: {masked(store.uri).rstrip('/')}/{page}")
         return
     port = free_port(arguments[0] if arguments else "5000")
     print(f"Runs: http://{_HOST}:{port}/{page}", flush=True)
@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> None:
     command += ["--uvicorn-opts", "--log-level warning"]  # the address must stay in sight
     os.environ["PYTHONWARNINGS"] = "ignore"
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # it would start twelve processes
-    os.execv(sys.executable, [sys.executable, "-m", *command, "--backend-store-uri", store.uri])
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = store.uri  # the list of processes shows arguments
+    os.execv(sys.executable, [sys.executable, "-m", *command])
 
 
 def first_page(client: Any, experiment_id: str) -> str:

@@ -6,7 +6,6 @@ MLflow keeps a saved view of an experiment as a tag of the experiment, and an ad
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +14,14 @@ from lrcycles.tracking.writers import PIPELINE_RUNS
 
 VIEW = "lrcycles-arms"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+EXPERIMENT_NOTE = """Does cycling the learning rate help? The runs form a tree of three levels:
+
+- A **pipeline run** is one `dvc repro` or `dvc exp run`. Its description holds the answer.
+- A **stage run** lies below it: `config`, `data`, `range_test`, `bounds`, `train@GROUP`, `report`.
+- A **training** lies below its stage `train@GROUP`: one arm with one seed, and its network.
+
+To see the arms of the latest pipeline side by side, choose its saved view at the top right. To see
+all trainings of an arm, search for ``tags.`lrcycles.arm` = 'clr'``."""
 # Without this, MLflow shows its pages for language models.
 _MACHINE_LEARNING = {"workflowType": "machine_learning"}
 _CHARTS = {"compareRunsMode": "CHART"}
@@ -23,13 +30,18 @@ _COLUMNS = ("test_error_percent", "validation_error_percent", "train_seconds")
 _SECTION = "lrcycles-arms"
 
 
-def write_view(client: Any, experiment_id: str, pipeline_id: str, arms: Sequence[str]) -> None:
-    """Save the view of the arms of a pipeline; it replaces the view of an earlier pipeline."""
-    now = round(time.time() * 1000)
+def write_view(
+    client: Any, experiment_id: str, pipeline_id: str, arms: Sequence[str], *, saved: int
+) -> None:
+    """Save the view of the arms of a pipeline; it replaces the view of an earlier pipeline.
+
+    Args:
+        saved: the time in milliseconds since the epoch.
+    """
     view = {
         "name": "Arms of the latest pipeline",
-        "createdAt": now,
-        "updatedAt": now,
+        "createdAt": saved,
+        "updatedAt": saved,
         "state": json.dumps(arms_view(pipeline_id, arms)),
     }
     client.set_experiment_tag(experiment_id, VIEW_TAG, json.dumps(view))

@@ -12,10 +12,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from lrcycles.errors import InputError, Interruption, interruptions
+
+if __name__ == "__main__":  # before the slow imports
+    interruptions.handle("lrcycles training")
+
 from lrcycles.cells.cell import Cell, chains
 from lrcycles.cells.store import CellStore
-from lrcycles.errors import InputError
 from lrcycles.files import read_json
+from lrcycles.training.checkpoints import EVERY_SECONDS
 from lrcycles.training.run import train_all
 
 
@@ -24,6 +29,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print("usage: python -m lrcycles.training CELLS.json OUT/", file=sys.stderr)
         return 2
+    interruptions.raised = True
     try:
         plan = read_json(Path(arguments[0]))
         cells = [Cell.from_dict(values) for values in plan["cells"]]
@@ -34,7 +40,8 @@ def main(arguments: list[str]) -> int:
             workers="auto",
             reuse=True,
             models=plan["models"],
-            on_event=lambda event, key: print(event, key[:12], flush=True),
+            on_event=_print,
+            checkpoint_seconds=plan.get("checkpoint_every_seconds", EVERY_SECONDS),
         )
     except (InputError, OSError) as error:
         print(f"lrcycles training: {error}", file=sys.stderr)
@@ -46,7 +53,13 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    except Interruption as error:
+        interruptions.end(error.status)
     return 0
+
+
+def _print(event: str, key: str) -> None:
+    print(*([key] if event == "message" else [event, key[:12]]), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,66 +14,76 @@ import numpy as np
 
 from lrcycles import models as networks
 from lrcycles.cells.cell import Cell
-from lrcycles.cells.result import EpochResult, write_result
+from lrcycles.cells.result import write_result
 from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
-from lrcycles.schedules.table import SCHEDULES, rate_table
+from lrcycles.training.checkpoints import EVERY_SECONDS, Checkpoint, in_training
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed
 from lrcycles.training.orders import Windows, epoch_order
-from lrcycles.training.records import Course, cell_record, step_table
+from lrcycles.training.records import (
+    Course,
+    begin_course,
+    cell_record,
+    reduce_rates,
+    step_table,
+)
 
-Notify = Callable[[str, str], None]  # (event, cell's key); events: epoch, cell
+Notify = Callable[[str, str], None]  # (event, cell's key); events: step, epoch, cell, message
 
 
-def train_team(
-    team: Sequence[Sequence[Cell]],
-    *,
-    data: Path,
-    store: CellStore,
-    reuse: bool,
-    models: Sequence[str],
-    notify: Notify,
-) -> None:
-    """Train chains of equal shapes side by side, each cell into its entry of the store.
+@dataclass(frozen=True)
+class Setting:
+    """What the trainings of a group of cells share.
 
     Args:
-        team: chains of cells; a parent comes before the cell that continues it.
         data: the folder that stage `data` wrote.
-        reuse: skip the cells that the store has.
+        reuse: skip the cells that the store has, and continue those that have a checkpoint.
         models: keys of the cells whose trained network is kept as model.keras.
-        notify: is called after every epoch and every finished cell.
+        checkpoint_seconds: the time between two checkpoints of a training.
     """
+
+    data: Path
+    store: CellStore
+    reuse: bool
+    models: Sequence[str]
+    checkpoint_seconds: float = EVERY_SECONDS
+
+
+def train_team(team: Sequence[Sequence[Cell]], setting: Setting, notify: Notify) -> None:
+    """Train chains of equal shapes side by side, each cell into its entry of the store.
+
+    A parent comes before the cell that continues it. `notify` is called with ("step" or "epoch",
+    key), with ("cell", key) for every finished cell, and with ("message", text for the user).
+    """
+    store = setting.store
     weights: dict[str, list[np.ndarray]] = {}
     parents = {cell.parent for chain in team for cell in chain}
     for cells in zip(*team, strict=True):
-        keep = {cell.key for cell in cells if cell.key in models or cell.key in parents}
+        keep = {cell.key for cell in cells if cell.key in setting.models or cell.key in parents}
         missing = []
         for cell in cells:
-            if reuse and store.has(cell, model=cell.key in keep):
+            if setting.reuse and store.has(cell, model=cell.key in keep):
                 notify("cell", cell.key)
             else:
                 missing.append(cell)
                 if cell.parent is not None and cell.parent not in weights:
                     weights[cell.parent] = saved_weights(store, cell)
         if missing:
-            weights |= train_cells(
-                missing, data=data, store=store, parents=weights, models=keep, notify=notify
-            )
+            weights |= train_cells(missing, setting, parents=weights, models=keep, notify=notify)
 
 
 def train_cells(
     cells: Sequence[Cell],
+    setting: Setting,
     *,
-    data: Path,
-    store: CellStore,
     parents: Mapping[str, list[np.ndarray]],
     models: Collection[str],
     notify: Notify,
 ) -> dict[str, list[np.ndarray]]:
     """Train cells of one shape side by side into the store, and return their weights by key."""
     first = cells[0]
-    train, validation, test = laid_out(first, data)
+    train, validation, test = laid_out(first, setting.data)
     # Pad to a fixed number of cells: the number itself would change the rounding.
     lanes = [*cells, *[first] * (first.runtime.side_by_side - len(cells))]
     order = orders(lanes, 0, train)
@@ -81,89 +93,123 @@ def train_cells(
     engine.reset([cell.seed for cell in lanes], [parents.get(cell.parent or "") for cell in lanes])
     # TensorFlow sets up its compiled functions again after seeding, which is no training time.
     compile_seconds += engine.compile(train, order, validation)
-    course = run_epochs(engine, lanes, order, train, validation, notify=notify, wanted=len(cells))
+    course = begin_course(lanes, len(cells), order.shape[1])
+    course.compile_seconds = compile_seconds
+    checkpoint = Checkpoint(
+        setting.store,
+        cells,
+        every_seconds=setting.checkpoint_seconds,
+        say=lambda text: notify("message", text),
+    )
+    if setting.reuse:
+        checkpoint.resume(engine, course)
+    with in_training():
+        run_epochs(engine, lanes, course, train, validation, checkpoint=checkpoint, notify=notify)
+        weights = _add_entries(engine, cells, setting, course, train, test, models=models)
+        checkpoint.remove()
+    for cell in cells:
+        notify("cell", cell.key)
+    return weights
+
+
+def _add_entries(
+    engine: Engine,
+    cells: Sequence[Cell],
+    setting: Setting,
+    course: Course,
+    train: Resident | Streamed,
+    test: Resident | Streamed,
+    *,
+    models: Collection[str],
+) -> dict[str, list[np.ndarray]]:
+    """Score trained cells on the test set, write their entries, and return their weights."""
     started = time.perf_counter()
     tested = engine.evaluate(test)
     course.evaluate_seconds += time.perf_counter() - started
-    seconds = {
-        "train_seconds": course.train_seconds / len(cells),
-        "compile_seconds": compile_seconds / len(cells),
-        "evaluate_seconds": course.evaluate_seconds / len(cells),
-    }
     weights = {}
-    for k, cell in enumerate(cells):
-        network = engine.trained(k)
-        weights[cell.key] = network.get_weights()
-        table = step_table(course, k, steps_per_epoch=order.shape[1], epochs=cell.epochs)
-        record = cell_record(
-            cell,
-            table,
-            course.histories[k],
-            test=tested[k],
-            images=len(train),
-            seconds=seconds,
-            xla=engine.xla,
-        )
-        with store.adding(cell.key) as folder:
+    with ExitStack() as adding:  # all entries appear together: an interrupted team stays one team
+        for k, cell in enumerate(cells):
+            network = engine.trained(k)
+            weights[cell.key] = network.get_weights()
+            table = step_table(course, k, epochs=cell.epochs)
+            record = cell_record(
+                cell, table, course, k, test=tested[k], images=len(train), xla=engine.xla
+            )
+            folder = adding.enter_context(setting.store.adding(cell.key))
             write_result(folder / "result.json", record)
             np.save(folder / "steps.npy", table)
             if cell.key in models:
                 network.save(folder / "model.keras")
-        notify("cell", cell.key)
     return weights
 
 
 def run_epochs(
     engine: Engine,
     lanes: Sequence[Cell],
-    order: np.ndarray,
+    course: Course,
     train: Resident | Streamed,
     validation: Resident | Streamed,
     *,
+    checkpoint: Checkpoint,
     notify: Notify,
-    wanted: int,
-) -> Course:
-    """Train epoch by epoch, until each of the first `wanted` cells is done or has diverged.
+) -> None:
+    """Train epoch by epoch, until each cell of the course is done or has diverged.
 
     A cell diverges in the first epoch in which a mini-batch loss is not finite.
-
-    Args:
-        lanes: the cells that the program trains side by side; those after `wanted` are padding.
-        order: the order of the first epoch.
     """
-    epochs, steps_per_epoch = lanes[0].epochs, order.shape[1]
-    rates, momenta = step_settings(lanes, epochs * steps_per_epoch)
-    losses: list[np.ndarray] = []
-    histories: list[list[EpochResult]] = [[] for _ in range(wanted)]
-    train_seconds = evaluate_seconds = 0.0
-    for epoch in range(epochs):
-        order = order if epoch == 0 else orders(lanes, epoch, train)
-        steps = slice(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)
-        momentum = None if momenta is None else momenta[:, steps]
-        started = time.perf_counter()
-        losses.append(engine.run(train, order, rates[:, steps], momentum))
-        trained = time.perf_counter()
-        finite = np.isfinite(losses[-1]).all(axis=1)
-        alive = [k for k in range(wanted) if finite[k] and len(histories[k]) == epoch]
+    length = course.steps_per_epoch
+    for k, history in enumerate(course.histories):
+        for epochs in range(1, len(history) + 1):
+            reduce_rates(course.rates[k, epochs * length :], lanes[k], history[:epochs])
+            notify("epoch", lanes[k].key)
+    for epoch in range(course.done // length, lanes[0].epochs):
+        _run_epoch(engine, epoch, lanes, course, train, checkpoint=checkpoint, notify=notify)
+        finite = np.isfinite(course.losses[:, epoch * length : course.done]).all(axis=1)
+        alive = [k for k, done in enumerate(course.histories) if finite[k] and len(done) == epoch]
         if not alive:
             break
+        started = time.perf_counter()
         scores = engine.evaluate(validation)
-        evaluate_seconds += time.perf_counter() - trained
-        train_seconds += trained - started
+        course.evaluate_seconds += time.perf_counter() - started
+        course.train_seconds += course.epoch_seconds
+        course.epoch_seconds = 0.0
         for k in alive:
-            loss, error = scores[k]
-            histories[k].append(
-                EpochResult(
-                    epoch=epoch + 1,
-                    step=(epoch + 1) * steps_per_epoch,
-                    validation_loss=loss,
-                    validation_error_percent=error,
-                )
-            )
-            _reduce(rates[k, steps.stop :], lanes[k], histories[k])
+            course.add_epoch(k, *scores[k])
+            reduce_rates(course.rates[k, course.done :], lanes[k], course.histories[k])
             notify("epoch", lanes[k].key)
-    joined = np.concatenate(losses, axis=1)
-    return Course(rates, momenta, joined, histories, train_seconds, evaluate_seconds)
+        checkpoint.keep(engine, course)
+
+
+def _run_epoch(
+    engine: Engine,
+    epoch: int,
+    lanes: Sequence[Cell],
+    course: Course,
+    train: Resident | Streamed,
+    *,
+    checkpoint: Checkpoint,
+    notify: Notify,
+) -> None:
+    """Make the steps of an epoch that the course lacks."""
+    begin, end = epoch * course.steps_per_epoch, (epoch + 1) * course.steps_per_epoch
+    steps = slice(begin, end)
+    momenta = None if course.momenta is None else course.momenta[:, steps]
+    pieces = engine.epoch(
+        train,
+        orders(lanes, epoch, train),
+        course.rates[:, steps],
+        momenta,
+        start=course.done - begin,
+    )
+    started = time.perf_counter()
+    for losses in pieces:
+        course.losses[:, course.done : course.done + losses.shape[1]] = losses
+        course.done += losses.shape[1]
+        course.epoch_seconds += time.perf_counter() - started
+        notify("step", lanes[0].key)
+        if course.done < end:  # else the checkpoint comes after the scores of the epoch
+            checkpoint.keep(engine, course)
+        started = time.perf_counter()
 
 
 def orders(cells: Sequence[Cell], epoch: int, train: Resident | Streamed) -> np.ndarray:
@@ -174,32 +220,6 @@ def orders(cells: Sequence[Cell], epoch: int, train: Resident | Streamed) -> np.
             for cell in cells
         ]
     )
-
-
-def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Tabulate the rate of every step, and any cycled momentum: float32 (cells, total_steps).
-
-    The momentum falls where the rate rises.
-    Source: Smith 2018, sec. 4.3.
-    """
-    rates = [rate_table(total_steps=total_steps, **cell.schedule) for cell in cells]
-    momenta = []
-    for cell in cells:
-        if cell.momentum is not None:
-            low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
-            mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
-            if "final_lr" in SCHEDULES[cell.schedule["name"]].takes:
-                mirrored["final_lr"] = low  # momentum stays high while the rate is annealed
-            momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
-    return np.stack(rates), np.stack(momenta) if momenta else None
-
-
-def _reduce(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> None:
-    """Set the rates of the coming steps, if the schedule depends on the validation loss."""
-    settings = dict(cell.schedule)
-    reduced = SCHEDULES[settings.pop("name")].between_epochs
-    if reduced is not None:
-        rates[:] = reduced([entry.validation_loss for entry in history], **settings)
 
 
 def saved_weights(store: CellStore, cell: Cell) -> list[np.ndarray]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,52 @@ def use_xla(setting: str, *, model: Any, batch_size: int, runtime: Runtime) -> b
         return True
     dense_only = {type(layer).__name__ for layer in model.layers} <= DENSE_KINDS
     return dense_only and batch_size < XLA_DENSE_BATCH
+
+
+# Assumed speeds, several times below those of slow machines: a piece of an epoch must end within
+# two seconds, because a training cannot be interrupted in a piece.
+PIECE_SECONDS = 2.0
+OPERATIONS_PER_SECOND = {"cpu": 2e10, "gpu": 1e13}
+STEP_SECONDS = {"cpu": 1e-3, "gpu": 1e-4}  # of a step that computes nothing
+
+
+def piece_steps(
+    model: Any, *, input_shape: Sequence[int], batch_size: int, cells: int, device: str
+) -> int:
+    """Return how many steps a compiled call may make, by the size of the network and the batch.
+
+    Every weight of a layer is used once at each position of its input or output, forwards and
+    twice backwards.
+    """
+    uses = sum(
+        math.prod(weight.shape) * _positions(layer, input_shape)
+        for layer in model.layers
+        for weight in layer.trainable_variables
+    )
+    operations = 6 * uses * batch_size * cells
+    seconds = STEP_SECONDS[device] + operations / OPERATIONS_PER_SECOND[device]
+    return max(1, int(PIECE_SECONDS / seconds))
+
+
+def _positions(layer: Any, input_shape: Sequence[int]) -> int:
+    """Count the positions that share the layer's weights, such as the pixels of a convolution."""
+    try:
+        shapes = [layer.input.shape, layer.output.shape]
+    except (AttributeError, ValueError):  # a layer of a class of the user's, or with two inputs
+        return math.prod(input_shape[:2])
+    return max(int(math.prod(size or 1 for size in shape[1:-1])) for shape in shapes)
+
+
+def even_steps(length: int, most: int) -> int:
+    """Choose the steps of a piece, at most `most`, so that few sizes of pieces occur.
+
+    JAX compiles each size. The best choice divides the length; the next best leaves a long rest.
+
+    >>> even_steps(300, 53), even_steps(275, 53), even_steps(40, 53)
+    (50, 46, 40)
+    """
+    sizes = range(min(most, length), most // 2, -1)
+    return max(sizes or [min(most, length)], key=lambda size: (length % size == 0, length % size))
 
 
 def add_xla_flags(flags: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ import numpy as np
 from lrcycles import models
 from lrcycles.cells.cell import Cell
 from lrcycles.schedules.keras_optimizers import GivenMomentum
-from lrcycles.training.compilation import use_xla
+from lrcycles.training.compilation import even_steps, piece_steps, use_xla
 
 
 def backend_module(backend: str) -> Any:
@@ -40,6 +41,8 @@ class Engine:
             InputError: the network or the optimizer cannot be built.
         """
         runtime = cell.runtime
+        # Random numbers that a layer draws without a seed follow from this one.
+        keras.utils.set_random_seed(0)
         keras.config.set_dtype_policy(runtime.precision)
         self._build: Callable[[], Any] = lambda: models.build(
             cell.model, input_shape=input_shape, classes=cell.classes
@@ -55,6 +58,13 @@ class Engine:
             cell.compile, model=self.model, batch_size=cell.batch_size, runtime=runtime
         )
         self._cells = runtime.side_by_side
+        self._most_steps = piece_steps(
+            self.model,
+            input_shape=input_shape,
+            batch_size=cell.batch_size,
+            cells=self._cells,
+            device=runtime.device,
+        )
         self._program = backend_module(runtime.backend).Program(
             self.model,
             optimizer,
@@ -84,19 +94,43 @@ class Engine:
 
         Args:
             evaluate: the data sets that `evaluate` will score.
-            chunk: the number of steps of a call of `run`; 0 if a call makes all steps.
+            chunk: the number of steps of a call of `run`; 0 for `epoch`.
         """
         start = time.perf_counter()
         length = order.shape[1]
         rates = np.zeros((self._cells, length), np.float32)
-        sizes = {chunk, length % chunk} - {0} if chunk else train.sizes(length)
         parts = train.parts(order, 0, 1)
         part = next(parts)
         parts.close()
+        piece = chunk or even_steps(part.order.shape[1], self._most_steps)
+        whole = {length} if chunk else train.sizes(length)
+        sizes = {min(piece, size) for size in whole} | {size % piece for size in whole} - {0}
         self._program.compile(part, _cut(rates, part), sizes)
         for data in evaluate:
             self.evaluate(data)
         return time.perf_counter() - start
+
+    def epoch(
+        self,
+        train: Any,
+        order: np.ndarray,
+        rates: np.ndarray,
+        momenta: np.ndarray | None = None,
+        *,
+        start: int = 0,
+    ) -> Iterator[np.ndarray]:
+        """Train as `run` does, from step `start` to the end, and give the losses piece by piece.
+
+        A piece lasts two seconds or less. Its bounds do not depend on `start`, if `start` is the
+        end of an earlier piece.
+        """
+        momenta = rates if momenta is None else momenta  # the program does not read it then
+        for part in train.parts(order, start, order.shape[1]):
+            piece = even_steps(part.order.shape[1], self._most_steps)
+            for begin in range(part.start - part.start % piece, part.stop, piece):
+                first, last = max(begin, part.start), min(begin + piece, part.stop)
+                steps = replace(part, start=first, stop=last)
+                yield self._program.steps(steps, _cut(rates, part), _cut(momenta, part))
 
     def run(
         self,
@@ -137,6 +171,24 @@ class Engine:
             (float(one) / len(data), 100 * int(other) / len(data))
             for one, other in zip(loss, wrong, strict=True)
         ]
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `state` holds all that the coming steps depend on."""
+        return bool(self._program.resumable)
+
+    def state(self) -> list[np.ndarray]:
+        """Copy all that a step changes: weights, optimizer slots, seed generators."""
+        arrays: list[np.ndarray] = self._program.state()
+        return arrays
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        """Go back to a state of cells with the same seeds.
+
+        Raises:
+            ValueError: the arrays belong to another network or optimizer.
+        """
+        self._program.restore(state)
 
     def trained(self, cell: int) -> keras.Model:
         """Return the network with the weights of a cell."""

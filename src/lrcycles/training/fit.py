@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,6 @@ import numpy as np
 from lrcycles.cells.cell import Cell, digest_of
 from lrcycles.cells.code import code_digest, source_files
 from lrcycles.cells.store import CellStore
-from lrcycles.errors import InputError
 from lrcycles.files import read_json, write_json
 from lrcycles.training import pool
 
@@ -38,20 +36,6 @@ class FitSeconds:
     compiled_seconds: Sequence[float]  # epochs of this package's compiled loop
     step_seconds: Sequence[float]  # Keras's `train_on_batch` at a constant rate
     scheduled_step_seconds: Sequence[float]  # `train_on_batch` at a cyclical rate
-
-    def __post_init__(self) -> None:
-        for series, count in (
-            (self.fit_seconds, EPOCHS),
-            (self.compiled_seconds, EPOCHS),
-            (self.step_seconds, STEPS),
-            (self.scheduled_step_seconds, STEPS),
-            ([self.compile_seconds], 1),
-        ):
-            if len(series) != count or not all(0 < s < math.inf for s in series):
-                raise InputError(
-                    f"{count} times above 0 must be there. Received: {series}. "
-                    "Measure again with train.reuse=false."
-                )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -76,8 +60,8 @@ def measure_fit(
     by_batch_size = {cell.batch_size: replace(cell, runtime=runtime) for cell in cells}
     distinct = list(by_batch_size.values())
     key = fit_key(distinct)
-    if reuse and (kept := _read(store.folder(key), distinct)) is not None:
-        return kept
+    if reuse and (folder := store.entry(key)) is not None:
+        return [FitSeconds.from_dict(values) for values in read_json(folder / "fit.json")]
     with pool.workers(1, runtime=runtime) as run:
         seconds: list[FitSeconds] = list(run(partial(_measure, data=data), distinct))
     with store.adding(key) as folder:
@@ -92,18 +76,7 @@ def fit_key(cells: Sequence[Cell]) -> str:
     return digest_of({"measured": "fit", "cells": settings, "sources": sources})
 
 
-def _read(folder: Path, cells: Sequence[Cell]) -> list[FitSeconds] | None:
-    """Read a measurement of these cells; None if the store has none or a damaged one."""
-    try:
-        seconds = [FitSeconds.from_dict(values) for values in read_json(folder / "fit.json")]
-    except (OSError, ValueError, TypeError):
-        return None
-    measured = [(entry.batch_size, entry.threads) for entry in seconds]
-    wanted = [(cell.batch_size, cell.runtime.threads) for cell in cells]
-    return seconds if measured == wanted else None
-
-
-def _measure(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> FitSeconds:
+def _measure(cell: Cell, notify: Callable[[str, str], None], *, data: Path) -> FitSeconds:
     import keras
 
     from lrcycles.data.image_sets import read_sets
@@ -125,7 +98,8 @@ def _measure(cell: Cell, _notify: Callable[[str, str], None], *, data: Path) -> 
     settings = {"batch_size": cell.batch_size, "validation_data": held_out, "verbose": 0}
 
     def compiled_epoch() -> None:
-        engine.run(train, order, rates)
+        for _ in engine.epoch(train, order, rates):
+            notify("step", cell.key)
         engine.evaluate(validation)
 
     plain.fit(x, y, **settings)  # a first whole epoch is slower even after a first batch

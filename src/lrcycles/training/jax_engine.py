@@ -57,6 +57,8 @@ class Program:
     host before every step.
     """
 
+    resumable = True
+
     def __init__(
         self,
         model: Any,
@@ -109,6 +111,18 @@ class Program:
         """Sum the losses and count the errors, each of shape (cells,)."""
         loss, wrong = self._score(self._state[:2], pixels, labels)
         return np.asarray(loss), np.asarray(wrong)
+
+    def state(self) -> list[np.ndarray]:
+        """Copy the state of all cells."""
+        return [np.array(array) for array in jax.tree.leaves(self._state)]
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        """Replace the state of all cells."""
+        held, structure = jax.tree.flatten(self._state)
+        arrays = [new.view(old.dtype) for new, old in zip(state, held, strict=True)]
+        if [array.shape for array in arrays] != [array.shape for array in held]:
+            raise ValueError("arrays of other shapes")
+        self._state = jax.tree.unflatten(structure, [jnp.asarray(array) for array in arrays])
 
     def _arguments(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> tuple[Any, ...]:
         return self._state, *part.data, part.order, rates, momenta, np.int32(part.start)

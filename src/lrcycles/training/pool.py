@@ -7,20 +7,28 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
 from lrcycles.cells.cell import Runtime
-from lrcycles.errors import InputError, reason, user_line
+from lrcycles.errors import ENDING, InputError, reason, user_line
+from lrcycles.training.checkpoints import stop_soon
 
-_notify: Callable[..., None] = print
-_failed: Exception | None = None
 WORKER_BYTES = 2 << 30  # a backend with MNIST and its buffers, rounded up
+MOST_ATTEMPTS = 2  # to run a job whose worker died or hung
+# A worker hangs if it gives no sign of life for so long. Signs are steps, epochs and results.
+FIRST_EPOCH_SECONDS = 3600.0  # before the end of a job's first epoch; it may compile for long
+LEAST_SECONDS = 60.0
+USUAL_EPOCHS = 10  # or this many of its longest epochs, if they last longer
+_AGAIN = "The process that trained {job} {cause}. The training runs once more."
+STOP_SECONDS = 3.0  # for workers to write their checkpoints after an interruption
 
 
 def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:
@@ -36,53 +44,177 @@ def worker_count(setting: Any, *, jobs: int, device: str, threads: int) -> int:
 def warm_up(backend: str) -> None:
     """Start to load Keras in the background, for workers that start soon."""
     _context(backend)
-    forkserver.ensure_running()
+    # The new process inherits what is blocked: Ctrl-C must not reach it, or it prints a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
 def workers(count: int, *, runtime: Runtime) -> Iterator[Callable[..., Iterator[Any]]]:
     """Give `run(function, jobs, on_event)`, which yields results as jobs finish, in any order.
 
-    `function(job, notify)` must be importable by name. A worker ends with its parent, even if the
-    parent was killed.
+    `function(job, notify)` must be importable by name. It gives signs of life with
+    `notify("step", key)` and `notify("epoch", key)`; `on_event` gets all of them but steps. A
+    worker ends with its parent, even if the parent was killed. A job whose worker died or hung runs
+    once more.
 
     Raises:
-        InputError: a worker was killed, mostly because memory ran out.
+        InputError: the workers of a job were killed twice, mostly because memory ran out.
         RuntimeError: the device is not there.
     """
-    context = _context(runtime.backend)
+    crew: list[_Worker] = []
     others = set(multiprocessing.active_children())
-    events = context.SimpleQueue()
-    executor = ProcessPoolExecutor(
-        count, mp_context=context, initializer=_start, initargs=(events, runtime)
-    )
 
     def run(
         function: Callable[..., Any],
         jobs: Sequence[Any],
         on_event: Callable[..., None] = lambda *_: None,
     ) -> Iterator[Any]:
-        pending: set[Future[Any]] = {executor.submit(_call, function, job) for job in jobs}
-        while pending:
-            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            while not events.empty():
-                on_event(*events.get())
-            for future in done:
-                yield future.result()
+        most, waiting, attempts = count, deque(jobs), Counter[int]()
+        while waiting or any(worker.busy for worker in crew):
+            idle = [worker for worker in crew if not worker.busy]
+            while waiting and (idle or len(crew) < most):
+                if not idle:
+                    idle.append(_Worker(runtime))
+                    crew.append(idle[0])
+                attempts[id(waiting[0])] += 1
+                idle.pop().give(function, waiting.popleft())
+            _wait(crew)
+            for worker in list(crew):
+                yield from worker.results(on_event)
+                cause = worker.failure()
+                if cause is None:
+                    continue
+                crew.remove(worker)
+                if worker.process.exitcode == -signal.SIGKILL and crew:
+                    most = len(crew)  # memory may have run out
+                worker.end()
+                if not worker.busy:
+                    continue
+                if attempts[id(worker.job)] >= MOST_ATTEMPTS:
+                    raise InputError(_given_up(worker.job, cause))
+                on_event("message", _AGAIN.format(job=worker.job, cause=cause))
+                waiting.appendleft(worker.job)
 
     try:
         yield run
-    except BrokenProcessPool as error:
-        raise InputError(
-            "Every training process must live until its end. Received: a process that was killed, "
-            "mostly because memory ran out. Run again with fewer train.workers; finished cells are "
-            "kept."
-        ) from error
     finally:
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        executor.shutdown(cancel_futures=True)
-        events.close()
+        _end(set(multiprocessing.active_children()) - others)
+
+
+def _given_up(job: Any, cause: str) -> str:
+    return (
+        f"Every training process must make steps until its end. Received: the process that trained "
+        f"{job} {cause}, for the second time. Finished cells are kept. Run again, with fewer "
+        "train.workers if memory ran out."
+    )
+
+
+class _Worker:
+    """A process that runs one job after another, and what its parent knows of it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        warm_up(runtime.backend)
+        context = _context(runtime.backend)
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_work, args=(other, runtime))
+        self.process.start()
+        other.close()
+        self.busy = self.ended = False
+        self.job: Any = None
+
+    def give(self, function: Callable[..., Any], job: Any) -> None:
+        self.busy, self.job = True, job
+        self.silent_seconds = self._epoch_begun = 0.0
+        self._longest_epoch: float | None = None
+        with suppress(OSError):  # a dead worker; `failure` says so
+            self.pipe.send((function, job))
+
+    def results(self, on_event: Callable[..., None]) -> Iterator[Any]:
+        """Pass on the events that the worker has sent, and yield any result of its job."""
+        for kind, *content in self._received():
+            self.silent_seconds = 0.0
+            self.busy = kind == "event"
+            if kind == "result":
+                yield content[0]
+            elif kind == "error":
+                error, text = content
+                raise error from (None if isinstance(error, InputError) else _RemoteError(text))
+            else:
+                self._watch(content[0])
+                if content[0] != "step":
+                    on_event(*content)
+
+    def _received(self) -> Iterator[Any]:
+        while not self.ended:
+            try:
+                if not self.pipe.poll():
+                    return
+                message = self.pipe.recv()
+            except (EOFError, OSError):
+                self.ended = True
+                return
+            yield message
+
+    def _watch(self, event: str) -> None:
+        """Measure the longest epoch of the cell in training."""
+        now = time.monotonic()
+        if event == "epoch" and self._epoch_begun:
+            self._longest_epoch = max(self._longest_epoch or 0.0, now - self._epoch_begun)
+        if event == "cell":  # the next cell may have to compile
+            self._longest_epoch, self._epoch_begun = None, 0.0
+        elif event == "epoch" or not self._epoch_begun:
+            self._epoch_begun = now
+
+    def failure(self) -> str | None:
+        """Say what happened to a worker that has died or hangs; None if all is well."""
+        if self.ended or not self.process.is_alive():
+            self.process.join(1.0)
+            code = self.process.exitcode
+            return f"was killed (signal {-code})" if code and code < 0 else f"ended (status {code})"
+        limit = FIRST_EPOCH_SECONDS
+        if self._longest_epoch is not None:
+            limit = max(LEAST_SECONDS, USUAL_EPOCHS * self._longest_epoch)
+        if self.busy and self.silent_seconds > limit:
+            return f"made no step for {self.silent_seconds:.0f} s"
+        return None
+
+    def end(self) -> None:
+        self.process.kill()  # it may be stopped, and then no other signal arrives
+        self.process.join()
+        self.pipe.close()
+
+
+class _RemoteError(Exception):
+    """The traceback of an error in another process."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _wait(crew: Sequence[_Worker]) -> None:
+    """Wait for a message or an end, and add the time to the silence of the workers."""
+    begun = time.monotonic()
+    sentinels = [worker.process.sentinel for worker in crew]
+    multiprocessing.connection.wait([*sentinels, *(worker.pipe for worker in crew)], timeout=1.0)
+    # A wait that took longer means that this process was stopped too, and its workers with it.
+    silent = min(time.monotonic() - begun, 2.0)
+    for worker in crew:
+        worker.silent_seconds += silent
+
+
+def _end(processes: Iterable[Any]) -> None:
+    """End the workers; those in training may write a checkpoint first."""
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        process.kill()
+        process.join()
 
 
 def _context(backend: str) -> Any:
@@ -97,11 +229,52 @@ def _context(backend: str) -> Any:
     return context
 
 
-def _call(function: Callable[..., Any], job: Any) -> Any:
-    if _failed is not None:
-        raise _failed
+def _work(pipe: Any, runtime: Runtime) -> None:
+    """Run the jobs that come through the pipe."""
+    from lrcycles.training import preload  # this process has it
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, stop_soon)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    preload.end_with_parent()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    ready = False
+    while True:
+        try:
+            function, job = pipe.recv()
+        except EOFError:  # the parent has ended
+            return
+        try:
+            if not ready:
+                from lrcycles.training.engine import backend_module
+
+                module = backend_module(runtime.backend)
+                module.prepare_device(device=runtime.device, threads=runtime.threads)
+                ready = True
+            answer: tuple[Any, ...] = (
+                "result",
+                _call(function, job, lambda *event: pipe.send(("event", *event))),
+            )
+        except Exception as error:
+            answer = ("error", _sendable(error), traceback.format_exc())
+        pipe.send(answer)
+
+
+def _sendable(error: Exception) -> Exception:
+    """Return the error, or one with its name and message if it cannot cross to the parent."""
     try:
-        return function(job, _notify)
+        ForkingPickler.loads(ForkingPickler.dumps(error))
+    except Exception:  # TensorFlow's errors need more arguments than they keep
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _call(function: Callable[..., Any], job: Any, notify: Callable[..., None]) -> Any:
+    try:
+        return function(job, notify)
     except InputError:
         raise
     except (Exception, SystemExit) as error:
@@ -110,23 +283,6 @@ def _call(function: Callable[..., Any], job: Any) -> Any:
                 f"Your code must run while a network trains. Received: {reason(error)}. Correct it."
             ) from error
         raise
-
-
-def _start(events: Any, runtime: Runtime) -> None:
-    global _notify, _failed
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    _notify = lambda *event: events.put(event)  # noqa: E731
-    from lrcycles.training.engine import backend_module
-
-    try:
-        backend_module(runtime.backend).prepare_device(
-            device=runtime.device, threads=runtime.threads
-        )
-    except Exception as error:  # the first job raises it: a failing initializer looks like a crash
-        _failed = error
 
 
 def _end_with(sentinel: int) -> None:

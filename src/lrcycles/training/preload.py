@@ -6,9 +6,24 @@ TensorFlow Lite's converter for JAX take a quarter of the loading time, and no t
 They skip scikit-learn and JAX if these seem not to be installed.
 """
 
+import ctypes
 import os
+import signal
 import sys
 import warnings
+
+
+def end_with_parent() -> None:
+    """End this process when its parent ends, also in the middle of an import; on Linux only."""
+    if sys.platform == "linux":
+        set_signal_of_parents_death = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_signal_of_parents_death, signal.SIGKILL)
+
+
+end_with_parent()
+
+# Ctrl-C reaches every process of a terminal, and the process of the command decides what it means.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 _unused = ["sklearn"] if os.environ.get("KERAS_BACKEND") == "jax" else ["sklearn", "jax"]
 _hidden = [name for name in _unused if name not in sys.modules]

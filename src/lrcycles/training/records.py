@@ -11,42 +11,119 @@ import numpy as np
 
 from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import CellResult, EpochResult, ScheduleResult
-from lrcycles.schedules.table import cycle_step_size
+from lrcycles.schedules.table import SCHEDULES, cycle_step_size, rate_table
 from lrcycles.training.engine import backend_module
+
+_SECONDS = ("train_seconds", "epoch_seconds", "evaluate_seconds", "compile_seconds")
 
 
 @dataclass
 class Course:
-    """How a team of cells trained: arrays of shape (cells, steps), and seconds of all together."""
+    """How a team of cells trains: arrays of shape (cells, steps), and seconds of all together."""
 
     rates: np.ndarray
     momenta: np.ndarray | None
-    losses: np.ndarray
+    losses: np.ndarray  # of the first `done` steps
     histories: list[list[EpochResult]]  # by cell: the epochs whose mini-batch losses were finite
-    train_seconds: float
-    evaluate_seconds: float
+    steps_per_epoch: int
+    done: int = 0
+    train_seconds: float = 0.0
+    epoch_seconds: float = 0.0  # of an epoch that has not ended; train_seconds is without them
+    evaluate_seconds: float = 0.0
+    compile_seconds: float = 0.0
+
+    def add_epoch(self, cell: int, loss: float, error_percent: float) -> None:
+        """Append the scores on the validation images to the history of a cell."""
+        epoch = len(self.histories[cell]) + 1
+        self.histories[cell].append(
+            EpochResult(
+                epoch=epoch,
+                step=epoch * self.steps_per_epoch,
+                validation_loss=loss,
+                validation_error_percent=error_percent,
+            )
+        )
+
+    def content(self) -> dict[str, np.ndarray]:
+        """Give what a checkpoint keeps; the rates follow from the histories."""
+        scores = {
+            f"history_{k}": np.array(
+                [[entry.validation_loss, entry.validation_error_percent] for entry in history]
+            )
+            for k, history in enumerate(self.histories)
+        }
+        seconds = np.array([getattr(self, name) for name in _SECONDS])
+        return {"losses": self.losses[:, : self.done], "seconds": seconds, **scores}
+
+    def restore(self, content: Mapping[str, np.ndarray]) -> None:
+        """Continue a course that `content` described."""
+        losses = content["losses"]
+        self.done = losses.shape[1]
+        self.losses[:, : self.done] = losses
+        for k in range(len(self.histories)):
+            for loss, error_percent in content[f"history_{k}"].tolist():
+                self.add_epoch(k, loss, error_percent)
+        for name, seconds in zip(_SECONDS, content["seconds"].tolist(), strict=True):
+            setattr(self, name, getattr(self, name) + seconds)
+
+
+def begin_course(lanes: Sequence[Cell], wanted: int, steps_per_epoch: int) -> Course:
+    """Make the course of a training before its first step.
+
+    Args:
+        lanes: the cells that the program trains side by side; those after `wanted` are padding.
+    """
+    rates, momenta = step_settings(lanes, lanes[0].epochs * steps_per_epoch)
+    histories: list[list[EpochResult]] = [[] for _ in range(wanted)]
+    return Course(rates, momenta, np.zeros_like(rates), histories, steps_per_epoch)
+
+
+def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Tabulate the rate of every step, and any cycled momentum: float32 (cells, total_steps).
+
+    The momentum falls where the rate rises.
+    Source: Smith 2018, sec. 4.3.
+    """
+    rates = [rate_table(total_steps=total_steps, **cell.schedule) for cell in cells]
+    momenta = []
+    for cell in cells:
+        if cell.momentum is not None:
+            low, high = cell.momentum["base_momentum"], cell.momentum["max_momentum"]
+            mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
+            if "final_lr" in SCHEDULES[cell.schedule["name"]].takes:
+                mirrored["final_lr"] = low  # momentum stays high while the rate is annealed
+            momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
+    return np.stack(rates), np.stack(momenta) if momenta else None
+
+
+def reduce_rates(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> None:
+    """Set the rates of the coming steps, if the schedule depends on the validation loss."""
+    settings = dict(cell.schedule)
+    reduced = SCHEDULES[settings.pop("name")].between_epochs
+    if reduced is not None:
+        rates[:] = reduced([entry.validation_loss for entry in history], **settings)
 
 
 def cell_record(
     cell: Cell,
     table: Any,
-    history: Sequence[EpochResult],
+    course: Course,
+    lane: int,
     *,
     test: tuple[float, float],
     images: int,
-    seconds: Mapping[str, float],
     xla: bool,
 ) -> CellResult:
     """Make the result of a trained cell.
 
     Args:
         table: what `step_table` returned.
-        history: one entry per epoch whose mini-batch losses were finite.
+        course: of the cell's team; the cell gets its share of the seconds.
+        lane: the cell's place in the team.
         test: loss and error in percent on the test set, with the last weights.
-        seconds: train_seconds, compile_seconds and evaluate_seconds; the cell's share of those of
-            its team.
     """
-    runtime = cell.runtime
+    runtime, history, team = cell.runtime, course.histories[lane], len(course.histories)
+    train_seconds = course.train_seconds / team
     finished = len(history) == cell.epochs and math.isfinite(history[-1].validation_loss)
     not_finite = np.flatnonzero(~np.isfinite(table["loss"]))
     steps_per_epoch = images // cell.batch_size
@@ -62,11 +139,11 @@ def cell_record(
         test_error_percent=test[1] if finished else None,
         validation_loss=history[-1].validation_loss if finished else None,
         validation_error_percent=history[-1].validation_error_percent if finished else None,
-        train_seconds=seconds["train_seconds"],
-        compile_seconds=seconds["compile_seconds"],
-        evaluate_seconds=seconds["evaluate_seconds"],
+        train_seconds=train_seconds,
+        compile_seconds=course.compile_seconds / team,
+        evaluate_seconds=course.evaluate_seconds / team,
         steps=len(table),
-        steps_per_second=steps / seconds["train_seconds"] if history else None,
+        steps_per_second=steps / train_seconds if history else None,
         images=images,
         device=runtime.device,
         device_name=backend_module(runtime.backend).device_name(runtime.device),
@@ -88,14 +165,14 @@ def _schedule(cell: Cell, total_steps: int) -> ScheduleResult:
     return ScheduleResult(**settings)
 
 
-def step_table(course: Course, cell: int, *, steps_per_epoch: int, epochs: int) -> Any:
+def step_table(course: Course, cell: int, *, epochs: int) -> Any:
     """Make rows step, epoch (both from 1), lr, loss and any momentum, as a structured array.
 
     The rows of a cell that diverged end with the epoch of its divergence.
     """
-    steps = min(len(course.histories[cell]) + 1, epochs) * steps_per_epoch
+    steps = min(len(course.histories[cell]) + 1, epochs) * course.steps_per_epoch
     step = np.arange(1, steps + 1)
-    epoch = (step - 1) // steps_per_epoch + 1
+    epoch = (step - 1) // course.steps_per_epoch + 1
     columns = [step, epoch, course.rates[cell, :steps], course.losses[cell, :steps]]
     types = [("step", "<i4"), ("epoch", "<i4"), ("lr", "<f4"), ("loss", "<f4")]
     if course.momenta is not None:

@@ -13,6 +13,19 @@ from lrcycles.data.image_sets import PIXEL_SCALE
 from lrcycles.training.compilation import XLA_CPU_FLAGS, add_xla_flags, cpu_name
 from lrcycles.training.feeding import Part
 
+# They keep their state where it cannot be read. Keras's own layers use seed generators instead.
+_RANDOM_OPERATIONS = {
+    "Multinomial",
+    "ParameterizedTruncatedNormal",
+    "RandomGamma",
+    "RandomPoissonV2",
+    "RandomShuffle",
+    "RandomStandardNormal",
+    "RandomUniform",
+    "RandomUniformInt",
+    "TruncatedNormal",
+}
+
 
 def prepare_device(*, device: str, threads: int) -> None:
     """Set up the device; call it once per process, before any other use of TensorFlow.
@@ -72,12 +85,17 @@ class Program:
         self._class_weights = class_weights and tf.constant(class_weights, tf.float32)
         self._empty_slots = [variable.numpy() for variable in optimizer.variables]
         self._loss = keras.losses.SparseCategoricalCrossentropy()
+        self._state: list[Any] | None = None  # known once the program is traced
+        self.resumable = False
+        self._others: list[Any] = []  # variables that Keras does not know, and their first values
         self._steps = tf.function(self._run_steps, jit_compile=xla, reduce_retracing=False)
         self._score = tf.function(self._score_images, jit_compile=xla, reduce_retracing=False)
 
     def begin(self, _cell: int) -> None:
         """Empty the optimizer's slots; the network's variables already hold the cell's weights."""
         for variable, value in zip(self._optimizer.variables, self._empty_slots, strict=True):
+            variable.assign(value)
+        for variable, value in self._others:
             variable.assign(value)
 
     def finish(self, _cell: int) -> None:
@@ -86,6 +104,8 @@ class Program:
     def compile(self, part: Part, rates: np.ndarray, _sizes: Collection[int]) -> None:
         """Compile one program for any number of steps, by a call that makes none."""
         self._call(part, rates, rates, stop=part.start)
+        if self._state is None:
+            self._trace(part, rates)
 
     def steps(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> np.ndarray:
         """Make the part's steps and return their losses, float32 (1, steps)."""
@@ -97,10 +117,35 @@ class Program:
         loss, wrong = self._score(pixels, labels)
         return loss.numpy()[None], wrong.numpy()[None]
 
+    def _trace(self, part: Part, rates: np.ndarray) -> None:
+        """List the variables of the program, those of the user's own layers too."""
+        program = self._steps.get_concrete_function(*self._arguments(part, rates, rates, part.stop))
+        owned = [*self._model.variables, *self._optimizer.variables]
+        variables = [variable.value for variable in owned]
+        held = {id(variable) for variable in variables}
+        others = [each for each in program.variables if id(each) not in held]
+        self._state = variables + others
+        self._others = [(each, each.numpy()) for each in others]
+        graph = program.graph.as_graph_def()
+        nodes = [*graph.node, *(n for inner in graph.library.function for n in inner.node_def)]
+        self.resumable = not any(node.op in _RANDOM_OPERATIONS for node in nodes)
+
+    def state(self) -> list[np.ndarray]:
+        """Copy the value of every variable that the steps use."""
+        return [np.array(variable.numpy()) for variable in self._state or []]
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        """Set every variable that the steps use."""
+        for variable, value in zip(self._state or [], state, strict=True):
+            variable.assign(value.view(variable.dtype.as_numpy_dtype))
+
     def _call(self, part: Part, rates: np.ndarray, momenta: np.ndarray, *, stop: int) -> Any:
+        return self._steps(*self._arguments(part, rates, momenta, stop))
+
+    def _arguments(self, part: Part, rates: np.ndarray, momenta: np.ndarray, stop: int) -> Any:
         arrays = (tf.constant(part.order[0]), tf.constant(rates[0]), tf.constant(momenta[0]))
         bounds = tf.constant(part.start, tf.int32), tf.constant(stop, tf.int32)
-        return self._steps(*part.data, *arrays, *bounds)
+        return (*part.data, *arrays, *bounds)
 
     def _run_steps(
         self,

@@ -6,7 +6,7 @@ applied to a history that some tool has smoothed.
 
 from __future__ import annotations
 
-import ctypes
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -89,19 +89,17 @@ def _uncorrected(smooth: Array, kept: float, late: int) -> Array:
 
 
 def _corrected_single(loss: Array) -> Array:
-    average, share = 0.0, 1.0 - _single(KEPT)
+    # Assigning to an array of floats rounds to single precision, faster than numpy's scalars.
+    single = array("f", [KEPT, 0.0, 0.0])
+    share = 1.0 - single[0]
     averages = []
     for value in loss.astype(np.float32).tolist():
-        average = _single(average - _single(average - value) * share)
-        averages.append(average)
+        single[1] = single[2] - value
+        single[2] -= single[1] * share
+        averages.append(single[2])
     weights = [1 - KEPT**step for step in range(1, len(loss) + 1)]
     with np.errstate(over="ignore", invalid="ignore"):  # losses may be inf or nan
         return (np.array(averages, np.float32) / np.array(weights, np.float32)).astype(np.float64)
-
-
-def _single(value: float) -> float:
-    """Round to single precision; faster than numpy's scalars."""
-    return ctypes.c_float(value).value
 
 
 def _from_first(loss: Array, kept: float) -> Array:

@@ -14,27 +14,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrcycles import files
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves
 from lrcycles.range_tests.recorded.columns import (
-    Wanted,
     find_columns,
-    is_step,
-    loss_rank,
-    rate_rank,
     with_group_columns,
     with_unique_names,
-    words,
 )
-from lrcycles.range_tests.recorded.formats import by_run, load, where_is
+from lrcycles.range_tests.recorded.contents import where_is
+from lrcycles.range_tests.recorded.formats import load
+from lrcycles.range_tests.recorded.names import Wanted, is_step, loss_rank, rate_rank, words
 from lrcycles.range_tests.recorded.origins import KTRAIN_MEAN, Origin, recognise
 from lrcycles.range_tests.recorded.readings import Reading, chosen_reading
-from lrcycles.range_tests.recorded.rows import (
-    as_numbers,
-    as_sweeps,
-    check_sweeps,
-)
+from lrcycles.range_tests.recorded.rows import as_numbers, as_sweeps, check_sweeps
+from lrcycles.range_tests.recorded.runs import by_run
+from lrcycles.range_tests.recorded.summaries import read_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,9 +182,9 @@ def _rows(
     if rates is not None:
         table = _with_rates(table, rates, wanted)
     _need_two_scalars(where, table, wanted)
-    table, of_runs = by_run(table)
-    names += [name for name in table.columns if name not in names]
-    table = with_group_columns(with_unique_names(table))
+    table, of_runs = by_run(where, table, wanted)
+    names = [*dict.fromkeys([*names, *table.columns])]
+    table = with_group_columns(where, with_unique_names(table))
     columns, of_columns = find_columns(where, table, wanted)
     rows, of_rows = as_numbers(where, table, columns)
     sweeps, _ = as_sweeps(rows)
@@ -225,7 +219,7 @@ def _with_rates(table: pd.DataFrame, path: Path, wanted: Wanted) -> pd.DataFrame
         (table, wanted.loss, "loss", loss_rank),
     ):
         where = where_is(path) if role == "lr" else "The file of the losses"
-        part = with_unique_names(by_run(part)[0])
+        part = with_unique_names(by_run(where, part, wanted)[0])
         steps = [column for column in part if is_step(words(column))]
         values = [name] if name in part else [c for c in part if rank(c) is not None]
         values = values or [column for column in part if column.lower() == "value"]
@@ -254,15 +248,7 @@ def _curves(
     check_sweeps(where_is(path), table)
     summary = path.with_name("range_test.json") if path.name == "curves.parquet" else None
     if summary is not None and summary.exists():  # of stage range_test
-        try:
-            curves = Curves.from_summary(
-                table, files.read_json(summary), steps_per_epoch=steps_per_epoch
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{summary} must be the summary of stage range_test. Received: a file without "
-                f"{error}. Move {path.name} to a folder of its own."
-            ) from error
+        curves = Curves.from_summary(table, read_summary(summary), steps_per_epoch=steps_per_epoch)
     else:
         curves = Curves(table, steps_per_epoch=steps_per_epoch, ramp=_ramp(table))
     momentum = curves.momentum if momentum is None else momentum

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrcycles.range_tests.curves import Array
-from lrcycles.range_tests.recorded.columns import words
+from lrcycles.range_tests.recorded.names import words
 from lrcycles.range_tests.recorded.readings import RAW, Reading, by_keras, by_tool, late_start
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests.recorded.columns import FEWEST_POINTS
+from lrcycles.range_tests.recorded.sizes import need_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "-"}
 _TENSOR = re.compile(r"[\w.]+\(([^,()]+)(,.*)?\)", re.DOTALL)  # tensor(2.3, device='cuda:0')
 _LARGEST = 1e100  # of single precision it is 3e38
+_SMALLEST = 1 / _LARGEST
 
 
 def as_numbers(
@@ -118,7 +120,7 @@ def _seeds(
     whole = not wrong and np.isfinite(values).all() and (values == np.round(values)).all()
     if whole and (np.abs(values) < 2**53).all():
         return values.astype(np.int64), []
-    codes, names = pd.factorize(column.astype(str))
+    codes, names = pd.factorize(np.array([str(name) for name in column.tolist()], object))
     listed = ", ".join(f"{str(name)[:40]} ({code})" for code, name in enumerate(names[:10]))
     more = ", ..." if len(names) > 10 else ""
     return codes, [f"lrcycles numbers the seeds of the file: {listed}{more}."]
@@ -222,6 +224,7 @@ def check_sweeps(where: str, rows: pd.DataFrame) -> None:
     Raises:
         InputError: see above.
     """
+    need_seeds(where, rows["seed"].nunique())
     several = rows["seed"].nunique() > 1
     if rows.empty:
         _check(where, rows)
@@ -231,7 +234,7 @@ def check_sweeps(where: str, rows: pd.DataFrame) -> None:
 
 def _check(where: str, rows: pd.DataFrame) -> None:
     lr, loss = rows["lr"].to_numpy(), rows["loss"].to_numpy()
-    bad = np.flatnonzero(~((lr > 0) & (lr < _LARGEST)))
+    bad = np.flatnonzero(~((lr > _SMALLEST) & (lr < _LARGEST)))
     if len(bad):
         raise InputError(
             f"The learning rates of {where} must be above 0 and below {_LARGEST:g}. "

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrcycles.errors import InputError
-from lrcycles.range_tests.recorded.columns import (
-    FEWEST_POINTS,
-    Wanted,
-    is_heldout,
-    is_sweep,
-    loss_rank,
-    rate_rank,
-)
+from lrcycles.range_tests.recorded.columns import FEWEST_POINTS
+from lrcycles.range_tests.recorded.names import Wanted, is_heldout, is_sweep, loss_rank, rate_rank
+from lrcycles.range_tests.recorded.sizes import MOST_COLUMNS, need_cells
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_LEVELS = 5
-MOST_SWEEPS = 1000
+_MOST_PARTS = 1000  # of a list that is searched
+_MOST_SEARCHED = 20_000  # lists and objects of a file
 
 
 def tables_of(where: str, content: Any, wanted: Wanted) -> list[tuple[str, pd.DataFrame]]:
@@ -30,13 +27,33 @@ def tables_of(where: str, content: Any, wanted: Wanted) -> list[tuple[str, pd.Da
     Raises:
         InputError: the rates and the losses of a sweep are not equally many.
     """
-    tables = list(_search(where, content, wanted, "", MOST_LEVELS))
+    tables = list(_search(_Place(where, wanted), content, "", MOST_LEVELS))
     return [(name, table) for name, table in tables if is_sweep(table, wanted)] or tables
 
 
+@dataclass
+class _Place:
+    """The file that is searched, the columns that the user wants, and the number of steps."""
+
+    where: str
+    wanted: Wanted
+    searched: int = 0
+
+    def count(self) -> None:
+        """Count a list or an object; refuse a file that has too many."""
+        self.searched += 1
+        if self.searched > _MOST_SEARCHED:
+            raise InputError(
+                f"JSON must have at most {_MOST_SEARCHED:,} lists or objects in which the range "
+                f"test may be. Received: {self.where} with more. Write the rates and losses as CSV."
+            )
+
+
 def _search(
-    where: str, content: Any, wanted: Wanted, name: str, levels: int
+    place: _Place, content: Any, name: str, levels: int
 ) -> Iterator[tuple[str, pd.DataFrame]]:
+    place.count()
+    where, wanted = place.where, place.wanted
     table = _table(where, content, wanted)
     if table is not None:
         yield name, table
@@ -47,7 +64,7 @@ def _search(
         sweep
         for key, child in _children(content)
         if isinstance(child, Mapping | list) and not is_heldout(key)
-        for sweep in _search(where, child, wanted, key, levels - 1)
+        for sweep in _search(place, child, key, levels - 1)
     ]
     if not found and isinstance(content, Mapping):
         flat = dict(_flattened(content, "", levels))
@@ -58,37 +75,55 @@ def _search(
 
 def _children(content: Any) -> list[tuple[str, Any]]:
     if isinstance(content, Mapping):
-        return [(str(key), child) for key, child in content.items()][:MOST_SWEEPS]
-    if isinstance(content, list) and len(content) <= MOST_SWEEPS:
+        return [(str(key), child) for key, child in content.items()]
+    if isinstance(content, list) and len(content) <= _MOST_PARTS:
         return [(str(place), child) for place, child in enumerate(content)]
     return []
 
 
 def _table(where: str, content: Any, wanted: Wanted) -> pd.DataFrame | None:
     """Return the content as a table, if it is one with a rate and a loss."""
-    import pandas as pd
 
     if isinstance(content, list):
         if not content or not all(isinstance(row, Mapping) for row in content):
             return _from_rows(content)
-        if _holds_columns(content[0]):
-            return None
-        nested = any(isinstance(value, Mapping) for value in content[0].values())
-        table = pd.json_normalize(content, sep="/") if nested else pd.DataFrame(content)
-        return table if is_sweep(map(str, table.columns), wanted) else None
+        return None if _holds_columns(content[0]) else _from_records(where, content, wanted)
     if not isinstance(content, Mapping):
         return None
     if isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
         return _from_rows([content["columns"], *content["data"]])  # pandas, orient="split"
-    lists = {str(key): _as_list(values) for key, values in content.items()}
-    table = _from_lists(where, {k: v for k, v in lists.items() if v is not None}, wanted)
-    if table is not None or not content:
-        return table
+    if len(content) <= MOST_COLUMNS:
+        lists = {str(key): _as_list(values) for key, values in content.items()}
+        table = _from_lists(where, {k: v for k, v in lists.items() if v is not None}, wanted)
+        if table is not None or not content:
+            return table
     first = next(iter(content.values()))
-    if isinstance(first, Mapping) and is_sweep(first, wanted) and not _holds_columns(first):
+    few = isinstance(first, Mapping) and len(first) <= MOST_COLUMNS
+    if few and is_sweep(first, wanted) and not _holds_columns(first):
         rows = [row for row in content.values() if isinstance(row, Mapping)]
-        return pd.DataFrame(rows)  # pandas, orient="index"
+        return _from_records(where, rows, wanted)  # pandas, orient="index"
     return None
+
+
+def _from_records(where: str, rows: list[Mapping[str, Any]], wanted: Wanted) -> pd.DataFrame | None:
+    """Make a table of rows with names, such as `metrics/loss` for an object in a row."""
+    import pandas as pd
+
+    if any(isinstance(value, Mapping) for value in rows[0].values()):
+        rows = [dict(_leaves(row, "", MOST_LEVELS)) for row in rows]
+    names = set().union(*rows)
+    if len(names) > MOST_COLUMNS or not is_sweep(names, wanted):
+        return None
+    need_cells(where, len(rows), len(names))
+    return pd.DataFrame(rows)
+
+
+def _leaves(row: Mapping[str, Any], above: str, levels: int) -> Iterator[tuple[str, Any]]:
+    for key, value in row.items():
+        if isinstance(value, Mapping) and levels:
+            yield from _leaves(value, f"{above}{key}/", levels - 1)
+        else:
+            yield f"{above}{key}", value
 
 
 def _as_list(values: Any) -> list[Any] | None:
@@ -111,12 +146,12 @@ def _from_rows(rows: Sequence[Any]) -> pd.DataFrame | None:
     """Make a table of rows without names; a first row of words holds the names."""
     import pandas as pd
 
-    if len(rows) == 2 and all(isinstance(r, list) and len(r) >= FEWEST_POINTS for r in rows):
-        rows = list(zip(*rows, strict=True)) if len(rows[0]) == len(rows[1]) else []
-    if not rows or not all(isinstance(row, list | tuple) and len(row) >= 2 for row in rows):
+    if not all(isinstance(row, list | tuple) for row in rows):
         return None
-    width = len(rows[0])
-    if any(len(row) != width for row in rows):
+    if len(rows) == 2 and all(len(r) >= FEWEST_POINTS for r in rows):
+        rows = list(zip(*rows, strict=True)) if len(rows[0]) == len(rows[1]) else []
+    width = len(rows[0]) if rows else 0
+    if not 2 <= width <= MOST_COLUMNS or any(len(row) != width for row in rows):
         return None
     if all(isinstance(name, str) for name in rows[0]):
         return pd.DataFrame(rows[1:], columns=rows[0])
@@ -132,7 +167,7 @@ def _from_lists(where: str, lists: Mapping[str, list[Any]], wanted: Wanted) -> p
     """Make a table of the lists that are as long as the list of rates."""
     import pandas as pd
 
-    if not is_sweep(lists, wanted):
+    if len(lists) > MOST_COLUMNS or not is_sweep(lists, wanted):
         return None
     rates, losses = (
         [name for name in lists if name == chosen]

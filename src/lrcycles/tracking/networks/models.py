@@ -8,70 +8,44 @@ import platform
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lrcycles.tracking import load_own_classes, networks
+from lrcycles.cells.result import CellResult
+from lrcycles.tracking.networks import load_own_classes, scaling
 from lrcycles.tracking.points import FinishedCell
-from lrcycles.tracking.writers import dataset_names
 
 _PIXEL_SCALE = 1 / 255  # as the networks are trained: data.image_sets.PIXEL_SCALE
-_EXAMPLE_IMAGES = 2
+EXAMPLE_IMAGES = 2
 _NOT_IN_A_NAME = re.compile(r"[/:.%\"']")  # MLflow's rule
 
 
-def log_model(
-    client: Any,
-    run: Any,
-    cell: FinishedCell,
-    params: Mapping[str, Any],
-    data: Mapping[str, Any],
-    test_images: Path,
-) -> dict[str, str]:
-    """Log the cell's network.
-
-    Args:
-        run: the `info` of the cell's run.
-        params: flat; shown at the model.
-        data: the content of data.json.
-        test_images: the file of the test set's pixels.
-
-    Returns:
-        The fields by which a metric names the model and the data set.
-    """
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-
-    name = _NOT_IN_A_NAME.sub("-", f"{cell.result.arm}-seed-{cell.result.seed}")
-    shown = {key: str(value) for key, value in params.items()}
-    model = client.create_logged_model(
-        run.experiment_id, name=name, source_run_id=run.run_id, params=shown, model_type="keras"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        images = np.load(test_images, mmap_mode="r")[:_EXAMPLE_IMAGES]
-        _lay_out(Path(folder), model, run.run_id, cell, data, example=images)
-        client.log_model_artifacts(model.model_id, folder)
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=cell.result.steps)])
-    name, digest = dataset_names(data)
-    return {"model_id": model.model_id, "dataset_name": name, "dataset_digest": digest}
+def model_name(cell: CellResult) -> str:
+    return _NOT_IN_A_NAME.sub("-", f"{cell.arm}-seed-{cell.seed}")
 
 
-def _lay_out(
+def lay_out(
     folder: Path,
-    model: Any,
-    run_id: str,
     cell: FinishedCell,
     data: Mapping[str, Any],
     *,
+    model_id: str,
+    location: str,
+    run_id: str,
     example: np.ndarray,
 ) -> None:
     """Write the folder that `mlflow.keras.save_model` would, from the file that training saved.
 
     `mlflow.keras` itself would import TensorFlow, load the network and save it again.
+
+    Args:
+        data: the content of data.json.
+        location: where MLflow keeps the model's files.
+        run_id: the cell's run.
+        example: images of the test set.
     """
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -80,9 +54,9 @@ def _lay_out(
     pixels = TensorSpec(np.dtype("uint8"), (-1, *shape))
     probabilities = TensorSpec(np.dtype("float32"), (-1, len(data["classes"])))
     described = Model(
-        artifact_path=model.artifact_location,
+        artifact_path=location,
         run_id=run_id,
-        model_id=model.model_id,
+        model_id=model_id,
         signature=ModelSignature(inputs=Schema([pixels]), outputs=Schema([probabilities])),
     )
     described.saved_input_example_info = _write_example(folder, example)
@@ -95,7 +69,7 @@ def _lay_out(
     )
     (folder / "data").mkdir()
     (folder / "data" / "keras_module.txt").write_text("keras")
-    own = networks.add_scaling(
+    own = scaling.add_scaling(
         cell.folder / "model.keras",
         folder / "data" / "model.keras",
         image_shape=shape,
@@ -127,7 +101,7 @@ def _write_example(folder: Path, images: np.ndarray) -> dict[str, str]:
     }
 
 
-def _write_code(folder: Path, own: Iterable[networks.OwnObject]) -> None:
+def _write_code(folder: Path, own: Iterable[scaling.OwnObject]) -> None:
     """Copy the modules that hold the user's classes, and the loader that imports them."""
     folder.mkdir()
     shutil.copy(load_own_classes.__file__, folder)

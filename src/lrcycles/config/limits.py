@@ -1,0 +1,202 @@
+"""Says what a number or a text may be. The schema gives every key its limits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lrcycles.config import plain
+from lrcycles.errors import InputError
+from lrcycles.schedules.limits import is_number
+
+MOST_DEPTH = 12  # of mappings and lists within one another
+MOST_ITEMS = 10_000  # of a list, such as one of seeds
+MOST_LETTERS = 1000  # of one text, and of one word of an override
+MOST_LETTERS_OF_KEY = 200
+MOST_LETTERS_OF_OVERRIDE = 20_000  # Hydra's parser takes seconds for more
+_ENDLESS = re.compile(r"[^\s,:=\[\]{}()]" + f"{{{MOST_LETTERS + 1},}}")
+MOST_WHOLE = 2**63 - 1  # that files and MLflow hold
+_BLANKS = "\n\t\xa0\u202f\u2009"  # of texts of several lines, and of tables of numbers
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from `low` to `high`, or one of `words`.
+
+    Args:
+        above: `low` itself is refused.
+        below: `high` itself is refused.
+    """
+
+    low: float
+    high: float
+    words: tuple[str, ...] = ()
+    whole: bool = False
+    above: bool = False
+    below: bool = False
+
+    @property
+    def rule(self) -> str:
+        """What a value must be.
+
+        >>> print(Number(1, 1024, ("auto",), whole=True).rule)
+        auto or a whole number from 1 to 1,024
+        >>> print(Number(0, 1, above=True).rule)
+        a number above 0 and at most 1
+        """
+        low, high = (f"{int(x):,}" if x == int(x) else f"{x:g}" for x in (self.low, self.high))
+        limits = f"from {low} to {high}"
+        if self.above or self.below:
+            lower = "above" if self.above else "of at least"
+            limits = f"{lower} {low} and {'below' if self.below else 'at most'} {high}"
+        kind = "a whole number" if self.whole else "a number"
+        return f"{', '.join(self.words)}{' or ' if self.words else ''}{kind} {limits}"
+
+    @property
+    def example(self) -> Any:
+        """A value that is allowed."""
+        if self.words:
+            return self.words[0]
+        if 0 < self.low < 0.001 or (self.above and self.low == 0):
+            return 0.001
+        return 2 * self.low if self.above else self.low
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is one of the words or within the limits."""
+        if isinstance(value, str):
+            return value in self.words
+        if not is_number(value) or (self.whole and not isinstance(value, int)):
+            return False
+        ends = [end for end, out in ((self.low, self.above), (self.high, self.below)) if out]
+        return bool(self.low <= value <= self.high and value not in ends)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of printable characters that matches a pattern."""
+
+    rule: str
+    example: str
+    pattern: str
+    most_letters: int = 100  # it becomes a folder, a file or a label of a figure
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is such a text."""
+        if not isinstance(value, str) or len(value) > self.most_letters:
+            return False
+        return value.isprintable() and re.fullmatch(self.pattern, value) is not None
+
+
+def whole(low: int, high: int, *words: str) -> Number:
+    """Return the limits of a whole number, and the words that may stand for it."""
+    return Number(low, high, words, whole=True)
+
+
+NAME = Text(
+    "a name of letters, digits, blanks and . _ + -, with at most 100 characters and a letter or "
+    "digit first",
+    "mine",
+    r"[^\W_]([\w .+-]*[\w.+-])?",
+)
+# matplotlib would read $ as the start of a formula.
+LABEL = Text(
+    "a text of 1 to 100 printable characters without $, not . or .., and without blanks at its "
+    "ends",
+    "cat",
+    r"(?!\.{1,2}$)[^\s$]([^$]*[^\s$])?",
+)
+
+
+def need(key: str, value: Any, limits: Number | Text, *, remedy: str = "") -> None:
+    """Refuse a value beyond its limits.
+
+    Args:
+        key: the full dotted key.
+    """
+    if not limits.allows(value):
+        remedy = remedy or f"Set {key}={plain.typed(limits.example)}, for example."
+        raise InputError(
+            f"{key} must be {limits.rule}. Received: {plain.received(value)}. {remedy}"
+        )
+
+
+def need_plain(values: Mapping[str, Any]) -> None:
+    """Refuse what no key may hold: control characters, numbers that are not finite, deep nesting.
+
+    The walk needs no recursion, which deep values would exhaust.
+    """
+    waiting: list[tuple[str, Any, int]] = [("", values, 0)]
+    while waiting:
+        key, value, depth = waiting.pop()
+        if depth > MOST_DEPTH:
+            _refuse(key, f"a value of at most {MOST_DEPTH} levels", "more levels")
+        if isinstance(value, Mapping | list) and len(value) > MOST_ITEMS:
+            _refuse(key, f"a list or mapping of at most {MOST_ITEMS:,} items", len(value))
+        if isinstance(value, Mapping | list):
+            waiting += [(inner, each, depth + 1) for inner, each in _inner(key, value)]
+        elif not isinstance(value, str | bool | int | float | None):
+            _refuse(key, "a number, a text, true, false or null", type(value).__name__)
+        elif isinstance(value, float) and not math.isfinite(value):
+            _refuse(key, "a finite number", value)
+        elif isinstance(value, int) and abs(value) > MOST_WHOLE:
+            _refuse(key, "a number of at most 64 bits", value)
+        elif isinstance(value, str) and not _is_readable(value):
+            _refuse(key, f"a text of at most {MOST_LETTERS:,} printable characters", value)
+
+
+def _inner(key: str, value: Mapping[Any, Any] | list[Any]) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, list):
+        return ((f"{key}[{index}]", each) for index, each in enumerate(value))
+    for name in value:
+        if not isinstance(name, str) or len(name) > MOST_LETTERS or not name.isprintable():
+            of = f"Every key of {plain.shown(key)}" if key else "Every key"
+            raise InputError(
+                f"{of} must be a text of at most {MOST_LETTERS:,} printable characters. "
+                f"Received: {plain.received(name)}. Rename it."
+            )
+    return ((f"{key}.{name}" if key else name, each) for name, each in value.items())
+
+
+def _is_readable(text: str) -> bool:
+    return len(text) <= MOST_LETTERS and all(c.isprintable() or c in _BLANKS for c in text)
+
+
+def _refuse(key: str, rule: str, value: Any) -> NoReturn:
+    raise InputError(
+        f"{plain.shown(key)} must be {rule}. Received: {plain.received(value)}. Correct the value."
+    )
+
+
+def need_readable(overrides: Iterable[str]) -> None:
+    """Refuse overrides that Hydra takes without effect, or that its parser cannot bear.
+
+    Raises:
+        InputError: an override holds control characters, endless words or deep nesting, or is a
+            setting of Hydra's own.
+    """
+    for text in overrides:
+        key = text.partition("=")[0]
+        depth = max(itertools.accumulate(map(_opens, text)), default=0)
+        rule = None
+        if not text.isprintable():
+            rule = "An override must have printable characters only"
+        elif len(key) > MOST_LETTERS_OF_KEY:
+            rule = f"A key must have at most {MOST_LETTERS_OF_KEY} characters"
+        elif len(text) > MOST_LETTERS_OF_OVERRIDE or _ENDLESS.search(text):
+            rule = f"A word of an override must have at most {MOST_LETTERS:,} characters"
+        elif depth > MOST_DEPTH:
+            rule = f"A value must have at most {MOST_DEPTH} levels of lists and mappings"
+        elif key.lstrip("+~").startswith(("hydra.", "hydra/")):
+            rule = "Settings of Hydra must be left out, because they change nothing here"
+        if rule:
+            raise InputError(
+                f"{rule}. Received: {plain.shown(text)}. Correct or remove {plain.shown(key)}."
+            )
+
+
+def _opens(letter: str) -> int:
+    return (letter in "[{(") - (letter in "]})")

@@ -1,0 +1,1 @@
+"""How does a trained network become an MLflow model that takes pixels?"""
