@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lrcycles import __version__
 from lrcycles.errors import InputError, printable
@@ -22,8 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if getattr(chosen, "epochs", None) and not chosen.steps_per_epoch:
         parser.error(
-            "--epochs must come with --steps-per-epoch. Received: only --epochs. "
-            "Add --steps-per-epoch N."
+            "--epochs must come with --steps-per-epoch N. Received: only --epochs. Add it."
         )
     try:
         chosen.run(chosen)
@@ -36,8 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Name a mistake in one line; `--help` has the usage."""
+        self.exit(
+            2, f"{self.prog}: {message.rstrip('.')}. `{self.prog} --help` lists the options.\n"
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lrcycles",
         description="Suggest bounds for cyclical learning rates, and compare trained runs.",
         epilog="example:\n  lrcycles suggest metrics.csv\n\n"
@@ -49,13 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_suggest(commands)
     _add_plot(commands)
     _add_compare(commands)
-    sync_parser = commands.add_parser(
+    commands.add_parser(
         "sync",
         help="copy results from files to the MLflow store that lacks them",
         description="Give the results in this folder their runs in the MLflow store of "
         "MLFLOW_TRACKING_URI. Example: MLFLOW_TRACKING_URI=http://localhost:5000 lrcycles sync",
-    )
-    sync_parser.set_defaults(run=sync)
+    ).set_defaults(run=sync)
     return parser
 
 
@@ -87,19 +93,13 @@ def _add_plot(commands: Any) -> None:
     parser = commands.add_parser(
         "plot",
         help="draw a range test with the bounds and the rate of every rule as a PNG",
-        description=f"Draw the losses, the bounds and the rate that each rule suggests.\n\n"
-        f"{_FILE_TEXT}",
+        description=f"Draw losses, bounds and the rate that each rule suggests.\n\n{_FILE_TEXT}",
         epilog="example:\n  lrcycles plot metrics.csv -o range_test.png",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_range_test_arguments(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="OUT.png",
-        help="the PNG to write (default: FILE's name with .png, in the current folder)",
-    )
+    text = "the PNG to write (default: FILE's name with .png, in the current folder)"
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.png", help=text)
     parser.set_defaults(run=plot)
 
 

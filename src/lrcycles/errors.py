@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
 _MOST_LETTERS = 200  # of another library's message
-# Colours, and TensorFlow's names of graph functions.
-_NOISE = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\}")
+# Colours, and TensorFlow's names of graph functions and nodes.
+_NOISE = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\}|\[\[\{\{node .*")
 # Lines of messages of Keras and TensorFlow that do not say what happened.
 _EMPTY = (
     "Exception encountered when calling",

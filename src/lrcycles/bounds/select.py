@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
@@ -210,9 +211,9 @@ def _need_rising_metric(curves: Curves, rule: str) -> None:
 def need_rule(rule: str) -> None:
     """Refuse a rule that is not in `RULES`."""
     if not isinstance(rule, str) or rule not in RULES:
-        raise InputError(
-            f"rule must be one of {', '.join(RULES)}. Received: {rule!r}. Choose one of them."
-        )
+        near = get_close_matches(str(rule), RULES, 1)
+        remedy = f"Did you mean {near[0]}?" if near else "Choose one of them."
+        raise InputError(f"rule must be one of {', '.join(RULES)}. Received: {rule!r}. {remedy}")
 
 
 def _step_size(
