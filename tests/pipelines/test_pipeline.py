@@ -92,7 +92,10 @@ def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
     from mlflow import MlflowClient
 
     uri = f"sqlite:///{tmp_path}/other.db"
+    made_with = (project.root / "params.yaml").read_text()
+    project.edit("params.yaml", "experiment: smoke", "experiment: quick")  # after the results
     done = project.module("lrcycles.cli", "sync", MLFLOW_TRACKING_URI=uri)
+    (project.root / "params.yaml").write_text(made_with)
     assert "cells are in MLflow at" in done.stdout
     client = MlflowClient(tracking_uri=uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "lrcycles"]
@@ -100,6 +103,8 @@ def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
     for run in client.search_runs([experiment.experiment_id], "tags.`lrcycles.stage` LIKE '%'"):
         stages.setdefault(run.data.tags["mlflow.parentRunId"], set()).add(run.info.run_name)
     assert set(STAGES) in stages.values()
+    for pipeline in stages:
+        assert client.get_run(pipeline).data.tags["lrcycles.experiment"] == "smoke"
     mirrored = client.search_runs([experiment.experiment_id], "tags.`lrcycles.arm` = 'clr'")
     errors = {run.data.tags["lrcycles.seed"]: run.data.metrics for run in mirrored}
     for _, cell in project.cells("clr").iterrows():

@@ -51,7 +51,7 @@ def sync_results(root: Path) -> tuple[int, str]:
             f"Received: the folder {root.name}/ without any. Run `lrcycles sync` in the project's "
             "root, after `dvc repro`."
         )
-    needed = [root / "params.yaml", root / "artifacts" / "data" / "data.json"]
+    needed = [_params(root), root / "artifacts" / "data" / "data.json"]
     missing = [path.name for path in needed if not path.exists()]
     if missing and not waiting:
         raise InputError(
@@ -65,7 +65,7 @@ def sync_results(root: Path) -> tuple[int, str]:
 
 def _mirror_files(root: Path, shared: Path, groups: list[_Group], store: _Target) -> int:
     """Give the results in files their runs, unless they have some; return the number of cells."""
-    config = compose.check(params_file.read(root / "params.yaml"))
+    config = compose.check(params_file.read(_params(root)))
     data = files.read_json(root / "artifacts" / "data" / "data.json")
     source = _Source(root, shared, config, data, store)
     here = [group for group in groups if group.data == data["digest"]]
@@ -73,7 +73,7 @@ def _mirror_files(root: Path, shared: Path, groups: list[_Group], store: _Target
     if others:
         print(f"Cells left out, because they were trained on other data: {others}.")
     pipeline = [group for group in here if group.folder.is_relative_to(root / "artifacts")]
-    settings = (root / "params.yaml").read_text()
+    settings = _params(root).read_text()
     key = _key([cell for group in pipeline for cell in group.cells], settings)
     for stage in _BEFORE_TRAINING:
         source.mirror_stage(stage, key)
@@ -84,6 +84,12 @@ def _mirror_files(root: Path, shared: Path, groups: list[_Group], store: _Target
         if group not in pipeline:
             source.mirror_group(group, _key(group.cells))
     return sum(len(group.cells) for group in here)
+
+
+def _params(root: Path) -> Path:
+    """Find the settings that the results were made with; params.yaml may have changed since."""
+    copy = root / "artifacts" / "config" / "params.yaml"
+    return copy if copy.exists() else root / "params.yaml"
 
 
 @dataclass(frozen=True)
