@@ -49,13 +49,19 @@ PROMISES = [
     ),
     Promise(
         "signals",
-        "Ctrl-C and SIGTERM end a stage within 5 seconds with one line and no process left, and "
-        "its runs in MLflow are KILLED.",
+        "Ctrl-C and SIGTERM end a stage with one line and no process left. A rerun gives the "
+        "results of an undisturbed run.",
         20,
     ),
     Promise(
+        "training processes that die or hang",
+        "A training process that is killed, crashes or stops is replaced, and its training runs "
+        "once more. If it fails again, one line names the training.",
+        10,
+    ),
+    Promise(
         "tracking",
-        "MLflow never stops a training. A store that does not answer costs less than 5 seconds. "
+        "MLflow never stops a training. A store that does not answer is named once. "
         "`lrcycles sync` then makes the store equal to that of an undisturbed run.",
         25,
     ),
@@ -77,7 +83,8 @@ PROMISES = [
     ),
     Promise(
         "hostile histories",
-        "`lrcycles suggest` and `plot` answer any file in one line, within 5 seconds and 500 MB.",
+        "`lrcycles suggest` and `plot` answer or refuse any file within 5 seconds of processor time "
+        "(20 for a million points) and 500 MB.",
         150,
     ),
 ]
@@ -122,7 +129,7 @@ def page(
         planted = kinds.get(promise.kind, Counter()).total()
         lines += ["", f"## {promise.kind.capitalize()}", "", promise.text]
         if planted < promise.least:
-            lines += ["", f"At least {promise.least} faults are asked for; {planted} were planted."]
+            lines += ["", f"At least {promise.least} faults are asked for. Planted: {planted}."]
     return "\n".join([*lines, *_soak(rounds)]) + "\n"
 
 

@@ -19,7 +19,7 @@ def test_the_page_adds_up_the_last_run_of_each_test(tmp_path):
     )
     text = page(read(counts), [], date="2026-01-02", machine="Linux")
     assert "| signals | 42 | 0 | 12 | 30 | 0 | 0 | 0 | 0 |" in text
-    assert "At least 5 faults are asked for; 2 were planted." in text
+    assert "At least 5 faults are asked for. Planted: 2." in text
     assert text.count("At least 20 faults") == 0
     assert "Hours of pipelines" not in text
 
