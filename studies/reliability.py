@@ -83,8 +83,8 @@ PROMISES = [
     ),
     Promise(
         "hostile histories",
-        "`lrcycles suggest` and `plot` answer or refuse any file within 5 seconds of processor time "
-        "(20 for a million points) and 500 MB.",
+        "`lrcycles suggest` and `plot` answer or refuse any file within 5 seconds of processor "
+        "time (20 for a million points) and 500 MB.",
         150,
     ),
 ]
