@@ -158,7 +158,7 @@ def damage(folder: Path, key: str) -> Damage | None:
         listed = [(name, entry["bytes"], entry["sha256"]) for name, entry in held.items()]
     except FileNotFoundError:
         return Damage(MANIFEST, "is missing")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Damage(MANIFEST, "is damaged")
     if schema != _SCHEMA:
         return Damage(MANIFEST, f"has schema {schema}, and this version reads schema {_SCHEMA}")
@@ -169,7 +169,7 @@ def damage(folder: Path, key: str) -> Damage | None:
         try:
             there = path.stat().st_size
             if there != size:
-                return Damage(name, f"has {there:,} bytes instead of {size:,}")
+                return Damage(name, f"has {there} bytes instead of {size}")
             if _sha256(path) != sha256:
                 return Damage(name, "has other bytes than were written")
         except OSError as error:

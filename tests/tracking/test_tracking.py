@@ -29,19 +29,11 @@ from lrcycles.tracking.ui import first_page, free_port
 from lrcycles.tracking.views import cells_of
 from lrcycles.tracking.writers import NOTE
 from tests.cell_results import cell_result
+from tests.faults.mini_pipeline import DATA
 
 SOURCE = Path(runs.__file__).parents[2]
 STEPS = cell_result().steps
 WAIT = "run.send(); run.background.wait(seconds=60); print('in'); input()"
-DATA = {
-    "name": "tiny",
-    "source": "local",
-    "sha256": {"train_images": "a" * 64},
-    "counts": {"pool": 60, "train": 50, "validation": 10, "test": 20},
-    "classes": ["0", "1", "2"],
-    "image_shape": [4, 5],
-    "digest": "0123456789abcdef" * 4,
-}
 
 
 @pytest.fixture(scope="module")
