@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import io
 import ipaddress
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lrcycles.data.formats import NPZ_KEYS, read_npz
+from lrcycles.data.compressed import read_npz
+from lrcycles.data.formats import IDX_FILES, NPZ_KEYS
 from lrcycles.data.sources import fetch_images, read_packed
 from lrcycles.errors import InputError
 from lrcycles.evidence.fetch import need_plain_names
@@ -119,6 +122,62 @@ def test_members_outside_of_the_package_are_not_written(tmp_path):
     with pytest.raises(InputError, match="is damaged"):
         read_packed(packed)
     assert [*tmp_path.iterdir()] == [packed]
+
+
+def _npz_that_claims(file: Path, shape: tuple[int, ...]) -> None:
+    """Write images whose header names another shape than they have."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for key in NPZ_KEYS[:2]:
+            with archive.open(f"{key}.npy", "w") as member:
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(member, header)
+                member.write(bytes(100))
+
+
+def _gzip_of_zeros(file: Path, size: int) -> None:
+    """Write a small file that unpacks to an IDX header for `size` images and many zeros."""
+    with gzip.open(file, "wb") as packed:
+        packed.write(b"".join(n.to_bytes(4, "big") for n in (0x803, size, 1000, 1000)))
+        packed.write(bytes(10_000_000))
+
+
+@pytest.mark.parametrize("shape", [(10**15, 28, 28), (10**8, 28, 28)])
+def test_an_array_that_claims_to_be_huge_is_refused_without_the_memory(tmp_path, shape):
+    _npz_that_claims(tmp_path / "mnist.npz", shape)
+    with pytest.raises(InputError, match=r"mnist\.npz must be a whole"):
+        load_local(tmp_path)
+
+
+def test_a_packed_file_that_would_fill_the_memory_is_refused_unread(tmp_path):
+    names = [f"{name}.gz" for name in IDX_FILES]
+    for name in names:
+        _gzip_of_zeros(tmp_path / name, 10**9)
+    with pytest.raises(InputError, match="must fit into this machine's memory"):
+        load_local(tmp_path)
+
+
+def test_bytes_beyond_what_a_packed_file_announces_are_not_unpacked(tmp_path):
+    for name in IDX_FILES:
+        _gzip_of_zeros(tmp_path / f"{name}.gz", 1)
+    with pytest.raises(InputError, match=r"have 1000016 bytes\. Received: 1000017 or more"):
+        load_local(tmp_path)
+
+
+def test_an_image_with_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    (tmp_path / "a").mkdir()
+    Image.new("L", (20, 20)).save(tmp_path / "a" / "0.png")
+    with pytest.raises(InputError, match=r"0\.png must be an image"):
+        load_local(tmp_path, classes=("a",), image_shape=(20, 20))
+
+
+def load_local(folder: Path, *, classes: tuple[str, ...] = (), image_shape: tuple[int, ...] = ()):
+    return fetch_images(
+        name="mnist", source="local", path=str(folder), sha256=None, classes=classes,
+        image_shape=image_shape, root=folder,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["../mnist", "a/b", "/mnist", "..", ".hidden", "a\0b", "a b", ""])

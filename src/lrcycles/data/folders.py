@@ -80,7 +80,7 @@ def _read_image(path: Path, image_shape: Sequence[int]) -> tuple[Any, bool]:
     try:
         with Image.open(path) as opened:
             image = opened.convert(mode)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise InputError(
             f"{path} must be an image. Received: {error}. Remove or replace the file."
         ) from error

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from lrcycles.data.compressed import check_fits, opened, read_npz
 from lrcycles.errors import InputError
 from lrcycles.files import replacing
 
@@ -121,13 +120,16 @@ def verify(images: RawImages, sha256: Mapping[str, str] | None, where: Sequence[
             )
 
 
-def parse_idx(data: bytes, *, kind: str, where: object) -> np.ndarray:
+def parse_idx(stream: BufferedIOBase | IO[bytes], *, kind: str, where: object) -> np.ndarray:
     """Read the array out of an IDX file of `kind` images or labels.
 
-    >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9]), kind="labels", where="doc").tolist()
+    >>> import io
+    >>> data = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9])
+    >>> parse_idx(io.BytesIO(data), kind="labels", where="doc").tolist()
     [7, 0, 9]
     """
-    magic = int.from_bytes(data[:4], "big")
+    start = stream.read(4)
+    magic = int.from_bytes(start, "big")
     if magic not in IDX_MAGIC[kind]:
         expected = " or ".join(f"0x{number:08x}" for number in IDX_MAGIC[kind])
         raise InputError(
@@ -135,47 +137,18 @@ def parse_idx(data: bytes, *, kind: str, where: object) -> np.ndarray:
             f"Received: 0x{magic:08x}. Get the right file."
         )
     dimensions = magic & 0xFF
-    header = 4 + 4 * dimensions
-    sizes = [int.from_bytes(data[i : i + 4], "big") for i in range(4, header, 4)]
-    expected_bytes = header + math.prod(sizes)
-    if len(data) != expected_bytes:
+    header = stream.read(4 * dimensions)
+    sizes = [int.from_bytes(header[i : i + 4], "big") for i in range(0, len(header), 4)]
+    size = math.prod(sizes)
+    check_fits(where, size)
+    data = stream.read(size + 1)
+    if len(data) != size or len(header) != 4 * dimensions:
+        begun = len(start) + len(header)
         raise InputError(
-            f"{where}: the file must have {expected_bytes} bytes. "
-            f"Received: {len(data)}. Get the file again."
+            f"{where}: the file must have {4 + 4 * dimensions + size} bytes. Received: "
+            f"{begun + len(data)}{' or more' if len(data) > size else ''}. Get the file again."
         )
-    return np.frombuffer(data, np.uint8, offset=header).reshape(sizes)
-
-
-def read_npz(file: Path, keys: Sequence[str], *, optional: Sequence[str] = ()) -> list[np.ndarray]:
-    """Read the named arrays of an .npz file.
-
-    Args:
-        optional: names of arrays that are left out if the file has none of them.
-
-    Raises:
-        InputError: the file is damaged, no .npz file, or lacks an array.
-    """
-    try:
-        with (
-            file.open("rb") as opened,
-            zipfile.ZipFile(opened),
-        ):  # np.load accepts other formats too
-            opened.seek(0)
-            stored = np.load(opened, allow_pickle=False)
-            asked = [*keys, *(optional if {*optional} & {*stored.files} else ())]
-            return [stored[key] for key in asked]
-    except KeyError:
-        with zipfile.ZipFile(file) as archive:
-            held = ", ".join(entry.removesuffix(".npy") for entry in archive.namelist())
-        if_any = f", and {', '.join(optional)} if there is a test set" if optional else ""
-        raise InputError(
-            f"{file} must hold the arrays {', '.join(keys)}{if_any}. Received: {held}. "
-            "Rename the arrays."
-        ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{file} must be a whole .npz file. Received: {error}. Get the file again."
-        ) from error
+    return np.frombuffer(data, np.uint8).reshape(sizes)
 
 
 def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawImages:
@@ -208,7 +181,7 @@ def from_local(name: str, path: Path, sha256: Mapping[str, str] | None) -> RawIm
         )
     present = [file for file in files if file is not None]
     arrays = [
-        parse_idx(_read_bytes(file), kind=part.partition("_")[2], where=file)
+        _read_idx(file, kind=part.partition("_")[2])
         for file, part in zip(present, PARTS, strict=True)
     ]
     images = checked_images(arrays, source="local", where=str(path))
@@ -241,18 +214,9 @@ def _find(folder: Path, stem: str) -> Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _read_bytes(file: Path) -> bytes:
-    try:
-        data = file.read_bytes()
-        return gzip.decompress(data) if file.suffix == ".gz" else data
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{file} must be a whole gzip file. Received: {error}. Get the file again."
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"{file} must be readable. Received: {error.strerror}. Allow reading it."
-        ) from error
+def _read_idx(file: Path, *, kind: str) -> np.ndarray:
+    with opened(file) as stream:
+        return parse_idx(stream, kind=kind, where=file)
 
 
 def write_cache(file: Path, images: RawImages) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lrcycles.data.compressed import read_npz
 from lrcycles.data.folders import has_classes, read_classes
 from lrcycles.data.formats import (
     IDX_FILES,
@@ -25,7 +26,6 @@ from lrcycles.data.formats import (
     from_local,
     parse_idx,
     read_cache,
-    read_npz,
     verify,
     write_cache,
 )
@@ -220,7 +220,7 @@ def read_packed(packed: Path) -> list[np.ndarray]:
                 member = archive.extractfile(entry)
                 if member is None or not entry.isreg() or entry.size > _LARGEST_MEMBER_BYTES:
                     raise KeyError(f"{name} is no file of at most {_LARGEST_MEMBER_BYTES} bytes")
-                arrays.append(parse_idx(member.read(), kind=part.partition("_")[2], where=name))
+                arrays.append(parse_idx(member, kind=part.partition("_")[2], where=name))
     except (tarfile.TarError, EOFError, KeyError, OSError, zlib.error) as error:
         raise InputError(f"{packed.name} is damaged ({error})") from error
     return arrays
