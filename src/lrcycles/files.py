@@ -136,7 +136,10 @@ def seal(folder: Path, key: str) -> None:
     """
     names = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     held = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": file_digest(path),
+        }
         for path in names
         if path != folder / MANIFEST
     }
@@ -170,14 +173,15 @@ def damage(folder: Path, key: str) -> Damage | None:
             there = path.stat().st_size
             if there != size:
                 return Damage(name, f"has {there} bytes instead of {size}")
-            if _sha256(path) != sha256:
+            if file_digest(path) != sha256:
                 return Damage(name, "has other bytes than were written")
         except OSError as error:
             return Damage(name, f"cannot be read ({error.strerror or error})")
     return None
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Compute the SHA-256 of a file, once in a process while size and time stay the same."""
     status = path.stat()
     known = (path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino)
     if known not in _digests:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import inspect
 import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -161,6 +164,28 @@ def test_a_server_that_stays_silent_is_given_up(
     monkeypatch.setattr(sources, "SILENCE_SECONDS", 2.0)
     with pytest.raises(InputError, match=rf"{source} \(.*(timed out|no answer in 2 seconds)"):
         load(tmp_path, source=source)
+
+
+@pytest.mark.parametrize("content", [b"foreign", None])
+def test_a_downloaded_file_that_is_not_the_published_one_is_refused(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    published = {"a.gz": hashlib.sha256(b"a").hexdigest(), "b.gz": hashlib.sha256(b"b").hexdigest()}
+    (tmp_path / "datasets").mkdir()
+    for name in published:
+        (tmp_path / "datasets" / name).write_bytes(name[:1].encode())
+    sources.check_files(tmp_path, published)
+    (tmp_path / "datasets" / "b.gz").unlink()
+    if content is not None:
+        (tmp_path / "datasets" / "b.gz").write_bytes(content)
+    with pytest.raises(InputError, match=f"SHA-256 of b.gz must be {published['b.gz']}"):
+        sources.check_files(tmp_path, published)
+
+
+def test_keras_names_the_files_whose_digests_are_known() -> None:
+    names = inspect.getsource(keras.datasets.fashion_mnist.load_data)
+    for name in sources.KERAS_FILES["fashion_mnist"]:
+        assert f'"{name}"' in names
 
 
 def test_an_unknown_source_names_the_choices(tmp_path: Path) -> None:

