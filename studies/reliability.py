@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-COUNTS = Path("docs/reliability/counts.jsonl")  # a line for each test: kind, test, outcomes
+from lrcycles.training.compilation import cpu_name
+
+# a line for each test: kind, test, outcomes, and perhaps figures
+COUNTS = Path("docs/reliability/counts.jsonl")
 SOAK = Path("docs/reliability/soak.jsonl")  # a line for each round of `make soak`
 PAGE = Path("docs/reliability.md")
 
@@ -90,20 +93,31 @@ PROMISES = [
 ]
 
 
-def read(path: Path) -> dict[str, Counter[str]]:
+@dataclass
+class Counted:
+    """What all tests of a kind of faults have counted and measured."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    figures: dict[str, float] = field(default_factory=dict)  # the largest of each name
+
+
+def read(path: Path) -> dict[str, Counted]:
     """Add up the outcomes of each kind; of a test that ran again, the last run counts."""
     latest = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
-        latest[entry["kind"], entry["test"]] = entry["outcomes"]
-    kinds: dict[str, Counter[str]] = {}
-    for (kind, _), outcomes in latest.items():
-        kinds.setdefault(kind, Counter()).update(outcomes)
+        latest[entry["kind"], entry["test"]] = entry
+    kinds: dict[str, Counted] = {}
+    for (kind, _), entry in latest.items():
+        counted = kinds.setdefault(kind, Counted())
+        counted.outcomes.update(entry["outcomes"])
+        for name, value in entry.get("figures", {}).items():
+            counted.figures[name] = max(value, counted.figures.get(name, value))
     return kinds
 
 
 def page(
-    kinds: dict[str, Counter[str]], rounds: list[dict[str, Any]], *, date: str, machine: str
+    kinds: dict[str, Counted], rounds: list[dict[str, Any]], *, date: str, machine: str
 ) -> str:
     """Write the page: what users can rely on, and how often it was tried.
 
@@ -121,13 +135,17 @@ def page(
         "|---|" + "---:|" * (len(OUTCOMES) + 1),
     ]
     for promise in PROMISES:
-        counted = kinds.get(promise.kind, Counter())
+        counted = kinds.get(promise.kind, Counted()).outcomes
         cells = [str(counted[outcome]) for outcome in OUTCOMES]
         lines.append(f"| {promise.kind} | {counted.total()} | " + " | ".join(cells) + " |")
     lines += ["", *(f"- **{name}**: {text}." for name, text in OUTCOMES.items())]
     for promise in PROMISES:
-        planted = kinds.get(promise.kind, Counter()).total()
+        of_kind = kinds.get(promise.kind, Counted())
+        planted = of_kind.outcomes.total()
         lines += ["", f"## {promise.kind.capitalize()}", "", promise.text]
+        if of_kind.figures:
+            figures = (f"| {name} | {value:.3g} |" for name, value in of_kind.figures.items())
+            lines += ["", "| measured | at most |", "|---|---:|", *figures]
         if planted < promise.least:
             lines += ["", f"At least {promise.least} faults are asked for. Planted: {planted}."]
     return "\n".join([*lines, *_soak(rounds)]) + "\n"
@@ -172,7 +190,7 @@ if __name__ == "__main__":
             if SOAK.exists()
             else [],
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
-            machine=f"{platform.system()}, Python {platform.python_version()}",
+            machine=f"{cpu_name()}, {platform.system()}, Python {platform.python_version()}",
         ),
         encoding="utf-8",
     )

@@ -24,6 +24,7 @@ class Faults:
     kind: str
     outcomes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
 
     def add(self, what: str, outcome: str) -> None:
         """Count a fault.
@@ -37,6 +38,10 @@ class Faults:
         if outcome in FORBIDDEN:
             self.wrong.append(f"{what}: {outcome}")
 
+    def figure(self, what: str, value: float) -> None:
+        """Keep the largest value of what a fault costs."""
+        self.figures[what] = max(value, self.figures.get(what, value))
+
 
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> Iterator[Faults]:
@@ -48,9 +53,10 @@ def faults(request: pytest.FixtureRequest) -> Iterator[Faults]:
     assert marker is not None, "the test needs @pytest.mark.counts(KIND)"
     counted = Faults(marker.args[0])
     yield counted
-    assert counted.outcomes, "the test has planted no fault"
+    assert counted.outcomes or counted.figures, "the test has planted no fault"
     if target := os.environ.get("LRCYCLES_FAULT_COUNTS"):
         line = {"kind": counted.kind, "test": request.node.name, "outcomes": counted.outcomes}
+        line |= {"figures": counted.figures} if counted.figures else {}
         with Path(target).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
     assert not counted.wrong, "\n".join(counted.wrong)

@@ -5,8 +5,9 @@ import json
 from studies.reliability import page, read
 
 
-def _count(kind, test, **outcomes):
-    return json.dumps({"kind": kind, "test": test, "outcomes": outcomes}) + "\n"
+def _count(kind, test, figures=None, **outcomes):
+    line = {"kind": kind, "test": test, "outcomes": outcomes}
+    return json.dumps(line | ({"figures": figures} if figures else {})) + "\n"
 
 
 def test_the_page_adds_up_the_last_run_of_each_test(tmp_path):
@@ -22,6 +23,16 @@ def test_the_page_adds_up_the_last_run_of_each_test(tmp_path):
     assert "At least 5 faults are asked for. Planted: 2." in text
     assert text.count("At least 20 faults") == 0
     assert "Hours of pipelines" not in text
+
+
+def test_the_page_shows_the_largest_of_what_was_measured(tmp_path):
+    counts = tmp_path / "counts.jsonl"
+    measured = [("a", {"seconds to the end": 0.25}), ("b", {"seconds to the end": 3.14159})]
+    lines = [_count("signals", test, figures, named=10) for test, figures in measured]
+    counts.write_text("".join(lines))
+    text = page(read(counts), [], date="2026-01-02", machine="Linux")
+    assert "| seconds to the end | 3.14 |" in text
+    assert text.count("measured") == 1
 
 
 def test_the_page_shows_what_grew_over_hours():
