@@ -48,13 +48,15 @@ test: setup ## run ruff, mypy and the tests (5 minutes)
 test-slow: setup ## run the tests, also the slow ones
 	$(BIN)/pytest -m 'not faults'
 
+FAULTS := LRCYCLES_FAULT_COUNTS=$(CURDIR)/docs/reliability/counts.jsonl $(BIN)/pytest -m faults
 test-faults: setup ## plant faults: kills, damaged files, lost servers (1 hour); result: docs/reliability.md
 	mkdir -p docs/reliability && : > docs/reliability/counts.jsonl
-	LRCYCLES_FAULT_COUNTS=$(CURDIR)/docs/reliability/counts.jsonl $(BIN)/pytest -m faults; status=$$?; \
-	  $(BIN)/python -m studies.reliability; exit $$status
+	$(FAULTS) -n 0 tests/faults/test_costs.py; costs=$$?; \
+	  $(FAULTS) --ignore tests/faults/test_costs.py; status=$$?; \
+	  $(BIN)/python -m studies.reliability; exit $$((costs + status))
 
 soak: setup ## run smoke pipelines for MINUTES=120 and record what grows: docs/reliability/soak.jsonl
-	rm -rf outputs/soak && $(BIN)/python -m studies.soak $${MINUTES:-120} outputs/soak
+	rm -rf outputs/soak outputs/soak-tmp && $(BIN)/python -m studies.soak $${MINUTES:-120} outputs/soak
 	$(BIN)/python -m studies.reliability
 
 study-bounds: setup ## compare the rules for bounds (half an hour); result: docs/study-bounds

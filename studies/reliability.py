@@ -158,6 +158,7 @@ def _soak(rounds: list[dict[str, Any]]) -> list[str]:
     minutes = sum(one["seconds"] for one in rounds) / 60
     rows = {
         "most memory (MB)": [one["peak_bytes"] / 1e6 for one in rounds],
+        "most open files": [one["peak_files"] for one in rounds],
         "processes left": [one["open_processes"] for one in rounds],
         "entries of the temporary folder": [one["temporary_entries"] for one in rounds],
         "entries of the cell store": [one["entries"] for one in rounds],

@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +19,21 @@ from pathlib import Path
 import psutil
 
 OUT = Path("docs/reliability/soak.jsonl")
-_GROWING = {"cell store": ".lrcycles", "DVC cache": ".dvc/cache", "MLflow": "mlartifacts"}
+_GROWING = {
+    "cell store": ".lrcycles",
+    "DVC cache": ".dvc/cache",
+    "MLflow's files": "mlartifacts",
+    "MLflow's database": "mlflow.db",
+}
 _EPOCHS = range(3, 60)
 
 
 def main(minutes: float, root: Path) -> None:
     """Clone the checkout to `root` and run pipelines there until the time is over."""
     subprocess.run(["git", "clone", "-q", ".", root], check=True)
-    environment = os.environ | {"PYTHONPATH": str(root / "src")}
+    temporary = root.with_name(f"{root.name}-tmp")
+    temporary.mkdir()
+    environment = os.environ | {"PYTHONPATH": str(root / "src"), "TMPDIR": str(temporary)}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text("", encoding="utf-8")
     begun = time.monotonic()
@@ -35,13 +41,14 @@ def main(minutes: float, root: Path) -> None:
         epochs = _EPOCHS[number % len(_EPOCHS)]
         settings = ["-S", "experiment=smoke", "-S", f"train.epochs={epochs}"]
         started = time.monotonic()
-        peak = _peak_bytes(["dvc", "exp", "run", *settings], root, environment)
+        peak_bytes, peak_files = _peaks(["dvc", "exp", "run", *settings], root, environment)
         line = {
             "round": number,
             "seconds": round(time.monotonic() - started, 1),
-            "peak_bytes": peak,
+            "peak_bytes": peak_bytes,
+            "peak_files": peak_files,
             "open_processes": sum(_is_ours(process, root) for process in psutil.process_iter()),
-            "temporary_entries": len(list(Path(tempfile.gettempdir()).iterdir())),
+            "temporary_entries": len(list(temporary.iterdir())),
             "bytes": {name: _size(root / folder) for name, folder in _GROWING.items()},
             "entries": len(list((root / ".lrcycles" / "cells").iterdir())),
         }
@@ -58,22 +65,23 @@ def _rounds() -> Iterator[int]:
         number += 1
 
 
-def _peak_bytes(command: list[str], root: Path, environment: dict[str, str]) -> int:
-    """Run a command and return the most memory that it and its children used together."""
-    peak = 0
+def _peaks(command: list[str], root: Path, environment: dict[str, str]) -> tuple[int, int]:
+    """Run a command; return the most memory and open files that it and its children had."""
+    most = (0, 0)
     with psutil.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL) as running:
         while running.poll() is None:
-            used = 0
+            used = files = 0
             for process in [running, *running.children(recursive=True)]:
                 try:
                     used += process.memory_info().rss
+                    files += process.num_fds()
                 except psutil.Error:  # it has just ended
                     continue
-            peak = max(peak, used)
+            most = max(most[0], used), max(most[1], files)
             time.sleep(0.5)
     if running.returncode:
         raise SystemExit(f"soak: {' '.join(command)} must succeed. Received: its failure.")
-    return peak
+    return most
 
 
 def _is_ours(process: psutil.Process, root: Path) -> bool:
@@ -83,8 +91,9 @@ def _is_ours(process: psutil.Process, root: Path) -> bool:
         return False
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _size(path: Path) -> int:
+    files = [path, *path.rglob("*")]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 if __name__ == "__main__":

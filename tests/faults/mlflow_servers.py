@@ -24,7 +24,6 @@ _VARYING = {
     "lrcycles.pipeline",
     "lrcycles.pipeline_runs",
     "mlflow.parentRunId",
-    "mlflow.source.git.commit",
     "mlflow.note.content",
 }
 

@@ -280,6 +280,38 @@ def test_the_run_of_a_stage_that_is_killed_or_interrupted_becomes_killed(
         faults.add(f"{kind.name} after {wait:.1f} s in stage {stage}", "recovered")
 
 
+@pytest.mark.parametrize("trouble", ["hang", "cut", "slow"])
+def test_a_stage_is_interrupted_at_once_though_its_server_does_not_answer(
+    trouble, mini, proxy, undisturbed, faults: Faults
+):
+    for number, stage in enumerate(STAGES):
+        proxy.reset()
+        one = Mini(mini.root.parent / f"{number}", mini.uri, mini.cells, f"ended-{next(_names)}")
+        one.run(STAGES[:number])
+        if trouble == "slow":
+            proxy.delay_seconds = 0.3
+        else:
+            proxy.plan = lambda _: trouble
+        process = one.start(stage, "20")
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        one.check(process.communicate()[1])
+        faults.figure("seconds from Ctrl-C to the end of a stage", time.monotonic() - sent)
+        assert process.returncode == 130
+        proxy.reset()
+        one.sync()
+        found = {run["path"]: run["status"] for run in one.contents()}
+        assert found[f"mini/{stage}"] == "KILLED"
+        one.run(STAGES[number:])
+        one.sync()
+        again = [run for run in one.contents() if run["status"] != "KILLED"]
+        assert [run["path"] for run in again] == [run["path"] for run in undisturbed]
+        faults.add(f"Ctrl-C in stage {stage} while the server is {trouble}", "recovered")
+
+
 def test_stages_by_hand_at_once_give_a_cell_one_run(mini, faults: Faults):
     mini.key = ""
     others = [Mini(mini.root.parent / f"{n}", mini.uri, mini.cells, mini.experiment) for n in "ab"]

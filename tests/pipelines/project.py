@@ -19,6 +19,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ["train@baseline", "train@clr", "train@controls"]
+SECRET = {"SOME_API_TOKEN": "token-that-nobody-may-read"}  # in the environment of every command
 STAGES = ["config", "data", "range_test", "bounds", *TRAIN, "report"]
 
 
@@ -69,7 +70,7 @@ class Project:
 
     def environment(self, **more: str) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.root / "src"), **more}
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.root / "src")} | SECRET | more
 
     def stage(self, name: str, *arguments: str, ok: bool = True, **environment: str):
         return self.run("python", "-m", f"pipelines.{name}", *arguments, ok=ok, **environment)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.project import STAGES, Project, runs
+from tests.pipelines.project import SECRET, STAGES, Project, runs
 
 
 def test_one_repro_ends_in_a_report_that_names_every_arm(project):
@@ -44,6 +44,16 @@ def test_mlflow_holds_a_run_for_every_stage_and_cell_below_one_for_the_pipeline(
         cells["test_error_percent"].mean()
     )
     assert "Error: " in first.data.tags["mlflow.note.content"]
+
+
+def test_no_file_holds_a_value_of_the_environment(project):
+    tests = project.root / "tests"  # the value stands there
+    files = [path for path in project.root.rglob("*") if path.is_file()]
+    files = [path for path in files if tests not in path.parents]
+    assert {"mlflow.db", "report.html", "params.yaml"} <= {path.name for path in files}
+    [(name, secret)] = SECRET.items()
+    for word in (name, secret):
+        assert [path for path in files if word.encode() in path.read_bytes()] == []
 
 
 def test_repro_again_does_nothing(project):

@@ -40,6 +40,7 @@ def test_the_page_shows_what_grew_over_hours():
         {
             "seconds": 60.0,
             "peak_bytes": 1e9 + 1e6 * number,
+            "peak_files": 100,
             "open_processes": 0,
             "temporary_entries": 7,
             "entries": 10 * (number + 1),
