@@ -26,6 +26,7 @@ from tests.training.cases import CELL
 
 pytestmark = pytest.mark.faults
 
+ROUNDS = 30
 SILENT_FROM = 60  # the number of the request, of about 300 in a pipeline
 
 
@@ -42,7 +43,7 @@ def test_a_slow_or_lost_store_changes_no_result_of_a_pipeline(tmp_path: Path, fa
         assert found == (expected or found)
         expected = found
         if kind != "undisturbed":
-            faults.add(f"a pipeline with a {kind} store", "harmless")
+            faults.add(f"a pipeline with a {kind} store", "recovered")
     plain = median(seconds["undisturbed"])
     slow = median(seconds["slow"]) / plain
     faults.figure("time of a pipeline with 300 ms an answer, of its time without", slow)
@@ -85,9 +86,9 @@ def test_pieces_and_checkpoints_change_no_bit(tmp_path: Path, faults: Faults):
     rates = np.full((1, order.shape[1]), 0.01, np.float32)
     taken: dict[str, list[float]] = {"whole": [], "pieces": [], "checkpoint": []}
     store = CellStore(tmp_path / "cells")
-    for _ in range(10):
+    for number in range(ROUNDS):
         losses = {}
-        for way in ("whole", "pieces"):
+        for way in ("whole", "pieces") if number % 2 else ("pieces", "whole"):
             engine.reset([cell.seed])
             begun = time.perf_counter()
             if way == "whole":
@@ -100,7 +101,7 @@ def test_pieces_and_checkpoints_change_no_bit(tmp_path: Path, faults: Faults):
         begun = time.perf_counter()
         checkpoint.keep(engine, begin_course([cell], 1, order.shape[1]))
         taken["checkpoint"].append(time.perf_counter() - begun)
-    pieces = median(a / b for a, b in zip(taken["pieces"], taken["whole"], strict=True))
+    pieces = median(taken["pieces"]) / median(taken["whole"])
     share = median(taken["checkpoint"]) / EVERY_SECONDS
     faults.figure("time of an epoch in pieces, of its time as a whole", pieces)
     faults.figure("time of a checkpoint, of the time between two", share)
