@@ -34,10 +34,12 @@ def use_xla(setting: str, *, model: Any, batch_size: int, runtime: Runtime) -> b
     return dense_only and batch_size < XLA_DENSE_BATCH
 
 
-# Assumed speeds, several times below those of slow machines: a piece of an epoch must end within
-# two seconds, because a training cannot be interrupted in a piece.
+# Assumed speeds, of slow machines: a piece of an epoch must end within two seconds, because a
+# training cannot be interrupted in a piece. An epoch of the tutorial's network has two pieces; five
+# pieces made it 2 % slower.
 PIECE_SECONDS = 2.0
-OPERATIONS_PER_SECOND = {"cpu": 2e10, "gpu": 1e13}
+OPERATIONS_PER_SECOND = {"cpu": 6e10, "gpu": 1e13}
+SLOWER_CONVOLUTIONS = 3  # per operation, than dense layers
 STEP_SECONDS = {"cpu": 1e-3, "gpu": 1e-4}  # of a step that computes nothing
 
 
@@ -49,11 +51,11 @@ def piece_steps(
     Every weight of a layer is used once at each position of its input or output, forwards and
     twice backwards.
     """
-    uses = sum(
-        math.prod(weight.shape) * _positions(layer, input_shape)
-        for layer in model.layers
-        for weight in layer.trainable_variables
-    )
+    uses = 0
+    for layer in model.layers:
+        positions = _positions(layer, input_shape)
+        weights = sum(math.prod(weight.shape) for weight in layer.trainable_variables)
+        uses += weights * positions * (SLOWER_CONVOLUTIONS if positions > 1 else 1)
     operations = 6 * uses * batch_size * cells
     seconds = STEP_SECONDS[device] + operations / OPERATIONS_PER_SECOND[device]
     return max(1, int(PIECE_SECONDS / seconds))
