@@ -101,7 +101,7 @@ def test_pieces_and_checkpoints_change_no_bit(tmp_path: Path, faults: Faults):
         begun = time.perf_counter()
         checkpoint.keep(engine, begin_course([cell], 1, order.shape[1]))
         taken["checkpoint"].append(time.perf_counter() - begun)
-    pieces = median(taken["pieces"]) / median(taken["whole"])
+    pieces = min(taken["pieces"]) / min(taken["whole"])  # the medians differ by 3 % at random
     share = median(taken["checkpoint"]) / EVERY_SECONDS
     faults.figure("time of an epoch in pieces, of its time as a whole", pieces)
     faults.figure("time of a checkpoint, of the time between two", share)
