@@ -17,6 +17,7 @@ examples: python -m pipelines "experiment=quick train.epochs=3"
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Run a command and return its exit status; pass on a signal that ends this process."""
+    """Run a command and return its exit status; a signal that ends this process interrupts it."""
     interruptions.raised = True
     with subprocess.Popen(command, env=environment) as process:
         try:
@@ -69,7 +70,7 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
         except Interruption as error:
             for below in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
-                    below.send_signal(error.number)
+                    below.send_signal(signal.SIGINT)  # DVC cleans up after no other signal
             process.wait()
             return error.status
 
