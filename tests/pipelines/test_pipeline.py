@@ -56,6 +56,11 @@ def test_no_file_holds_a_value_of_the_environment(project):
         assert [path for path in files if word.encode() in path.read_bytes()] == []
 
 
+def test_a_stage_leaves_no_temporary_file(project, tmp_path):
+    project.stage("train", "group=baseline", "train.epochs=2", TMPDIR=str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == []
+
+
 def test_repro_again_does_nothing(project):
     assert "up to date" in project.dvc("repro").stdout
     assert project.dvc("status").stdout.strip() == "Data and pipelines are up to date."

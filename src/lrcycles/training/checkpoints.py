@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def stop_soon(*_: object) -> None:
     """
     global _stop_wanted
     if not _in_training:
-        os._exit(STOPPED)
+        _stop()
     _stop_wanted = True
 
 
@@ -52,7 +53,12 @@ def in_training() -> Iterator[None]:
     finally:
         _in_training = False
     if _stop_wanted:
-        os._exit(STOPPED)
+        _stop()
+
+
+def _stop() -> NoReturn:
+    atexit._run_exitfuncs()  # TensorFlow removes its temporary files there
+    os._exit(STOPPED)
 
 
 class Checkpoint:
@@ -123,7 +129,7 @@ class Checkpoint:
                     "training goes on without checkpoints. Free some space for the results."
                 )
         if _stop_wanted:
-            os._exit(STOPPED)
+            _stop()
         taken = time.monotonic() - begun
         self._due = begun + taken + max(self._every_seconds, _LEAST_PAUSE * taken)
 

@@ -6,6 +6,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -237,6 +238,7 @@ def _work(pipe: Any, runtime: Runtime) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop_soon)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    sys.dont_write_bytecode = True  # TensorFlow imports temporary files
     preload.end_with_parent()
     parent = multiprocessing.parent_process()
     assert parent is not None
