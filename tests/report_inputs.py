@@ -258,6 +258,7 @@ def planted_result(
         reach = planted.get("reach")  # the epoch, or the epoch by seed
         reach = reach[seed] if isinstance(reach, dict) else reach
         entries = history(final, reach, 1.935, steps // EPOCHS)
+    machine = ("device_name", "threads", "side_by_side", "backend", "precision", "versions", "data")
     return {
         "schema": 1, "arm": arm, "group": group, "seed": seed, "key": f"{arm}{seed}",
         "status": "diverged" if error is None else "finished", "test_error_percent": error,
@@ -267,10 +268,10 @@ def planted_result(
         "train_seconds": steps * per_step, "compile_seconds": 2.5,
         "evaluate_seconds": 0.3, "steps": steps, "steps_per_second": 1 / per_step,
         "epochs": EPOCHS, "batch_size": batch, "images": planted.get("images", 55000),
-        "device": "cpu", "device_name": planted.get("device_name", "a processor"), "threads": 1,
+        "device": "cpu", "device_name": "a processor", "threads": 1,
         "backend": "tensorflow",
         "precision": "float32", "compile": "xla", "side_by_side": 1, "streamed": False,
-        "data": planted.get("data", "d" * 64), "classes": 10, "momentum": None,
+        "data": "d" * 64, "classes": 10, "momentum": None,
         "model": {"function": "lrcycles.models:mlp", "arguments": {}},
         "versions": {"tensorflow": "2.21.0", "keras": "3.15.0", "numpy": "2.3.0"},
         "schedule": {
@@ -280,6 +281,7 @@ def planted_result(
         "optimizer": {"name": "adam", "arguments": {}}, "continues": planted.get("continues"),
         "training_set": planted.get("training_set", "split"), "history": entries,
         "uses_bounds": planted.get("uses_bounds", chosen),
+        **{key: planted[key] for key in machine if key in planted},
     }  # fmt: skip
 
 

@@ -143,6 +143,25 @@ def test_each_machine_has_its_own_seconds(root):
     assert "new:clr and old:clr differ in device name too" in "\n".join(cautions.sentences(found))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("backend", "jax"),
+        ("precision", "mixed_float16"),
+        ("threads", 7),
+        ("side_by_side", 8),
+        ("versions", {"keras": "4"}),
+    ],
+)
+def test_what_changes_bits_is_named(root, key, value):
+    arms = tutorial_arms(gain=0.4)
+    write_artifacts(root / "new", {n: {**arms[n], key: value} for n in ("baseline", "clr")})
+    found = compare_two("old", "new", root=root, margin_percent=0.05)
+    name = key.replace("_", " ")
+    lines = "\n".join(cautions.sentences(found))
+    assert f"new:clr and old:clr differ in {name} too" in lines
+
+
 def test_other_data_are_named_before_any_difference_is_believed(root):
     arms = tutorial_arms(gain=0.4)
     write_artifacts(root / "new", {n: {**arms[n], "data": "e" * 64} for n in ("baseline", "clr")})

@@ -12,7 +12,9 @@ from lrcycles.report.formatting import counted, listed, number
 from lrcycles.report.section import Block, Folded, Look, Points, Section
 
 _NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
-_SAME = ("data", "model", "classes", "device_name", "backend", "precision")  # in a fair pair
+# What is equal in a fair pair: the question, and what changes bits.
+_SAME = ["data", "model", "classes", "device_name", "backend", "precision"]
+_SAME += ["threads", "side_by_side", "versions"]
 _MANY_KEYS = 6  # more changed settings than this are folded
 _LONGEST_VALUE = 40  # characters: longer values, such as digests, are not shown
 
