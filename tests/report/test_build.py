@@ -41,6 +41,17 @@ def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, 
     assert f"2 of 2 runs of {lost} diverged" in (out / "report.md").read_text()
 
 
+def test_a_report_of_nothing_but_diverged_runs_is_still_written(tmp_path):
+    arms = tutorial_arms(seeds=2)
+    for arm in arms.values():
+        arm["errors"] = dict.fromkeys(range(2))
+    out = build_report(tmp_path, arms)
+    text = (out / "report.md").read_text()
+    for name in arms:
+        assert f"2 of 2 runs of {name} diverged" in text
+    assert {one["diverged"] for name, one in read_metrics(out).items() if name in arms} == {2}
+
+
 def test_a_warning_about_short_cycles_is_followed_by_the_reason_for_their_length(built, tmp_path):
     reason = "This experiment keeps the 10 epochs of the published runs."
     cautions = (built / "report.md").read_text().split("## Before you believe it")[1]
