@@ -84,6 +84,7 @@ def plan(backend: str, most: int) -> Sequence[tuple[str, Any, int, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
+    parser.add_argument("--precision", default="float32", help="a value of train.precision")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--cells", type=int, default=64, help="most cells side by side")
     parser.add_argument("--images", type=int, default=IMAGES, help="most images per epoch")
@@ -93,18 +94,20 @@ def main() -> None:
 
     backend = shapes.cell().runtime.backend
     module = backend_module(backend)
-    module.prepare_device(device=arguments.device, threads=2)
+    module.prepare_device(arguments.device, 2, arguments.precision)
     with tempfile.TemporaryDirectory() as folder:
         train = Resident(images(Path(folder)).first(arguments.images), module.put)
     rows = []
     for network, model, batch_size, cells in plan(backend, arguments.cells):
-        runtime = {"device": arguments.device, "side_by_side": cells}
+        runtime = {"device": arguments.device, "precision": arguments.precision}
+        runtime["side_by_side"] = cells
         cell = shapes.cell(model=model, batch_size=batch_size, runtime=runtime)
         rows.append({"network": network, **measure(cell, train, rounds=arguments.rounds)})
         print(rows[-1], flush=True)
     name = "gpu" if arguments.device == "gpu" else "side_by_side"
     device = module.device_name(arguments.device)
-    shapes.write(name, {"device": device, "backend": backend, "images": len(train), "rows": rows})
+    about = {"precision": arguments.precision, "images": len(train)}
+    shapes.write(name, {"device": device, "backend": backend, **about, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def worker(path: Path, kind: str, threads: int) -> None:
     from lrcycles.training.feeding import Resident, Streamed
 
     backend = backend_module("tensorflow")
-    backend.prepare_device(device="cpu", threads=threads)
+    backend.prepare_device("cpu", threads, "float32")
     cell = shapes.cell(runtime={"threads": threads})
     count = len(np.load(path, mmap_mode="r"))
     labels = np.random.default_rng(1).integers(0, 10, count, np.int32)

@@ -41,7 +41,7 @@ def ours_jax(task: Task, data: Data, threads: int) -> Prepared:
 
 
 def _ours(backend: str, task: Task, data: Data, threads: int) -> Prepared:
-    backend_module(backend).prepare_device(device="cpu", threads=threads)
+    backend_module(backend).prepare_device("cpu", threads, "float32")
     model = shapes.MLP if task.network == "mlp" else shapes.LENET
     runtime = {"backend": backend, "threads": threads}
     cell = shapes.cell(model=model, batch_size=task.batch_size, runtime=runtime)

@@ -65,6 +65,17 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
         cells("clr", "train.device=gpu")
 
 
+def test_tf32_is_for_gpus_only(monkeypatch):
+    monkeypatch.setattr(plan, "_device", lambda *_: "cpu")
+    with pytest.raises(InputError, match=r"no CPU multiplies in TF32.*precision=float32"):
+        cells("clr", "train.precision=tf32")
+    with pytest.raises(InputError, match=r"no CPU multiplies in TF32"):
+        compose.check(compose.compose(CONF, ["train.precision=tf32", "train.device=cpu"]))
+    monkeypatch.setattr(plan, "_device", lambda *_: "gpu")
+    tf32, float32 = (cells("clr", f"train.precision={name}") for name in ("tf32", "float32"))
+    assert {cell.key for cell in tf32}.isdisjoint(cell.key for cell in float32)
+
+
 def test_with_a_driver_only_the_package_that_sees_the_gpu_is_asked_for(monkeypatch):
     if Path("/proc/driver/nvidia").exists():
         pytest.skip("this machine has an NVIDIA driver")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -135,6 +136,33 @@ def test_dropout_draws_other_units_for_cells_side_by_side(digits, tmp_path):
     first, second = train(cells, digits, tmp_path / "store")
     assert losses(first)[0] != losses(second)[0]
     assert losses(first)[-1] < losses(first)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("precision", "word"), [("float32", "HIGHEST"), ("tf32", "HIGH"), ("mixed_bfloat16", "DEFAULT")]
+)
+def test_the_precision_reaches_every_product_of_a_network(precision, word):
+    """float32 must be asked for: JAX's default on a GPU is TF32."""
+    code = """
+import sys
+from lrcycles.training import jax_engine
+from lrcycles.training.compilation import dtype_policy
+jax_engine.prepare_device("cpu", 1, sys.argv[1])
+import jax, keras
+keras.config.set_dtype_policy(dtype_policy(sys.argv[1]))
+model = keras.Sequential([
+    keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten(), keras.layers.Dense(3)
+])
+values = [v.value for v in model.trainable_variables]
+loss = lambda w, x: model.stateless_call(w, [], x)[0].sum()
+print(jax.jit(jax.grad(loss)).lower(values, jax.numpy.ones((2, 8, 8, 1))).as_text())
+"""
+    lines = on_jax(code, precision).splitlines()
+    products = [line for line in lines if "dot_general" in line or ".convolution" in line]
+    assert len(products) == 4  # forwards, and backwards without the gradient of the images
+    for line in products:
+        assert set(re.findall(r"HIGHEST|HIGH|DEFAULT", line)) == {word}
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ _select_bounds = lrcycles.select_bounds  # imported here, not in the timed test
 
 
 def prepare(folder: Path) -> Test:
-    tensorflow_engine.prepare_device(device="cpu", threads=THREADS)
+    tensorflow_engine.prepare_device("cpu", THREADS, "float32")
     model = {**shapes.MLP, "arguments": {"units": [UNITS]}}
     cell = shapes.cell(
         model=model, batch_size=BATCH_SIZE, training_set="split", runtime={"threads": THREADS}

@@ -11,7 +11,16 @@ from lrcycles.config.arguments import check_model, check_optimizer
 from lrcycles.config.arms import check_arms, check_rates, need_updates
 from lrcycles.config.limits import Number
 from lrcycles.config.resolve import seed_list
-from lrcycles.config.schema import GROUPS, SOURCES, Backend, Compile, Config, Data
+from lrcycles.config.schema import (
+    GROUPS,
+    SOURCES,
+    Backend,
+    Compile,
+    Config,
+    Data,
+    Device,
+    Precision,
+)
 from lrcycles.config.signatures import check_function, function_signature
 from lrcycles.errors import InputError
 
@@ -70,7 +79,22 @@ def _check_training(config: Config) -> None:
             "train.compile must be auto or xla with train.backend=jax. Received: graph. "
             "Set train.compile=auto."
         )
+    if train.device == Device.cpu:
+        need_precision(train.precision, device="cpu")
     _check_class_weights(train.class_weights, classes=len(config.data.classes))
+
+
+def need_precision(precision: Precision, *, device: str) -> None:
+    """Check that the device has this precision.
+
+    Raises:
+        InputError: it has not.
+    """
+    if precision == Precision.tf32 and device == "cpu":
+        raise InputError(
+            "train.precision=tf32 must run on a GPU, because no CPU multiplies in TF32. Received: "
+            "train.precision=tf32 on a CPU. Set train.precision=float32."
+        )
 
 
 def _check_class_weights(weights: Any, *, classes: int) -> None:

@@ -92,6 +92,7 @@ class Device(StrEnum):
 
 class Precision(StrEnum):
     float32 = "float32"
+    tf32 = "tf32"  # float32 whose products a GPU rounds to ten bits
     mixed_bfloat16 = "mixed_bfloat16"
     mixed_float16 = "mixed_float16"
 

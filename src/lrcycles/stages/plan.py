@@ -16,6 +16,7 @@ from typing import Any
 
 from lrcycles.cells.cell import Cell, Runtime, link
 from lrcycles.cells.code import code_digest, source_files
+from lrcycles.config.checks import need_precision
 from lrcycles.config.plain import plain
 from lrcycles.config.resolve import arm_length, arm_schedule, arm_seeds, asks_for_bounds, seed_list
 from lrcycles.config.schema import ArmConfig, Config, ScheduleName, TrainingSet
@@ -64,6 +65,7 @@ def find_runtime(config: Config) -> Runtime:
     train = config.train
     backend = train.backend.value
     device = _device(train.device.value, backend)
+    need_precision(train.precision, device=device)
     side_by_side = SIDE_BY_SIDE if (backend, device) == ("jax", "gpu") else 1
     return runtime(
         backend=backend,

@@ -82,6 +82,11 @@ def even_steps(length: int, most: int) -> int:
     return max(sizes or [min(most, length)], key=lambda size: (length % size == 0, length % size))
 
 
+def dtype_policy(precision: str) -> str:
+    """Return Keras's policy for `train.precision`; tf32 is how a GPU multiplies, and no policy."""
+    return "float32" if precision == "tf32" else precision
+
+
 def add_xla_flags(flags: str) -> None:
     """Set flags of XLA for this process, before it compiles anything.
 

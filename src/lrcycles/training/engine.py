@@ -14,7 +14,7 @@ import numpy as np
 from lrcycles import models
 from lrcycles.cells.cell import Cell
 from lrcycles.schedules.keras_optimizers import GivenMomentum
-from lrcycles.training.compilation import even_steps, piece_steps, use_xla
+from lrcycles.training.compilation import dtype_policy, even_steps, piece_steps, use_xla
 
 
 def backend_module(backend: str) -> Any:
@@ -43,7 +43,7 @@ class Engine:
         runtime = cell.runtime
         # Random numbers that a layer draws without a seed follow from this one.
         keras.utils.set_random_seed(0)
-        keras.config.set_dtype_policy(runtime.precision)
+        keras.config.set_dtype_policy(dtype_policy(runtime.precision))
         self._build: Callable[[], Any] = lambda: models.build(
             cell.model, input_shape=input_shape, classes=cell.classes
         )

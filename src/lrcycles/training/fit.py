@@ -18,6 +18,7 @@ from lrcycles.cells.code import code_digest, source_files
 from lrcycles.cells.store import CellStore
 from lrcycles.files import read_json, write_json
 from lrcycles.training import pool
+from lrcycles.training.compilation import dtype_policy
 
 EPOCHS, STEPS = 5, 200  # of each kind that are timed
 
@@ -87,7 +88,7 @@ def _measure(cell: Cell, notify: Callable[[str, str], None], *, data: Path) -> F
     begun = time.perf_counter()
     sets = read_sets(data, training_set=cell.training_set)
     x, y = sets.train.scaled(), sets.train.labels
-    keras.config.set_dtype_policy(cell.runtime.precision)
+    keras.config.set_dtype_policy(dtype_policy(cell.runtime.precision))
     plain, scheduled = (_compiled_model(cell, x.shape[1:], cyclical) for cyclical in (False, True))
     batch = x[: cell.batch_size], y[: cell.batch_size]
     train, validation, _ = chain.laid_out(cell, data)

@@ -16,8 +16,10 @@ from lrcycles.data.image_sets import PIXEL_SCALE
 from lrcycles.training.compilation import XLA_CPU_FLAGS, add_xla_flags, cpu_name
 from lrcycles.training.feeding import Part
 
+_PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32"}  # JAX's names
 
-def prepare_device(*, device: str, threads: int) -> None:
+
+def prepare_device(device: str, threads: int, precision: str) -> None:
     """Set up the device; call it once per process, before any other use of JAX.
 
     Raises:
@@ -26,6 +28,8 @@ def prepare_device(*, device: str, threads: int) -> None:
     os.environ["NPROC"] = str(threads)  # the number of threads that JAX's CPU client starts
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    # By default JAX multiplies float32 in TF32 where the GPU can.
+    jax.config.update("jax_default_matmul_precision", _PRODUCTS.get(precision))
     if device == "cpu":
         add_xla_flags(XLA_CPU_FLAGS)
         jax.config.update("jax_platforms", "cpu")

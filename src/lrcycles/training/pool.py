@@ -254,7 +254,7 @@ def _work(pipe: Any, runtime: Runtime) -> None:
                 from lrcycles.training.engine import backend_module
 
                 module = backend_module(runtime.backend)
-                module.prepare_device(device=runtime.device, threads=runtime.threads)
+                module.prepare_device(runtime.device, runtime.threads, runtime.precision)
                 ready = True
             answer: tuple[Any, ...] = (
                 "result",

@@ -27,7 +27,7 @@ _RANDOM_OPERATIONS = {
 }
 
 
-def prepare_device(*, device: str, threads: int) -> None:
+def prepare_device(device: str, threads: int, precision: str) -> None:
     """Set up the device; call it once per process, before any other use of TensorFlow.
 
     Raises:
@@ -43,6 +43,7 @@ def prepare_device(*, device: str, threads: int) -> None:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
         tf.config.experimental.enable_op_determinism()
+        tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
