@@ -161,7 +161,7 @@ class _Source:
     ) -> None:
         if self.store.has_results(stage, digest):
             return
-        content = runs.new_content(
+        content = records.new_content(
             stage,
             root=self.shared,
             config=plain.flatten(self.config),

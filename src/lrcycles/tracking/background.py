@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lrcycles import files
 from lrcycles.errors import InputError
 from lrcycles.tracking import processes
 from lrcycles.tracking import store as stores
 from lrcycles.tracking.addresses import masked, reason
 from lrcycles.tracking.calls import Calls, HurriedError, failures, is_refusal
 from lrcycles.tracking.delivery import Delivery
-from lrcycles.tracking.records import Loss, Record, left_behind
+from lrcycles.tracking.records import Record, folder_of, left_behind
 from lrcycles.tracking.store import TrackingStore
 
 _SILENCE_SECONDS = 3.0  # after it, a store counts as lost
@@ -24,6 +29,7 @@ _HURRY_SECONDS = 1.5
 # A database is not far away: what takes long there is much to write, or its tables to be made.
 _WAIT_SECONDS = {"database": 30.0, "last": 3.5, "other": 0.3}
 _WAIT_SHARE = 0.03
+_LOSS_LASTS_SECONDS = 86_400.0
 
 
 class Background:
@@ -204,6 +210,42 @@ class Background:
             f"({reason(error, self.uri)}). The results are safe in files. Run `lrcycles "
             "sync` later to mirror them to MLflow."
         )
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Remembers for the stages of a pipeline that a store does not answer."""
+
+    path: Path
+    store: str
+
+    @classmethod
+    def of(cls, root: Path, pipeline: str, store: str) -> Loss:
+        name = hashlib.sha256(pipeline.encode()).hexdigest()[:16]
+        return cls(folder_of(root) / f"lost-{name}.json", store)
+
+    def is_known(self) -> bool:
+        """Return whether an earlier stage of the pipeline has lost the store."""
+        try:
+            lost = json.loads(self.path.read_text(encoding="utf-8"))
+            return bool(
+                lost["store"] == self.store and time.time() - lost["time"] < _LOSS_LASTS_SECONDS
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def remember(self) -> None:
+        """Remember the loss, and forget those of long ago."""
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for path in self.path.parent.glob("lost-*.json"):
+                if time.time() - path.stat().st_mtime > _LOSS_LASTS_SECONDS:
+                    path.unlink(missing_ok=True)
+            files.write_json(self.path, {"store": self.store, "time": time.time()})
+
+    def forget(self) -> None:
+        """The store answers again."""
+        self.path.unlink(missing_ok=True)
 
 
 def write_left(

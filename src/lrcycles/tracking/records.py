@@ -6,14 +6,13 @@ a record that can be locked belongs to a process that has ended.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +22,12 @@ import psutil
 from filelock import FileLock, Timeout
 
 from lrcycles import files
+from lrcycles.tracking import processes, writers
 
 _CONTENT = "record.json"
 _MARKS = "marks.jsonl"
 _SAMPLES = "samples.jsonl"
 SCHEMA = 1  # of a record's content
-_LOSS_LASTS_SECONDS = 86_400.0
 
 
 def folder_of(root: Path) -> Path:
@@ -133,6 +132,75 @@ def create(root: Path, content: dict[str, Any]) -> Record:
     return Record(folder, content, lock, fresh=True)
 
 
+def new_content(
+    stage: str,
+    *,
+    root: Path,
+    config: Mapping[str, Any],
+    experiment: str,
+    launched: str | None = None,
+    pipeline_key: str | None = None,
+) -> dict[str, Any]:
+    """Make the content of the record of a stage that begins now.
+
+    Args:
+        launched: the run of `mlflow run`, which becomes the parent.
+        pipeline_key: names the pipeline's run; by default it follows from the process.
+    """
+    tags = {"lrcycles.experiment": experiment, **processes.origin_tags()}
+    return {
+        "token": new_token(),
+        "stage": stage,
+        "schema": SCHEMA,
+        "run": {
+            "status": "RUNNING",
+            "start": round(time.time() * 1000),
+            "end": None,
+            "tags": tags,
+            "later_tags": {},
+            "params": writers.clean_params(config),
+            "points": [],
+            "has_dataset": False,
+        },
+        "pipeline": _new_pipeline(stage, root, tags, launched, pipeline_key),
+        "data": None,
+        "cells": [],
+        "used": [],
+        "refused": False,
+    }
+
+
+def _new_pipeline(
+    stage: str, root: Path, tags: Mapping[str, str], launched: str | None, pipeline_key: str | None
+) -> dict[str, Any]:
+    owner = processes.pipeline_owner()
+    by_hand = pipeline_key is None and not launched and processes.is_by_hand(owner)
+    experiment, dvc_name = tags["lrcycles.experiment"], tags.get("lrcycles.dvc_exp_name")
+    name = experiment
+    note = (
+        f"Pipeline run of experiment `{experiment}`. Its stages are the runs below it. "
+        "The answer appears here when stage `report` has ended."
+    )
+    if by_hand:
+        name = f"{experiment}: {stage} by hand"
+        note = f"Stage `{stage}` of experiment `{experiment}`, run by hand without a pipeline."
+    elif dvc_name:
+        name = f"{experiment} ({dvc_name})"
+    return {
+        "key": pipeline_key or processes.pipeline_key(owner, root),
+        "launched": launched,
+        "by_hand": by_hand,
+        "name": name,
+        "process": processes.process_tags(owner),
+        "tags": {tag: value for tag, value in tags.items() if tag != "lrcycles.dvc_stage"},
+        "first_note": note,
+        "note": "",
+        "points": [],
+        "report": "",
+        "arms": [],
+    }
+
+
 def new_token() -> str:
     return uuid.uuid4().hex
 
@@ -200,39 +268,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Remembers for the stages of a pipeline that a store does not answer."""
-
-    path: Path
-    store: str
-
-    @classmethod
-    def of(cls, root: Path, pipeline: str, store: str) -> Loss:
-        name = hashlib.sha256(pipeline.encode()).hexdigest()[:16]
-        return cls(folder_of(root) / f"lost-{name}.json", store)
-
-    def is_known(self) -> bool:
-        """Return whether an earlier stage of the pipeline has lost the store."""
-        try:
-            lost = json.loads(self.path.read_text(encoding="utf-8"))
-            return bool(
-                lost["store"] == self.store and time.time() - lost["time"] < _LOSS_LASTS_SECONDS
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
-    def remember(self) -> None:
-        """Remember the loss, and forget those of long ago."""
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            for path in self.path.parent.glob("lost-*.json"):
-                if time.time() - path.stat().st_mtime > _LOSS_LASTS_SECONDS:
-                    path.unlink(missing_ok=True)
-            files.write_json(self.path, {"store": self.store, "time": time.time()})
-
-    def forget(self) -> None:
-        """The store answers again."""
-        self.path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from lrcycles.tracking.records import Record
 from lrcycles.tracking.store import SETTINGS, environment, open_store, store_uri
 
 _MEASURED = ("range_test", "train")  # stages that use the machine for long
+_SEND_SECONDS = 1.0  # cells that are trained meanwhile are sent together
 # The steps of a delivery are repeated after a failure. To repeat the creation of a run blindly,
 # as the settings of MLflow do, would make two.
 _NO_REPEATS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
@@ -58,7 +59,9 @@ def start(
     uri = store_uri(root)
     # MLflow would take the run of `mlflow run` for the first run that starts here.
     launched = os.environ.get("MLFLOW_RUN_ID") or os.environ.get("LRCYCLES_PIPELINE_RUN")
-    content = new_content(stage, root=root, config=config, experiment=experiment, launched=launched)
+    content = records.new_content(
+        stage, root=root, config=config, experiment=experiment, launched=launched
+    )
     with environment({"MLFLOW_RUN_ID": None}), without_repeats():
         store = open_store(root) if required else None
         record = records.create(root, content)
@@ -93,75 +96,6 @@ def without_repeats() -> Iterator[None]:
         yield
 
 
-def new_content(
-    stage: str,
-    *,
-    root: Path,
-    config: Mapping[str, Any],
-    experiment: str,
-    launched: str | None = None,
-    pipeline_key: str | None = None,
-) -> dict[str, Any]:
-    """Make the content of the record of a stage that begins now.
-
-    Args:
-        launched: the run of `mlflow run`, which becomes the parent.
-        pipeline_key: names the pipeline's run; by default it follows from the process.
-    """
-    tags = {"lrcycles.experiment": experiment, **processes.origin_tags()}
-    return {
-        "token": records.new_token(),
-        "stage": stage,
-        "schema": records.SCHEMA,
-        "run": {
-            "status": "RUNNING",
-            "start": round(time.time() * 1000),
-            "end": None,
-            "tags": tags,
-            "later_tags": {},
-            "params": writers.clean_params(config),
-            "points": [],
-            "has_dataset": False,
-        },
-        "pipeline": _new_pipeline(stage, root, tags, launched, pipeline_key),
-        "data": None,
-        "cells": [],
-        "used": [],
-        "refused": False,
-    }
-
-
-def _new_pipeline(
-    stage: str, root: Path, tags: Mapping[str, str], launched: str | None, pipeline_key: str | None
-) -> dict[str, Any]:
-    owner = processes.pipeline_owner()
-    by_hand = pipeline_key is None and not launched and processes.is_by_hand(owner)
-    experiment, dvc_name = tags["lrcycles.experiment"], tags.get("lrcycles.dvc_exp_name")
-    name = experiment
-    note = (
-        f"Pipeline run of experiment `{experiment}`. Its stages are the runs below it. "
-        "The answer appears here when stage `report` has ended."
-    )
-    if by_hand:
-        name = f"{experiment}: {stage} by hand"
-        note = f"Stage `{stage}` of experiment `{experiment}`, run by hand without a pipeline."
-    elif dvc_name:
-        name = f"{experiment} ({dvc_name})"
-    return {
-        "key": pipeline_key or processes.pipeline_key(owner, root),
-        "launched": launched,
-        "by_hand": by_hand,
-        "name": name,
-        "process": processes.process_tags(owner),
-        "tags": {tag: value for tag, value in tags.items() if tag != "lrcycles.dvc_stage"},
-        "first_note": note,
-        "note": "",
-        "points": [],
-        "report": "",
-        "arms": [],
-    }
-
-
 @dataclass
 class StageRun:
     """What MLflow shall hold of a stage.
@@ -171,6 +105,7 @@ class StageRun:
 
     record: Record
     background: Background | None = None
+    _sent: float = field(default_factory=time.monotonic)
 
     @property
     def _run(self) -> dict[str, Any]:
@@ -189,7 +124,7 @@ class StageRun:
         self.record.keep(path, "/".join(filter(None, parts)))
 
     def log_dataset(self, data: Mapping[str, Any]) -> None:
-        """Log the data set that data.json describes as the run's input."""
+        """Log the data set of data.json as the run's input."""
         self.record.content["data"] = dict(data)
         self._run["has_dataset"] = True
 
@@ -265,6 +200,8 @@ class StageRun:
                 "network": test_images is not None,
             }
         )
+        if time.monotonic() - self._sent > _SEND_SECONDS:
+            self.send()
 
     def cell_ids(self) -> dict[str, str]:
         """Send the cells to MLflow and name their runs there by ARM/SEED, as far as they exist.
@@ -285,6 +222,7 @@ class StageRun:
 
     def send(self) -> None:
         """Let MLflow have what the record holds by now."""
+        self._sent = time.monotonic()
         if self.background:
             self.background.send()
 
