@@ -17,6 +17,8 @@ def main(run: Run) -> None:
     folder, data, cells = run.input("data"), run.data(), cells_of(run)
     settings = run.config.train
     groups.write_plan(cells, settings, data=folder, out=run.out)
+    images = folder / "test_images.npy"
+    results = groups.Results(settings, run.store, run.out, run.mlflow, data, images)
     reused = groups.train_group(
         cells,
         settings,
@@ -24,21 +26,13 @@ def main(run: Run) -> None:
         store=run.store,
         steps_of=partial(remaining.steps_of, run.config),
         later_steps=sum(each.steps for each in count_remaining(run)[1:]),
+        on_cell=results.add,
     )
     replay = [cell for cell in cells if cell.training_set == "all"]
     if replay:
         measured = measure_fit(replay, data=folder, store=run.store, reuse=settings.reuse)
         files.write_json(run.out / "fit_epochs.json", [asdict(entry) for entry in measured])
-    groups.collect(
-        cells,
-        settings,
-        reused=reused,
-        store=run.store,
-        out=run.out,
-        run=run.mlflow,
-        data=data,
-        test_images=folder / "test_images.npy",
-    )
+    results.write_table(cells, reused=reused)
     log_stage(run.mlflow, "train", run.out)
     run.mlflow.show_arms(arm_names(run.config))
 

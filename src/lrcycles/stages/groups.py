@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +69,14 @@ def train_group(
     store: CellStore,
     steps_of: Callable[[Cell], int],
     later_steps: int,
+    on_cell: Callable[[Cell], None],
 ) -> set[str]:
     """Train the cells that the store lacks, and return the keys of the others.
 
     Args:
         steps_of: gives the number of updates of a training, to tell the time left.
         later_steps: steps of the trainings in the stages after this one.
+        on_cell: is called with every cell that has just been trained.
     """
     from lrcycles.training.run import train_all
 
@@ -87,7 +89,15 @@ def train_group(
             lambda cell: describe(store.result(cell)),
             steps_of=steps_of,
             later_steps=later_steps,
-        ) as on_event:
+        ) as show:
+
+            def on_event(event: str, key: str) -> None:
+                show(event, key)
+                if event == "cell":
+                    for cell in waiting:
+                        if cell.key == key:
+                            on_cell(cell)
+
             train_all(
                 missing,
                 data=data,
@@ -101,42 +111,55 @@ def train_group(
     return reused
 
 
-def collect(
-    cells: Sequence[Cell],
-    settings: Train,
-    *,
-    reused: set[str],
-    store: CellStore,
-    out: Path,
-    run: StageRun,
-    data: dict[str, Any],
-    test_images: Path,
-) -> None:
-    """Copy the cells' files to `out`/ARM/SEED/, mirror them to MLflow and write cells.csv.
+@dataclass
+class Results:
+    """The results of a group: files in `out`/ARM/SEED/, runs in MLflow, and cells.csv.
 
     Args:
-        reused: keys of the cells that were not trained just now.
         data: the content of data.json.
         test_images: the file of the test set's pixels.
     """
-    import pandas as pd
 
-    rows = []
-    for cell in cells:
-        folder = out / cell.arm / str(cell.seed)
+    settings: Train
+    store: CellStore
+    out: Path
+    run: StageRun
+    data: dict[str, Any]
+    test_images: Path
+    _rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, cell: Cell) -> None:
+        """Copy the cell's files and mirror them to MLflow, unless they are there."""
+        import pandas as pd
+
+        if (cell.arm, cell.seed) in self._rows:
+            return
+        folder = self.out / cell.arm / str(cell.seed)
         folder.mkdir(parents=True)
-        result = store.result(cell)
+        result = self.store.result(cell)
         write_result(folder / "result.json", result)
-        entry = store.folder(cell.key)
+        entry = self.store.folder(cell.key)
         files.write_table(folder / "steps.parquet", pd.DataFrame(np.load(entry / "steps.npy")))
-        if keeps_model(cell, settings):
+        if keeps_model(cell, self.settings):
             shutil.copy2(entry / "model.keras", folder)
-        mirror(folder, run=run, data=data, test_images=test_images)
-        rows.append(result.to_dict() | {"reused": cell.key in reused})
-    run_ids = run.cell_ids()
-    for row in rows:
-        row["run_id"] = run_ids.get(f"{row['arm']}/{row['seed']}", "")
-    files.write_text(out / "cells.csv", pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False))
+        mirror(folder, run=self.run, data=self.data, test_images=self.test_images)
+        self._rows[cell.arm, cell.seed] = result.to_dict()
+
+    def write_table(self, cells: Sequence[Cell], *, reused: set[str]) -> None:
+        """Write cells.csv; `reused` are the keys of the cells that were not trained just now."""
+        import pandas as pd
+
+        for cell in cells:
+            self.add(cell)
+        run_ids = self.run.cell_ids()
+        rows = [
+            self._rows[cell.arm, cell.seed]
+            | {"reused": cell.key in reused}
+            | {"run_id": run_ids.get(f"{cell.arm}/{cell.seed}", "")}
+            for cell in cells
+        ]
+        table = pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False)
+        files.write_text(self.out / "cells.csv", table)
 
 
 def _kept_models(cells: Sequence[Cell], settings: Train) -> list[str]:

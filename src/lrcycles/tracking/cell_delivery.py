@@ -27,10 +27,13 @@ Step = Callable[[], Any]
 def deliver_cell(delivery: Delivery, wanted: Mapping[str, Any]) -> None:
     """Write a cell's run, unless the store has it from elsewhere."""
     name, client = wanted["name"], delivery.client
+    known = delivery.marks.get(f"{name} run", {"ours": True})
+    if f"{name} end" in delivery.marks or not known["ours"]:
+        return
     folder = delivery.record.folder / "cells" / name
     cell = read_cell(folder)
     run = delivery.once(f"{name} run", partial(_claim, delivery, wanted, cell))
-    if not run["ours"] or f"{name} end" in delivery.marks:
+    if not run["ours"]:
         return
     run_id, data = run["id"], delivery.record.content["data"]
     others = [point for point in cell.points if point not in cell.scores]
