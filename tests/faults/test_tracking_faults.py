@@ -426,11 +426,14 @@ def test_a_run_that_somebody_deletes_meanwhile_stops_nothing(mini, proxy, faults
     faults.add("the run of a stage deleted in mid-run", "named" if said else "harmless")
 
 
-def test_a_whole_pipeline_survives_the_loss_of_its_server(
-    mini, proxy, tmp_path, request, faults: Faults
-):
+@pytest.fixture
+def _sqlite_only(request: pytest.FixtureRequest) -> None:
     if "postgresql" in request.node.name:
         pytest.skip("the database behind the server makes no difference here")
+
+
+@pytest.mark.usefixtures("_sqlite_only")
+def test_a_whole_pipeline_survives_the_loss_of_its_server(mini, proxy, tmp_path, faults: Faults):
     project = Project(tmp_path / "smoke")
     store = {"MLFLOW_TRACKING_URI": proxy.uri, "MLFLOW_EXPERIMENT_NAME": mini.experiment}
     proxy.plan = lambda number: "cut" if number > 60 else "pass"
