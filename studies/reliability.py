@@ -40,7 +40,7 @@ class Promise:
 
     kind: str
     text: str
-    least: int  # faults that `make test-faults` plants
+    least: int  # faults that `make test-faults` plants; 0: it measures instead
 
 
 PROMISES = [
@@ -90,6 +90,12 @@ PROMISES = [
         "time (20 for a million points) and 500 MB.",
         150,
     ),
+    Promise(
+        "long stages",
+        "A stage of a thousand trainings uses no more memory and files at its end than before, and "
+        "MLflow has a run of each.",
+        0,
+    ),
 ]
 
 
@@ -134,7 +140,7 @@ def page(
         "| fault | planted | " + " | ".join(OUTCOMES) + " |",
         "|---|" + "---:|" * (len(OUTCOMES) + 1),
     ]
-    for promise in PROMISES:
+    for promise in filter(lambda promise: promise.least, PROMISES):
         counted = kinds.get(promise.kind, Counted()).outcomes
         cells = [str(counted[outcome]) for outcome in OUTCOMES]
         lines.append(f"| {promise.kind} | {counted.total()} | " + " | ".join(cells) + " |")
