@@ -6,6 +6,8 @@ import ast
 import hashlib
 import importlib.util
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -29,7 +31,9 @@ def source_files(modules: Iterable[str], roots: Iterable[Path] | None = None) ->
         path = _file_of(name, folders)
         if name not in files and path is not None:
             files[name] = path
-            pending += [*_imports(name, path), *filter(None, [name.rpartition(".")[0]])]
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            pending += _imports(_read(path), package)
+            pending += filter(None, [name.rpartition(".")[0]])
     return sorted(files.values())
 
 
@@ -38,12 +42,39 @@ def code_digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
-        digest.update(ast.dump(_without_docstrings(_parsed(path))).encode())
+        digest.update(_read(path).digest)
     return digest.hexdigest()
 
 
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+@dataclass(frozen=True)
+class _Code:
+    """What is asked of a source file."""
+
+    imports: list[tuple[int, str | None, list[str]]]  # dots, module, names; `import a` has no names
+    digest: bytes
+
+
+def _read(path: Path) -> _Code:
+    status = path.stat()
+    return _read_once(path.absolute(), status.st_size, status.st_mtime_ns)
+
+
+@cache  # a stage asks for the same files several times, and to parse them takes half a second
+def _read_once(path: Path, _size: int, _changed: int) -> _Code:
+    module = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    imports: list[tuple[int, str | None, list[str]]] = []
+    pending: list[ast.AST] = [module]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue  # never imported at run time
+        pending += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            imports += [(0, alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imports.append((node.level, node.module, [alias.name for alias in node.names]))
+    dumped = ast.dump(_without_docstrings(module))
+    return _Code(imports, hashlib.sha256(dumped.encode()).digest())
 
 
 def _without_docstrings(module: ast.Module) -> ast.Module:
@@ -54,22 +85,15 @@ def _without_docstrings(module: ast.Module) -> ast.Module:
     return module
 
 
-def _imports(module: str, path: Path) -> list[str]:
-    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+def _imports(code: _Code, package: str) -> list[str]:
+    """Name the modules that a file of a package imports, and what may be a module of them."""
     names: list[str] = []
-    pending: list[ast.AST] = [_parsed(path)]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue  # never imported at run time
-        pending += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            # `from ..nets import f` counts its dots from the package that the file is in.
-            above = package[: len(package) + 1 - node.level] if node.level else []
-            origin = ".".join([*above, *filter(None, [node.module])])
-            names += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+    for dots, module, imported in code.imports:
+        # `from ..nets import f` counts its dots from the package that the file is in.
+        parts = package.split(".") if package else []
+        above = parts[: len(parts) + 1 - dots] if dots else []
+        origin = ".".join([*above, *filter(None, [module])])
+        names += [origin, *(f"{origin}.{name}" for name in imported)]
     return names
 
 
