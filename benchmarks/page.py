@@ -6,7 +6,7 @@ PYTHONPATH=src python -m benchmarks.page
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ NAMES = {
     "floor_xla": "products only, XLA",
     "floor_jax": "products only, JAX",
     "floor_torch": "products only, PyTorch",
+}
+# Microseconds a step of lrcycles on an H200, by network, batch size and cells side by side.
+GPU_GOALS = {
+    ("MLP 784-784-10", 200, 1): 45,
+    ("MLP 784-784-10", 200, 64): 400,
+    ("LeNet", 512, 1): 400,
 }
 
 
@@ -89,6 +95,34 @@ def goals(task: str, results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str
     return [*worded, (text, ratio <= 1)]
 
 
+def gpu_groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Group steps on a GPU by what is trained, each with the ratio to lrcycles and the goal."""
+    groups: dict[tuple[str, int, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["network"], row["batch_size"], row["cells"]), []).append(row)
+    worded = []
+    for what, members in groups.items():
+        mine = next((r["us_per_step"] for r in members if r["name"] == "lrcycles, JAX"), None)
+        table = [
+            {**row, "ratio": mine and row["us_per_step"] / mine}
+            for row in sorted(members, key=lambda row: row["us_per_step"])
+        ]
+        goal = GPU_GOALS.get(what)
+        worded.append(
+            {
+                "title": f"{what[0]}, batch {what[1]}, {_networks(what[2])}",
+                "rows": table,
+                "goal": goal,
+                "mine": mine,
+            }
+        )
+    return [group for group in worded if len(group["rows"]) > 1]
+
+
+def _networks(cells: int) -> str:
+    return "one network" if cells == 1 else f"{cells} networks side by side"
+
+
 def draw(speed: Mapping[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
     import seaborn as sns
@@ -112,7 +146,7 @@ def draw(speed: Mapping[str, Any], path: Path) -> None:
 def measured() -> dict[str, Any]:
     """Read every measurement; None for one that has not been made."""
     names = ("speed", "range_test", "streaming", "scaling", "errors", "overhead", "gpu")
-    return {name: read(name) for name in (*names, "side_by_side")}
+    return {name: read(name) for name in (*names, "side_by_side", "gpu_peers")}
 
 
 def page(measurements: Mapping[str, Any]) -> str:
@@ -124,7 +158,9 @@ def page(measurements: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template("page.md.j2")
-    text = template.render(**measurements, rows=rows, goals=goals, titles=TITLES, names=NAMES)
+    text = template.render(
+        **measurements, rows=rows, goals=goals, titles=TITLES, names=NAMES, gpu_groups=gpu_groups
+    )
     return text.rstrip() + "\n"
 
 
