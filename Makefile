@@ -89,8 +89,8 @@ bench: setup .venv-bench/ready ## compare the speed with other libraries (40 min
 	$(BIN)/python -m benchmarks.page
 
 bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflow (untested)
-	PYTHONPATH=src KERAS_BACKEND=$${BACKEND:-jax} $(PYTHON) -m benchmarks.gpu
-	-PYTHONPATH=src $(PYTHON) -m benchmarks.page
+	PYTHONPATH=src:$$PYTHONPATH KERAS_BACKEND=$${BACKEND:-jax} $(PYTHON) -m benchmarks.gpu
+	-PYTHONPATH=src:$$PYTHONPATH $(PYTHON) -m benchmarks.page
 
 .venv-bench/ready: benchmarks/requirements.txt requirements.lock
 	$(PYTHON) -m venv .venv-bench

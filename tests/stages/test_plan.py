@@ -82,7 +82,7 @@ def test_with_a_driver_only_the_package_that_sees_the_gpu_is_asked_for(monkeypat
     monkeypatch.setattr(plan.shutil, "which", lambda _: "nvidia-smi")
     with pytest.raises(
         InputError,
-        match=r"\(jax sees no GPU\)\. Run `\.venv/bin/pip install 'jax\[cuda12\]'`, or set",
+        match=r"\(jax sees no GPU\)\. Run `\.venv/bin/pip install -e '\.\[jax-cuda\]'`, or set",
     ):
         cells("clr", "train.backend=jax", "train.device=gpu")
 

@@ -200,7 +200,7 @@ def _device(setting: str, backend: str) -> str:
     if setting == "auto":
         return "cpu"
     reason = f"{backend} sees no GPU" if driver else "no NVIDIA driver was found"
-    package = "'jax[cuda12]'" if backend == "jax" else "-e '.[gpu]'"
+    package = "-e '.[jax-cuda]'" if backend == "jax" else "-e '.[gpu]'"
     install = "Run" if driver else "Install the driver and run"
     raise InputError(
         f"train.device must be a device of this machine. Received: train.device=gpu ({reason}). "
