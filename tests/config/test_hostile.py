@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from lrcycles import models
-from lrcycles.config import arguments, checks, compose
+from lrcycles.config import arguments, checks, compose, limits, params_file
 from lrcycles.data import formats, sources
 from lrcycles.errors import InputError
 from tests.config.hostile import (
@@ -135,3 +137,24 @@ def composed_value(experiment: str, key: str) -> object:
     for name in key.split("."):
         node = node.get(name) if isinstance(node, dict) else None
     return node
+
+
+def test_aliases_that_stand_for_endless_values_are_refused_before_memory_is_full(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    shutil.copytree(CONF, tmp_path / "conf")
+    bomb = tmp_path / "conf" / "train" / "bomb.yaml"
+    bomb.write_text("\n".join(["defaults: [default]", *lines, "class_weights: *a8"]))
+    with pytest.raises(InputError, match=r"bomb\.yaml must hold at most 100,000 values\. Received"):
+        compose.compose(tmp_path / "conf", ["train=bomb"])
+    params = tmp_path / "params.yaml"
+    bomb.rename(params)
+    with pytest.raises(InputError, match=r"params\.yaml must hold at most 100,000 values"):
+        params_file.read(params)
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &x [1, 2]\nb: *x", "a: & *", "a & b: '*'"])
+def test_other_aliases_are_left_to_the_parser(text, tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text(text)
+    limits.need_few_values([path, tmp_path / "missing.yaml"])

@@ -33,6 +33,7 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     limits.need_readable(overrides or [])
+    limits.need_few_values(sorted(conf.rglob("*.yaml")))
     overrides = hints.accepted(overrides or [])
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):

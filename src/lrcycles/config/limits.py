@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lrcycles.config import plain
@@ -19,6 +20,7 @@ MOST_LETTERS = 1000  # of one text, and of one word of an override
 MOST_LETTERS_OF_KEY = 200
 MOST_LETTERS_OF_OVERRIDE = 20_000  # Hydra's parser takes seconds for more
 _ENDLESS = re.compile(r"[^\s,:=\[\]{}()]" + f"{{{MOST_LETTERS + 1},}}")
+MOST_VALUES = 100_000  # of one file
 MOST_WHOLE = 2**63 - 1  # that files and MLflow hold
 _BLANKS = "\n\t\xa0\u202f\u2009"  # of texts of several lines, and of tables of numbers
 
@@ -169,6 +171,39 @@ def _refuse(key: str, rule: str, value: Any) -> NoReturn:
     raise InputError(
         f"{plain.shown(key)} must be {rule}. Received: {plain.received(value)}. Correct the value."
     )
+
+
+def need_few_values(files: Iterable[Path]) -> None:
+    """Refuse YAML files whose aliases stand for more values than memory holds.
+
+    A file that is no YAML passes: who reads it names the mistake.
+    """
+    import yaml
+
+    for path in files:
+        try:
+            text = path.read_text(encoding="utf-8")
+            if "&" not in text or "*" not in text:
+                continue
+            count = _count(yaml.compose(text, Loader=yaml.SafeLoader), {})
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+            continue
+        if count > MOST_VALUES:
+            raise InputError(
+                f"{path.name} must hold at most {MOST_VALUES:,} values. Received: {count:,}, "
+                "because aliases repeat others. Write the values without aliases."
+            )
+
+
+def _count(node: Any, counted: dict[int, int]) -> int:
+    """Count the values below a node of YAML; one that contains itself counts as one."""
+    if id(node) not in counted:
+        counted[id(node)] = 1
+        below = getattr(node, "value", None)
+        if isinstance(below, list):
+            parts = itertools.chain.from_iterable(p if isinstance(p, tuple) else [p] for p in below)
+            counted[id(node)] = 1 + sum(_count(part, counted) for part in parts)
+    return counted[id(node)]
 
 
 def need_readable(overrides: Iterable[str]) -> None:

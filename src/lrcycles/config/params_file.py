@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lrcycles.config.limits import need_few_values
 from lrcycles.config.plain import need_mapping, one_line
 from lrcycles.errors import InputError
 
@@ -29,6 +30,7 @@ def read(path: Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    need_few_values([path])
     try:
         values = OmegaConf.to_container(OmegaConf.load(path))
     except (
