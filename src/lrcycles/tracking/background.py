@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
-from lrcycles import files
 from lrcycles.errors import InputError
 from lrcycles.tracking import processes
 from lrcycles.tracking import store as stores
 from lrcycles.tracking.addresses import masked, reason
-from lrcycles.tracking.calls import Calls, HurriedError, failures, is_refusal
+from lrcycles.tracking.calls import Calls, HurriedError, Loss, failures, is_refusal
 from lrcycles.tracking.delivery import Delivery
-from lrcycles.tracking.records import Record, folder_of, left_behind
+from lrcycles.tracking.records import Record, left_behind
 from lrcycles.tracking.store import TrackingStore
 
 _SILENCE_SECONDS = 3.0  # after it, a store counts as lost
@@ -29,19 +28,22 @@ _HURRY_SECONDS = 1.5
 # A database is not far away: what takes long there is much to write, or its tables to be made.
 _WAIT_SECONDS = {"database": 30.0, "last": 3.5, "other": 0.3}
 _WAIT_SHARE = 0.03
-_LOSS_LASTS_SECONDS = 86_400.0
 
 
 class Background:
     """The thread that writes a stage's record, and the records that earlier stages have left."""
 
-    def __init__(self, root: Path, uri: str, record: Record, *, last: bool) -> None:
+    def __init__(
+        self, root: Path, uri: str, record: Record, *, last: bool, deferred: bool = False
+    ) -> None:
         """Prepare the thread.
 
         Args:
             last: no stage follows that could write what this stage has left.
+            deferred: a later stage shall write the record, so that this one does not load MLflow.
         """
         self.root, self.uri, self.record, self.last = root, uri, record, last
+        self.deferred = deferred
         self.store: TrackingStore | None = None
         self.failure: BaseException | None = None
         self.calls = Calls(side_by_side=not stores.is_sqlite(uri))
@@ -56,11 +58,22 @@ class Background:
         self._thread = threading.Thread(target=self._work, name="lrcycles-mlflow", daemon=True)
 
     def start(self) -> None:
-        """Begin to write the record."""
+        """Begin to write the record, or see at least whether the store is there."""
+        if self.deferred:
+            self._see()
+            return
         import mlflow  # noqa: F401  # here, because two threads that import at once may collide
 
         self._asked += 1
         self._thread.start()
+
+    def _see(self) -> None:
+        try:
+            _reach(self.uri)
+        except sqlite3.OperationalError:
+            pass  # another process is writing
+        except (OSError, ValueError, sqlite3.Error) as error:
+            self._lose(error)
 
     def send(self) -> None:
         """Save the record and let the thread write what is new in it."""
@@ -75,6 +88,10 @@ class Background:
         Args:
             at_once: the stage was interrupted or has failed: only the runs' status is written.
         """
+        if self.deferred:
+            self.record.save()
+            self.record.lock.release()
+            return
         self.calls.hurry = at_once
         lost = self.failure is not None
         self.send()
@@ -212,40 +229,17 @@ class Background:
         )
 
 
-@dataclass(frozen=True)
-class Loss:
-    """Remembers for the stages of a pipeline that a store does not answer."""
-
-    path: Path
-    store: str
-
-    @classmethod
-    def of(cls, root: Path, pipeline: str, store: str) -> Loss:
-        name = hashlib.sha256(pipeline.encode()).hexdigest()[:16]
-        return cls(folder_of(root) / f"lost-{name}.json", store)
-
-    def is_known(self) -> bool:
-        """Return whether an earlier stage of the pipeline has lost the store."""
-        try:
-            lost = json.loads(self.path.read_text(encoding="utf-8"))
-            return bool(
-                lost["store"] == self.store and time.time() - lost["time"] < _LOSS_LASTS_SECONDS
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
-    def remember(self) -> None:
-        """Remember the loss, and forget those of long ago."""
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            for path in self.path.parent.glob("lost-*.json"):
-                if time.time() - path.stat().st_mtime > _LOSS_LASTS_SECONDS:
-                    path.unlink(missing_ok=True)
-            files.write_json(self.path, {"store": self.store, "time": time.time()})
-
-    def forget(self) -> None:
-        """The store answers again."""
-        self.path.unlink(missing_ok=True)
+def _reach(uri: str) -> None:
+    """Connect to a store's server or open its file, without loading MLflow."""
+    if stores.is_sqlite(uri):
+        stores.knock(uri)
+        return
+    parts = urlsplit(uri)
+    ports = {"http": 80, "https": 443, **stores.DATABASE_PORTS}
+    scheme = parts.scheme.partition("+")[0]
+    if parts.hostname and scheme in ports and not getproxies():
+        where = (parts.hostname, parts.port or ports[scheme])
+        socket.create_connection(where, timeout=_SILENCE_SECONDS).close()
 
 
 def write_left(

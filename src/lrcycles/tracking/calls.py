@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import queue
 import socket
 import sqlite3
@@ -9,10 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from lrcycles import files
+from lrcycles.tracking.records import folder_of
 
 _PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8)
 _SIDE_BY_SIDE = 8
+_LOSS_LASTS_SECONDS = 86_400.0
 
 
 class HurriedError(Exception):
@@ -130,3 +139,39 @@ def _drain(waiting: Any, failed: list[BaseException]) -> None:
             step()
         except Exception as error:
             failed.append(error)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Remembers for the stages of a pipeline that a store does not answer."""
+
+    path: Path
+    store: str
+
+    @classmethod
+    def of(cls, root: Path, pipeline: str, store: str) -> Loss:
+        name = hashlib.sha256(pipeline.encode()).hexdigest()[:16]
+        return cls(folder_of(root) / f"lost-{name}.json", store)
+
+    def is_known(self) -> bool:
+        """Return whether an earlier stage of the pipeline has lost the store."""
+        try:
+            lost = json.loads(self.path.read_text(encoding="utf-8"))
+            return bool(
+                lost["store"] == self.store and time.time() - lost["time"] < _LOSS_LASTS_SECONDS
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def remember(self) -> None:
+        """Remember the loss, and forget those of long ago."""
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for path in self.path.parent.glob("lost-*.json"):
+                if time.time() - path.stat().st_mtime > _LOSS_LASTS_SECONDS:
+                    path.unlink(missing_ok=True)
+            files.write_json(self.path, {"store": self.store, "time": time.time()})
+
+    def forget(self) -> None:
+        """The store answers again."""
+        self.path.unlink(missing_ok=True)

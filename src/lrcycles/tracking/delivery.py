@@ -156,7 +156,7 @@ class Delivery:
             if run is None:
                 run = self.client.create_run(
                     self.store.experiment_id,
-                    start_time=self.record.content["run"]["start"],
+                    start_time=wanted.get("start", self.record.content["run"]["start"]),
                     tags=writers.clean_tags({**tags, writers.NOTE: wanted["first_note"]}),
                     run_name=wanted["name"],
                 )

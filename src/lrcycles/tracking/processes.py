@@ -21,6 +21,8 @@ from lrcycles.errors import InputError
 # The start time of one process may read differently after the clock was changed. The system gives a
 # process number to another process only much later than this.
 _START_TIME_TOLERANCE_SECONDS = 2.0
+_SHORT = ("config", "data", "bounds")
+_STAGES = (*_SHORT, "range_test", "train", "report")
 
 
 def pipeline_owner() -> psutil.Process:
@@ -60,6 +62,21 @@ def is_by_hand(owner: psutil.Process) -> bool:
     """Return whether a stage runs alone: without DVC, and without the name of a pipeline."""
     named = os.environ.get("LRCYCLES_PIPELINE") or os.environ.get("DVC_EXP_NAME")
     return not named and owner.pid == os.getpid()
+
+
+def is_deferrable(stage: str) -> bool:
+    """Return whether a later stage of the same DVC command can write the stage's runs as well.
+
+    MLflow takes longer to load than such a stage takes to work.
+    """
+    owner = pipeline_owner()
+    if stage not in _SHORT or "DVC_STAGE" not in os.environ or owner.pid == os.getpid():
+        return False
+    try:
+        words = owner.cmdline()
+    except psutil.Error:
+        return False
+    return not any(word.partition("@")[0] in _STAGES for word in words)  # `dvc repro bounds`
 
 
 def _digest(*parts: object) -> str:

@@ -240,6 +240,20 @@ def left_behind(root: Path, *, wait_seconds: float = 0.0) -> Iterator[Record]:
             lock.release()
 
 
+def earliest_start(root: Path, content: Mapping[str, Any]) -> int:
+    """Find when the first stage began of those that wait for MLflow, in milliseconds.
+
+    Args:
+        content: of a stage of the same pipeline.
+    """
+    waiting = [content, *map(_read, folder_of(root).glob("[!.]*/"))]
+    return min(
+        int(each["run"]["start"])
+        for each in waiting
+        if each and each["pipeline"]["key"] == content["pipeline"]["key"]
+    )
+
+
 def are_waiting(root: Path) -> bool:
     """Return whether MLflow lacks something of a stage."""
     return any(folder_of(root).glob("[!.]*/"))

@@ -62,12 +62,14 @@ def start(
     content = records.new_content(
         stage, root=root, config=config, experiment=experiment, launched=launched
     )
+    content["pipeline"]["start"] = records.earliest_start(root, content)
     with environment({"MLFLOW_RUN_ID": None}), without_repeats():
         store = open_store(root) if required else None
         record = records.create(root, content)
         record.publish()
         last = stage == "report" or content["pipeline"]["by_hand"]
-        background = Background(root, uri, record, last=last)
+        deferred = not (required or last) and processes.is_deferrable(stage)
+        background = Background(root, uri, record, last=last, deferred=deferred)
         background.store = store
         background.start()
         run = StageRun(record, background)

@@ -32,7 +32,7 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 _NOISY = ("mlflow", "alembic", "urllib3", "sqlalchemy")  # their errors are raised as well
-_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _KNOCK_SECONDS = 2
 _LOCKED_SECONDS = 1.5
 _ADVISORY_LOCK = 0x6C726379  # a number of our own
@@ -223,8 +223,8 @@ def knock(uri: str) -> None:
     """
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
-    if scheme in _DATABASE_PORTS and parts.hostname:
-        where = (parts.hostname, parts.port or _DATABASE_PORTS[scheme])
+    if scheme in DATABASE_PORTS and parts.hostname:
+        where = (parts.hostname, parts.port or DATABASE_PORTS[scheme])
         socket.create_connection(where, timeout=_KNOCK_SECONDS).close()
     if scheme in ("postgresql", "mysql"):
         _engine(uri).connect().close()
@@ -248,7 +248,7 @@ def find_experiment(client: Any, root: Path, uri: str) -> Any:
     if experiment is None:
         # Without a server, the client would keep artifacts in the current folder, which a queued
         # experiment deletes. A server has a place of its own for them.
-        direct = urlsplit(uri).scheme.partition("+")[0] in {"sqlite", *_DATABASE_PORTS}
+        direct = urlsplit(uri).scheme.partition("+")[0] in {"sqlite", *DATABASE_PORTS}
         location = (root / "mlartifacts").resolve().as_uri() if direct else None
         # Without the kind, MLflow's pages ask the user for it.
         tags = {NOTE: EXPERIMENT_NOTE, "mlflow.experimentKind": "custom_model_development"}

@@ -15,6 +15,8 @@ from typing import Any
 from lrcycles.errors import InputError
 from lrcycles.tracking import views
 from lrcycles.tracking.addresses import masked
+from lrcycles.tracking.background import write_left
+from lrcycles.tracking.calls import Calls
 from lrcycles.tracking.store import (
     SETTINGS,
     environment,
@@ -33,6 +35,7 @@ def main(arguments: list[str]) -> None:
     """
     store = open_store(Path.cwd())
     with environment(SETTINGS), usable_store(store.uri):
+        write_left(Path.cwd(), store, Calls(side_by_side=False))
         page = first_page(store.client, store.experiment_id)
     if store.uri.startswith("http"):
         print(f"Runs: {masked(store.uri).rstrip('/')}/{page}")
