@@ -36,14 +36,16 @@ def deliver_cell(delivery: Delivery, wanted: Mapping[str, Any]) -> None:
     if not run["ours"]:
         return
     run_id, data = run["id"], delivery.record.content["data"]
-    others = [point for point in cell.points if point not in cell.scores]
-    delivery.write(f"{name} values", run_id, params=wanted["params"], points=_timed(cell, others))
+    # Scores name the network that they judge, which must be there first.
+    first = [p for p in cell.points if not (wanted["network"] and p in cell.scores)]
+    delivery.write(f"{name} values", run_id, params=wanted["params"], points=_timed(cell, first))
     inputs = writers.dataset_inputs(data)
     delivery.once(f"{name} data set", lambda _: client.log_inputs(run_id, inputs))
     for file in ("result.json", "steps.parquet"):
         delivery.upload(f"{name} {file}", run, folder / file)
-    judged = _deliver_network(delivery, wanted, cell, run) if wanted["network"] else None
-    delivery.write(f"{name} scores", run_id, points=_timed(cell, cell.scores), judged=judged)
+    if wanted["network"]:
+        judged = _deliver_network(delivery, wanted, cell, run)
+        delivery.write(f"{name} scores", run_id, points=_timed(cell, cell.scores), judged=judged)
     ended = milliseconds(cell.ended)
     delivery.once(f"{name} end", lambda _: client.set_terminated(run_id, end_time=ended))
 
