@@ -37,7 +37,7 @@ def results(project: Project):
 def runs_in_mlflow(project: Project) -> int:
     """Count the runs that MLflow shows, once it holds what a busy machine has left for later."""
     if are_waiting(project.root):
-        project.module("lrcycles.cli", "sync")
+        project.run("python", "-m", "lrcycles.cli", "sync")
     with closing(sqlite3.connect(project.root / "mlflow.db")) as store:
         [[count]] = store.execute("select count(*) from runs where lifecycle_stage = 'active'")
     return count

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.mlflow_servers import contents
 from tests.pipelines.project import SECRET, STAGES, Project, runs
 
 
@@ -101,6 +102,14 @@ def test_a_hand_edited_params_file_is_restored_and_the_edit_kept(project):
     kept = project.root / "params.yaml.orig"
     assert "epochs: 5" in kept.read_text()
     kept.unlink()
+
+
+def test_sync_after_a_pipeline_changes_nothing(project):
+    store = f"sqlite:///{project.root}/mlflow.db"
+    before = contents(store)
+    assert len(before) > 15
+    project.run("python", "-m", "lrcycles.cli", "sync")
+    assert contents(store) == before
 
 
 def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):

@@ -63,6 +63,8 @@ def add_cells(run: StageRun, artifacts: Path) -> None:
 def results_digest(stage: str, folder: Path) -> str:
     """Digest the files of a stage that its run holds, without what depends on MLflow or on reuse.
 
+    The manifest is not among them: it is written after the run.
+
     Args:
         stage: without the group of `train`.
     """
@@ -70,7 +72,7 @@ def results_digest(stage: str, folder: Path) -> str:
     for name in _LOGGED.get(stage, ["."]):
         path = folder / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
+            if file.is_file() and file.name != files.MANIFEST:
                 digest.update(file.relative_to(folder).as_posix().encode())
                 digest.update(_content(file))
     return digest.hexdigest()[:32]
