@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lrcycles.errors import Interruptions
+
 ROOT = Path(__file__).parents[1]
 START = """
 import sys, time
@@ -86,3 +88,40 @@ print("alive")
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
     assert printed == "alive\n"
+
+
+ENDS_WITH_A_LOCKED_H5PY = """
+import atexit, io, sys, threading, time
+import h5py
+from lrcycles.errors import interruptions
+interruptions.handle("lrcycles test")
+atexit.register(print, "handlers run")
+file = h5py.File(io.BytesIO(), "w")
+held = threading.Event()
+def keep():
+    with h5py._objects.phil:
+        held.set()
+        time.sleep(600)
+threading.Thread(target=keep, daemon=True).start()
+held.wait()
+print("done")
+interruptions.leave(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_command_ends_though_a_thread_keeps_a_lock_that_python_needs_to_end(status: int):
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDS_WITH_A_LOCKED_H5PY, str(status)],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout.split("\n")[:2]) == (status, ["done", "handlers run"])
+
+
+def test_only_a_failure_ends_a_caller_that_is_no_command():
+    Interruptions().leave(0)
+    with pytest.raises(SystemExit, match="1"):
+        Interruptions().leave(1)

@@ -63,12 +63,14 @@ class Interruptions:
     def __init__(self) -> None:
         self.command = "lrcycles"
         self.raised = False
+        self._handled = False
         self._first: int | None = None
         self._dropped = self._said = False
 
     def handle(self, command: str) -> None:
         """Handle the signals. One that the process ignores, as under nohup, stays ignored."""
         self.command = command
+        self._handled = True
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._interrupt)
@@ -83,12 +85,16 @@ class Interruptions:
             os.write(2, f"{self.command}: {_INTERRUPTED}\n".encode())
 
     def end(self, status: int) -> NoReturn:
-        """End the command at once: Python takes seconds to take down what a stage has imported."""
+        """Say that the command was interrupted, and end it at once."""
         self.say()
-        atexit._run_exitfuncs()
-        with suppress(OSError):
-            sys.stdout.flush()
-        os._exit(status)
+        _end(status)
+
+    def leave(self, status: int) -> None:
+        """End the command, if this process is one; otherwise only a failure ends the caller."""
+        if self._handled:
+            _end(status)
+        if status:
+            sys.exit(status)
 
     def _interrupt(self, number: int, _frame: object) -> None:
         if not self.raised:
@@ -118,6 +124,19 @@ class Interruptions:
         time.sleep(0.05)  # the destructor must end first
         self._dropped = True
         os.kill(os.getpid(), number)
+
+
+def _end(status: int) -> NoReturn:
+    """End this process without taking down what it has imported.
+
+    That takes seconds, and it never ends if a thread that still writes to MLflow is in h5py: the
+    thread stops there and keeps h5py's lock.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            stream.flush()
+    os._exit(status)
 
 
 ENDING = [

@@ -6,6 +6,7 @@ python -m tests.faults.mini_pipeline STAGE ROOT CELLS [SECONDS]
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -55,6 +56,7 @@ def main(stage: str, root: Path, cells: Path, seconds: float = 0.0, required: bo
 
 
 if __name__ == "__main__":
+    status = 0
     try:
         main(
             sys.argv[1],
@@ -64,6 +66,10 @@ if __name__ == "__main__":
             "required" in sys.argv,
         )
     except InputError as error:
-        sys.exit(f"lrcycles {sys.argv[1]}: {error}")
+        print(f"lrcycles {sys.argv[1]}: {error}", file=sys.stderr)
+        status = 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        status = 130
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # as a stage ends

@@ -172,6 +172,7 @@ def execute(
         interruptions.end(error.status)
     finally:
         interruptions.raised = False  # nothing is left to close
+    interruptions.leave(0)
 
 
 def _execute(
@@ -273,4 +274,4 @@ def _read_params(root: Path) -> dict[str, Any]:
 
 def _fail(stage: str, message: str, status: int) -> None:
     print(f"lrcycles {stage}: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    sys.exit(status)
+    interruptions.leave(status)
