@@ -2,8 +2,8 @@
 
 python -m studies.soak MINUTES FOLDER
 
-FOLDER becomes a clone of this checkout. Each round changes the number of epochs, so that every
-round trains, and ends with a line in docs/reliability/soak.jsonl.
+FOLDER becomes a clone of this checkout. Each round changes the number of epochs, so that it trains
+until the numbers repeat, and ends with a line in docs/reliability/soak.jsonl.
 """
 
 from __future__ import annotations
