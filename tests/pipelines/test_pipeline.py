@@ -47,6 +47,15 @@ def test_mlflow_holds_a_run_for_every_stage_and_cell_below_one_for_the_pipeline(
     assert "Error: " in first.data.tags["mlflow.note.content"]
 
 
+def test_sync_after_a_pipeline_changes_nothing(project):
+    # Later tests leave a stage `config` without a pipeline after it, whose run sync writes.
+    store = f"sqlite:///{project.root}/mlflow.db"
+    before = contents(store)
+    assert len(before) > 15
+    project.run("python", "-m", "lrcycles.cli", "sync")
+    assert contents(store) == before
+
+
 def test_no_file_holds_a_value_of_the_environment(project):
     tests = project.root / "tests"  # the value stands there
     files = [path for path in project.root.rglob("*") if path.is_file()]
@@ -102,14 +111,6 @@ def test_a_hand_edited_params_file_is_restored_and_the_edit_kept(project):
     kept = project.root / "params.yaml.orig"
     assert "epochs: 5" in kept.read_text()
     kept.unlink()
-
-
-def test_sync_after_a_pipeline_changes_nothing(project):
-    store = f"sqlite:///{project.root}/mlflow.db"
-    before = contents(store)
-    assert len(before) > 15
-    project.run("python", "-m", "lrcycles.cli", "sync")
-    assert contents(store) == before
 
 
 def test_sync_mirrors_every_cell_to_a_store_that_lacks_them(project, tmp_path):
