@@ -150,11 +150,15 @@ def page(
         planted = of_kind.outcomes.total()
         lines += ["", f"## {promise.kind.capitalize()}", "", promise.text]
         if of_kind.figures:
-            figures = (f"| {name} | {value:.3g} |" for name, value in of_kind.figures.items())
+            figures = (f"| {name} | {_short(value)} |" for name, value in of_kind.figures.items())
             lines += ["", "| measured | at most |", "|---|---:|", *figures]
         if planted < promise.least:
             lines += ["", f"At least {promise.least} faults are asked for. Planted: {planted}."]
     return "\n".join([*lines, *_soak(rounds)]) + "\n"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _soak(rounds: list[dict[str, Any]]) -> list[str]:
