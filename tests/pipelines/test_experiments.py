@@ -60,7 +60,7 @@ def test_overrides_by_hand_go_to_outputs_and_train_the_new_cells_only(project):
 
 @pytest.mark.slow
 def test_an_mlproject_stage_accepts_an_empty_argument_and_several_overrides_in_one(project):
-    overrides = "report.margin_percent=0.1 'data.path=my data' ~arms.controls.continued"
+    overrides = "report.margin_percent=0.1 'train.seeds=[0, 1]' ~arms.controls.continued"
     project.run("python", "-m", "pipelines", "bounds", "", overrides)
     assert (project.latest_folder("bounds") / "bounds.json").exists()
 
