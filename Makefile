@@ -49,7 +49,7 @@ test-slow: setup ## run the tests, also the slow ones
 	$(BIN)/pytest -m 'not faults'
 
 FAULTS := LRCYCLES_FAULT_COUNTS=$(CURDIR)/docs/reliability/counts.jsonl $(BIN)/pytest -m faults
-test-faults: setup ## plant faults: kills, damaged files, lost servers (1 hour); result: docs/reliability.md
+test-faults: setup ## plant faults: kills, damaged files, lost servers (2 hours); result: docs/reliability.md
 	mkdir -p docs/reliability && : > docs/reliability/counts.jsonl
 	$(FAULTS) -n 0 tests/faults/test_costs.py; costs=$$?; \
 	  $(FAULTS) --ignore tests/faults/test_costs.py; status=$$?; \

@@ -151,7 +151,7 @@ def page(
         lines += ["", f"## {promise.kind.capitalize()}", "", promise.text]
         if of_kind.figures:
             figures = (f"| {name} | {_short(value)} |" for name, value in of_kind.figures.items())
-            lines += ["", "| measured | at most |", "|---|---:|", *figures]
+            lines += ["", "| measured | largest value |", "|---|---:|", *figures]
         if planted < promise.least:
             lines += ["", f"At least {promise.least} faults are asked for. Planted: {planted}."]
     return "\n".join([*lines, *_soak(rounds)]) + "\n"

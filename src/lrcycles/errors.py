@@ -87,12 +87,12 @@ class Interruptions:
     def end(self, status: int) -> NoReturn:
         """Say that the command was interrupted, and end it at once."""
         self.say()
-        _end(status)
+        end_process(status)
 
     def leave(self, status: int) -> None:
         """End the command, if this process is one; otherwise only a failure ends the caller."""
         if self._handled:
-            _end(status)
+            end_process(status)
         if status:
             sys.exit(status)
 
@@ -126,15 +126,15 @@ class Interruptions:
         os.kill(os.getpid(), number)
 
 
-def _end(status: int) -> NoReturn:
-    """End this process without taking down what it has imported.
+def end_process(status: int) -> NoReturn:
+    """End this process after its exit handlers, without taking down what it has imported.
 
-    That takes seconds, and it never ends if a thread that still writes to MLflow is in h5py: the
-    thread stops there and keeps h5py's lock.
+    Taking that down lasts seconds. It lasts for ever if a thread that still writes to MLflow is in
+    h5py: Python stops the thread there, and h5py's lock stays locked.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # ValueError: it is closed
+        with suppress(OSError, ValueError, RuntimeError):  # closed, or in use below a signal
             stream.flush()
     os._exit(status)
 

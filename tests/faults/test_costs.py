@@ -46,10 +46,11 @@ def test_a_slow_or_lost_store_changes_no_result_of_a_pipeline(tmp_path: Path, fa
             faults.add(f"a pipeline with a {kind} store", "recovered")
     plain = median(seconds["undisturbed"])
     slow = median(seconds["slow"]) / plain
-    faults.figure("time of a pipeline with 300 ms an answer, of its time without", slow)
-    for kind in ("silent", "missing"):
-        lost = median(seconds[kind]) - plain
-        faults.figure(f"seconds that a pipeline loses if its store is {kind}", lost)
+    ratio = "time of a pipeline if MLflow answers after 300 ms / time if MLflow answers at once"
+    faults.figure(ratio, slow)
+    for kind, words in (("silent", "falls silent"), ("missing", "is missing")):
+        extra = median(seconds[kind]) - plain
+        faults.figure(f"extra seconds of a pipeline whose MLflow server {words}", extra)
 
 
 def _pipeline_seconds(project: Project, folder: Path, kind: str) -> float:
@@ -106,6 +107,6 @@ def test_pieces_and_checkpoints_change_no_bit(tmp_path: Path, faults: Faults):
     half = 1.96 * ratios.std(ddof=1) / np.sqrt(ROUNDS)
     share = median(taken["checkpoint"]) / EVERY_SECONDS
     for end, value in (("lower", ratios.mean() - half), ("upper", ratios.mean() + half)):
-        what = f"time of an epoch in pieces, of its time as a whole ({end} end of a 95 % interval)"
+        what = f"time of an epoch in pieces / time of a whole epoch (95 % interval, {end} end)"
         faults.figure(what, float(np.exp(value)))
-    faults.figure("time of a checkpoint, of the time between two", share)
+    faults.figure("time to write a checkpoint / time between two checkpoints", share)

@@ -74,8 +74,8 @@ def test_a_thousand_trainings_in_one_stage_use_no_more_memory_or_files_than_the_
     late = [used for moment, used in samples if 0.7 * end < moment]
     training = table["train_seconds"].sum()
     faults.figure("trainings in one stage", len(table))
-    faults.figure("seconds of the stage for each training", end / len(table))
-    faults.figure("seconds of which were training, over both processes", training / len(table))
+    faults.figure("seconds of the stage per training", end / len(table))
+    faults.figure("seconds of training in each of these trainings", training / len(table))
     faults.figure("most memory (MB)", max(m for m, _ in early + late) / 1e6)
     faults.figure("runs that MLflow held when the stage ended", len(table["run_id"].dropna()))
     assert max(memory for memory, _ in late) < max(memory for memory, _ in early) + 300e6

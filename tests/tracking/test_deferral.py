@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from lrcycles.tracking import runs
+from lrcycles.stages import command_line
+from lrcycles.tracking import processes, runs
 from lrcycles.tracking.records import are_waiting
 from tests.tracking.test_tracking import child_environment, children_of, pipelines_of, start
 
 STAGE = """
 import sys
 from pathlib import Path
-from lrcycles.tracking import runs
+from lrcycles.stages import command_line
+from lrcycles.tracking import processes, runs
 stage, root, required = sys.argv[1], Path(sys.argv[2]), len(sys.argv) > 3
 with runs.start(stage, root=root, config={}, experiment="smoke", required=required) as run:
     run.log_metrics({"error_percent": 1.5})
@@ -88,6 +90,10 @@ def test_the_next_long_stage_writes_what_short_stages_have_left(tmp_path, monkey
 def test_a_stage_writes_its_own_runs_if_no_other_will(stage, dvc, more, tmp_path):
     assert loads_mlflow(run_stage(tmp_path, stage, *more, dvc=dvc))
     assert not are_waiting(tmp_path)
+
+
+def test_the_names_of_stages_are_those_of_the_pipeline():
+    assert set(processes._STAGES) == set(command_line.STAGES)
 
 
 def test_a_stage_by_hand_writes_its_own_runs(tmp_path, monkeypatch):

@@ -46,7 +46,7 @@ _LARGEST_MEMBER_BYTES = 100_000_000
 SILENCE_SECONDS = 15.0  # after this time without an answer, a source is given up
 DOWNLOAD_SECONDS = 600.0  # after this time, a download is given up
 
-# The SHA-256 of files that Keras downloads without a check; tensorflow-datasets has the same ones.
+# The SHA-256 of files that Keras downloads without a check, as several projects publish them.
 KERAS_FILES = {
     "fashion_mnist": {
         "train-images-idx3-ubyte.gz": (

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrcycles.cells.cell import Cell, digest_of
 from lrcycles.cells.store import CellStore
-from lrcycles.errors import reason
+from lrcycles.errors import end_process, reason
 from lrcycles.files import replacing
 
 if TYPE_CHECKING:  # they import Keras, which the process that starts the workers does not need
@@ -39,7 +37,7 @@ def stop_soon(*_: object) -> None:
     """
     global _stop_wanted
     if not _in_training:
-        _stop()
+        end_process(STOPPED)
     _stop_wanted = True
 
 
@@ -53,12 +51,7 @@ def in_training() -> Iterator[None]:
     finally:
         _in_training = False
     if _stop_wanted:
-        _stop()
-
-
-def _stop() -> NoReturn:
-    atexit._run_exitfuncs()  # TensorFlow removes its temporary files there
-    os._exit(STOPPED)
+        end_process(STOPPED)
 
 
 class Checkpoint:
@@ -129,7 +122,7 @@ class Checkpoint:
                     "training goes on without checkpoints. Free some space for the results."
                 )
         if _stop_wanted:
-            _stop()
+            end_process(STOPPED)
         taken = time.monotonic() - begun
         self._due = begun + taken + max(self._every_seconds, _LEAST_PAUSE * taken)
 

@@ -35,8 +35,7 @@ def use_xla(setting: str, *, model: Any, batch_size: int, runtime: Runtime) -> b
 
 
 # Assumed speeds, of slow machines: a piece of an epoch must end within two seconds, because a
-# training cannot be interrupted in a piece. An epoch of the tutorial's network has two pieces; five
-# pieces made it 2 % slower.
+# training cannot be interrupted in a piece.
 PIECE_SECONDS = 2.0
 OPERATIONS_PER_SECOND = {"cpu": 6e10, "gpu": 1e13}
 SLOWER_CONVOLUTIONS = 3  # per operation, than dense layers
