@@ -20,7 +20,6 @@ import numpy as np
 
 from benchmarks import shapes
 from lrcycles.data.image_sets import ImageSet
-from lrcycles.training.orders import Windows, epoch_order
 
 SHAPE = (28, 28)
 RESIDENT_IMAGES = 60_000
@@ -51,7 +50,7 @@ def peak_bytes() -> int:
 def worker(path: Path, kind: str, threads: int) -> None:
     """Train one turn for each line on stdin; print seconds per step and peak memory as JSON."""
     from lrcycles.training.engine import Engine, backend_module
-    from lrcycles.training.feeding import Resident, Streamed
+    from lrcycles.training.feeding import Resident, Streamed, Windows, epoch_order
 
     backend = backend_module("tensorflow")
     backend.prepare_device("cpu", threads, "float32")

@@ -17,8 +17,7 @@ from lrcycles.data.image_sets import ImageSet, read_sets
 from lrcycles.errors import InputError
 from lrcycles.training import chain, tensorflow_engine
 from lrcycles.training.engine import Engine
-from lrcycles.training.feeding import Resident, Streamed
-from lrcycles.training.orders import Windows, epoch_order
+from lrcycles.training.feeding import Resident, Streamed, Windows, epoch_order
 from lrcycles.training.records import step_settings
 from tests.training.cases import CELL
 from tests.training.networks import everything

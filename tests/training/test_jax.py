@@ -171,3 +171,31 @@ def test_half_precision_learns_on_jax(digits, tmp_path):
     (folder,) = train([half], digits, tmp_path / "store")
     history = result(folder).history
     assert history[-1].validation_loss < history[0].validation_loss
+
+
+@pytest.mark.slow
+def test_steps_of_one_turn_train_as_single_steps(digits):
+    code = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from lrcycles.training import chain, jax_engine
+from lrcycles.training.engine import Engine
+from tests.training.test_jax import CELL, TOGETHER
+losses, weights = [], []
+for turn in (1, 4):
+    jax_engine.turn_steps = lambda _operations, device: turn
+    cells = [replace(CELL, runtime=TOGETHER, seed=seed) for seed in range(3)]
+    train, validation, _ = chain.laid_out(cells[0], Path(sys.argv[1]))
+    order = chain.orders(cells, 0, train)[:, :10]  # two turns of four steps, and two steps
+    engine = Engine(cells[0], input_shape=train.images.shape)
+    engine.reset([cell.seed for cell in cells])
+    losses.append(engine.run(train, order, np.full((3, 10), 0.02, np.float32)))
+    weights.append(np.concatenate([array.ravel() for array in engine.state()[:4]]))
+print(json.dumps([np.abs(a - b).max().item() for a, b in (losses, weights)]))
+print(losses[0].std())
+"""
+    difference, spread = on_jax(code, str(digits)).splitlines()
+    assert max(json.loads(difference)) < 1e-6
+    assert float(spread) > 0.01

@@ -19,8 +19,7 @@ from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
 from lrcycles.training.checkpoints import EVERY_SECONDS, Checkpoint, in_training
 from lrcycles.training.engine import Engine, backend_module
-from lrcycles.training.feeding import Resident, Streamed
-from lrcycles.training.orders import Windows, epoch_order
+from lrcycles.training.feeding import Resident, Streamed, Windows, epoch_order
 from lrcycles.training.records import (
     Course,
     begin_course,

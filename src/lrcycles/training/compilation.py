@@ -16,6 +16,10 @@ XLA_DENSE_BATCH = 1000  # on two CPU cores, XLA is faster for dense layers below
 # One operation at a time, each on all threads, was 7 % faster than operations side by side.
 XLA_CPU_FLAGS = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
 
+# Equal bits in every run. XLA's own matrix kernels, in their untuned versions, were up to 10 %
+# slower than the first of cuBLAS.
+XLA_GPU_FLAGS = "--xla_gpu_deterministic_ops=true --xla_gpu_enable_triton_gemm=false"
+
 DENSE_KINDS = {"InputLayer", "Reshape", "Flatten", "Dense", "Dropout", "Activation", "ReLU"}
 
 
@@ -42,10 +46,27 @@ SLOWER_CONVOLUTIONS = 3  # per operation, than dense layers
 STEP_SECONDS = {"cpu": 1e-3, "gpu": 1e-4}  # of a step that computes nothing
 
 
-def piece_steps(
-    model: Any, *, input_shape: Sequence[int], batch_size: int, cells: int, device: str
-) -> int:
-    """Return how many steps a compiled call may make, by the size of the network and the batch.
+def piece_steps(operations: float, *, device: str) -> int:
+    """Return how many steps of so many operations a compiled call may make."""
+    seconds = STEP_SECONDS[device] + operations / OPERATIONS_PER_SECOND[device]
+    return max(1, int(PIECE_SECONDS / seconds))
+
+
+# Steps that a loop on a GPU makes in one turn, if they are short: then a turn's own cost counts.
+# A longer turn takes longer to compile.
+TURN_STEPS = 4
+SHORT_STEP_OPERATIONS = 1e10
+
+
+def turn_steps(operations: float, *, device: str) -> int:
+    """Return how many steps one turn of the compiled loop makes."""
+    return TURN_STEPS if device == "gpu" and operations < SHORT_STEP_OPERATIONS else 1
+
+
+def step_operations(
+    model: Any, *, input_shape: Sequence[int], batch_size: int, cells: int
+) -> float:
+    """Estimate the operations of a step, by the size of the network and the batch.
 
     Every weight of a layer is used once at each position of its input or output, forwards and
     twice backwards.
@@ -55,9 +76,7 @@ def piece_steps(
         positions = _positions(layer, input_shape)
         weights = sum(math.prod(weight.shape) for weight in layer.trainable_variables)
         uses += weights * positions * (SLOWER_CONVOLUTIONS if positions > 1 else 1)
-    operations = 6 * uses * batch_size * cells
-    seconds = STEP_SECONDS[device] + operations / OPERATIONS_PER_SECOND[device]
-    return max(1, int(PIECE_SECONDS / seconds))
+    return 6.0 * uses * batch_size * cells
 
 
 def _positions(layer: Any, input_shape: Sequence[int]) -> int:

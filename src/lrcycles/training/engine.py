@@ -14,7 +14,13 @@ import numpy as np
 from lrcycles import models
 from lrcycles.cells.cell import Cell
 from lrcycles.schedules.keras_optimizers import GivenMomentum
-from lrcycles.training.compilation import dtype_policy, even_steps, piece_steps, use_xla
+from lrcycles.training.compilation import (
+    dtype_policy,
+    even_steps,
+    piece_steps,
+    step_operations,
+    use_xla,
+)
 
 
 def backend_module(backend: str) -> Any:
@@ -58,13 +64,10 @@ class Engine:
             cell.compile, model=self.model, batch_size=cell.batch_size, runtime=runtime
         )
         self._cells = runtime.side_by_side
-        self._most_steps = piece_steps(
-            self.model,
-            input_shape=input_shape,
-            batch_size=cell.batch_size,
-            cells=self._cells,
-            device=runtime.device,
+        operations = step_operations(
+            self.model, input_shape=input_shape, batch_size=cell.batch_size, cells=self._cells
         )
+        self._most_steps = piece_steps(operations, device=runtime.device)
         self._program = backend_module(runtime.backend).Program(
             self.model,
             optimizer,

@@ -1,4 +1,4 @@
-"""Brings images to the device, all at once or a window at a time."""
+"""Draws the order of the images, and brings them to the device, all at once or by windows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,57 @@ from typing import Any
 import numpy as np
 
 from lrcycles.data.image_sets import ImageSet
-from lrcycles.training.orders import Windows
 
 EVALUATION_IMAGES = 5000  # scored at a time
 EVALUATION_BYTES = 16 << 20  # of uint8 pixels; float32 and a network's first layer take much more
 
+WINDOW_BYTES = 32 << 20  # of pixels that are shuffled, read and laid on the device together
+BLOCK_BYTES = 256 << 10  # of neighbours in the file that stay in one window and are read together
+
 Put = Callable[[np.ndarray, np.ndarray], Any]  # uint8 pixels and int32 labels onto the device
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How an epoch is cut into windows, for data that does not fit in memory.
+
+    Args:
+        steps: the number of steps of a window.
+        block: the number of neighbouring images that stay together.
+    """
+
+    steps: int
+    block: int
+
+    @classmethod
+    def of(cls, *, batch_size: int, image_bytes: int) -> Windows:
+        """Cut by sizes alone, so that the order depends on nothing else."""
+        steps = max(1, WINDOW_BYTES // (batch_size * image_bytes))
+        return cls(steps=steps, block=max(1, BLOCK_BYTES // image_bytes))
+
+
+def epoch_order(
+    seed: int, epoch: int, images: int, batch_size: int, windows: Windows | None = None
+) -> np.ndarray:
+    """Draw the images' order in one epoch, int32 (steps, batch_size); equal for all arms of a seed.
+
+    The last short batch is dropped. With `windows`, the blocks of the whole file are shuffled, then
+    the images inside each window. This shuffle reads the file in long stretches.
+
+    Args:
+        images: the number of images.
+    """
+    steps = images // batch_size
+    random = np.random.default_rng([seed, epoch])
+    if windows is None:
+        order = random.permutation(images).astype(np.int32)
+        return order[: steps * batch_size].reshape(steps, batch_size)
+    starts = random.permutation(np.arange(0, images, windows.block, dtype=np.int32))
+    order = (starts[:, None] + np.arange(windows.block, dtype=np.int32)).ravel()
+    order = order[order < images][: steps * batch_size]  # the last block may be short
+    for begin in range(0, len(order), windows.steps * batch_size):
+        random.shuffle(order[begin : begin + windows.steps * batch_size])
+    return order.reshape(steps, batch_size)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -13,8 +13,16 @@ import keras
 import numpy as np
 
 from lrcycles.data.image_sets import PIXEL_SCALE
-from lrcycles.training.compilation import XLA_CPU_FLAGS, add_xla_flags, cpu_name
+from lrcycles.training.compilation import (
+    XLA_CPU_FLAGS,
+    XLA_GPU_FLAGS,
+    add_xla_flags,
+    cpu_name,
+    step_operations,
+    turn_steps,
+)
 from lrcycles.training.feeding import Part
+from lrcycles.training.jax_layers import ends_in_softmax, rewritten
 
 _PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32"}  # JAX's names
 
@@ -34,7 +42,7 @@ def prepare_device(device: str, threads: int, precision: str) -> None:
         add_xla_flags(XLA_CPU_FLAGS)
         jax.config.update("jax_platforms", "cpu")
         return
-    add_xla_flags("--xla_gpu_deterministic_ops=true")
+    add_xla_flags(XLA_GPU_FLAGS)
     if not has_gpu():
         raise RuntimeError("JAX sees no GPU")
 
@@ -81,7 +89,9 @@ class Program:
         self._network = (model.trainable_variables, model.non_trainable_variables)
         self._rate = [v is optimizer.learning_rate for v in optimizer.variables].index(True)
         self._empty_slots = [variable.numpy() for variable in optimizer.variables]
-        self._loss = keras.losses.SparseCategoricalCrossentropy()
+        self._cells = cells
+        self._from_logits = ends_in_softmax(model)
+        self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=self._from_logits)
         self._starts: list[Any] = [None] * cells
         self._compiled: dict[Any, Any] = {}
         self._score = jax.jit(jax.vmap(self._score_images, in_axes=(0, None, None)))
@@ -109,7 +119,7 @@ class Program:
         arguments = self._arguments(part, rates, momenta)
         run = self._executable(part.stop - part.start, arguments)
         self._state, losses = run(*arguments)
-        return np.asarray(losses).T
+        return np.asarray(losses)
 
     def score(self, pixels: jax.Array, labels: jax.Array) -> tuple[np.ndarray, np.ndarray]:
         """Sum the losses and count the errors, each of shape (cells,)."""
@@ -139,7 +149,7 @@ class Program:
         return self._compiled[shapes]
 
     def _run_steps(self, steps: int) -> Any:
-        every_cell = jax.vmap(self._step, in_axes=(0, 0, 0, 0, None, None))
+        alone = self._cells == 1  # with a first axis of length 1, XLA makes slower kernels
 
         def run(
             state: Any,
@@ -150,12 +160,54 @@ class Program:
             momenta: jax.Array,
             start: jax.Array,
         ) -> Any:
-            def step(state: Any, i: jax.Array) -> Any:
-                return every_cell(state, order[:, i], rates[:, i], momenta[:, i], pixels, labels)
-
-            return jax.lax.scan(step, state, start + jnp.arange(steps))
+            tables = [
+                jax.lax.dynamic_slice_in_dim(table, start, steps, axis=1)
+                for table in (order, rates, momenta)
+            ]
+            tables.append(jnp.take(labels, tables[0], axis=0, mode="clip"))
+            tables = [table[0] if alone else table.swapaxes(0, 1) for table in tables]
+            if alone:
+                state = jax.tree.map(lambda array: array[0], state)
+            operations = step_operations(
+                self._model,
+                input_shape=pixels.shape[1:],
+                batch_size=order.shape[2],
+                cells=self._cells,
+            )
+            several = turn_steps(operations, device=jax.default_backend())
+            state, losses = self._scan(state, tables, pixels, turn=several)
+            if alone:
+                state, losses = jax.tree.map(lambda array: array[None], (state, losses))
+            return state, losses
 
         return run
+
+    def _scan(
+        self, state: Any, tables: Sequence[jax.Array], pixels: jax.Array, *, turn: int
+    ) -> tuple[Any, jax.Array]:
+        """Make a step for each row of the tables, in a loop that makes `turn` steps at a time."""
+        step: Callable[..., Any] = self._step
+        measure: Callable[..., Any] = self._measure
+        if self._cells > 1:
+            step, measure = jax.vmap(step, in_axes=(0, 0, 0, 0, 0, None)), jax.vmap(measure)
+
+        def make_turn(state: Any, tables: Any) -> Any:
+            outputs = []
+            for now in zip(*tables, strict=True):
+                state, output = step(state, *now, pixels)
+                outputs.append(output)
+            # The losses of all steps of a turn together take as many kernels as one.
+            return state, jax.vmap(measure)(tables[-1], jnp.stack(outputs))
+
+        steps = len(tables[0])
+        whole = steps - steps % turn
+        losses = []
+        for size, part in ((turn, slice(0, whole)), (1, slice(whole, steps))):
+            if part.start < part.stop:
+                turns = [table[part].reshape(-1, size, *table.shape[1:]) for table in tables]
+                state, of_turns = jax.lax.scan(make_turn, state, turns)
+                losses.append(of_turns.reshape(-1, *of_turns.shape[2:]))
+        return state, jnp.concatenate(losses).T
 
     def _step(
         self,
@@ -163,28 +215,38 @@ class Program:
         batch: jax.Array,
         rate: jax.Array,
         momentum: jax.Array,
+        expected: jax.Array,
         pixels: jax.Array,
-        labels: jax.Array,
     ) -> Any:
+        """Make one step of one cell; return the state and what the model predicted before it."""
         trained, others, slots = state
-        images, expected = (jnp.take(data, batch, axis=0, mode="clip") for data in (pixels, labels))
-        weights = None if self._class_weights is None else self._class_weights[expected]
+        images = jnp.take(pixels, batch, axis=0, mode="clip")
 
         def total(trained: Any) -> Any:
-            predicted, left, extra = self._model.stateless_call(
-                trained, others, _scaled(images), return_losses=True, **self._mode(training=True)
-            )
-            loss = self._loss(expected, predicted, weights)
+            with rewritten(self._model, cells=self._cells):
+                predicted, left, extra = self._model.stateless_call(
+                    trained,
+                    others,
+                    _scaled(images),
+                    return_losses=True,
+                    **self._mode(training=True),
+                )
+            loss = self._measure(expected, predicted)
             with keras.StatelessScope(zip(self._optimizer.variables, slots, strict=True)):
                 scaled = self._optimizer.scale_loss(sum(extra, start=loss))
-            return scaled, (loss, left)
+            return scaled, (predicted, left)
 
-        gradients, (loss, others) = jax.grad(total, has_aux=True)(trained)
+        gradients, (predicted, others) = jax.grad(total, has_aux=True)(trained)
         slots = [rate if k == self._rate else slot for k, slot in enumerate(slots)]
         if self._momentum is not None:
             self._momentum.now = momentum
         trained, slots = self._optimizer.stateless_apply(slots, gradients, trained)
-        return (trained, others, slots), loss
+        return (trained, others, slots), predicted
+
+    def _measure(self, expected: jax.Array, predicted: jax.Array) -> jax.Array:
+        """Compute the mean loss of a batch."""
+        weights = None if self._class_weights is None else self._class_weights[expected]
+        return self._loss(expected, predicted, weights)
 
     def _mode(self, *, training: bool) -> dict[str, bool]:
         """Pass `training` only to a `call` that takes it: a user's own may not."""
@@ -192,10 +254,13 @@ class Program:
         return {"training": training} if "training" in takes else {}
 
     def _score_images(self, network: Any, pixels: jax.Array, labels: jax.Array) -> Any:
-        predicted, _ = self._model.stateless_call(
-            *network, _scaled(pixels), **self._mode(training=False)
+        with rewritten(self._model, cells=self._cells):
+            predicted, _ = self._model.stateless_call(
+                *network, _scaled(pixels), **self._mode(training=False)
+            )
+        losses = keras.losses.sparse_categorical_crossentropy(
+            labels, predicted, from_logits=self._from_logits
         )
-        losses = keras.losses.sparse_categorical_crossentropy(labels, predicted)
         return losses.sum(), (predicted.argmax(axis=1) != labels).sum()
 
 
