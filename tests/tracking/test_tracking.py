@@ -663,7 +663,7 @@ def test_a_record_survives_half_a_line_and_a_damaged_one_stops_nothing(root, pip
     for record in (half, damaged):
         record.publish()
         record.lock.release()
-    half.mark("other", "stage", "a")
+    half.mark("other", {"stage": "a"})
     marks = half.folder / "marks.jsonl"
     marks.write_text(marks.read_text() + '{"store": "ot')
     assert half.marks("other") == {"stage": "a"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 
 from lrcycles.cells.result import CellResult, read_result
 from lrcycles.files import read_table
+from lrcycles.tracking.writers import TimedPoint, milliseconds
 
 # MLflow's charts show no more than 320 points of a curve; steps.parquet holds all. A point costs
 # .05 ms in a database, so the loss of every step cost more than the steps on a GPU.
@@ -64,6 +65,10 @@ class FinishedCell:
         """Estimate when this step ended, as if all steps took equally long."""
         part = step / max(self.result.steps, 1)
         return self.started + min(part, 1.0) * (self.ended - self.started)
+
+    def timed(self, points: Iterable[Point]) -> list[TimedPoint]:
+        """Give points their times."""
+        return [TimedPoint(*point, milliseconds(self.time_of(point.step))) for point in points]
 
 
 def read_cell(folder: Path) -> FinishedCell:
