@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import zipfile
-from contextlib import closing
 from pathlib import Path
 
 import h5py
@@ -26,6 +24,8 @@ from tests.faults.mini_pipeline import DATA
 VARYING = ("lrcycles.record", "creation_timestamp_ms", "last_updated_timestamp_ms")
 IDS = {"runs": ("run_uuid", "name"), "logged_models": ("model_id", "name")}
 IDS["datasets"] = ("dataset_uuid", "name")
+TABLES = [*IDS, "tags", "params", "metrics", "latest_metrics", "inputs", "input_tags"]
+TABLES += ["logged_model_params", "logged_model_metrics", "logged_model_tags"]
 FIRST_UPDATE = 1_700_000_010
 
 
@@ -74,16 +74,9 @@ def log_cells(root: Path, cells: Path) -> None:
 
 def rows(root: Path) -> dict[str, list[dict]]:
     """All rows of MLflow's tables about runs, with names in the place of ids."""
-    with closing(sqlite3.connect(root / "mlflow.db")) as database:
-        database.row_factory = sqlite3.Row
-        names = [row[0] for row in database.execute("SELECT name FROM sqlite_master")]
-        wanted = {
-            name: [dict(row) for row in database.execute(f"SELECT * FROM {name}")]
-            for name in (*IDS, "tags", "params", "metrics", "latest_metrics", "inputs")
-            + ("input_tags", "logged_model_params", "logged_model_metrics", "logged_model_tags")
-            if name in names
-        }
-    text = json.dumps(wanted)
+    store = f"sqlite:///{root}/mlflow.db"
+    wanted = {name: pd.read_sql_table(name, store).to_dict("records") for name in TABLES}
+    text = json.dumps(wanted, default=str)
     for table, (key, name) in IDS.items():
         for row in wanted[table]:
             text = text.replace(row[key], f"{table}: {row[name]}")
@@ -101,6 +94,10 @@ def rows(root: Path) -> dict[str, list[dict]]:
     for row in named["logged_models"]:
         row |= dict.fromkeys(VARYING[1:], 0)
     return {table: sorted(map(repr, found)) for table, found in named.items()}
+
+
+def statuses(root: Path) -> list[str]:
+    return list(pd.read_sql_table("runs", f"sqlite:///{root}/mlflow.db")["status"])
 
 
 def artifacts(root: Path) -> list[tuple[str, int]]:
@@ -122,7 +119,7 @@ def test_runs_in_one_transaction_are_those_that_the_client_writes(cells, tmp_pat
     many, one = rows(tmp_path / "all"), rows(tmp_path / "one")
     assert len(many["runs"]) == 5
     assert len(many["logged_model_metrics"]) == 4
-    assert {"FINISHED"} == {eval(row)["status"] for row in many["runs"]}
+    assert {"FINISHED"} == set(statuses(tmp_path / "all"))
     for table, expected in one.items():
         assert many[table] == expected, table
     assert artifacts(tmp_path / "all") == artifacts(tmp_path / "one")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import psutil
@@ -103,23 +105,41 @@ def deliver_files(delivery: Delivery, wanted: Mapping[str, Any], cell: FinishedC
     if not wanted["network"]:
         return
     model = delivery.marks[f"{name} model"]
+    lay_out = partial(
+        models.lay_out,
+        cell=cell,
+        data=delivery.record.content["data"],
+        model_id=model["id"],
+        location=model["artifacts"],
+        run_id=run["id"],
+        example=np.load(delivery.record.folder / "examples.npy"),
+    )
+    if (place := _local_folder(model["artifacts"])) is not None:
+        delivery.once(f"{name} model files", lambda _: _lay_out_anew(place, lay_out))
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        models.lay_out(
-            folder,
-            cell,
-            delivery.record.content["data"],
-            model_id=model["id"],
-            location=model["artifacts"],
-            run_id=run["id"],
-            example=np.load(delivery.record.folder / "examples.npy"),
-        )
+        lay_out(folder)
         steps: list[Step] = []
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            place = path.relative_to(folder)
-            inner = place.parent.as_posix().removeprefix(".")
-            steps.append(partial(delivery.upload, f"{name} model {place}", model, path, inner))
+            inner = path.relative_to(folder)
+            above = inner.parent.as_posix().removeprefix(".")
+            steps.append(partial(delivery.upload, f"{name} model {inner}", model, path, above))
         delivery.caller.each(steps)
+
+
+def _local_folder(artifacts: str) -> Path | None:
+    """Find the folder of artifacts; None if they are not on this machine."""
+    parts = urlsplit(artifacts)
+    if parts.scheme not in ("", "file") or parts.netloc or parts.query or parts.fragment:
+        return None
+    return Path(unquote(parts.path))
+
+
+def _lay_out_anew(place: Path, lay_out: Callable[[Path], None]) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # an earlier attempt may have failed half way
+    place.mkdir(parents=True)
+    lay_out(place)
 
 
 def _end_model(delivery: Delivery, name: str, cell: FinishedCell) -> dict[str, str]:
