@@ -9,8 +9,8 @@ import os
 import socket
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,6 @@ class TrackingStore:
         number = int(hashlib.sha256(name.encode()).hexdigest(), 16) % _LOCKS_OF_CELLS
         path = self.lock if is_sqlite(self.uri) else self.lock.with_suffix(f".{number}.lock")
         return FileLock(path, timeout=LOCK_SECONDS)
-
-    @contextmanager
-    def locked(self, names: Iterable[str]) -> Iterator[None]:
-        """Lock the creation of the runs of these names."""
-        locks = {str(lock.lock_file): lock for lock in map(self.lock_of, names)}
-        with ExitStack() as held:
-            for _, lock in sorted(locks.items()):  # in one order, so that no two processes wait
-                held.enter_context(lock)
-            yield
 
 
 def open_store(root: Path) -> TrackingStore:

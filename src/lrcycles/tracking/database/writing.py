@@ -7,7 +7,8 @@ tables hold the same after both ways.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from lrcycles.tracking.writers import milliseconds
 
 if TYPE_CHECKING:
     from lrcycles.tracking.delivery import Delivery
+    from lrcycles.tracking.store import TrackingStore
 
 _TOGETHER = 20  # cells of a transaction: others wait for the database meanwhile
 _ATTEMPTS = 2  # then MLflow's client tries, and words what is wrong
@@ -71,7 +73,7 @@ def _insert(
     marks: dict[str, Any] = {}
     # Two pipelines may train or reuse one cell at once.
     queries = [writers.cell_query(*_names(cell)) for cell in wanted]
-    with delivery.store.locked(queries), database.transaction() as connection:
+    with _locked(delivery.store, queries), database.transaction() as connection:
         if not _is_active(connection, experiment_id):
             return
         known = _known(connection, experiment_id, [cell["key"] for cell in wanted])
@@ -110,6 +112,16 @@ def _add(
 
 def _names(cell: Wanted) -> tuple[str, str, str]:
     return cell["key"], cell["group"], cell["arm"]
+
+
+@contextmanager
+def _locked(store: TrackingStore, queries: Iterable[str]) -> Iterator[None]:
+    """Lock the creation of the runs that these queries find."""
+    locks = {str(lock.lock_file): lock for lock in map(store.lock_of, queries)}
+    with ExitStack() as held:
+        for _, lock in sorted(locks.items()):  # in one order, so that two processes do not wait
+            held.enter_context(lock)
+        yield
 
 
 def _is_active(connection: Any, experiment_id: str) -> bool:
