@@ -106,7 +106,8 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
     from pyarrow import ArrowInvalid, parquet
 
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            table = file.read(use_threads=False)  # of small files, a quarter of the time
     except ArrowInvalid as error:
         raise InputError(_damaged(path, "parquet", error)) from error
     return {name: table.column(name).to_numpy() for name in table.column_names}
