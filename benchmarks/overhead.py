@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -83,7 +84,7 @@ def stages(clone: Path, python: str) -> dict[str, float]:
         raise RuntimeError("".join(output[-20:]))
     ended = time.perf_counter()
     spent: dict[str, float] = {"dvc": (marks[0][1] if marks else ended) - begun}
-    for (name, start), (_, stop) in zip(marks, [*marks[1:], ("", ended)], strict=True):
+    for (name, start), (_, stop) in pairwise([*marks, ("", ended)]):
         spent[name] = spent.get(name, 0.0) + stop - start
     return spent
 
