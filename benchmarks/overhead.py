@@ -47,7 +47,7 @@ STARTED = [
 BEFORE = {
     "outside_seconds": 57.1,
     "no_op_seconds": 1.20,
-    "most_start_seconds": 4.5,
+    "start_seconds": 4.5,
     "files_and_mlflow_seconds_per_cell": 0.482,
 }
 MEASURED = ("stages", "seconds", "outside_seconds", "no_op_seconds", "starts", "imports", "cells")
@@ -136,7 +136,10 @@ def starts(clone: Path, python: str) -> list[dict[str, Any]]:
         tries = [first_work(clone, python, stage, *arguments) for _ in range(3)]
         waited = backend if stage in first_work_of.TRAINS else 0.0
         name = "@".join([stage, *(word.partition("=")[2] for word in arguments)])
-        rows.append({"stage": name, "seconds": median(tries), "backend_seconds": waited})
+        own = median(tries) - waited
+        rows.append(
+            {"stage": name, "seconds": own + waited, "own_seconds": own, "backend_seconds": waited}
+        )
     (clone / ".lrcycles" / "cells-away").rename(clone / ".lrcycles" / "cells")
     return rows
 
