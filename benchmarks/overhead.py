@@ -1,12 +1,18 @@
-"""Measures the time that the default experiment spends outside training and compiling.
+"""Measures what the stages take besides training: imports, files, MLflow and DVC.
 
-    PYTHONPATH=src python -m benchmarks.overhead
+    PYTHONPATH=src python -m benchmarks.overhead [experiment] [cells]
 
-Runs `dvc repro` in a fresh clone of this checkout. The clone reuses only the downloaded images.
+Both parts work in a fresh clone of this checkout, which reuses only the downloaded images:
+
+experiment   runs `dvc repro` with the default experiment, then measures each stage's time before
+             its first useful work, and a `dvc repro` with nothing to do
+cells        trains a thousand cells of experiment smoke in one stage
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import re
 import shutil
@@ -14,16 +20,37 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import pandas as pd
-
+from benchmarks import first_work as first_work_of
 from benchmarks import shapes
 from lrcycles.cells.result import read_result
 from lrcycles.files import read_json
 
+BACKEND = "tensorflow"  # the default
+WORKERS = min(2, os.cpu_count() or 1)
+WORK = ("train", "compile", "evaluate")
+STARTED = [
+    ("config",),
+    ("data",),
+    ("range_test",),
+    ("bounds",),
+    *(("train", f"group={group}") for group in ("baseline", "clr", "controls")),
+    ("report",),
+]
+# Of commit 9bd4df7, on the same kind of machine.
+BEFORE = {
+    "outside_seconds": 57.1,
+    "no_op_seconds": 1.20,
+    "start_seconds": 4.5,
+    "files_and_mlflow_seconds_per_cell": 0.482,
+}
+MEASURED = ("stages", "seconds", "outside_seconds", "no_op_seconds", "starts", "imports", "cells")
 IMPORTS = {
     "keras with tensorflow": "import keras, tensorflow",
     "mlflow": "import mlflow",
@@ -35,18 +62,11 @@ IMPORTS = {
 
 def stages(clone: Path, python: str) -> dict[str, float]:
     """Run `dvc repro`; return the seconds of each stage, and of DVC itself as `dvc`."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    environment.pop("PYTHONPATH", None)
     begun = time.perf_counter()
     process = subprocess.Popen(
         [python, "-m", "dvc", "repro"],
         cwd=clone,
-        env=environment,
+        env=environment(python),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -63,8 +83,8 @@ def stages(clone: Path, python: str) -> dict[str, float]:
     if process.wait():
         raise RuntimeError("".join(output[-20:]))
     ended = time.perf_counter()
-    spent: dict[str, float] = {"dvc": marks[0][1] - begun}
-    for (name, start), (_, stop) in zip(marks, [*marks[1:], ("", ended)], strict=True):
+    spent: dict[str, float] = {"dvc": (marks[0][1] if marks else ended) - begun}
+    for (name, start), (_, stop) in pairwise([*marks, ("", ended)]):
         spent[name] = spent.get(name, 0.0) + stop - start
     return spent
 
@@ -96,59 +116,157 @@ def fit_seconds(clone: Path) -> float:
     return sum(row["compile_seconds"] + sum(sum(row[kind]) for kind in kinds) for row in rows)
 
 
-def mlflow_per_cell(clone: Path) -> float:
-    """Return the median seconds between the ends of runs, which are written one after another."""
-    import mlflow
+def no_op(clone: Path, python: str) -> float:
+    """Return the median seconds of seven `dvc repro` with nothing to do."""
+    seconds = [sum(stages(clone, python).values()) for _ in range(7)]
+    return median(seconds)
 
-    mlflow.set_tracking_uri(f"sqlite:///{clone / 'mlflow.db'}")
-    runs = mlflow.search_runs(search_all_experiments=True)
-    cells = runs[runs["params.key"].notna()].sort_values("end_time")
-    gaps = cells.groupby("tags.mlflow.parentRunId")["end_time"].diff().dropna()
-    return float(median(pd.to_timedelta(gaps).dt.total_seconds()))
+
+def starts(clone: Path, python: str) -> list[dict[str, Any]]:
+    """Measure each stage's seconds from its start to its first useful work, median of three.
+
+    The cell store is moved away, because a stage that finds all its trainings loads no backend.
+    """
+    (clone / ".lrcycles" / "cells").rename(clone / ".lrcycles" / "cells-away")
+    backend = median(
+        run([python, "-c", "import lrcycles.training.preload"], clone / "src") for _ in range(3)
+    )
+    rows = []
+    for stage, *arguments in STARTED:
+        tries = [first_work(clone, python, stage, *arguments) for _ in range(3)]
+        waited = backend if stage in first_work_of.TRAINS else 0.0
+        name = "@".join([stage, *(word.partition("=")[2] for word in arguments)])
+        own = median(tries) - waited
+        rows.append(
+            {"stage": name, "seconds": own + waited, "own_seconds": own, "backend_seconds": waited}
+        )
+    (clone / ".lrcycles" / "cells-away").rename(clone / ".lrcycles" / "cells")
+    return rows
+
+
+def first_work(clone: Path, python: str, stage: str, *arguments: str) -> float:
+    """Return the seconds from the start of a stage to its first useful work."""
+    command = [python, first_work_of.__file__, repr(time.time()), stage, *arguments]
+    done = subprocess.run(
+        command, cwd=clone, env=environment(python), check=True, capture_output=True, text=True
+    )
+    return float(re.findall(r"first work: (.+)", done.stdout)[0])
+
+
+def run(command: Sequence[str], folder: Path, **more: str) -> float:
+    """Run a command and return its seconds."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment(command[0]), **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout[-2000:])
+    return time.perf_counter() - begun
+
+
+def environment(python: str) -> dict[str, str]:
+    """Give the variables of a user who has the environment of this Python."""
+    hidden = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "MLFLOW_TRACKING_URI")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    path = f"{Path(python).parent}:{kept['PATH']}"
+    named = {
+        f"GIT_{who}_{what}": "lrcycles@localhost"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    return {**kept, **named, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": BACKEND}
+
+
+def many_cells(clone: Path, python: str, number: int) -> dict[str, Any]:
+    """Train so many cells of experiment smoke, and then write them to another MLflow store.
+
+    The second run takes all trainings from the cell store: it copies files and writes to MLflow.
+    A run of one cell tells how long everything else takes.
+    """
+    run([python, "-m", "dvc", "exp", "run", "-S", "experiment=smoke", "data"], clone)
+    train = [python, "-m", "pipelines.train", "group=baseline", "experiment=smoke"]
+    seconds = run([*train, f"train.seeds={number}"], clone)
+    paths = (clone / "outputs" / "train").glob("*/*/*/result.json")
+    cells = [read_result(path) for path in paths]
+    parts = {key: sum(getattr(cell, f"{key}_seconds") for cell in cells) / WORKERS for key in WORK}
+    again, one = (
+        run([*train, f"train.seeds={seeds}"], clone, MLFLOW_TRACKING_URI=f"sqlite:///{seeds}.db")
+        for seeds in (number, 1)
+    )
+    return {
+        "number": number,
+        "seconds": seconds,
+        **parts,
+        "outside_seconds": seconds - sum(parts.values()),
+        "files_and_mlflow_seconds_per_cell": (again - one) / (number - 1),
+    }
 
 
 def imports(python: str) -> dict[str, float]:
     """Import what the stages need, each in a new process; return median seconds of five tries."""
-    medians = {}
-    for name, code in IMPORTS.items():
-        seconds = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            subprocess.run([python, "-c", code], check=True, capture_output=True, cwd="src")
-            seconds.append(time.perf_counter() - begun)
-        medians[name] = median(seconds)
-    return medians
+    return {
+        name: median(run([python, "-c", code], Path("src")) for _ in range(5))
+        for name, code in IMPORTS.items()
+    }
+
+
+def experiment(clone: Path, python: str) -> dict[str, Any]:
+    """Run the default experiment; measure what is outside training, then starts and no-op."""
+    spent, work = stages(clone, python), busy(clone)
+    rows: list[dict[str, Any]] = []
+    for name, seconds in spent.items():
+        parts = {key: value / WORKERS for key, value in work.get(name, {}).items()}
+        other = fit_seconds(clone) if name == "train@controls" else 0.0
+        outside = seconds - sum(parts.values()) - other
+        rows.append({"stage": name, "seconds": seconds, **parts, "fit": other, "outside": outside})
+    return {
+        "stages": rows,
+        "seconds": sum(spent.values()),
+        "outside_seconds": sum(row["outside"] for row in rows),
+        "no_op_seconds": no_op(clone, python),
+        "starts": starts(clone, python),
+        "imports": imports(python),
+    }
+
+
+@contextmanager
+def fresh_clone(commit: str) -> Iterator[Path]:
+    """Clone this checkout, with the images that it has downloaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", Path.cwd(), clone], check=True)
+        subprocess.run(["git", "checkout", "-q", commit], cwd=clone, check=True)
+        images = Path.cwd() / ".lrcycles" / "data"
+        if images.exists():
+            shutil.copytree(images, clone / ".lrcycles" / "data")
+        yield clone
 
 
 def main() -> None:
-    root, python = Path.cwd(), sys.executable
-    with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "clone"
-        subprocess.run(["git", "clone", "-q", root, clone], check=True)
-        images = root / ".lrcycles" / "data"
-        if images.exists():
-            shutil.copytree(images, clone / ".lrcycles" / "data")
-        spent, work = stages(clone, python), busy(clone)
-        workers = min(2, os.cpu_count() or 1)
-        rows: list[dict[str, Any]] = []
-        for name, seconds in spent.items():
-            parts = {key: value / workers for key, value in work.get(name, {}).items()}
-            other = fit_seconds(clone) if name == "train@controls" else 0.0
-            outside = seconds - sum(parts.values()) - other
-            rows.append(
-                {"stage": name, "seconds": seconds, **parts, "fit": other, "outside": outside}
-            )
-        shapes.write(
-            "overhead",
-            {
-                "workers": workers,
-                "stages": rows,
-                "seconds": sum(spent.values()),
-                "outside_seconds": sum(row["outside"] for row in rows),
-                "mlflow_seconds_per_cell": mlflow_per_cell(clone),
-                "imports": imports(python),
-            },
-        )
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["experiment", "cells"])
+    parser.add_argument("--cells", type=int, default=1000)
+    parser.add_argument("--commit", help="print the measurements of an earlier commit")
+    chosen = parser.parse_args()
+    found: dict[str, Any] = {"workers": WORKERS, "before": BEFORE}
+    with fresh_clone(chosen.commit or "HEAD") as clone:
+        if "experiment" in chosen.parts:
+            found |= experiment(clone, sys.executable)
+    with fresh_clone(chosen.commit or "HEAD") as clone:
+        if "cells" in chosen.parts:
+            found["cells"] = many_cells(clone, sys.executable, chosen.cells)
+    kept = shapes.OUT / "overhead.json"
+    if chosen.commit:
+        print(json.dumps(found, indent=1))
+    else:  # the parts take minutes each, and may be measured one after another
+        earlier = read_json(kept) if kept.exists() else {}
+        wanted = {name: earlier[name] for name in earlier.keys() & {*MEASURED}}
+        shapes.write("overhead", wanted | found)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,12 @@ def sweep_of(run: Run) -> Sweep:
     return Sweep(**{key: settings[key] for key in Sweep.__annotations__})
 
 
-def warm_up(run: Run) -> None:
+def warm_up(run: Run) -> bool:
     cells = plan.sweep_cells(run.config, data=run.data())
-    if not (run.config.train.reuse and kept_sweeps.has_all(cells, sweep_of(run), run.store)):
-        pool.warm_up(run.config.train.backend.value)
+    if run.config.train.reuse and kept_sweeps.has_all(cells, sweep_of(run), run.store):
+        return False
+    pool.warm_up(run.config.train.backend.value)
+    return True
 
 
 if __name__ == "__main__":

@@ -56,10 +56,12 @@ def count_remaining(run: Run) -> list[remaining.Remaining]:
     return counted
 
 
-def warm_up(run: Run) -> None:
+def warm_up(run: Run) -> bool:
     cells = cells_of(run)
-    if len(groups.reusable(cells, run.config.train, store=run.store)) < len(cells):
-        pool.warm_up(run.config.train.backend.value)
+    if len(groups.reusable(cells, run.config.train, store=run.store)) == len(cells):
+        return False
+    pool.warm_up(run.config.train.backend.value)
+    return True
 
 
 if __name__ == "__main__":

@@ -350,6 +350,51 @@ def test_first_starts_of_several_clones_make_one_database(
     faults.add(f"four first starts on one {kind}", "harmless")
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_stage_that_is_killed_while_it_writes_to_a_database_leaves_no_half_run(
+    kind, request, cells, tmp_path, faults: Faults
+):
+    uri = f"sqlite:///{tmp_path}/killed.db"
+    if kind == "postgresql":
+        uri = new_database(request.getfixturevalue("database"), f"killed{next(_names)}")
+    plain = Mini(tmp_path / "plain", uri, cells, "plain", key="plain")
+    plain.run()
+    expected = {run["path"]: run for run in plain.contents() if "seed" in run["path"]}
+    assert len(expected) == 2
+    for steps in range(8):  # of writing that are marked as done when the kill comes
+        one = Mini(tmp_path / str(steps), uri, cells, f"killed-{steps}", key=f"killed-{steps}")
+        process = one.start("train@clr")
+        marks: list[str] = []
+        while len(marks) < steps + 4 and process.poll() is None:
+            time.sleep(0.0005)
+            with contextlib.suppress(IndexError, FileNotFoundError):
+                marks = (one.records()[0] / "marks.jsonl").read_text().splitlines()
+        process.kill()
+        one.check(process.communicate()[1])
+        one.sync()
+        assert not one.records()
+        found = {run["path"]: run for run in one.contents() if "seed" in run["path"]}
+        assert found == {path: expected[path] for path in found}
+        one.run()
+        one.sync()
+        again = {run["path"]: run for run in one.contents() if "seed" in run["path"]}
+        assert list(again.values()) == list(expected.values())
+        faults.add(f"kill -9 after {len(marks)} steps of writing to {kind}", "recovered")
+
+
+def test_a_database_holds_what_a_server_writes_to_it(
+    request, undisturbed, cells, tmp_path, faults: Faults
+):
+    uri = f"sqlite:///{tmp_path}/direct.db"
+    if "postgresql" in request.node.name:
+        uri = new_database(request.getfixturevalue("database"), f"direct{next(_names)}")
+    direct = Mini(tmp_path / "direct", uri, cells, "direct")
+    assert direct.run()[0] == ""
+    direct.sync()
+    assert direct.contents() == undisturbed
+    faults.add("the same runs without a server", "harmless")
+
+
 MISSING = {
     "a wrong port": f"http://ann:{SECRET}@127.0.0.1:9",
     "no such host": f"http://{SECRET}@no-such-host.invalid:5000",

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -309,6 +310,27 @@ def test_a_stage_that_raises_ends_its_run_and_its_pipeline(root, error, status, 
     with pytest.raises(error), start(root):
         raise error
     assert statuses(root, error.__name__) == (status, [("bounds", status)])
+
+
+@pytest.mark.parametrize("outcome", ["FINISHED", "FAILED", "KILLED", "refused"])
+def test_a_stage_that_has_sent_nothing_yet_ends_as_any_other(outcome, root, monkeypatch):
+    pipeline = f"late-{outcome}"
+    monkeypatch.setenv("LRCYCLES_PIPELINE", pipeline)
+    errors = {"FAILED": RuntimeError, "KILLED": KeyboardInterrupt, "refused": RuntimeError}
+    late = runs.start("report", root=root, config={}, experiment="smoke", at_once=False)
+    with suppress(RuntimeError, KeyboardInterrupt), late as run:
+        assert not pipelines_of(root, pipeline)
+        if outcome == "refused":
+            run.refuse()
+        if outcome != "FINISHED":
+            raise errors[outcome]
+    made = [run.info.status for run in pipelines_of(root, pipeline)]
+    assert made == ([outcome] if outcome in ("FINISHED", "FAILED") else [])
+    with start(root):
+        pass
+    assert not are_waiting(root)
+    ended = [] if outcome == "refused" else [("report", outcome)]
+    assert statuses(root, pipeline)[1] == [*ended, ("bounds", "FINISHED")]
 
 
 def test_the_name_tells_a_stage_by_hand_from_a_pipeline(root, pipeline, monkeypatch):
@@ -663,7 +685,7 @@ def test_a_record_survives_half_a_line_and_a_damaged_one_stops_nothing(root, pip
     for record in (half, damaged):
         record.publish()
         record.lock.release()
-    half.mark("other", "stage", "a")
+    half.mark("other", {"stage": "a"})
     marks = half.folder / "marks.jsonl"
     marks.write_text(marks.read_text() + '{"store": "ot')
     assert half.marks("other") == {"stage": "a"}

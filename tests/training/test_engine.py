@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lrcycles
+from lrcycles import models
 from lrcycles.data.image_sets import ImageSet, read_sets
 from lrcycles.errors import InputError
 from lrcycles.training import chain, tensorflow_engine
@@ -60,6 +61,24 @@ def by_keras(images: ImageSet, optimizer: Any, **settings: Any) -> keras.Model:
 def assert_same_weights(one: keras.Model, other: keras.Model) -> None:
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         assert_allclose(a, b, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("network", "arguments", "shape"),
+    [
+        ("mlp", {"units": [5], "batch_norm": True}, (8, 8)),
+        ("lenet", {}, (28, 28)),
+    ],
+)
+def test_our_networks_start_as_keras_would_seed_them(network, arguments, shape):
+    described = {"function": f"lrcycles.models:{network}", "arguments": arguments}
+    engine = Engine(replace(CELL, model=described), input_shape=shape)
+    engine.reset([7])
+    engine.reset([3])
+    keras.utils.set_random_seed(3)
+    expected = models.build(described, input_shape=shape, classes=CELL.classes)
+    for ours, theirs in zip(engine.model.variables, expected.variables, strict=True):
+        assert_array_equal(ours, theirs)
 
 
 def test_penalties_batch_norm_and_class_weights_count_as_in_keras(images):

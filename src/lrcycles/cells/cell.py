@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 # Names and the origin of a rate decide no number.
@@ -54,7 +55,7 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.arm} seed {self.seed}"
 
-    @property
+    @cached_property  # a stage of a thousand cells asks a million times
     def key(self) -> str:
         """SHA-256 over all that decides the training's numbers."""
         return digest_of(self.content(without=_NAMES))
@@ -111,11 +112,12 @@ def chains(cells: Sequence[Cell]) -> list[list[Cell]]:
     """
     roots: dict[str, list[Cell]] = {}
     root_of: dict[str, str] = {}
+    keys = {cell.key for cell in cells}
     pending = sorted(cells, key=lambda cell: cell.seed)
     while pending:
         later = []
         for cell in pending:
-            if cell.parent is None or not any(cell.parent == other.key for other in cells):
+            if cell.parent not in keys:
                 root_of[cell.key] = cell.key
                 roots.setdefault(cell.key, [cell])
             elif cell.parent in root_of:

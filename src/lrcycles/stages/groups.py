@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -84,6 +86,9 @@ def train_group(
     missing = [chain for chain in chains(cells) if any(cell.key not in reused for cell in chain)]
     if missing:
         waiting = [cell for chain in missing for cell in chain if cell.key not in reused]
+        by_key: dict[str, list[Cell]] = {}
+        for cell in waiting:
+            by_key.setdefault(cell.key, []).append(cell)
         with progress.over(
             waiting,
             lambda cell: describe(store.result(cell)),
@@ -94,9 +99,8 @@ def train_group(
             def on_event(event: str, key: str) -> None:
                 show(event, key)
                 if event == "cell":
-                    for cell in waiting:
-                        if cell.key == key:
-                            on_cell(cell)
+                    for cell in by_key.get(key, []):
+                        on_cell(cell)
 
             train_all(
                 missing,
@@ -130,8 +134,6 @@ class Results:
 
     def add(self, cell: Cell) -> None:
         """Copy the cell's files and mirror them to MLflow, unless they are there."""
-        import pandas as pd
-
         if (cell.arm, cell.seed) in self._rows:
             return
         folder = self.out / cell.arm / str(cell.seed)
@@ -139,7 +141,8 @@ class Results:
         result = self.store.result(cell)
         write_result(folder / "result.json", result)
         entry = self.store.folder(cell.key)
-        files.write_table(folder / "steps.parquet", pd.DataFrame(np.load(entry / "steps.npy")))
+        steps = np.load(entry / "steps.npy")
+        files.write_columns(folder / "steps.parquet", {k: steps[k] for k in steps.dtype.names})
         if keeps_model(cell, self.settings):
             shutil.copy2(entry / "model.keras", folder)
         mirror(folder, run=self.run, data=self.data, test_images=self.test_images)
@@ -147,19 +150,17 @@ class Results:
 
     def write_table(self, cells: Sequence[Cell], *, reused: set[str]) -> None:
         """Write cells.csv; `reused` are the keys of the cells that were not trained just now."""
-        import pandas as pd
-
         for cell in cells:
             self.add(cell)
         run_ids = self.run.cell_ids()
-        rows = [
-            self._rows[cell.arm, cell.seed]
-            | {"reused": cell.key in reused}
-            | {"run_id": run_ids.get(f"{cell.arm}/{cell.seed}", "")}
-            for cell in cells
-        ]
-        table = pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False)
-        files.write_text(self.out / "cells.csv", table)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        for cell in cells:
+            run_id = run_ids.get(f"{cell.arm}/{cell.seed}", "")
+            own = {"reused": cell.key in reused, "run_id": run_id}
+            writer.writerow(self._rows[cell.arm, cell.seed] | own)
+        files.write_text(self.out / "cells.csv", table.getvalue())
 
 
 def _kept_models(cells: Sequence[Cell], settings: Train) -> list[str]:

@@ -138,7 +138,7 @@ def execute(
     main: Callable[[Run], None],
     *,
     load: Load | None = None,
-    warm_up: Callable[[Run], None] = lambda _: None,
+    warm_up: Callable[[Run], bool] = lambda _: False,
 ) -> None:
     """Run stage `name` on the command line's arguments and exit.
 
@@ -147,7 +147,8 @@ def execute(
 
     Args:
         load: gives the values of params.yaml; by default the file is read.
-        warm_up: starts to load slow modules that the stage will need, while MLflow is loading too.
+        warm_up: starts to load the backend in another process if the stage needs it, and returns
+            whether it does. MLflow is loaded meanwhile, or else when there is something to send.
     """
     if set(sys.argv[1:]) & set(command_line.HELP):
         purpose = (sys.modules[main.__module__].__doc__ or "").strip()
@@ -179,7 +180,7 @@ def _execute(
     name: str,
     main: Callable[[Run], None],
     load: Load,
-    warm_up: Callable[[Run], None],
+    warm_up: Callable[[Run], bool],
     arguments: Sequence[str],
 ) -> None:
     root = _project_root()
@@ -200,11 +201,11 @@ def _execute(
     out = top / f".{name}.{group}.{os.getpid()}"
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
     folders.remove_abandoned(top, run.store.root, run.store.checkpoints)
-    warm_up(run)
+    waits = warm_up(run)
     out.mkdir(parents=True)
     target = folders.results_folder(root, name, group, by_hand=bool(overrides))
     try:
-        _work(run, main)
+        _work(run, main, waits=waits)
         files.seal(out, _full_name(name, group))
         if overrides:
             out.rename(target)  # it is empty, so this replaces it
@@ -229,14 +230,19 @@ def _project_root() -> Path:
     return root
 
 
-def _work(run: Run, main: Callable[[Run], None]) -> None:
-    """Run a stage with its run in MLflow, which an input that is refused does not leave behind."""
+def _work(run: Run, main: Callable[[Run], None], *, waits: bool) -> None:
+    """Run a stage with its run in MLflow, which an input that is refused does not leave behind.
+
+    Args:
+        waits: the stage has to wait for the backend.
+    """
     with runs.start(
         _full_name(run.stage, run.group),
         root=run.shared,
         config=plain.flatten(run.config),
         experiment=run.config.experiment,
         required=run.config.tracking.required,
+        at_once=waits,
     ) as tracked:
         finished = _entries(run.store)
         try:

@@ -53,17 +53,28 @@ class Background:
         self._changed = threading.Condition()
         self._asked = self._answered = 0  # versions of the record
         self._waited = 0.0
-        self._closed = self._has_looked_back = self._was_refused = False
+        self._closed = self._has_looked_back = self._was_refused = self._is_loaded = False
         self.delivery: Delivery | None = None
         self._thread = threading.Thread(target=self._work, name="lrcycles-mlflow", daemon=True)
 
-    def start(self) -> None:
-        """Begin to write the record, or see at least whether the store is there."""
+    def start(self, *, at_once: bool) -> None:
+        """Begin to write the record, or see at least whether the store is there.
+
+        Args:
+            at_once: load MLflow now; otherwise the first `send` does, or `close`.
+        """
         if self.deferred:
             self._see()
-            return
-        import mlflow  # noqa: F401  # here, because two threads that import at once may collide
+        elif at_once:
+            self._load()
 
+    def _load(self) -> None:
+        """Load MLflow and start the thread; the main thread loads, because two may collide."""
+        if self.deferred or self._is_loaded:
+            return
+        import mlflow  # noqa: F401
+
+        self._is_loaded = True
         self._asked += 1
         self._thread.start()
 
@@ -78,6 +89,7 @@ class Background:
     def send(self) -> None:
         """Save the record and let the thread write what is new in it."""
         self.record.save()
+        self._load()
         with self._changed:
             self._asked += 1
             self._changed.notify_all()
@@ -88,8 +100,12 @@ class Background:
         Args:
             at_once: the stage was interrupted or has failed: only the runs' status is written.
         """
-        if self.deferred:
-            self.record.save()
+        if not self._is_loaded and self.record.content["refused"]:
+            self.record.remove()  # MLflow knows nothing of it
+            return
+        killed = self.record.content["run"]["status"] == "KILLED"
+        if self.deferred or (killed and not self._is_loaded):
+            self.record.save()  # the next stage writes it
             self.record.lock.release()
             return
         self.calls.hurry = at_once

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import psutil
 
 from lrcycles.tracking import processes, writers
 from lrcycles.tracking.networks import models
-from lrcycles.tracking.points import FinishedCell, Point, read_cell
-from lrcycles.tracking.writers import TimedPoint, milliseconds
+from lrcycles.tracking.points import FinishedCell, read_cell
+from lrcycles.tracking.writers import milliseconds
 
 if TYPE_CHECKING:
     from lrcycles.tracking.delivery import Delivery
@@ -25,33 +27,43 @@ Step = Callable[[], Any]
 
 
 def deliver_cell(delivery: Delivery, wanted: Mapping[str, Any]) -> None:
-    """Write a cell's run, unless the store has it from elsewhere."""
+    """Write a cell's run with MLflow's client, unless the store has it from elsewhere."""
     name, client = wanted["name"], delivery.client
     known = delivery.marks.get(f"{name} run", {"ours": True})
     if f"{name} end" in delivery.marks or not known["ours"]:
         return
-    folder = delivery.record.folder / "cells" / name
-    cell = read_cell(folder)
+    cell = read_cell(delivery.record.folder / "cells" / name)
     run = delivery.once(f"{name} run", partial(_claim, delivery, wanted, cell))
     if not run["ours"]:
         return
     run_id, data = run["id"], delivery.record.content["data"]
     # Scores name the network that they judge, which must be there first.
     first = [p for p in cell.points if not (wanted["network"] and p in cell.scores)]
-    delivery.write(f"{name} values", run_id, params=wanted["params"], points=_timed(cell, first))
+    delivery.write(f"{name} values", run_id, params=wanted["params"], points=cell.timed(first))
     inputs = writers.dataset_inputs(data)
     delivery.once(f"{name} data set", lambda _: client.log_inputs(run_id, inputs))
-    for file in ("result.json", "steps.parquet"):
-        delivery.upload(f"{name} {file}", run, folder / file)
     if wanted["network"]:
-        judged = _deliver_network(delivery, wanted, cell, run)
-        delivery.write(f"{name} scores", run_id, points=_timed(cell, cell.scores), judged=judged)
+        delivery.once(f"{name} model", partial(_create_model, delivery, wanted, cell, run))
+    deliver_files(delivery, wanted, cell)
+    if wanted["network"]:
+        judged = _end_model(delivery, name, cell)
+        delivery.write(f"{name} scores", run_id, points=cell.timed(cell.scores), judged=judged)
     ended = milliseconds(cell.ended)
     delivery.once(f"{name} end", lambda _: client.set_terminated(run_id, end_time=ended))
 
 
-def _timed(cell: FinishedCell, points: Sequence[Point]) -> list[TimedPoint]:
-    return [TimedPoint(*point, milliseconds(cell.time_of(point.step))) for point in points]
+def run_tags(delivery: Delivery, cell: FinishedCell, users: Sequence[str]) -> dict[str, str]:
+    """Make the tags of a cell's run; `users` are the pipelines that use the cell."""
+    return writers.clean_tags(
+        {
+            **delivery.record.content["run"]["tags"],
+            **processes.process_tags(psutil.Process()),
+            **cell.tags,
+            "mlflow.parentRunId": delivery.stage["id"],
+            writers.PIPELINE_RUNS: " ".join(dict.fromkeys(users)),
+            writers.RECORD: delivery.record.content["token"],
+        }
+    )
 
 
 def _claim(
@@ -76,66 +88,84 @@ def _claim(
             writers.add_to_pipeline(client, run, pipeline["id"])
             ours = ours and run.info.status != "FINISHED"
             return {"id": run.info.run_id, "artifacts": run.info.artifact_uri, "ours": ours}
-        tags = {**content["run"]["tags"], **processes.process_tags(psutil.Process()), **cell.tags}
         run = client.create_run(
             pipeline["experiment"],
             start_time=milliseconds(cell.started),
-            tags=writers.clean_tags(
-                {
-                    **tags,
-                    "mlflow.parentRunId": delivery.stage["id"],
-                    writers.PIPELINE_RUNS: " ".join(dict.fromkeys(users)),
-                    writers.RECORD: content["token"],
-                }
-            ),
+            tags=run_tags(delivery, cell, users),
             run_name=cell.name,
         )
     return {"id": run.info.run_id, "artifacts": run.info.artifact_uri, "ours": True}
 
 
-def _deliver_network(
-    delivery: Delivery, wanted: Mapping[str, Any], cell: FinishedCell, run: Mapping[str, Any]
-) -> dict[str, str]:
-    """Log the cell's network as a model.
+def deliver_files(delivery: Delivery, wanted: Mapping[str, Any], cell: FinishedCell) -> None:
+    """Upload the files of a cell, and its network as a model."""
+    name, run = wanted["name"], delivery.marks[f"{wanted['name']} run"]
+    for file in ("result.json", "steps.parquet"):
+        delivery.upload(f"{name} {file}", run, cell.folder / file)
+    if not wanted["network"]:
+        return
+    model = delivery.marks[f"{name} model"]
+    lay_out = partial(
+        models.lay_out,
+        cell=cell,
+        data=delivery.record.content["data"],
+        model_id=model["id"],
+        location=model["artifacts"],
+        run_id=run["id"],
+        example=np.load(delivery.record.folder / "examples.npy"),
+    )
+    if (place := _local_folder(model["artifacts"])) is not None:
+        delivery.once(f"{name} model files", lambda _: _lay_out_anew(place, lay_out))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        lay_out(folder)
+        steps: list[Step] = []
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            inner = path.relative_to(folder)
+            above = inner.parent.as_posix().removeprefix(".")
+            steps.append(partial(delivery.upload, f"{name} model {inner}", model, path, above))
+        delivery.caller.each(steps)
+
+
+def _local_folder(artifacts: str) -> Path | None:
+    """Find the folder of artifacts; None if they are not on this machine."""
+    parts = urlsplit(artifacts)
+    if parts.scheme not in ("", "file") or parts.netloc or parts.query or parts.fragment:
+        return None
+    return Path(unquote(parts.path))
+
+
+def _lay_out_anew(place: Path, lay_out: Callable[[Path], None]) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # an earlier attempt may have failed half way
+    place.mkdir(parents=True)
+    lay_out(place)
+
+
+def _end_model(delivery: Delivery, name: str, cell: FinishedCell) -> dict[str, str]:
+    """Make a model ready, and an output of the cell's run.
 
     Returns:
         The fields by which a metric names the model and the data set.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    name, client, data = wanted["name"], delivery.client, delivery.record.content["data"]
-    model = delivery.once(f"{name} model", partial(_create_model, delivery, wanted, cell, run))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        models.lay_out(
-            folder,
-            cell,
-            data,
-            model_id=model["id"],
-            location=model["artifacts"],
-            run_id=run["id"],
-            example=np.load(delivery.record.folder / "examples.npy"),
-        )
-        steps: list[Step] = []
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            place = path.relative_to(folder)
-            inner = place.parent.as_posix().removeprefix(".")
-            steps.append(partial(delivery.upload, f"{name} model {place}", model, path, inner))
-        delivery.caller.each(steps)
-    output = LoggedModelOutput(model["id"], step=cell.result.steps)
+    client, data = delivery.client, delivery.record.content["data"]
+    run_id, model_id = delivery.marks[f"{name} run"]["id"], delivery.marks[f"{name} model"]["id"]
+    output = LoggedModelOutput(model_id, step=cell.result.steps)
 
     def finalize(_: int) -> None:
-        client.finalize_logged_model(model["id"], LoggedModelStatus.READY)
+        client.finalize_logged_model(model_id, LoggedModelStatus.READY)
 
     def log_output(attempt: int) -> None:
         repeated = attempt or not delivery.record.fresh
-        if not (repeated and client.get_run(run["id"]).outputs.model_outputs):
-            client.log_outputs(run["id"], [output])
+        if not (repeated and client.get_run(run_id).outputs.model_outputs):
+            client.log_outputs(run_id, [output])
 
     delivery.once(f"{name} ready", finalize)
     delivery.once(f"{name} output", log_output)
     data_name, digest = writers.dataset_names(data)
-    return {"model_id": model["id"], "dataset_name": data_name, "dataset_digest": digest}
+    return {"model_id": model_id, "dataset_name": data_name, "dataset_digest": digest}
 
 
 def _create_model(

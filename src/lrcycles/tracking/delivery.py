@@ -18,6 +18,7 @@ from lrcycles.tracking import processes, views, writers
 from lrcycles.tracking.addresses import masked
 from lrcycles.tracking.calls import Calls, is_refusal
 from lrcycles.tracking.cell_delivery import deliver_cell, used_cells, with_run_ids
+from lrcycles.tracking.database.writing import write_cells
 from lrcycles.tracking.records import Record
 from lrcycles.tracking.store import TrackingStore, store_digest
 
@@ -35,10 +36,13 @@ class Delivery:
         """Call a step unless it is marked as done; mark it with what it returned."""
         if name not in self.marks:
             value = self.caller.call(step, urgent=urgent)
-            value = True if value is None else value
-            self.record.mark(self.digest, name, value)
-            self.marks[name] = value
+            self.mark({name: True if value is None else value})
         return self.marks[name]
+
+    def mark(self, steps: Mapping[str, Any]) -> None:
+        """Mark steps as done, with what they returned."""
+        self.record.mark(self.digest, steps)
+        self.marks |= steps
 
     def write(self, name: str, run_id: str, **what: Any) -> None:
         """Write parameters, points and tags of a run; see `writers.batches`."""
@@ -93,7 +97,8 @@ class Delivery:
         run = self.record.content["run"]
         self.write("parameters", self.stage["id"], params=run["params"])
         self._write_samples()
-        cells = self.record.content["cells"]
+        cells = list(self.record.content["cells"])
+        write_cells(self, cells)
         self.caller.each([partial(deliver_cell, self, cell) for cell in cells])
         if ended:
             self._write_results()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lrcycles.cells.result import CellResult, read_result
-from lrcycles.files import read_table
+from lrcycles.files import read_columns
+from lrcycles.tracking.writers import TimedPoint, milliseconds
 
 # MLflow's charts show no more than 320 points of a curve; steps.parquet holds all. A point costs
 # .05 ms in a database, so the loss of every step cost more than the steps on a GPU.
@@ -65,6 +66,10 @@ class FinishedCell:
         part = step / max(self.result.steps, 1)
         return self.started + min(part, 1.0) * (self.ended - self.started)
 
+    def timed(self, points: Iterable[Point]) -> list[TimedPoint]:
+        """Give points their times."""
+        return [TimedPoint(*point, milliseconds(self.time_of(point.step))) for point in points]
+
 
 def read_cell(folder: Path) -> FinishedCell:
     """Read result.json and steps.parquet of a cell's folder."""
@@ -76,12 +81,12 @@ def read_cell(folder: Path) -> FinishedCell:
 
 def cell_points(result: CellResult, folder: Path) -> list[Point]:
     """Collect the thinned curves, the validation scores of each epoch and the final metrics."""
-    steps = read_table(folder / "steps.parquet")
-    numbers = steps["step"].to_numpy()
-    points = curve_points("loss", numbers, steps["loss"].to_numpy(), at_most=LOSS_POINTS)
-    for column in steps.columns.difference(["step", "epoch", "loss"]):
-        name = "learning_rate" if column == "lr" else str(column)
-        points += curve_points(name, numbers, steps[column].to_numpy())
+    columns = read_columns(folder / "steps.parquet")
+    numbers = columns["step"]
+    points = curve_points("loss", numbers, columns["loss"], at_most=LOSS_POINTS)
+    for column in sorted(columns.keys() - {"step", "epoch", "loss"}):
+        name = "learning_rate" if column == "lr" else column
+        points += curve_points(name, numbers, columns[column])
     for epoch in result.history:
         scores = {name: getattr(epoch, name) for name in _VALIDATION}
         points += finite_points(scores, step=epoch.step)

@@ -39,6 +39,7 @@ def start(
     config: Mapping[str, Any],
     experiment: str,
     required: bool = False,
+    at_once: bool = True,
 ) -> Iterator[StageRun]:
     """Mirror a stage to its run below its pipeline's run, and end both when the block ends.
 
@@ -51,6 +52,8 @@ def start(
         config: flat; the parameters of the stage's run. The pipeline's run gets those it lacks.
         experiment: name of the file under conf/experiment.
         required: refuse to start if MLflow does not answer.
+        at_once: load MLflow, which takes seconds, before the block: the stage waits for something
+            else meanwhile. Otherwise MLflow is loaded when there is something to send.
 
     Raises:
         InputError: the store must be used and cannot be used.
@@ -71,10 +74,10 @@ def start(
         deferred = not (required or last) and processes.is_deferrable(stage)
         background = Background(root, uri, record, last=last, deferred=deferred)
         background.store = store
-        background.start()
+        background.start(at_once=at_once)
         run = StageRun(record, background)
         monitor = None
-        if stage.partition("@")[0] in _MEASURED:
+        if at_once and stage.partition("@")[0] in _MEASURED:
             monitor = system.start_monitor(uri, run.add_sample)
         status = "FAILED"
         try:

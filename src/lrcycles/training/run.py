@@ -52,7 +52,11 @@ def train_all(
         checkpoint_seconds: the time between two checkpoints of a training.
     """
     runtime = chains[0][0].runtime
-    jobs = [Job(team, data, store, reuse, models, checkpoint_seconds) for team in teams(chains)]
+    kept = set(models)
+    jobs = [
+        Job(team, data, store, reuse, _of_team(team, kept), checkpoint_seconds)
+        for team in teams(chains)
+    ]
     count = pool.worker_count(
         workers, jobs=len(jobs), device=runtime.device, threads=runtime.threads
     )
@@ -60,6 +64,10 @@ def train_all(
         for _ in run(_train, jobs, on_event):
             pass
     remove_finished(store)
+
+
+def _of_team(team: Sequence[Sequence[Cell]], keys: set[str]) -> list[str]:
+    return [cell.key for chain in team for cell in chain if cell.key in keys]
 
 
 def _train(job: Job, notify: Callable[[str, str], None]) -> None:
