@@ -39,8 +39,8 @@ class Measured:
         return (
             f"The range test took {seconds:.3g} s, and compiling took {self.compile_seconds:.2g} s "
             f"more. At this pace, one training of {training_steps:,} steps takes about "
-            f"{training:.3g} s: the range test takes {seconds / training:.0%} of it without "
-            "compilation."
+            f"{training:.3g} s. Without compilation, the range test takes "
+            f"{100 * seconds / training:.0f} % of that."
         )
 
 

@@ -52,8 +52,7 @@ def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
     runtime = replace(runtime, side_by_side=min(runtime.side_by_side, len(seeds)))
     stand_in = ArmConfig(ScheduleName("constant"), base_lr=config.range_test.min_lr)
     return [
-        _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None)
-        for seed in seeds
+        _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None) for seed in seeds
     ]
 
 

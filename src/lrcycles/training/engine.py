@@ -17,7 +17,7 @@ from lrcycles.schedules.keras_optimizers import GivenMomentum
 from lrcycles.training.compilation import dtype_policy, even_steps, piece_steps, use_xla
 from lrcycles.training.feeding import Resident
 
-Scores = tuple[float, float]  # mean cross-entropy, error in percent
+Scores = list[tuple[float, float]]  # for each cell: mean cross-entropy, error in percent
 SWEEP_CHUNKS = 8  # at most so many scores in a call: a sweep that diverges ends after a call
 
 
@@ -211,7 +211,7 @@ class Engine:
         most = min(SWEEP_CHUNKS, max(1, self._most_steps // every))
         return every * even_steps(-(-steps // every), most)
 
-    def evaluate(self, data: Any) -> list[Scores]:
+    def evaluate(self, data: Any) -> Scores:
         """Mean cross-entropy and error in percent over a data set, for each cell."""
         loss, wrong = np.zeros(self._cells), np.zeros(self._cells, int)
         for pixels, labels in data.batches():
@@ -244,7 +244,7 @@ class Engine:
         return self.model
 
 
-def _scores(loss: np.ndarray, wrong: np.ndarray, images: int) -> list[Scores]:
+def _scores(loss: np.ndarray, wrong: np.ndarray, images: int) -> Scores:
     return [
         (float(one) / images, 100 * int(other) / images)
         for one, other in zip(loss, wrong, strict=True)
