@@ -41,26 +41,20 @@ def _prices(*overrides: str) -> None:
     path = page.OUT / "prices.csv"
     done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["asked", "round", "what"])
     asked = " ".join(overrides) or "default"
-    compared = [one for one in measure.settings() if "," in one.name]
+    jobs = measure.priced(*overrides)
     for number in range(measure.ROUNDS):
-        for experiment in dict.fromkeys(one.experiment for one in compared):
-            jobs = {f"training of {experiment}": None} | {
-                one.name: one for one in compared if one.experiment == experiment
-            }
-            mine = done[(done["asked"] == asked) & (done["round"] == number)]
-            for what, setting in jobs.items():
-                if what in set(mine["what"]):
-                    continue
-                print(f"Price, round {number + 1} of {measure.ROUNDS}: {what}", flush=True)
-                row = (
-                    measure.training(experiment, number, *overrides)
-                    if setting is None
-                    else measure.price(setting, *overrides)
-                )
-                now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
-                new = {"asked": asked, "round": number, "what": what, "date": now, **row}
-                done = pd.concat([done, pd.DataFrame([new])], ignore_index=True)
-                files.write_text(path, done.to_csv(index=False, float_format="%.5g"))
+        mine = done[(done["asked"] == asked) & (done["round"] == number)]
+        for names, run in jobs.items():
+            if set(names) <= set(mine["what"]):
+                continue
+            print(f"Price, round {number + 1} of {measure.ROUNDS}: {names[-1]}", flush=True)
+            now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+            new = [
+                {"asked": asked, "round": number, "date": now, "what": what, **row}
+                for what, row in zip(names, run(number), strict=True)
+            ]
+            done = pd.concat([done, pd.DataFrame(new)], ignore_index=True)
+            files.write_text(path, done.to_csv(index=False, float_format="%.5g"))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,9 @@ from lrcycles.data import prepare
 from lrcycles.range_tests.cell_sweep import Sweep, TimedCurve
 from lrcycles.range_tests.kept_sweeps import sweep_seeds
 from lrcycles.stages import plan
+from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
+from studies.range_test_price import library
 
 HERE = Path(__file__).parent
 FIRST_RULE = HERE / "first_rule.csv"
@@ -90,7 +96,31 @@ def bounds(setting: Setting) -> pd.DataFrame:
     return medians.reset_index().assign(setting=setting.name, rule=rule)
 
 
-def price(setting: Setting, *overrides: str) -> dict[str, Any]:
+def priced(*overrides: str) -> dict[tuple[str, ...], Callable[[int], list[dict[str, Any]]]]:
+    """List the measurements of a round by the names of their rows; each gets the round's number."""
+    jobs: dict[tuple[str, ...], Callable[[int], list[dict[str, Any]]]] = {}
+    for setting in settings():
+        if setting.name.startswith(setting.experiment):
+            of_training = (f"training of {setting.experiment}",)
+            jobs[of_training] = partial(training, setting.experiment, overrides)
+            jobs[(setting.name,)] = partial(price, setting, overrides)
+    if not overrides:
+        for name in library.SIZES:
+            jobs[f"training of {name}", name] = partial(of_library, name)
+    return jobs
+
+
+def of_library(name: str, _number: int) -> list[dict[str, Any]]:
+    """Measure the library's range test and `fit` in a new process, on all cores."""
+    command = [sys.executable, "-m", "studies.range_test_price.library"]
+    answer = subprocess.check_output([*command, str(data_of("tutorial")[0]), name], text=True)
+    rows: list[dict[str, Any]] = json.loads(answer.splitlines()[-1])
+    for row in rows:
+        row |= {"device": cpu_name(), "backend": "tensorflow", "threads": os.cpu_count()}
+    return rows
+
+
+def price(setting: Setting, overrides: Sequence[str], _number: int) -> list[dict[str, Any]]:
     """Run the range test alone in a new process; return its seconds."""
     cells, sweep = setting.cells(range(setting.seeds), *overrides)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,14 +131,16 @@ def price(setting: Setting, *overrides: str) -> dict[str, Any]:
             store=CellStore(Path(folder)),
             reuse=False,
         )
-    return {
-        "seconds": sum(one.seconds for one in timed),
-        "compile_seconds": sum(one.compile_seconds for one in timed),
-        "steps": sum(len(one.curve.lr) for one in timed),
-    }
+    return [
+        {
+            "seconds": sum(one.seconds for one in timed),
+            "compile_seconds": sum(one.compile_seconds for one in timed),
+            "steps": sum(len(one.curve.lr) for one in timed),
+        }
+    ]
 
 
-def training(experiment: str, seed: int, *overrides: str) -> dict[str, Any]:
+def training(experiment: str, overrides: Sequence[str], seed: int) -> list[dict[str, Any]]:
     """Train the baseline once in a new process; return its seconds."""
     names = [f"experiment={experiment}", f"train.seeds=[{seed}]", "train.save_models=none"]
     config = compose.check(compose.compose(Path("conf"), [*names, *overrides]))
@@ -126,11 +158,13 @@ def training(experiment: str, seed: int, *overrides: str) -> dict[str, Any]:
             on_event=lambda *_: None,
         )
         result = store.result(cell)
-    return {
-        "seconds": result.train_seconds + result.evaluate_seconds,
-        "compile_seconds": result.compile_seconds,
-        "steps": result.steps,
-        "device": result.device_name,
-        "backend": result.backend,
-        "threads": result.threads,
-    }
+    return [
+        {
+            "seconds": result.train_seconds + result.evaluate_seconds,
+            "compile_seconds": result.compile_seconds,
+            "steps": result.steps,
+            "device": result.device_name,
+            "backend": result.backend,
+            "threads": result.threads,
+        }
+    ]

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from lrcycles import files
-from studies.range_test_price import measure
+from studies.range_test_price import library, measure
 
 OUT = Path("docs/study-range-test")
 GOAL_PERCENT = 25
@@ -100,6 +100,7 @@ def shares(prices: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _of_experiment(prices: pd.DataFrame) -> pd.DataFrame:
     training = prices["what"].str.startswith("training of ")
     experiment = {one.name: one.experiment for one in measure.settings()}
+    experiment |= {name: name for name in library.SIZES}
     names = prices["what"].map(experiment)
     names = names.where(~training, prices["what"].str.removeprefix("training of "))
     return prices.assign(training=training, experiment=names)
