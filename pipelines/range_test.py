@@ -34,6 +34,8 @@ def main(run: Run) -> None:
     summary = of_cells.summary(measured, sweep, batch_size=batch_size, subject=run.subject())
     for note in measured.curves.notes:
         print(note)
+    train = run.config.train
+    print(measured.price(train.epochs * (run.config.data.train_images // batch_size)))
     files.write_table(run.out / "curves.parquet", table)
     files.write_json(run.out / "range_test.json", summary)
     files.write_figure(run.out / "range_test.png", plots.range_curves(table))

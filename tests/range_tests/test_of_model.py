@@ -51,6 +51,18 @@ def test_a_range_that_ends_before_learning_is_widened_and_a_note_names_both_rang
     assert curves.table["lr"].max() > 0.05
 
 
+def test_with_epochs_the_test_is_as_short_as_the_training_allows_and_a_note_names_its_share():
+    x, y = line()
+    model = linear()
+    model.compile(model.optimizer, loss="mse")
+    given = {"batch_size": 16, "widen": 0, "heldout_samples": 12, "max_lr": 1e-4}
+    curves = range_test(model, x, y, **given, epochs=200)  # 800 mini-batches
+    # A quarter is 200. 190 steps and 20 evaluations of a quarter of a mini-batch take 195.
+    assert len(curves.table) == 190
+    assert not [note for note in curves.notes if "of the time of the training" in note]
+    assert len(range_test(model, x, y, **given, epochs=200, steps=20).table) == 60
+
+
 NAN = np.full((SAMPLES, FEATURES), np.nan, "float32")
 
 
@@ -87,6 +99,14 @@ NAN = np.full((SAMPLES, FEATURES), np.nan, "float32")
         ({"seeds": [1, 1]}, r"Received: seeds=\[1, 1\]"),
         ({"seeds": "two"}, r"Received: seeds='two'"),
         ({"evaluate_every_steps": 0}, r"evaluate_every_steps.*0"),
+        ({"epochs": 0}, r"epochs.*0"),
+        (
+            {
+                "x": ((np.zeros((4, FEATURES)), np.zeros(4, int)) for _ in range(130)),
+                **{"y": None, "batch_size": None, "epochs": 2},
+            },
+            r"The length of an epoch.*Received: epochs=2 and data without.*Pass steps_per_epoch",
+        ),
         ({"stop_factor": 1.0}, r"stop_factor.*1\.0"),
         ({"widen": -1}, r"widen.*-1"),
         ({"loss": "mse"}, r"loss must be left out.*Received: loss='mse'"),

@@ -199,3 +199,44 @@ print(losses[0].std())
     difference, spread = on_jax(code, str(digits)).splitlines()
     assert max(json.loads(difference)) < 1e-6
     assert float(spread) > 0.01
+
+
+@pytest.mark.slow
+def test_sweeps_side_by_side_end_each_at_its_own_step_and_score_like_sweeps_alone(digits):
+    """Alone, a step after another with NumPy's numbers between them; together, in one program."""
+    code = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from lrcycles.range_tests.cell_sweep import Sweep, Team, sweep_team
+from lrcycles.training import jax_engine
+from lrcycles.training.engine import Engine
+from tests.training.cases import CELL
+from tests.training.test_jax import JAX, TOGETHER
+
+jax_engine.prepare_device("cpu", 1, "float32")
+sweep = Sweep("exponential", 1e-3, 1e6, 43, 4, 100, 4.0)  # the last chunk has three steps
+
+def curves(runtime, *seeds):
+    cells = [replace(CELL, seed=seed, runtime=runtime) for seed in seeds]
+    for timed in sweep_team(Team(cells), lambda *_: None, sweep=sweep, data=Path(sys.argv[1])):
+        curve = timed.curve
+        yield [curve.initial_metric, list(curve.loss), list(np.nan_to_num(curve.metric, nan=-1))]
+
+together = list(curves(TOGETHER, 0, 1))
+Engine._scored_inside = lambda *_: None
+print(json.dumps([together, [*curves(JAX, 0), *curves(JAX, 1)]]))
+"""
+    together, alone = json.loads(on_jax(code, str(digits)).splitlines()[-1])
+    lengths = [len(losses) for _, losses, _ in together]
+    assert lengths == [len(losses) for _, losses, _ in alone]
+    assert max(lengths) < 43
+    for one, other in zip(together, alone, strict=True):
+        early = 20  # later the rates are high, and rounding grows
+        assert one[0] == other[0]
+        assert_allclose(one[1][:early], other[1][:early], rtol=1e-4)
+        assert_allclose(one[2][:early], other[2][:early], atol=0.011)  # one image of 100
+        assert np.flatnonzero(np.array(one[2]) >= 0).tolist() == (
+            np.flatnonzero(np.array(other[2]) >= 0).tolist()
+        )

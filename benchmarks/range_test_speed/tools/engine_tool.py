@@ -17,7 +17,7 @@ from benchmarks.range_test_speed.protocol import (
     Found,
     Test,
 )
-from lrcycles.range_tests.cell_sweep import Sweep, sweep_one
+from lrcycles.range_tests.cell_sweep import Sweep, Team, sweep_team
 from lrcycles.range_tests.sweep import as_curves
 from lrcycles.training import chain, tensorflow_engine
 
@@ -43,7 +43,7 @@ def prepare(folder: Path) -> Test:
     chain.laid_out(cell, folder)  # reads the data once
 
     def test() -> Found:
-        timed = sweep_one(cell, lambda *_: None, sweep=sweep, data=folder)
+        (timed,) = sweep_team(Team([cell]), lambda *_: None, sweep=sweep, data=folder)
         curves = as_curves(
             [timed.curve],
             sweep.range,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from lrcycles.cells.cell import Cell, digest_of
 from lrcycles.cells.code import code_digest, source_files
 from lrcycles.cells.store import CellStore
 from lrcycles.range_tests import cell_sweep
-from lrcycles.range_tests.cell_sweep import Sweep, TimedCurve, sweep_one
+from lrcycles.range_tests.cell_sweep import Sweep, Team, TimedCurve, sweep_team
 from lrcycles.range_tests.curves import SeedCurve
 from lrcycles.training import pool
 
@@ -48,21 +48,37 @@ def sweep_seeds(
     kept = [_read(store, cell, sweep) if reuse else None for cell in cells]
     curves = {timed.curve.seed: timed for timed in kept if timed is not None}
     if missing := [cell for cell in cells if cell.seed not in curves]:
-        runtime = cells[0].runtime
-        count = pool.worker_count(
-            workers, jobs=len(missing), device=runtime.device, threads=runtime.threads
-        )
-        with pool.workers(count, runtime=runtime) as run:
-            by_seed = {cell.seed: cell for cell in missing}
-            for timed in run(partial(sweep_one, sweep=sweep, data=data), missing):
-                curves[timed.curve.seed] = timed
-                _keep(store, by_seed[timed.curve.seed], sweep, timed)
-                seconds = timed.train_seconds + timed.evaluate_seconds
-                announce(
-                    f"[{len(curves)}/{len(cells)}] sweep of seed {timed.curve.seed}: "
-                    f"{len(timed.curve.lr):,} steps, {seconds:.1f} s"
-                )
+        by_seed = {cell.seed: cell for cell in missing}
+        for timed in _sweeps(missing, sweep, data=data, workers=workers):
+            curves[timed.curve.seed] = timed
+            _keep(store, by_seed[timed.curve.seed], sweep, timed)
+            announce(
+                f"[{len(curves)}/{len(cells)}] sweep of seed {timed.curve.seed}: "
+                f"{len(timed.curve.lr):,} steps, {timed.seconds:.2g} s"
+            )
     return [curves[cell.seed] for cell in cells]
+
+
+def _sweeps(
+    cells: Sequence[Cell], sweep: Sweep, *, data: Path, workers: Any
+) -> Iterator[TimedCurve]:
+    """Sweep the cells in teams, over as many processes as are worth their compilation."""
+    runtime = cells[0].runtime
+    size = runtime.side_by_side
+    teams = [Team(cells[begin : begin + size]) for begin in range(0, len(cells), size)]
+    count = pool.worker_count(
+        workers, jobs=len(teams), device=runtime.device, threads=runtime.threads
+    )
+    with pool.workers(count, runtime=runtime) as run:
+        job = partial(sweep_team, sweep=sweep, data=data)
+        (first,) = run(job, teams[:1])
+        yield from first
+        # Each process compiles once. One process alone is cheaper if the rest is short.
+        rest = (len(teams) - 1) * sum(timed.seconds for timed in first)
+        together = rest < 2 * sum(timed.compile_seconds for timed in first)
+        for some in [[team] for team in teams[1:]] if together else [teams[1:]]:
+            for curves in run(job, some):
+                yield from curves
 
 
 def has_all(cells: Sequence[Cell], sweep: Sweep, store: CellStore) -> bool:

@@ -21,11 +21,27 @@ from lrcycles.range_tests.sweep import Range, as_curves
 
 @dataclass(frozen=True)
 class Measured:
-    """The curves of a range test, with the settings of the last sweeps: widened or not."""
+    """The curves of a range test, with the settings of the last sweeps: widened or not.
+
+    Attributes:
+        step_seconds: the mean time of a step, without the evaluations if these were timed apart.
+    """
 
     curves: Curves
     sweep: Sweep
     compile_seconds: float
+    step_seconds: float
+
+    def price(self, training_steps: int) -> str:
+        """Word what the range test took, beside a training of so many steps."""
+        seconds = self.curves.seconds or 0.0
+        training = training_steps * self.step_seconds
+        return (
+            f"The range test took {seconds:.3g} s, and compiling took {self.compile_seconds:.2g} s "
+            f"more. At this pace, one training of {training_steps:,} steps takes about "
+            f"{training:.3g} s. Without compilation, the range test takes "
+            f"{100 * seconds / training:.0f} % of that."
+        )
 
 
 def measure(
@@ -75,11 +91,16 @@ def measure(
         metric_rises=True,
         stop_factor=sweep.stop_factor,
         steps_per_epoch=None,
-        seconds=sum(one.train_seconds + one.evaluate_seconds for one in spent),
+        seconds=sum(one.seconds for one in spent),
         notes=notes,
     )
-    compile_seconds = sum(one.compile_seconds for one in spent)
-    return Measured(joined, replace(sweep, **asdict(span)), compile_seconds)
+    steps = sum(len(one.curve.lr) for one in spent)
+    return Measured(
+        joined,
+        replace(sweep, **asdict(span)),
+        compile_seconds=sum(one.compile_seconds for one in spent),
+        step_seconds=sum(one.train_seconds for one in spent) / steps,
+    )
 
 
 def summary(
@@ -106,6 +127,7 @@ def summary(
         "initial_accuracy": {str(seed): value for seed, value in curves.initial_metric.items()},
         "train_seconds": curves.seconds,
         "compile_seconds": measured.compile_seconds,
+        "step_seconds": measured.step_seconds,
         "stopped_at": {
             str(seed): int(steps) if steps < measured.sweep.steps else None
             for seed, steps in lengths.items()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from lrcycles.errors import InputError
-from lrcycles.range_tests import progress, sweep, widening
+from lrcycles.range_tests import length, progress, sweep, widening
 from lrcycles.range_tests.curves import Curves, SeedCurve, plain
 from lrcycles.range_tests.keras_model import sources, state
 from lrcycles.range_tests.keras_model import steps as keras_steps
 from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
 from lrcycles.range_tests.keras_model.request import Request, fixed_batch_size
 from lrcycles.range_tests.keras_model.trial import Trial, exchange_optimizer
+from lrcycles.range_tests.length import Length
 from lrcycles.range_tests.progress import Progress
 from lrcycles.schedules.limits import need_count
 
@@ -37,11 +39,12 @@ def range_test(
     heldout_samples: int | None = None,
     min_lr: float = 1e-5,
     max_lr: float = 1.0,
-    steps: int = 360,
+    steps: int | None = None,
     ramp: str = "exponential",
-    seeds: int | Sequence[int] = 3,
+    seeds: int | Sequence[int] | None = None,
+    epochs: int | None = None,
     fresh_weights: bool = False,
-    evaluate_every_steps: int = 10,
+    evaluate_every_steps: int | None = None,
     stop_factor: float = 4.0,
     widen: int = 3,
     steps_per_epoch: int | None = None,
@@ -92,12 +95,17 @@ def range_test(
             losses and metrics are averaged.
         heldout_samples: the number of held-out samples; by default 1000, at most a fifth of the
             data.
-        steps: updates from `min_lr` to `max_lr`, before the range is widened. One slow sweep finds
-            better bounds than several fast ones.
+        steps: updates from `min_lr` to `max_lr`, before the range is widened; by default 360. One
+            slow sweep finds better bounds than several fast ones.
         ramp: exponential or linear.
-        seeds: the number of seeds (0, 1, ...) or a list of seeds.
+        seeds: the number of seeds (0, 1, ...) or a list of seeds; by default 3.
+        epochs: the length of the training that comes. The steps, seeds and evaluations that are not
+            given are then so few that the test takes at most a quarter of the training, but one
+            seed has at least 120 steps. A note says what a test takes that is longer. Widening is
+            not counted.
         fresh_weights: draw new initial weights for each seed and reset its optimizer.
-        evaluate_every_steps: updates from one evaluation of the held-out batch to the next.
+        evaluate_every_steps: updates from one evaluation of the held-out batch to the next; by
+            default 10.
         stop_factor: a sweep stops when the mean of the last ten losses exceeds the mean of the
             first ten by this factor. It also stops at a loss that is not finite.
         widen: how often the range may be widened where the curves do not show the start or the end
@@ -112,28 +120,33 @@ def range_test(
         >>> curves = lrcycles.range_test(model, x, y, batch_size=200)  # doctest: +SKIP
         >>> bounds = lrcycles.select_bounds(curves)  # doctest: +SKIP
     """
-    steps, batch_size, heldout_samples, steps_per_epoch = map(
-        plain, (steps, batch_size, heldout_samples, steps_per_epoch)
+    steps, every, batch_size, heldout_samples, steps_per_epoch, epochs, stop_factor = map(
+        plain,
+        (
+            *(steps, evaluate_every_steps, batch_size, heldout_samples),
+            *(steps_per_epoch, epochs, stop_factor),
+        ),
     )
-    _check_kinds(steps_per_epoch, verbose, stop_factor)
-    stops: dict[str, Any] = {
-        "evaluate_every_steps": plain(evaluate_every_steps),
-        "stop_factor": plain(stop_factor),
-    }
-    sweep.check_sweep(**stops, widen=widen)
-    span = sweep.Range(ramp, min_lr=plain(min_lr), max_lr=plain(max_lr), steps=steps)
+    asked = (steps, None if seeds is None else _seeds(seeds), every)
+    usual = length.choose(*asked)
+    _check_kinds(steps_per_epoch, epochs, verbose, stop_factor)
+    sweep.check_sweep(
+        evaluate_every_steps=usual.evaluate_every_steps, stop_factor=stop_factor, widen=widen
+    )
+    span = sweep.Range(ramp, min_lr=plain(min_lr), max_lr=plain(max_lr), steps=usual.steps)
     span.rates()  # refuses a wrong range before anything is trained
-    numbers = _seeds(seeds)
     _check_arguments(model, optimizer, loss, sample_weight, class_weight)
+    shortest = length.choose(*asked, None if epochs is None else length.Training(batches=0))
     request = Request(
         batch_size=batch_size,
         heldout=heldout,
         heldout_samples=heldout_samples,
         fixed_size=fixed_batch_size(model, batch_size),
-        needed=len(numbers) * steps,
+        needed=len(shortest.seeds) * shortest.steps,
     )
-    with state.same_randomness(), progress.bar(len(numbers), verbose=verbose) as bar:
+    with state.same_randomness(), progress.bar(verbose=verbose) as bar:
         source = sources.source(x, y, sample_weight, request)
+        per_epoch = steps_per_epoch or source.steps_per_epoch
         keras_steps.build(model, source.first)
         with state.undisturbed(model, optimizer):
             exchange_optimizer(model, optimizer, loss, metric)
@@ -145,10 +158,12 @@ def range_test(
                 fresh=fresh_weights,
                 on_step=bar.step,
             )
+            training = None if epochs is None else trial.training(epochs, per_epoch)
+            chosen = length.choose(*asked, training)
             started = time.perf_counter()
             span, curves, notes = widening.sweep_and_widen(
-                span,
-                lambda over: _sweeps(trial, over, numbers, bar, **stops),
+                replace(span, steps=chosen.steps),
+                lambda over: _sweeps(trial, over, chosen, bar, stop_factor),
                 widen=widen,
                 stop_factor=stop_factor,
             )
@@ -159,21 +174,26 @@ def range_test(
         metric=trial.metric,
         metric_rises=trial.metric_rises,
         stop_factor=stop_factor,
-        steps_per_epoch=steps_per_epoch or source.steps_per_epoch,
+        steps_per_epoch=per_epoch,
         momentum=trial.momentum,
         seconds=seconds,
-        notes=[*trial.notes, *notes],
+        notes=[*trial.notes, *(chosen.notes(training) if training else []), *notes],
     )
 
 
 def _sweeps(
-    trial: Trial, over: sweep.Range, seeds: Sequence[int], bar: Progress, **stops: Any
+    trial: Trial, over: sweep.Range, chosen: Length, bar: Progress, stop_factor: float
 ) -> Iterator[SeedCurve]:
-    bar.expect(over.steps)
-    for seed in seeds:
+    bar.expect(len(chosen.seeds) * over.steps)
+    for seed in chosen.seeds:
         trial.reset(seed)
         curve = sweep.run_sweep(
-            seed, over.rates(), advance=trial.advance, evaluate=trial.evaluate, **stops
+            seed,
+            over.rates(),
+            advance=trial.advance,
+            evaluate=trial.evaluate,
+            evaluate_every_steps=chosen.evaluate_every_steps,
+            stop_factor=stop_factor,
         )
         bar.skip(over.steps - len(curve.lr))
         yield curve
@@ -195,13 +215,14 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     return [int(seed) for seed in numbers]
 
 
-def _check_kinds(steps_per_epoch: Any, verbose: Any, stop_factor: Any) -> None:
+def _check_kinds(steps_per_epoch: Any, epochs: Any, verbose: Any, stop_factor: Any) -> None:
     if not isinstance(stop_factor, int | float | np.number):
         raise InputError(
             f"stop_factor must be a number above 1. Received: {stop_factor!r}. Leave it out."
         )
-    if steps_per_epoch is not None:
-        need_count("steps_per_epoch", steps_per_epoch)
+    for name, count in (("steps_per_epoch", steps_per_epoch), ("epochs", epochs)):
+        if count is not None:
+            need_count(name, count)
     if verbose not in (True, False, "auto"):
         raise InputError(
             f"verbose must be True, False or 'auto'. Received: {verbose!r}. Leave it out."

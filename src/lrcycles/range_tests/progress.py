@@ -11,13 +11,12 @@ from typing import Any
 class Progress:
     """A bar that counts the updates of all seeds."""
 
-    def __init__(self, bar: Any, seeds: int) -> None:
+    def __init__(self, bar: Any) -> None:
         self._bar = bar
-        self._seeds = seeds
 
-    def expect(self, steps: int) -> None:
-        """Expect so many updates for each seed from now on, because the range has changed."""
-        self._bar.reset(total=self._seeds * steps)
+    def expect(self, updates: int) -> None:
+        """Expect so many updates of all seeds from now on, because the range has changed."""
+        self._bar.reset(total=updates)
 
     def step(self, seed: int, rate: float, loss: float) -> None:
         """Count one update."""
@@ -30,11 +29,11 @@ class Progress:
 
 
 @contextmanager
-def bar(seeds: int, *, verbose: bool | str) -> Iterator[Progress]:
+def bar(*, verbose: bool | str) -> Iterator[Progress]:
     """Open a bar; `verbose` is True, False or "auto", which is True where somebody can see it."""
     from tqdm.auto import tqdm
 
     seen = sys.stderr.isatty() or "ipykernel" in sys.modules
     disabled = not (seen if verbose == "auto" else verbose)
     with tqdm(desc="range test", unit="step", disable=disabled) as shown:
-        yield Progress(shown, seeds)
+        yield Progress(shown)

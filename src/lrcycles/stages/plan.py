@@ -48,11 +48,11 @@ def group_cells(
 
 def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
     """Make one cell per seed of the range test; its schedule only fills a place."""
-    runtime = replace(find_runtime(config), side_by_side=1)  # each sweep stops where it diverges
+    runtime, seeds = find_runtime(config), seed_list(config.range_test.seeds, "range_test.seeds")
+    runtime = replace(runtime, side_by_side=min(runtime.side_by_side, len(seeds)))
     stand_in = ArmConfig(ScheduleName("constant"), base_lr=config.range_test.min_lr)
     return [
-        _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None)
-        for seed in seed_list(config.range_test.seeds, "range_test.seeds")
+        _cell(config, "range_test", "sweep", stand_in, seed, runtime, data, None) for seed in seeds
     ]
 
 

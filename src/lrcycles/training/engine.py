@@ -22,6 +22,10 @@ from lrcycles.training.compilation import (
     step_operations,
     use_xla,
 )
+from lrcycles.training.feeding import Resident
+
+Scores = list[tuple[float, float]]  # for each cell: mean cross-entropy, error in percent
+SWEEP_CHUNKS = 8  # at most so many scores in a call: a sweep that diverges ends after a call
 
 
 def backend_module(backend: str) -> Any:
@@ -111,7 +115,7 @@ class Engine:
 
         Args:
             evaluate: the data sets that `evaluate` will score.
-            chunk: the number of steps of a call of `run`; 0 for `epoch`.
+            chunk: the number of steps between two scores of a `sweep`; 0 for `epoch`.
         """
         start = time.perf_counter()
         length = order.shape[1]
@@ -119,10 +123,15 @@ class Engine:
         parts = train.parts(order, 0, 1)
         part = next(parts)
         parts.close()
-        piece = chunk or even_steps(part.order.shape[1], self._most_steps)
-        whole = {length} if chunk else train.sizes(length)
-        sizes = {min(piece, size) for size in whole} | {size % piece for size in whole} - {0}
-        self._program.compile(part, _cut(rates, part), sizes)
+        if chunk and (images := self._scored_inside(train, *evaluate)) is not None:
+            piece = self._sweep_piece(length, chunk)
+            sizes = {min(piece, length), length % piece} - {0}
+            self._program.compile_sweep(part, rates, sizes, images, every=chunk)
+        else:
+            piece = chunk or even_steps(part.order.shape[1], self._most_steps)
+            whole = {length} if chunk else train.sizes(length)
+            sizes = {min(piece, size) for size in whole} | {size % piece for size in whole} - {0}
+            self._program.compile(part, _cut(rates, part), sizes)
         for data in evaluate:
             self.evaluate(data)
         return time.perf_counter() - start
@@ -177,17 +186,56 @@ class Engine:
         ]
         return np.concatenate(losses, axis=1)
 
-    def evaluate(self, data: Any) -> list[tuple[float, float]]:
+    def sweep(
+        self, train: Any, order: np.ndarray, rates: np.ndarray, heldout: Any, *, every: int
+    ) -> Iterator[tuple[np.ndarray, list[Scores], float]]:
+        """Train as `run` does, and evaluate after every `every` steps and after the last one.
+
+        Yields:
+            For some more steps each: the losses, float32 (cells, steps), what `evaluate` returned,
+            and the seconds of the evaluation. They are 0 where the program that trains also
+            evaluates.
+        """
+        steps = order.shape[1]
+        if (images := self._scored_inside(train, heldout)) is None:
+            for start in range(0, steps, every):
+                stop = min(start + every, steps)
+                losses = self.run(train, order, rates, start=start, stop=stop)
+                begun = time.perf_counter()
+                scores = self.evaluate(heldout)
+                yield losses, [scores], time.perf_counter() - begun
+            return
+        (part,) = train.parts(order, 0, steps)
+        piece = self._sweep_piece(steps, every)
+        for start in range(0, steps, piece):
+            now = replace(part, start=start, stop=min(start + piece, steps))
+            losses, *sums = self._program.sweep(now, rates, images, every=every)
+            pairs = zip(*sums, strict=True)
+            yield losses, [_scores(loss, wrong, len(heldout)) for loss, wrong in pairs], 0.0
+
+    def _scored_inside(self, train: Any, *evaluate: Any) -> Any:
+        """Return the images that the program of a sweep scores; None if it cannot score them.
+
+        TensorFlow compiles longer with the scores inside, and gains nothing.
+        """
+        if not hasattr(self._program, "sweep") or not isinstance(train, Resident):
+            return None
+        batches = [batch for data in evaluate for batch in data.batches()]
+        return batches[0] if len(batches) == 1 else None
+
+    def _sweep_piece(self, steps: int, every: int) -> int:
+        """Choose the steps of a call: whole chunks, so few that a sweep can stop early."""
+        most = min(SWEEP_CHUNKS, max(1, self._most_steps // every))
+        return every * even_steps(-(-steps // every), most)
+
+    def evaluate(self, data: Any) -> Scores:
         """Mean cross-entropy and error in percent over a data set, for each cell."""
         loss, wrong = np.zeros(self._cells), np.zeros(self._cells, int)
         for pixels, labels in data.batches():
             part_loss, part_wrong = self._program.score(pixels, labels)
             loss += part_loss
             wrong += part_wrong
-        return [
-            (float(one) / len(data), 100 * int(other) / len(data))
-            for one, other in zip(loss, wrong, strict=True)
-        ]
+        return _scores(loss, wrong, len(data))
 
     @property
     def resumable(self) -> bool:
@@ -211,6 +259,13 @@ class Engine:
         """Return the network with the weights of a cell."""
         self._program.finish(cell)
         return self.model
+
+
+def _scores(loss: np.ndarray, wrong: np.ndarray, images: int) -> Scores:
+    return [
+        (float(one) / images, 100 * int(other) / images)
+        for one, other in zip(loss, wrong, strict=True)
+    ]
 
 
 def _cut(table: np.ndarray, part: Any) -> np.ndarray:

@@ -126,6 +126,27 @@ class Program:
         loss, wrong = self._score(self._state[:2], pixels, labels)
         return np.asarray(loss), np.asarray(wrong)
 
+    def compile_sweep(
+        self, part: Part, rates: np.ndarray, sizes: Collection[int], heldout: Any, *, every: int
+    ) -> None:
+        """Compile `sweep` for each number of steps, without making a step."""
+        for size in sizes:
+            self._sweep_executable(size, self._arguments(part, rates, rates), heldout, every)
+
+    def sweep(
+        self, part: Part, rates: np.ndarray, heldout: Any, *, every: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Make the part's steps, and score the held-out images after every `every` of them.
+
+        Returns:
+            The losses, float32 (cells, steps). For each score the sum of the held-out losses and
+            the number of errors, both of shape (scores, cells).
+        """
+        arguments = self._arguments(part, rates, rates)
+        run = self._sweep_executable(part.stop - part.start, arguments, heldout, every)
+        self._state, losses, loss, wrong = run(*arguments, heldout)
+        return np.asarray(losses).T, np.asarray(loss), np.asarray(wrong)
+
     def state(self) -> list[np.ndarray]:
         """Copy the state of all cells."""
         return [np.array(array) for array in jax.tree.leaves(self._state)]
@@ -147,6 +168,41 @@ class Program:
             run = jax.jit(self._run_steps(steps), donate_argnums=0)
             self._compiled[shapes] = run.lower(*arguments).compile()
         return self._compiled[shapes]
+
+    def _sweep_executable(
+        self, steps: int, arguments: tuple[Any, ...], heldout: Any, every: int
+    ) -> Any:
+        shapes = (steps, every, *(np.shape(array) for array in (*arguments[1:], *heldout)))
+        if shapes not in self._compiled:
+            run = jax.jit(self._run_sweep(steps, every), donate_argnums=0)
+            self._compiled[shapes] = run.lower(*arguments, heldout).compile()
+        return self._compiled[shapes]
+
+    def _run_sweep(self, steps: int, every: int) -> Any:
+        score = jax.vmap(self._score_images, in_axes=(0, None, None))
+
+        def chunk(state: Any, begin: jax.Array, length: int, data: Any, heldout: Any) -> Any:
+            state, losses = self._run_steps(length)(state, *data, begin)
+            return state, (losses.T, *score(state[:2], *heldout))
+
+        def run(state: Any, *arguments: Any) -> Any:
+            *data, start, heldout = arguments
+            begins = start + jnp.arange(0, steps, every)
+            whole, rest = divmod(steps, every)
+            parts = []
+            if whole:
+                state, (losses, *scores) = jax.lax.scan(
+                    lambda state, begin: chunk(state, begin, every, data, heldout),
+                    state,
+                    begins[:whole],
+                )
+                parts.append([losses.reshape(whole * every, -1), *scores])
+            if rest:
+                state, (losses, *scores) = chunk(state, begins[-1], rest, data, heldout)
+                parts.append([losses, *(score[None] for score in scores)])
+            return state, *(jnp.concatenate(columns) for columns in zip(*parts, strict=True))
+
+        return run
 
     def _run_steps(self, steps: int) -> Any:
         alone = self._cells == 1  # with a first axis of length 1, XLA makes slower kernels

@@ -15,6 +15,7 @@ from lrcycles.range_tests.keras_model import batches, checks, reachable, state, 
 from lrcycles.range_tests.keras_model.batches import Batch
 from lrcycles.range_tests.keras_model.rates import SweptRates
 from lrcycles.range_tests.keras_model.sources import Source
+from lrcycles.range_tests.length import Training
 
 HELDOUT_LOSS = "heldout_loss"
 
@@ -79,6 +80,26 @@ class Trial:
     def notes(self) -> list[str]:
         """What the user should know about the metric and the optimizers, after the last sweep."""
         return [*self._notes, *self._rates.notes]
+
+    def training(self, epochs: int, steps_per_epoch: int | None) -> Training:
+        """Describe the training that the range test is paid for.
+
+        Raises:
+            InputError: the number of mini-batches in an epoch is not known.
+        """
+        if steps_per_epoch is None:
+            raise InputError(
+                "The length of an epoch must be known for epochs. Received: "
+                f"epochs={epochs} and data without a length. Pass steps_per_epoch, or leave epochs "
+                "out."
+            )
+        heldout = sum(batches.samples(batch) for batch in self._heldout)
+        return Training(
+            batches=epochs * steps_per_epoch,
+            batches_per_step=self._rates.accumulated,
+            # A mini-batch is passed forwards once and backwards, which takes twice as long.
+            evaluation=heldout / batches.samples(self._source.first) / 3,
+        )
 
     def reset(self, seed: int) -> None:
         """Return to the start, with the mini-batches and random numbers of `seed`."""

@@ -1,0 +1,1 @@
+"""How cheap can a range test be, if its bounds stay as stable as they were?"""
