@@ -71,29 +71,17 @@ report-%: setup ## run an experiment and copy its report to docs/reports, e.g. r
 study-verdicts: setup ## test the verdicts where the truth is known (some minutes); result: docs/study-verdicts
 	PYTHONPATH=src $(BIN)/python -m studies.verdicts
 
-BENCH := PYTHONPATH=src .venv-bench/bin/python -m benchmarks
+bench: setup ## compare the speed with other libraries (40 minutes, nothing else running); again: what is missing; QUICK=1: a trial
+	@PYTHONPATH=src $(BIN)/python -m benchmarks.run
 
-bench: setup .venv-bench/ready ## compare the speed with other libraries (40 minutes, nothing else running); result: docs/performance.md
-	$(BIN)/dvc repro data
-	PYTHONPATH=src .venv-bench/bin/python benchmarks/schedule_references.py --check
-	$(BENCH).peer_rules_check --check
-	mkdir -p docs/performance
-	$(BENCH).speed.measure --out docs/performance/speed.json
-	$(BENCH).range_test_speed.measure --data artifacts/data --out docs/performance/range_test.json
-	$(BIN)/python -m benchmarks.errors
-	$(BIN)/python -m benchmarks.scaling
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.gpu --device cpu --cells 8 --images 2000 --rounds 5
-	$(BIN)/python -m benchmarks.streaming --gigabytes $${GIGABYTES:-20} --folder outputs/streaming
-	rm -r outputs/streaming
-	$(BIN)/python -m benchmarks.overhead
-	$(BIN)/python -m benchmarks.page
-
-bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflow (untested)
-	PYTHONPATH=src:$$PYTHONPATH KERAS_BACKEND=$${BACKEND:-jax} $(PYTHON) -m benchmarks.gpu
-	-PYTHONPATH=src:$$PYTHONPATH $(PYTHON) -m benchmarks.page
+# What the user has on PYTHONPATH stays: it may be where JAX is. ARGS='--parts steps' measures less.
+bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflow (untested), PRECISION='tf32 float32'
+	@export PYTHONPATH=src$${PYTHONPATH:+:$$PYTHONPATH} KERAS_BACKEND=$${BACKEND:-jax}; \
+	  $(PYTHON) -m benchmarks.gpu --precision $${PRECISION:-tf32 float32} $(ARGS) && \
+	  $(PYTHON) -m benchmarks.page
 
 .venv-bench/ready: benchmarks/requirements.txt requirements.lock
-	$(PYTHON) -m venv .venv-bench
+	$(PYTHON) -m venv --clear .venv-bench
 	sed -E 's/ *\\$$//; /^ *--hash/d' requirements.lock > .venv-bench/constraints.txt
 	.venv-bench/bin/pip install --quiet -c .venv-bench/constraints.txt \
 	  -r benchmarks/requirements.txt -e '.[jax]'

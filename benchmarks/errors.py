@@ -2,12 +2,13 @@
 
     PYTHONPATH=src python -m benchmarks.errors
 
-The training is the tutorial's first fit, with five epochs on one thread. Each seed trains once with
+The training is the tutorial's first fit on one thread, for fewer epochs. Each seed trains once with
 `fit` and once with lrcycles. The two draw their own batches and initial weights.
 """
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from scipy import stats
@@ -17,9 +18,6 @@ from lrcycles.cells.cell import Cell
 from lrcycles.data.image_sets import read_sets
 from lrcycles.evidence.arms import summarise
 from lrcycles.training import pool
-
-SEEDS = 10
-EPOCHS = 5
 
 
 def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
@@ -44,7 +42,11 @@ def by_fit(cell: Cell, _notify: Any) -> tuple[int, float]:
 
 
 def main() -> None:
-    cells = [shapes.cell(seed=seed, epochs=EPOCHS) for seed in range(SEEDS)]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
+    options = parser.parse_args()
+    cells = [shapes.cell(seed=seed, epochs=options.epochs) for seed in range(options.seeds)]
     results = shapes.train(cells, workers=2)
     ours = [result.test_error_percent for result in results]
     with pool.workers(2, runtime=cells[0].runtime) as run:
@@ -53,7 +55,7 @@ def main() -> None:
     shapes.write(
         "errors",
         {
-            "epochs": EPOCHS,
+            "epochs": options.epochs,
             "ours_percent": ours,
             "fit_percent": fit,
             "ours": vars(summarise(ours)),

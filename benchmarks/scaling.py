@@ -5,6 +5,7 @@ PYTHONPATH=src python -m benchmarks.scaling
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -103,11 +104,14 @@ def sizes(rounds: int) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
     shapes.write(
         "scaling",
         {
-            "splits": splits(3),
-            "compiling": ways_of_compiling(5),
+            "splits": splits(rounds),
+            "compiling": ways_of_compiling(rounds + 2),
             "epochs": list(sizes(1)),
         },
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import tempfile
@@ -20,7 +21,13 @@ from lrcycles.training.run import train_all
 MLP = {"function": "lrcycles.models:mlp", "arguments": {"units": [784]}}
 LENET = {"function": "lrcycles.models:lenet", "arguments": {}}
 DATA = Path("artifacts/data")
-OUT = Path("docs/performance")  # one JSON file per measurement; benchmarks.page reads them
+STATE = Path("outputs/bench")  # what benchmarks.run has finished
+QUICK = os.environ.get("QUICK", "") not in ("", "0")  # measure little, and leave docs/ as it is
+if QUICK:
+    STATE /= "quick"
+PAGE = STATE / "performance.md" if QUICK else Path("docs/performance.md")
+OUT = PAGE.with_suffix("")  # one JSON file per measurement; benchmarks.page reads them
+CODE = ("benchmarks", "conf", "pipelines", "src", "dvc.yaml", "requirements.lock")
 
 _RUNTIME = Runtime(
     backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
@@ -80,3 +87,13 @@ def write(name: str, results: Mapping[str, Any]) -> None:
     }
     (OUT / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=1))
+
+
+def code_digest() -> str:
+    """Compute the SHA-256 of all files that a measurement depends on."""
+    digest = hashlib.sha256()
+    for top in map(Path, CODE):
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -2,8 +2,8 @@
 
     PYTHONPATH=src python -m benchmarks.streaming --gigabytes 20 --folder FOLDER
 
-Generates FOLDER/train_images.npy if it is missing. The pixels are random, because the measurement
-does not depend on what is learnt.
+Generates FOLDER/train_images.npy, and deletes it at the end. The pixels are random, because the
+measurement does not depend on what is learnt.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ def main() -> None:
         worker(path, arguments.worker[0], int(arguments.worker[1]))
         return
     images = int(arguments.gigabytes * 1e9) // (SHAPE[0] * SHAPE[1])
-    if not path.exists() or len(np.load(path, mmap_mode="r")) != images:
-        generate(path, images)
+    generate(path, images)
     results = {}
     for threads in arguments.threads:
         workers = {}
@@ -110,10 +109,10 @@ def main() -> None:
                 [*command, "--worker", kind, str(threads)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
                 text=True,
             )
-            assert workers[kind].stdout.readline() == "ready\n"
+            if workers[kind].stdout.readline() != "ready\n":
+                raise RuntimeError(f"the process that trains on {kind} images ended")
         turns: dict[str, list[list[float]]] = {kind: [] for kind in workers}
         for _ in range(arguments.rounds):
             for kind, process in workers.items():
@@ -129,10 +128,12 @@ def main() -> None:
             "speed_of_resident": seconds["resident"] / seconds["streamed"],
             "peak_bytes": {kind: values[-1][1] for kind, values in turns.items()},
         }
+    gigabytes = path.stat().st_size / 1e9
+    path.unlink()
     shapes.write(
         "streaming",
         {
-            "gigabytes": path.stat().st_size / 1e9,
+            "gigabytes": gigabytes,
             "steps": arguments.rounds * STEPS,
             "batch_size": 200,
             "rounds": arguments.rounds,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from benchmarks.speed.tasks import CLASSES, SHAPE, Data, Prepared, Task
 from lrcycles import models
@@ -27,15 +26,42 @@ def plain_fit(task: Task, data: Data, threads: int) -> Prepared:
     return _fit(task, data, threads, validate=False)
 
 
-def _fit(task: Task, data: Data, threads: int, *, validate: bool) -> Prepared:
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+def stepped_fit(task: Task, data: Data, threads: int) -> Prepared:
+    """Train as `plain_fit`, 50 steps per call of the compiled function."""
+    return _fit(task, data, threads, validate=False, steps_per_execution=50)
+
+
+def jax_fit(task: Task, data: Data, threads: int) -> Prepared:
+    """Train as `plain_fit` on the JAX backend."""
+    return _fit(task, data, threads, validate=False)
+
+
+def jax_stepped_fit(task: Task, data: Data, threads: int) -> Prepared:
+    """Train as `stepped_fit` on the JAX backend; Keras after 3.15.1 makes a scan of the steps."""
+    return _fit(task, data, threads, validate=False, steps_per_execution=50)
+
+
+def _fit(
+    task: Task, data: Data, threads: int, *, validate: bool, steps_per_execution: int = 1
+) -> Prepared:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    elif task.network == "lenet":
+        raise ValueError("XLA convolutions take 40 times as long as the graph on a CPU. Left out.")
     keras.utils.set_random_seed(0)
     shape = (784,) if task.network == "mlp" else SHAPE  # LeNet takes images
     used = task.steps(len(data.y)) * task.batch_size
     x, x_test = data.x[:used].reshape(-1, *shape), data.x_test.reshape(-1, *shape)
     y, y_test = (keras.utils.to_categorical(labels) for labels in (data.y[:used], data.y_test))
     network = _network(task, shape)
-    network.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    network.compile(
+        loss="categorical_crossentropy",
+        optimizer="adam",
+        metrics=["accuracy"],
+        steps_per_execution=min(steps_per_execution, task.steps(len(data.y))),
+    )
     validation = {"validation_data": (x_test, y_test)} if validate else {}
 
     def train_epoch() -> None:
@@ -55,6 +81,8 @@ def tuned_fit(task: Task, data: Data, threads: int) -> Prepared:
     because they waited for its thread. At batch 2000 and for LeNet, no variant was measured: there
     XLA is slower in our own engine too (compilation.py).
     """
+    import tensorflow as tf
+
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     keras.utils.set_random_seed(0)
     steps = task.steps(len(data.y))

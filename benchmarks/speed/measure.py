@@ -18,12 +18,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import shapes
 from benchmarks.speed.tasks import TASKS
 from benchmarks.speed.worker import CONTENDERS
 from lrcycles.training.compilation import cpu_name
@@ -170,6 +171,13 @@ def table(results: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
+def other_tasks(path: Path, setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the tasks that an earlier call measured with the same code, machine and settings."""
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = all(report.get(name) == value for name, value in setting.items())
+    return dict(report["tasks"]) if same else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tasks", nargs="*", help=f"{', '.join(TASKS)}; default: all")
@@ -188,14 +196,18 @@ def main() -> None:
         parser.error(
             f"--rounds must be at least 1. Received: {arguments.rounds}. Set --rounds 1 or more."
         )
-    report: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    setting = {
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": arguments.threads,
         "rounds": arguments.rounds,
+        "code": shapes.code_digest(),
+    }
+    report: dict[str, Any] = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **setting,
         "load_before": os.getloadavg()[0],
-        "tasks": {},
+        "tasks": other_tasks(arguments.out, setting),
     }
     for task in arguments.tasks or TASKS:
         report["tasks"][task] = measure(
