@@ -173,6 +173,11 @@ def environment(python: str) -> dict[str, str]:
     """Give the variables of a user who has the environment of this Python."""
     hidden = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "MLFLOW_TRACKING_URI")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    # Packages may lie there, but a clone must import its own src.
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [path for path in paths if path and Path(path).resolve() != Path("src").resolve()]
+    if paths:
+        kept["PYTHONPATH"] = os.pathsep.join(paths)
     path = f"{Path(python).parent}:{kept['PATH']}"
     named = {
         f"GIT_{who}_{what}": "lrcycles@localhost"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -112,12 +113,12 @@ class Program:
     def compile(self, part: Part, rates: np.ndarray, sizes: Collection[int]) -> None:
         """Compile for each number of steps, without making a step."""
         for size in sizes:
-            self._executable(size, self._arguments(part, rates, rates))
+            self._executable(self._arguments(part, rates, rates), size)
 
     def steps(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> np.ndarray:
         """Make the part's steps and return their losses, float32 (cells, steps)."""
         arguments = self._arguments(part, rates, momenta)
-        run = self._executable(part.stop - part.start, arguments)
+        run = self._executable(arguments, part.stop - part.start)
         self._state, losses = run(*arguments)
         return np.asarray(losses)
 
@@ -131,7 +132,7 @@ class Program:
     ) -> None:
         """Compile `sweep` for each number of steps, without making a step."""
         for size in sizes:
-            self._sweep_executable(size, self._arguments(part, rates, rates), heldout, every)
+            self._executable((*self._arguments(part, rates, rates), heldout), size, every)
 
     def sweep(
         self, part: Part, rates: np.ndarray, heldout: Any, *, every: int
@@ -142,9 +143,9 @@ class Program:
             The losses, float32 (cells, steps). For each score the sum of the held-out losses and
             the number of errors, both of shape (scores, cells).
         """
-        arguments = self._arguments(part, rates, rates)
-        run = self._sweep_executable(part.stop - part.start, arguments, heldout, every)
-        self._state, losses, loss, wrong = run(*arguments, heldout)
+        arguments = (*self._arguments(part, rates, rates), heldout)
+        run = self._executable(arguments, part.stop - part.start, every)
+        self._state, losses, loss, wrong = run(*arguments)
         return np.asarray(losses).T, np.asarray(loss), np.asarray(wrong)
 
     def state(self) -> list[np.ndarray]:
@@ -162,44 +163,31 @@ class Program:
     def _arguments(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> tuple[Any, ...]:
         return self._state, *part.data, part.order, rates, momenta, np.int32(part.start)
 
-    def _executable(self, steps: int, arguments: tuple[Any, ...]) -> Any:
-        shapes = (steps, *(np.shape(array) for array in arguments[1:]))
+    def _executable(self, arguments: tuple[Any, ...], steps: int, every: int = 0) -> Any:
+        shapes = (steps, every, *(np.shape(array) for array in jax.tree.leaves(arguments[1:])))
         if shapes not in self._compiled:
-            run = jax.jit(self._run_steps(steps), donate_argnums=0)
-            self._compiled[shapes] = run.lower(*arguments).compile()
-        return self._compiled[shapes]
-
-    def _sweep_executable(
-        self, steps: int, arguments: tuple[Any, ...], heldout: Any, every: int
-    ) -> Any:
-        shapes = (steps, every, *(np.shape(array) for array in (*arguments[1:], *heldout)))
-        if shapes not in self._compiled:
-            run = jax.jit(self._run_sweep(steps, every), donate_argnums=0)
-            self._compiled[shapes] = run.lower(*arguments, heldout).compile()
+            run = self._run_sweep(steps, every) if every else self._run_steps(steps)
+            self._compiled[shapes] = jax.jit(run, donate_argnums=0).lower(*arguments).compile()
         return self._compiled[shapes]
 
     def _run_sweep(self, steps: int, every: int) -> Any:
         score = jax.vmap(self._score_images, in_axes=(0, None, None))
-
-        def chunk(state: Any, begin: jax.Array, length: int, data: Any, heldout: Any) -> Any:
-            state, losses = self._run_steps(length)(state, *data, begin)
-            return state, (losses.T, *score(state[:2], *heldout))
+        whole = steps - steps % every
 
         def run(state: Any, *arguments: Any) -> Any:
             *data, start, heldout = arguments
-            begins = start + jnp.arange(0, steps, every)
-            whole, rest = divmod(steps, every)
+
+            def chunk(length: int, state: Any, begin: jax.Array) -> Any:
+                state, losses = self._run_steps(length)(state, *data, begin)
+                return state, (losses.T, *score(state[:2], *heldout))
+
             parts = []
-            if whole:
-                state, (losses, *scores) = jax.lax.scan(
-                    lambda state, begin: chunk(state, begin, every, data, heldout),
-                    state,
-                    begins[:whole],
-                )
-                parts.append([losses.reshape(whole * every, -1), *scores])
-            if rest:
-                state, (losses, *scores) = chunk(state, begins[-1], rest, data, heldout)
-                parts.append([losses, *(score[None] for score in scores)])
+            for length, begins in ((every, range(0, whole, every)), (steps - whole, [whole])):
+                if length and begins:
+                    state, (losses, *scores) = jax.lax.scan(
+                        partial(chunk, length), state, start + jnp.array(begins)
+                    )
+                    parts.append([losses.reshape(-1, self._cells), *scores])
             return state, *(jnp.concatenate(columns) for columns in zip(*parts, strict=True))
 
         return run
@@ -207,15 +195,8 @@ class Program:
     def _run_steps(self, steps: int) -> Any:
         alone = self._cells == 1  # with a first axis of length 1, XLA makes slower kernels
 
-        def run(
-            state: Any,
-            pixels: jax.Array,
-            labels: jax.Array,
-            order: jax.Array,
-            rates: jax.Array,
-            momenta: jax.Array,
-            start: jax.Array,
-        ) -> Any:
+        def run(state: Any, *arguments: jax.Array) -> Any:
+            pixels, labels, order, rates, momenta, start = arguments
             tables = [
                 jax.lax.dynamic_slice_in_dim(table, start, steps, axis=1)
                 for table in (order, rates, momenta)
@@ -224,14 +205,10 @@ class Program:
             tables = [table[0] if alone else table.swapaxes(0, 1) for table in tables]
             if alone:
                 state = jax.tree.map(lambda array: array[0], state)
-            operations = step_operations(
-                self._model,
-                input_shape=pixels.shape[1:],
-                batch_size=order.shape[2],
-                cells=self._cells,
-            )
-            several = turn_steps(operations, device=jax.default_backend())
-            state, losses = self._scan(state, tables, pixels, turn=several)
+            sizes = {"batch_size": order.shape[2], "cells": self._cells}
+            operations = step_operations(self._model, input_shape=pixels.shape[1:], **sizes)
+            turn = turn_steps(operations, device=jax.default_backend())
+            state, losses = self._scan(state, tables, pixels, turn=turn)
             if alone:
                 state, losses = jax.tree.map(lambda array: array[None], (state, losses))
             return state, losses
@@ -280,13 +257,9 @@ class Program:
 
         def total(trained: Any) -> Any:
             with rewritten(self._model, cells=self._cells):
-                predicted, left, extra = self._model.stateless_call(
-                    trained,
-                    others,
-                    _scaled(images),
-                    return_losses=True,
-                    **self._mode(training=True),
-                )
+                mode = {"return_losses": True, **self._mode(training=True)}
+                outputs = self._model.stateless_call(trained, others, _scaled(images), **mode)
+            predicted, left, extra = outputs
             loss = self._measure(expected, predicted)
             with keras.StatelessScope(zip(self._optimizer.variables, slots, strict=True)):
                 scaled = self._optimizer.scale_loss(sum(extra, start=loss))
