@@ -139,6 +139,8 @@ def starts(clone: Path, python: str, _cells: int) -> dict[str, Any]:
     return {
         "no_op_seconds": median(took.seconds for took in no_op),
         "no_op_cpu_seconds": median(took.cpu_seconds for took in no_op),
+        "slowest_seconds": max(row["own_seconds"] for row in rows),
+        "slowest_cpu_seconds": max(row["cpu_seconds"] for row in rows),
         "backend_seconds": backend,
         "stages": rows,
         "imports": imports(python),
