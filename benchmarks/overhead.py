@@ -1,20 +1,25 @@
 """Measures what the stages take besides training: imports, files, MLflow and DVC.
 
-    PYTHONPATH=src python -m benchmarks.overhead [experiment] [cells]
+    PYTHONPATH=src python -m benchmarks.overhead [experiment] [starts] [cells]
 
-Both parts work in a fresh clone of this checkout, which reuses only the downloaded images:
+Every part works in a fresh clone of this checkout, which reuses only the downloaded images:
 
-experiment   runs `dvc repro` with the default experiment, then measures each stage's time before
-             its first useful work, and a `dvc repro` with nothing to do
+experiment   runs `dvc repro` with the default experiment
+starts       runs experiment smoke, then measures each stage's time before its first useful work,
+             and a `dvc repro` with nothing to do
 cells        trains a thousand cells of experiment smoke in one stage
+
+Seconds of a clock need a machine that does nothing else. Processor seconds are given beside them.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -25,7 +30,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import first_work as first_work_of
 from benchmarks import shapes
@@ -43,14 +48,6 @@ STARTED = [
     *(("train", f"group={group}") for group in ("baseline", "clr", "controls")),
     ("report",),
 ]
-# Of commit 9bd4df7, on the same kind of machine.
-BEFORE = {
-    "outside_seconds": 57.1,
-    "no_op_seconds": 1.20,
-    "start_seconds": 4.5,
-    "files_and_mlflow_seconds_per_cell": 0.482,
-}
-MEASURED = ("stages", "seconds", "outside_seconds", "no_op_seconds", "starts", "imports", "cells")
 IMPORTS = {
     "keras with tensorflow": "import keras, tensorflow",
     "mlflow": "import mlflow",
@@ -116,46 +113,61 @@ def fit_seconds(clone: Path) -> float:
     return sum(row["compile_seconds"] + sum(sum(row[kind]) for kind in kinds) for row in rows)
 
 
-def no_op(clone: Path, python: str) -> float:
-    """Return the median seconds of seven `dvc repro` with nothing to do."""
-    seconds = [sum(stages(clone, python).values()) for _ in range(7)]
-    return median(seconds)
-
-
-def starts(clone: Path, python: str) -> list[dict[str, Any]]:
-    """Measure each stage's seconds from its start to its first useful work, median of three.
+def starts(clone: Path, python: str, _cells: int) -> dict[str, Any]:
+    """Measure a `dvc repro` with nothing to do, and each stage up to its first useful work.
 
     The cell store is moved away, because a stage that finds all its trainings loads no backend.
     """
+    run([python, "-m", "dvc", "exp", "run", "-S", "experiment=smoke"], clone)
+    no_op = [run([python, "-m", "dvc", "repro"], clone) for _ in range(7)]
     (clone / ".lrcycles" / "cells").rename(clone / ".lrcycles" / "cells-away")
-    backend = median(
-        run([python, "-c", "import lrcycles.training.preload"], clone / "src") for _ in range(3)
-    )
+    load = [python, "-c", "import lrcycles.training.preload"]
+    backend = median(run(load, clone / "src").seconds for _ in range(3))
     rows = []
     for stage, *arguments in STARTED:
         tries = [first_work(clone, python, stage, *arguments) for _ in range(3)]
         waited = backend if stage in first_work_of.TRAINS else 0.0
-        name = "@".join([stage, *(word.partition("=")[2] for word in arguments)])
-        own = median(tries) - waited
+        seconds = median(took.seconds for took in tries)
         rows.append(
-            {"stage": name, "seconds": own + waited, "own_seconds": own, "backend_seconds": waited}
+            {
+                "stage": "@".join([stage, *(word.partition("=")[2] for word in arguments)]),
+                "seconds": seconds,
+                "own_seconds": max(0.0, seconds - waited),
+                "cpu_seconds": median(took.cpu_seconds for took in tries),
+            }
         )
-    (clone / ".lrcycles" / "cells-away").rename(clone / ".lrcycles" / "cells")
-    return rows
+    return {
+        "no_op_seconds": median(took.seconds for took in no_op),
+        "no_op_cpu_seconds": median(took.cpu_seconds for took in no_op),
+        "slowest_seconds": max(row["own_seconds"] for row in rows),
+        "slowest_cpu_seconds": max(row["cpu_seconds"] for row in rows),
+        "backend_seconds": backend,
+        "stages": rows,
+        "imports": imports(python),
+    }
 
 
-def first_work(clone: Path, python: str, stage: str, *arguments: str) -> float:
-    """Return the seconds from the start of a stage to its first useful work."""
+def first_work(clone: Path, python: str, stage: str, *arguments: str) -> Took:
+    """Run a stage up to its first useful work.
+
+    The processor seconds are those of the stage's own process, without the backend's.
+    """
     command = [python, first_work_of.__file__, repr(time.time()), stage, *arguments]
-    done = subprocess.run(
-        command, cwd=clone, env=environment(python), check=True, capture_output=True, text=True
-    )
-    return float(re.findall(r"first work: (.+)", done.stdout)[0])
+    took = run(command, clone)
+    return took._replace(seconds=float(re.findall(r"first work: (.+)", took.output)[0]))
 
 
-def run(command: Sequence[str], folder: Path, **more: str) -> float:
-    """Run a command and return its seconds."""
-    begun = time.perf_counter()
+class Took(NamedTuple):
+    """What a command took and printed."""
+
+    seconds: float
+    cpu_seconds: float
+    output: str
+
+
+def run(command: Sequence[str], folder: Path, **more: str) -> Took:
+    """Run a command."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         command,
         cwd=folder,
@@ -164,9 +176,11 @@ def run(command: Sequence[str], folder: Path, **more: str) -> float:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:])
-    return time.perf_counter() - begun
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Took(seconds, used, done.stdout)
 
 
 def environment(python: str) -> dict[str, str]:
@@ -187,7 +201,7 @@ def environment(python: str) -> dict[str, str]:
     return {**kept, **named, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": BACKEND}
 
 
-def many_cells(clone: Path, python: str, number: int) -> dict[str, Any]:
+def cells(clone: Path, python: str, number: int) -> dict[str, Any]:
     """Train so many cells of experiment smoke, and then write them to another MLflow store.
 
     The second run takes all trainings from the cell store: it copies files and writes to MLflow.
@@ -195,10 +209,12 @@ def many_cells(clone: Path, python: str, number: int) -> dict[str, Any]:
     """
     run([python, "-m", "dvc", "exp", "run", "-S", "experiment=smoke", "data"], clone)
     train = [python, "-m", "pipelines.train", "group=baseline", "experiment=smoke"]
-    seconds = run([*train, f"train.seeds={number}"], clone)
+    seconds = run([*train, f"train.seeds={number}"], clone).seconds
     paths = (clone / "outputs" / "train").glob("*/*/*/result.json")
-    cells = [read_result(path) for path in paths]
-    parts = {key: sum(getattr(cell, f"{key}_seconds") for cell in cells) / WORKERS for key in WORK}
+    results = [read_result(path) for path in paths]
+    parts = {
+        key: sum(getattr(result, f"{key}_seconds") for result in results) / WORKERS for key in WORK
+    }
     again, one = (
         run([*train, f"train.seeds={seeds}"], clone, MLFLOW_TRACKING_URI=f"sqlite:///{seeds}.db")
         for seeds in (number, 1)
@@ -208,20 +224,21 @@ def many_cells(clone: Path, python: str, number: int) -> dict[str, Any]:
         "seconds": seconds,
         **parts,
         "outside_seconds": seconds - sum(parts.values()),
-        "files_and_mlflow_seconds_per_cell": (again - one) / (number - 1),
+        "per_cell_seconds": (again.seconds - one.seconds) / (number - 1),
+        "per_cell_cpu_seconds": (again.cpu_seconds - one.cpu_seconds) / (number - 1),
     }
 
 
 def imports(python: str) -> dict[str, float]:
     """Import what the stages need, each in a new process; return median seconds of five tries."""
     return {
-        name: median(run([python, "-c", code], Path("src")) for _ in range(5))
+        name: median(run([python, "-c", code], Path("src")).seconds for _ in range(5))
         for name, code in IMPORTS.items()
     }
 
 
-def experiment(clone: Path, python: str) -> dict[str, Any]:
-    """Run the default experiment; measure what is outside training, then starts and no-op."""
+def experiment(clone: Path, python: str, _cells: int) -> dict[str, Any]:
+    """Run the default experiment, and measure what is outside training."""
     spent, work = stages(clone, python), busy(clone)
     rows: list[dict[str, Any]] = []
     for name, seconds in spent.items():
@@ -233,9 +250,6 @@ def experiment(clone: Path, python: str) -> dict[str, Any]:
         "stages": rows,
         "seconds": sum(spent.values()),
         "outside_seconds": sum(row["outside"] for row in rows),
-        "no_op_seconds": no_op(clone, python),
-        "starts": starts(clone, python),
-        "imports": imports(python),
     }
 
 
@@ -252,26 +266,29 @@ def fresh_clone(commit: str) -> Iterator[Path]:
         yield clone
 
 
+PARTS = {"experiment": experiment, "starts": starts, "cells": cells}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["experiment", "cells"])
+    parser.add_argument("parts", nargs="*", default=[*PARTS])
     parser.add_argument("--cells", type=int, default=1000)
     parser.add_argument("--commit", help="print the measurements of an earlier commit")
     chosen = parser.parse_args()
-    found: dict[str, Any] = {"workers": WORKERS, "before": BEFORE}
-    with fresh_clone(chosen.commit or "HEAD") as clone:
-        if "experiment" in chosen.parts:
-            found |= experiment(clone, sys.executable)
-    with fresh_clone(chosen.commit or "HEAD") as clone:
-        if "cells" in chosen.parts:
-            found["cells"] = many_cells(clone, sys.executable, chosen.cells)
+    found: dict[str, Any] = {"workers": WORKERS}
+    for name in chosen.parts:
+        moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        load = os.getloadavg()[0]  # of the machine; about 0 if it does nothing else
+        with fresh_clone(chosen.commit or "HEAD") as clone:
+            measured = PARTS[name](clone, sys.executable, chosen.cells)
+        found[name] = {"date": moment, "load": load, **measured}
     kept = shapes.OUT / "overhead.json"
     if chosen.commit:
         print(json.dumps(found, indent=1))
     else:  # the parts take minutes each, and may be measured one after another
         earlier = read_json(kept) if kept.exists() else {}
-        wanted = {name: earlier[name] for name in earlier.keys() & {*MEASURED}}
-        shapes.write("overhead", wanted | found)
+        kept_parts = {name: earlier[name] for name in ("before", *PARTS) if name in earlier}
+        shapes.write("overhead", kept_parts | found)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -115,7 +114,7 @@ def deliver_files(delivery: Delivery, wanted: Mapping[str, Any], cell: FinishedC
         example=np.load(delivery.record.folder / "examples.npy"),
     )
     if (place := _local_folder(model["artifacts"])) is not None:
-        delivery.once(f"{name} model files", lambda _: _lay_out_anew(place, lay_out))
+        delivery.once(f"{name} model files", lambda _: lay_out(place))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -134,12 +133,6 @@ def _local_folder(artifacts: str) -> Path | None:
     if parts.scheme not in ("", "file") or parts.netloc or parts.query or parts.fragment:
         return None
     return Path(unquote(parts.path))
-
-
-def _lay_out_anew(place: Path, lay_out: Callable[[Path], None]) -> None:
-    shutil.rmtree(place, ignore_errors=True)  # an earlier attempt may have failed half way
-    place.mkdir(parents=True)
-    lay_out(place)
 
 
 def _end_model(delivery: Delivery, name: str, cell: FinishedCell) -> dict[str, str]:

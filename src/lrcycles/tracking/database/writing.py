@@ -97,7 +97,9 @@ def _add(
     run = rows.add_run(cell, tags=run_tags(delivery, cell, users), params=params)
     yield f"{name} rows", True
     yield f"{name} run", run
+    yield f"{name} data set", True
     if wanted["network"]:
+        yield f"{name} output", True
         yield (
             f"{name} model",
             rows.add_network(

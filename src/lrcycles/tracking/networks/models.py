@@ -39,6 +39,8 @@ def lay_out(
 ) -> None:
     """Write the folder that `mlflow.keras.save_model` would, from the file that training saved.
 
+    An earlier attempt may have left files in the folder; they are written again.
+
     `mlflow.keras` itself would import TensorFlow, load the network and save it again.
 
     Args:
@@ -67,7 +69,7 @@ def lay_out(
         keras_backend=cell.result.backend,
         save_exported_model=False,
     )
-    (folder / "data").mkdir()
+    (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "keras_module.txt").write_text("keras")
     own = scaling.add_scaling(
         cell.folder / "model.keras",
@@ -91,6 +93,7 @@ def lay_out(
 
 def _write_example(folder: Path, images: np.ndarray) -> dict[str, str]:
     """Write images as MLflow stores an input example, and describe the files."""
+    folder.mkdir(parents=True, exist_ok=True)
     pixels = images.tolist()
     (folder / "input_example.json").write_text(json.dumps(pixels))
     (folder / "serving_input_example.json").write_text(json.dumps({"inputs": pixels}))
@@ -103,7 +106,7 @@ def _write_example(folder: Path, images: np.ndarray) -> dict[str, str]:
 
 def _write_code(folder: Path, own: Iterable[scaling.OwnObject]) -> None:
     """Copy the modules that hold the user's classes, and the loader that imports them."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     shutil.copy(load_own_classes.__file__, folder)
     (folder / "own_objects.json").write_text(json.dumps(list(own)))
     for top in {entry.module.partition(".")[0] for entry in own}:
