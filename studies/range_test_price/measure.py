@@ -81,7 +81,7 @@ def bounds(setting: Setting) -> pd.DataFrame:
     seeds = range(FIRST_SEED, FIRST_SEED + TESTS * setting.seeds)
     rule = setting.config().bounds.rule.value
     if setting.first_rule:
-        of_seed = pd.read_csv(FIRST_RULE)
+        of_seed = first_rule(scores=100)
     else:
         cells, sweep = setting.cells(seeds)
         folder = data_of(setting.experiment)[0]
@@ -94,6 +94,12 @@ def bounds(setting: Setting) -> pd.DataFrame:
     logs = of_seed[["base_lr", "max_lr"]].astype(float).apply(np.log10)
     medians = 10 ** logs.groupby(of_seed["test"]).median()
     return medians.reset_index().assign(setting=setting.name, rule=rule)
+
+
+def first_rule(*, scores: int) -> pd.DataFrame:
+    """Read the bounds of the first version of rule smith, from all scores or from every second."""
+    rows = pd.read_csv(FIRST_RULE)
+    return rows[rows["scores"] == scores].drop(columns="scores")
 
 
 def priced(*overrides: str) -> dict[tuple[str, ...], Callable[[int], list[dict[str, Any]]]]:
