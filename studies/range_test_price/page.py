@@ -19,14 +19,18 @@ GOAL_PERCENT = 25
 
 
 def main() -> None:
-    """Fill page.md.j2."""
+    files.write_text(OUT / "README.md", text())
+
+
+def text() -> str:
+    """Fill page.md.j2 with the measurements."""
     tests, prices = pd.read_csv(OUT / "tests.csv"), pd.read_csv(OUT / "prices.csv")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    text = environment.get_template("page.md.j2").render(
+    return environment.get_template("page.md.j2").render(
         stabilities=list(stabilities(tests)),
         prices=list(shares(prices)),
         tests=measure.TESTS,
@@ -34,7 +38,6 @@ def main() -> None:
         goal=GOAL_PERCENT,
         thinned=_thinned(),
     )
-    files.write_text(OUT / "README.md", text)
 
 
 def _thinned() -> float:
