@@ -1,6 +1,6 @@
 """Measures the library's range test beside the `fit` that it is told of, and prints JSON.
 
-python -m studies.range_test_price.library FOLDER NAME
+PYTHONPATH=src python -m studies.range_test_price.library NAME
 """
 
 from __future__ import annotations
@@ -66,4 +66,8 @@ def measure(data: Path, name: str) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2])))
+    from lrcycles.training.compilation import cpu_name
+
+    device = {"device": cpu_name(), "backend": "tensorflow", "threads": os.cpu_count()}
+    rows = measure(Path("artifacts/studies/range_test_price/tutorial"), sys.argv[1])
+    print(json.dumps([row | device for row in rows]))

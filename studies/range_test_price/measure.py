@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import yaml
 from lrcycles import files
 from lrcycles.bounds.select import RULES
 from lrcycles.cells.cell import Cell
+from lrcycles.cells.result import CellResult
 from lrcycles.cells.store import CellStore
 from lrcycles.config import compose, plain
 from lrcycles.config.schema import Config
@@ -27,7 +27,6 @@ from lrcycles.data import prepare
 from lrcycles.range_tests.cell_sweep import Sweep, TimedCurve
 from lrcycles.range_tests.kept_sweeps import sweep_seeds
 from lrcycles.stages import plan
-from lrcycles.training.compilation import cpu_name
 from lrcycles.training.run import train_all
 from studies.range_test_price import library
 
@@ -81,7 +80,7 @@ def bounds(setting: Setting) -> pd.DataFrame:
     seeds = range(FIRST_SEED, FIRST_SEED + TESTS * setting.seeds)
     rule = setting.config().bounds.rule.value
     if setting.first_rule:
-        of_seed = pd.read_csv(FIRST_RULE)
+        of_seed = first_rule(scores=100)
     else:
         cells, sweep = setting.cells(seeds)
         folder = data_of(setting.experiment)[0]
@@ -96,9 +95,18 @@ def bounds(setting: Setting) -> pd.DataFrame:
     return medians.reset_index().assign(setting=setting.name, rule=rule)
 
 
-def priced(*overrides: str) -> dict[tuple[str, ...], Callable[[int], list[dict[str, Any]]]]:
-    """List the measurements of a round by the names of their rows; each gets the round's number."""
-    jobs: dict[tuple[str, ...], Callable[[int], list[dict[str, Any]]]] = {}
+def first_rule(*, scores: int) -> pd.DataFrame:
+    """Read the bounds of the first version of rule smith, from all scores or from every second."""
+    rows = pd.read_csv(FIRST_RULE)
+    return rows[rows["scores"] == scores].drop(columns="scores")
+
+
+Job = Callable[[int], list[dict[str, Any]]]  # gets the number of the round, returns rows
+
+
+def priced(*overrides: str, cpu_seconds: bool) -> dict[tuple[str, ...], Job]:
+    """List the measurements of a round by the names of their rows."""
+    jobs: dict[tuple[str, ...], Job] = {}
     for setting in settings():
         if setting.name.startswith(setting.experiment):
             of_training = (f"training of {setting.experiment}",)
@@ -106,17 +114,17 @@ def priced(*overrides: str) -> dict[tuple[str, ...], Callable[[int], list[dict[s
             jobs[(setting.name,)] = partial(price, setting, overrides)
     if not overrides:
         for name in library.SIZES:
-            jobs[f"training of {name}", name] = partial(of_library, name)
+            jobs[f"training of {name}", name] = partial(printed, "library", name)
+    if cpu_seconds:
+        return {names: partial(printed, "alone", names[-1]) for names in jobs}
     return jobs
 
 
-def of_library(name: str, _number: int) -> list[dict[str, Any]]:
-    """Measure the library's range test and `fit` in a new process, on all cores."""
-    command = [sys.executable, "-m", "studies.range_test_price.library"]
-    answer = subprocess.check_output([*command, str(data_of("tutorial")[0]), name], text=True)
+def printed(module: str, what: str, number: int) -> list[dict[str, Any]]:
+    """Return the rows that a module of this study prints in a process of its own."""
+    command = [sys.executable, "-m", f"studies.range_test_price.{module}", what, str(number)]
+    answer = subprocess.check_output(command, text=True)
     rows: list[dict[str, Any]] = json.loads(answer.splitlines()[-1])
-    for row in rows:
-        row |= {"device": cpu_name(), "backend": "tensorflow", "threads": os.cpu_count()}
     return rows
 
 
@@ -124,47 +132,55 @@ def price(setting: Setting, overrides: Sequence[str], _number: int) -> list[dict
     """Run the range test alone in a new process; return its seconds."""
     cells, sweep = setting.cells(range(setting.seeds), *overrides)
     with tempfile.TemporaryDirectory() as folder:
-        timed: list[TimedCurve] = sweep_seeds(
+        timed = sweep_seeds(
             *(cells, sweep),
             data=data_of(setting.experiment)[0],
             workers=1,
             store=CellStore(Path(folder)),
             reuse=False,
         )
-    return [
-        {
-            "seconds": sum(one.seconds for one in timed),
-            "compile_seconds": sum(one.compile_seconds for one in timed),
-            "steps": sum(len(one.curve.lr) for one in timed),
-        }
-    ]
+    return [price_row(timed)]
+
+
+def price_row(timed: Sequence[TimedCurve]) -> dict[str, Any]:
+    return {
+        "seconds": sum(one.seconds for one in timed),
+        "compile_seconds": sum(one.compile_seconds for one in timed),
+        "steps": sum(len(one.curve.lr) for one in timed),
+    }
 
 
 def training(experiment: str, overrides: Sequence[str], seed: int) -> list[dict[str, Any]]:
     """Train the baseline once in a new process; return its seconds."""
-    names = [f"experiment={experiment}", f"train.seeds=[{seed}]", "train.save_models=none"]
-    config = compose.check(compose.compose(Path("conf"), [*names, *overrides]))
-    folder, described = data_of(experiment)
-    (cell, *_) = plan.group_cells(config, "baseline", data=described, bounds=None)
+    cell, data = baseline(experiment, seed, *overrides)
     with tempfile.TemporaryDirectory() as stored:
         store = CellStore(Path(stored))
         train_all(
             [[cell]],
-            data=folder,
+            data=data,
             store=store,
             workers=1,
             reuse=False,
             models=[],
             on_event=lambda *_: None,
         )
-        result = store.result(cell)
-    return [
-        {
-            "seconds": result.train_seconds + result.evaluate_seconds,
-            "compile_seconds": result.compile_seconds,
-            "steps": result.steps,
-            "device": result.device_name,
-            "backend": result.backend,
-            "threads": result.threads,
-        }
-    ]
+        return [training_row(store.result(cell))]
+
+
+def baseline(experiment: str, seed: int, *overrides: str) -> tuple[Cell, Path]:
+    """Return the cell of the experiment's baseline, and the folder of its data."""
+    names = [f"experiment={experiment}", f"train.seeds=[{seed}]", "train.save_models=none"]
+    config = compose.check(compose.compose(Path("conf"), [*names, *overrides]))
+    folder, described = data_of(experiment)
+    return plan.group_cells(config, "baseline", data=described, bounds=None)[0], folder
+
+
+def training_row(result: CellResult) -> dict[str, Any]:
+    return {
+        "seconds": result.train_seconds + result.evaluate_seconds,
+        "compile_seconds": result.compile_seconds,
+        "steps": result.steps,
+        "device": result.device_name,
+        "backend": result.backend,
+        "threads": result.threads,
+    }

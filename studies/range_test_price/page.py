@@ -19,21 +19,34 @@ GOAL_PERCENT = 25
 
 
 def main() -> None:
-    """Fill page.md.j2."""
+    files.write_text(OUT / "README.md", text())
+
+
+def text() -> str:
+    """Fill page.md.j2 with the measurements."""
     tests, prices = pd.read_csv(OUT / "tests.csv"), pd.read_csv(OUT / "prices.csv")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    text = environment.get_template("page.md.j2").render(
+    return environment.get_template("page.md.j2").render(
         stabilities=list(stabilities(tests)),
         prices=list(shares(prices)),
         tests=measure.TESTS,
         first_seed=measure.FIRST_SEED,
         goal=GOAL_PERCENT,
+        thinned=_thinned(),
     )
-    files.write_text(OUT / "README.md", text)
+
+
+def _thinned() -> float:
+    """Return by which factor max_lr of the first rule falls if it reads every second score."""
+    all_scores, half = (
+        np.log10(measure.first_rule(scores=scores)["max_lr"].astype(float)).mean()
+        for scores in (100, 50)
+    )
+    return float(10 ** (all_scores - half))
 
 
 def stabilities(tests: pd.DataFrame) -> Iterator[dict[str, Any]]:
