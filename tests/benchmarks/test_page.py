@@ -24,3 +24,21 @@ def test_a_goal_that_is_missed_is_called_missed():
     assert times.startswith("2.00 times as fast as `fit`")
     assert of_floor.startswith("0.90 of the speed of the floor")
     assert "1.25 of the time of the fastest peer (JAX" in peer
+
+
+def test_a_goal_on_a_gpu_depends_on_the_precision():
+    def row(network: str, batch_size: int, cells: int, us_per_step: float, **more: str) -> dict:
+        about = {"network": network, "batch_size": batch_size, "cells": cells}
+        return {**about, "us_per_step": us_per_step, **more}
+
+    mlp, lenet = ("MLP 784-784-10", 200), ("LeNet", 512)
+    rows = [
+        row(*mlp, 1, 50.0),
+        row(*mlp, 1, 50.0, precision="float32"),
+        row(*mlp, 8, 50.0),
+        row(*lenet, 1, 100.0),
+        row(*lenet, 8, 501.0),
+        row(*lenet, 8, 501.0, precision="float32"),  # without one LeNet beside it
+    ]
+    worded = page.gpu_rows({"precision": "tf32", "rows": rows})
+    assert [each["met"] for each in worded] == ["**not met**", "met", "", "met", "**not met**", ""]
