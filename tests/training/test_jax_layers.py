@@ -36,17 +36,17 @@ networks = {
 }
 random = np.random.default_rng(0)
 
-def gradients(model, x, y, change):
+def gradients(model, x, y, device):
     # The inputs' gradient too: a layer before may need it.
     variables = [v.value for v in model.trainable_variables]
     others = [v.value for v in model.non_trainable_variables]
     def loss(variables, x):
-        if change:
-            with rewritten(model, cells=1):
+        if device:
+            with rewritten(model, cells=1, device=device):
                 outputs, _ = model.stateless_call(variables, others, x)
         else:
             outputs, _ = model.stateless_call(variables, others, x)
-        logits = change and ends_in_softmax(model)
+        logits = bool(device) and ends_in_softmax(model)
         return keras.losses.sparse_categorical_crossentropy(y, outputs, logits).mean()
     return jax.jit(jax.value_and_grad(loss, (0, 1)))(variables, x)
 
@@ -57,12 +57,15 @@ for name, model in networks.items():
         x = np.round(x)  # zeros after the ReLU, and equal numbers
     y = random.integers(0, 10, 6)
     before, attributes = model.get_config(), [dict(vars(layer)) for layer in model.layers]
-    (loss, wanted), (new_loss, given) = (gradients(model, x, y, c) for c in (False, True))
-    leaves = zip(jax.tree.leaves(wanted), jax.tree.leaves(given), strict=True)
+    (loss, wanted), (new_loss, given) = (gradients(model, x, y, d) for d in ("", "cpu"))
+    new_gpu_loss, given_on_gpu = gradients(model, x, y, "gpu")
+    leaves = zip(*[jax.tree.leaves(each) for each in (wanted, given, given_on_gpu)], strict=True)
     print(json.dumps({
         "name": name,
-        "loss": abs(float(loss - new_loss)),
-        "gradient": max(float(jnp.abs(a - b).max() / jnp.abs(a).max()) for a, b in leaves),
+        "loss": max(abs(float(loss - other)) for other in (new_loss, new_gpu_loss)),
+        "gradient": max(
+            float(jnp.abs(a - b).max() / jnp.abs(a).max()) for a, *others in leaves for b in others
+        ),
         "restored": [dict(vars(layer)) for layer in model.layers] == attributes,
     }))
 """
@@ -95,7 +98,7 @@ from lrcycles.training.jax_layers import rewritten
 model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, padding="same"),
     layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(10, "softmax")])
 def loss(weights, x):
-    with rewritten(model, cells=1):
+    with rewritten(model, cells=1, device='gpu'):
         return model.stateless_call(weights, [], x)[0].sum()
 weights = [variable.value for variable in model.trainable_variables]
 print(jax.jit(jax.grad(loss)).lower(weights, jax.numpy.ones((4, 8, 8, 3))).as_text())

@@ -91,6 +91,7 @@ class Program:
         self._rate = [v is optimizer.learning_rate for v in optimizer.variables].index(True)
         self._empty_slots = [variable.numpy() for variable in optimizer.variables]
         self._cells = cells
+        self._place = {"cells": cells, "device": jax.default_backend()}
         self._from_logits = ends_in_softmax(model)
         self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=self._from_logits)
         self._starts: list[Any] = [None] * cells
@@ -256,7 +257,7 @@ class Program:
         images = jnp.take(pixels, batch, axis=0, mode="clip")
 
         def total(trained: Any) -> Any:
-            with rewritten(self._model, cells=self._cells):
+            with rewritten(self._model, **self._place):
                 mode = {"return_losses": True, **self._mode(training=True)}
                 outputs = self._model.stateless_call(trained, others, _scaled(images), **mode)
             predicted, left, extra = outputs
@@ -283,7 +284,7 @@ class Program:
         return {"training": training} if "training" in takes else {}
 
     def _score_images(self, network: Any, pixels: jax.Array, labels: jax.Array) -> Any:
-        with rewritten(self._model, cells=self._cells):
+        with rewritten(self._model, **self._place):
             predicted, _ = self._model.stateless_call(
                 *network, _scaled(pixels), **self._mode(training=False)
             )

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-NARROW_UNITS = 16  # at most, of a dense layer whose inputs' gradient is faster as a sum
+NARROW_UNITS = 16  # at most, of a dense layer whose products are faster as sums
 ALIGNED = 4  # float32 numbers in the 16 bytes that the fast matrix kernels of a GPU read at once
 PATCH_BYTES = 4 << 30  # most memory for the patches of one convolution
 ALIGNED_CHANNELS = 8  # cuDNN is faster than products of matrices for multiples of so many channels
@@ -36,18 +36,19 @@ def ends_in_softmax(model: Any) -> bool:
 
 
 @contextmanager
-def rewritten(model: Any, *, cells: int) -> Iterator[None]:
+def rewritten(model: Any, *, cells: int, device: str) -> Iterator[None]:
     """Let a traced call of the model give logits, if `ends_in_softmax`, and use faster layers.
 
     Args:
         cells: the number of cells that `jax.vmap` trains side by side.
+        device: cpu or gpu.
     """
     with ExitStack() as replacements:
         if ends_in_softmax(model):
             linear = keras.activations.linear
             replacements.enter_context(_replaced(model.layers[-1], "activation", linear))
         for layer in _layers(model):
-            for name, value in _faster(layer, cells):
+            for name, value in _faster(layer, cells, device):
                 replacements.enter_context(_replaced(layer, name, value))
         yield
 
@@ -71,7 +72,7 @@ def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
         attributes.update(before)
 
 
-def _faster(layer: Any, cells: int) -> Iterator[tuple[str, Any]]:
+def _faster(layer: Any, cells: int, device: str) -> Iterator[tuple[str, Any]]:
     """Give the method to replace, and what replaces it."""
     kind = type(layer)
     if kind is keras.layers.MaxPooling2D:
@@ -82,7 +83,8 @@ def _faster(layer: Any, cells: int) -> Iterator[tuple[str, Any]]:
         if layer.data_format == "channels_last" and ones == {1}:
             yield "convolution_op", partial(_convolve, layer, cells)
     elif kind is keras.layers.Dense and layer.units <= NARROW_UNITS:
-        yield "call", partial(_multiply, layer)
+        product = _summed_product if device == "gpu" and cells == 1 else _narrow_product
+        yield "call", partial(_multiply, layer, product)
 
 
 def _pool(layer: Any, images: jax.Array) -> Any:
@@ -200,14 +202,33 @@ _patch_product = jax.custom_vjp(_patch_product_value)
 _patch_product.defvjp(_patch_product_forward, _patch_product_backward)
 
 
-def _multiply(layer: Any, inputs: jax.Array, training: Any = None) -> Any:
+def _multiply(layer: Any, product: Any, inputs: jax.Array, training: Any = None) -> Any:
     """Compute a dense layer of few units."""
     if inputs.ndim != 2:
         return type(layer).call(layer, inputs, training=training)
-    outputs = _narrow_product(inputs, jnp.asarray(layer.kernel))
+    outputs = product(inputs, jnp.asarray(layer.kernel))
     if layer.use_bias:
         outputs = outputs + jnp.asarray(layer.bias)
     return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def _sum_rows(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Multiply as sums, which XLA computes in one kernel with their neighbours."""
+    return (inputs[:, None] * kernel.T).sum(-1)
+
+
+def _sum_rows_forward(inputs: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
+    return _sum_rows(inputs, kernel), (inputs, kernel)
+
+
+def _sum_rows_backward(residuals: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    inputs, kernel = residuals
+    to_kernel = (inputs[:, :, None] * gradient[:, None]).sum(0)
+    return (gradient[:, None] * kernel).sum(-1), to_kernel
+
+
+_summed_product = jax.custom_vjp(_sum_rows)
+_summed_product.defvjp(_sum_rows_forward, _sum_rows_backward)
 
 
 def _narrow_product_value(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -219,7 +240,7 @@ def _narrow_product_forward(inputs: jax.Array, kernel: jax.Array) -> tuple[jax.A
 
 
 def _narrow_product_backward(residuals: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Write the inputs' gradient as a sum, which XLA computes in one kernel with its neighbours."""
+    """Sum for the inputs' gradient alone: for many cells the others are faster as products."""
     inputs, kernel = residuals
     return (gradient[:, None] * kernel).sum(-1), inputs.T @ gradient
 
