@@ -78,7 +78,8 @@ def data_of(experiment: str) -> tuple[Path, Mapping[str, Any]]:
 def bounds(setting: Setting) -> pd.DataFrame:
     """Run 20 whole range tests with seeds of their own; return the bounds of each."""
     seeds = range(FIRST_SEED, FIRST_SEED + TESTS * setting.seeds)
-    rule = setting.config().bounds.rule.value
+    config = setting.config()
+    rule = config.bounds.rule.value
     if setting.first_rule:
         of_seed = first_rule(scores=100)
     else:
@@ -92,7 +93,14 @@ def bounds(setting: Setting) -> pd.DataFrame:
     # As `select_bounds`: the median over the seeds on the logarithmic scale.
     logs = of_seed[["base_lr", "max_lr"]].astype(float).apply(np.log10)
     medians = 10 ** logs.groupby(of_seed["test"]).median()
-    return medians.reset_index().assign(setting=setting.name, rule=rule)
+    asked = config.range_test
+    return medians.reset_index().assign(
+        setting=setting.name,
+        rule=rule,
+        steps=asked.steps,
+        scores=1 - (-asked.steps // asked.evaluate_every_steps),
+        heldout_images=asked.heldout_images,
+    )
 
 
 def first_rule(*, scores: int) -> pd.DataFrame:
