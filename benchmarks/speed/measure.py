@@ -214,6 +214,7 @@ def main() -> None:
         "load_before": os.getloadavg()[0],
         "tasks": other_tasks(arguments.out, setting),
     }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     for task in arguments.tasks or TASKS:
         report["tasks"][task] = measure(
             task,
