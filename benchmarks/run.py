@@ -230,6 +230,9 @@ def main() -> int:
             f"parts must be among {', '.join(names)}. Received: {', '.join(sorted(unknown))}. "
             "Name no part to measure all."
         )
+    # The processes of a part must end with this one, also where the shell lets it ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     wanted = [part for part in parts() if not asked or part.name in asked]
     return run(wanted, shapes.STATE, quick=shapes.QUICK, again=bool(asked))
 
