@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu page study-bounds study-range-test study-verdicts ui audit clean
+.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu study-bounds study-range-test study-verdicts ui audit clean
 
 help: ## list all targets
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,6 +84,7 @@ bench-gpu: ## measure the speed on a GPU with BACKEND=jax (default) or tensorflo
 	  if $(PYTHON) -c 'import jinja2, seaborn' 2>/dev/null; then $(PYTHON) -m benchmarks.page; \
 	  else echo "The page needs Jinja2 and seaborn: type make page where they are installed."; fi
 
+.PHONY: page
 page: setup ## write docs/performance.md from docs/performance
 	@PYTHONPATH=src $(BIN)/python -m benchmarks.page
 

@@ -11,6 +11,7 @@ part printed. With QUICK=1 the parts measure little, and all files go to outputs
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -21,9 +22,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks import shapes
 from benchmarks.speed.tasks import TASKS
+from lrcycles.errors import InputError
 from lrcycles.files import read_json, write_json
 from lrcycles.training.compilation import cpu_name
 
@@ -113,7 +116,7 @@ def run(wanted: Sequence[Part], folder: Path, *, quick: bool, again: bool) -> in
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "parts.json"
-    finished = read_json(record) if record.exists() else {}
+    finished = _read(record)
     setting = {"cpu": cpu_name(), "code": shapes.code_digest()}
     kept, failed, left_out = [], [], []
     measured: dict[str, float] = {}
@@ -147,15 +150,19 @@ def run(wanted: Sequence[Part], folder: Path, *, quick: bool, again: bool) -> in
 
 
 def _output(part: Part) -> str | None:
-    """Compute the SHA-256 of what a part has written; None if its file is missing."""
+    """Compute the SHA-256 of what a part has written; None if it is missing or damaged."""
     if not part.file:
         return ""
-    path = shapes.OUT / f"{part.file}.json"
-    if not path.exists():
-        return None
-    content = read_json(path)
-    wanted = content["tasks"].get(part.task) if part.task else content
-    return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+    content = _read(shapes.OUT / f"{part.file}.json")
+    wanted = content.get("tasks", {}).get(part.task) if part.task else content
+    return hashlib.sha256(json.dumps(wanted).encode()).hexdigest() if wanted else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a file of an earlier call, empty if it is missing or was not written to its end."""
+    with contextlib.suppress(FileNotFoundError, InputError):
+        return dict(read_json(path))
+    return {}
 
 
 def _problem(part: Part, log: Path, *, quick: bool) -> str:
@@ -223,6 +230,9 @@ def main() -> int:
             f"parts must be among {', '.join(names)}. Received: {', '.join(sorted(unknown))}. "
             "Name no part to measure all."
         )
+    # The processes of a part must end with this one, also where the shell lets it ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     wanted = [part for part in parts() if not asked or part.name in asked]
     return run(wanted, shapes.STATE, quick=shapes.QUICK, again=bool(asked))
 

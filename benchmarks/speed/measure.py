@@ -27,6 +27,8 @@ from typing import Any
 from benchmarks import shapes
 from benchmarks.speed.tasks import TASKS
 from benchmarks.speed.worker import CONTENDERS
+from lrcycles.errors import InputError
+from lrcycles.files import read_json
 from lrcycles.training.compilation import cpu_name
 
 LIMIT = 600.0  # seconds, for compiling or for an epoch
@@ -173,7 +175,10 @@ def table(results: dict[str, dict[str, Any]]) -> list[str]:
 
 def other_tasks(path: Path, setting: Mapping[str, Any]) -> dict[str, Any]:
     """Read the tasks that an earlier call measured with the same code, machine and settings."""
-    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        report = read_json(path)
+    except (FileNotFoundError, InputError):  # an interrupted call leaves half a file
+        return {}
     same = all(report.get(name) == value for name, value in setting.items())
     return dict(report["tasks"]) if same else {}
 
@@ -209,6 +214,7 @@ def main() -> None:
         "load_before": os.getloadavg()[0],
         "tasks": other_tasks(arguments.out, setting),
     }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     for task in arguments.tasks or TASKS:
         report["tasks"][task] = measure(
             task,

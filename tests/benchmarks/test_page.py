@@ -42,3 +42,23 @@ def test_a_goal_on_a_gpu_depends_on_the_precision():
     ]
     worded = page.gpu_rows({"precision": "tf32", "rows": rows})
     assert [each["met"] for each in worded] == ["**not met**", "met", "", "met", "**not met**", ""]
+
+
+def test_a_contender_that_did_not_run_leaves_the_others_on_the_page():
+    ran = {"seconds": [1.0], "images": 100, "median_seconds": 1.0, "compile_seconds": 1.0}
+    ran |= {"import_seconds": 1.0, "peak_mb": 1.0, "accuracy": None}
+    results = {
+        "ours_tensorflow": ran,
+        "plain_fit": {"error": "no room"},
+        "floor_jax": {"error": ""},
+    }
+    assert [row["name"] for row in page.rows(results)] == ["lrcycles, TensorFlow"]
+    assert page.goals("mlp_200", results) == []
+    speed = {"date": "2026-11-27", "cpu": "x", "threads": 2, "rounds": 1}
+    measurements = {
+        **dict.fromkeys(page.measured()),
+        "speed": {**speed, "tasks": {"mlp_200": results}},
+    }
+    assert 'plain fit, no validation did not run. Its message: "no room".' in page.page(
+        measurements
+    )

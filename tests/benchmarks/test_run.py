@@ -66,9 +66,12 @@ def test_a_part_is_made_again_if_its_file_is_no_longer_what_it_wrote(folder):
             write_json(file, content)
         assert measure(folder, *parts) == 0
         assert len(lines.read_text().split()) == runs
-    file.unlink()
+    file.write_text('{"tasks": ')  # not to its end
     assert measure(folder, *parts) == 0
     assert len(lines.read_text().split()) == 3
+    file.unlink()
+    assert measure(folder, *parts) == 0
+    assert len(lines.read_text().split()) == 4
 
 
 def test_a_part_that_writes_nothing_or_does_not_end_has_failed(folder, capsys, monkeypatch):
@@ -105,3 +108,5 @@ def test_speed_keeps_the_tasks_that_were_measured_alike(tmp_path):
     assert other_tasks(tmp_path / "speed.json", setting) == {"mlp_200": {}}
     assert other_tasks(tmp_path / "speed.json", {**setting, "code": "2"}) == {}
     assert other_tasks(tmp_path / "none.json", setting) == {}
+    (tmp_path / "speed.json").write_text("{")
+    assert other_tasks(tmp_path / "speed.json", setting) == {}
