@@ -142,7 +142,6 @@ def starts(clone: Path, python: str, _cells: int) -> dict[str, Any]:
         "no_op_seconds": median(took.seconds for took in no_op),
         "no_op_cpu_seconds": median(took.cpu_seconds for took in no_op),
         "slowest_seconds": max(row["own_seconds"] for row in rows),
-        "slowest_cpu_seconds": max(row["cpu_seconds"] for row in rows),
         "backend_seconds": backend,
         "stages": rows,
         "imports": imports(python),
@@ -152,7 +151,8 @@ def starts(clone: Path, python: str, _cells: int) -> dict[str, Any]:
 def first_work(clone: Path, python: str, stage: str, *arguments: str) -> Took:
     """Run a stage up to its first useful work.
 
-    The processor seconds are those of the stage's own process, without the backend's.
+    The processor seconds are those of the stage's own process, without the backend's. Where the
+    stage waits for the backend, they include those of MLflow, which is loaded meanwhile.
     """
     command = [python, first_work_of.__file__, repr(time.time()), stage, *arguments]
     took = run(command, clone)
