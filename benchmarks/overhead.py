@@ -15,6 +15,7 @@ Seconds of a clock need a machine that does nothing else. Processor seconds are 
 from __future__ import annotations
 
 import argparse
+import csv
 import datetime
 import json
 import os
@@ -36,6 +37,7 @@ from benchmarks import first_work as first_work_of
 from benchmarks import shapes
 from lrcycles.cells.result import read_result
 from lrcycles.files import read_json
+from lrcycles.training.compilation import cpu_name
 
 BACKEND = "tensorflow"  # the default
 WORKERS = min(2, os.cpu_count() or 1)
@@ -140,7 +142,6 @@ def starts(clone: Path, python: str, _cells: int) -> dict[str, Any]:
         "no_op_seconds": median(took.seconds for took in no_op),
         "no_op_cpu_seconds": median(took.cpu_seconds for took in no_op),
         "slowest_seconds": max(row["own_seconds"] for row in rows),
-        "slowest_cpu_seconds": max(row["cpu_seconds"] for row in rows),
         "backend_seconds": backend,
         "stages": rows,
         "imports": imports(python),
@@ -150,7 +151,8 @@ def starts(clone: Path, python: str, _cells: int) -> dict[str, Any]:
 def first_work(clone: Path, python: str, stage: str, *arguments: str) -> Took:
     """Run a stage up to its first useful work.
 
-    The processor seconds are those of the stage's own process, without the backend's.
+    The processor seconds are those of the stage's own process, without the backend's. Where the
+    stage waits for the backend, they include those of MLflow, which is loaded meanwhile.
     """
     command = [python, first_work_of.__file__, repr(time.time()), stage, *arguments]
     took = run(command, clone)
@@ -219,6 +221,10 @@ def cells(clone: Path, python: str, number: int) -> dict[str, Any]:
         run([*train, f"train.seeds={seeds}"], clone, MLFLOW_TRACKING_URI=f"sqlite:///{seeds}.db")
         for seeds in (number, 1)
     )
+    for table in (clone / "outputs" / "train").glob("*/cells.csv"):
+        rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+        if not all(row["run_id"] for row in rows):
+            raise RuntimeError("MLflow did not get all runs in time: is the machine busy?")
     return {
         "number": number,
         "seconds": seconds,
@@ -281,7 +287,7 @@ def main() -> None:
         load = os.getloadavg()[0]  # of the machine; about 0 if it does nothing else
         with fresh_clone(chosen.commit or "HEAD") as clone:
             measured = PARTS[name](clone, sys.executable, chosen.cells)
-        found[name] = {"date": moment, "load": load, **measured}
+        found[name] = {"date": moment, "cpu": cpu_name(), "load": load, **measured}
     kept = shapes.OUT / "overhead.json"
     if chosen.commit:
         print(json.dumps(found, indent=1))
