@@ -54,8 +54,13 @@ class Engine:
         if runtime.precision == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(self.model.trainable_variables)
+        backend = backend_module(runtime.backend)
         self.xla = use_xla(
-            cell.compile, model=self.model, batch_size=cell.batch_size, runtime=runtime
+            cell.compile,
+            model=self.model,
+            batch_size=cell.batch_size,
+            runtime=runtime,
+            one_kernel=backend.has_one_kernel(optimizer, self.model.trainable_variables),
         )
         self._cells = runtime.side_by_side
         self._most_steps = piece_steps(
@@ -65,7 +70,7 @@ class Engine:
             cells=self._cells,
             device=runtime.device,
         )
-        self._program = backend_module(runtime.backend).Program(
+        self._program = backend.Program(
             self.model,
             optimizer,
             momentum,
