@@ -7,12 +7,12 @@ from lrcycles.cells.cell import Runtime
 from lrcycles.training.compilation import use_xla
 
 
-def runtime(device: str = "cpu", backend: str = "tensorflow") -> Runtime:
+def runtime(device: str = "cpu", backend: str = "tensorflow", threads: int = 1) -> Runtime:
     return Runtime(
         backend=backend,
         device=device,
         precision="float32",
-        threads=1,
+        threads=threads,
         side_by_side=1,
         versions={},
         sources="",
@@ -39,6 +39,14 @@ def convolutional() -> keras.Model:
 def test_auto_is_the_table_measured_on_two_cores(model, batch_size, device, expected):
     chosen = use_xla("auto", model=model(), batch_size=batch_size, runtime=runtime(device))
     assert chosen is expected
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, False), (2, True)])
+def test_a_graph_trains_dense_layers_on_one_thread_if_the_update_is_one_kernel(threads, expected):
+    settings = {"model": dense(), "batch_size": 200, "one_kernel": True}
+    assert use_xla("auto", runtime=runtime(threads=threads), **settings) is expected
+    assert use_xla("xla", runtime=runtime(threads=threads), **settings)
+    assert use_xla("auto", runtime=runtime("gpu", threads=threads), **settings)
 
 
 def test_a_nested_network_is_not_taken_for_dense_layers():

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose
 
 from lrcycles.schedules.keras_optimizers import controlled
-from lrcycles.training.tensorflow_engine import apply_adam, is_plain_adam
+from lrcycles.training.tensorflow_engine import apply_adam, has_one_kernel
 
 Adam = keras.optimizers.Adam
 
@@ -42,14 +42,14 @@ def variables(**settings: object) -> list[keras.Variable]:
     ids=lambda value: getattr(value, "name", str(value)),
 )
 def test_only_adams_formula_alone_is_plain(optimizer, plain):
-    assert is_plain_adam(optimizer, variables()) is plain
+    assert has_one_kernel(optimizer, variables()) is plain
 
 
 def test_a_constraint_or_another_type_is_not_plain():
     constrained = variables()
     constrained[0].constraint = keras.constraints.NonNeg()
-    assert not is_plain_adam(Adam(), constrained)
-    assert not is_plain_adam(Adam(), variables(dtype="bfloat16"))
+    assert not has_one_kernel(Adam(), constrained)
+    assert not has_one_kernel(Adam(), variables(dtype="bfloat16"))
 
 
 def test_the_kernel_makes_the_updates_of_keras():

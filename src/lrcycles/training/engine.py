@@ -65,15 +65,21 @@ class Engine:
         if runtime.precision == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(self.model.trainable_variables)
+        backend = backend_module(runtime.backend)
         self.xla = use_xla(
-            cell.compile, model=self.model, batch_size=cell.batch_size, runtime=runtime
+            cell.compile,
+            model=self.model,
+            batch_size=cell.batch_size,
+            runtime=runtime,
+            one_kernel=runtime.backend == "tensorflow"
+            and backend.has_one_kernel(optimizer, self.model.trainable_variables),
         )
         self._cells = runtime.side_by_side
         operations = step_operations(
             self.model, input_shape=input_shape, batch_size=cell.batch_size, cells=self._cells
         )
         self._most_steps = piece_steps(operations, device=runtime.device)
-        self._program = backend_module(runtime.backend).Program(
+        self._program = backend.Program(
             self.model,
             optimizer,
             momentum,

@@ -68,8 +68,8 @@ def put(pixels: np.ndarray, labels: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.constant(pixels), tf.constant(labels)
 
 
-def is_plain_adam(optimizer: Any, variables: Sequence[Any]) -> bool:
-    """Return whether an update is Adam's formula alone, on float32 variables.
+def has_one_kernel(optimizer: Any, variables: Sequence[Any]) -> bool:
+    """Return whether an update is Adam's formula alone, which TensorFlow has as one kernel.
 
     No option of Keras may be set besides the rate, the betas and epsilon.
     """
@@ -134,7 +134,7 @@ class Program:
         self.resumable = False
         self._others: list[Any] = []  # variables that Keras does not know, and their first values
         # XLA makes the same loops either way.
-        self._one_kernel = not xla and is_plain_adam(optimizer, model.trainable_variables)
+        self._one_kernel = not xla and has_one_kernel(optimizer, model.trainable_variables)
         self._steps = tf.function(self._run_steps, jit_compile=xla, reduce_retracing=False)
         self._score = tf.function(self._score_images, jit_compile=xla, reduce_retracing=False)
 
