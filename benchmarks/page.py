@@ -69,6 +69,8 @@ NOT_MEASURED = {
         "range_test": None,
         "experiment": None,
         "skipped": {},
+        "notes": [],
+        "errors": None,
     }
 }
 
@@ -152,6 +154,7 @@ def gpu_rows(gpu: Mapping[str, Any]) -> list[dict[str, Any]]:
         if row["network"] == "LeNet" and row["cells"] == 8 and row["precision"] in single:
             goal, unit = LENET_EIGHT, "times one LeNet"
             value /= single[row["precision"]]
+        row.setdefault("before_us_per_step", None)
         row["goal"] = f"at most {goal} {unit}" if goal else ""
         row["met"] = ("met" if value <= goal else "**not met**") if goal else ""
     return table
@@ -159,6 +162,17 @@ def gpu_rows(gpu: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _what(row: Mapping[str, Any]) -> tuple[str, int, int]:
     return row["network"], row["batch_size"], row["cells"]
+
+
+def sweep_share(gpu: Mapping[str, Any]) -> float:
+    """Give the share of the experiment's sweeps in one training of 2,750 steps of its network."""
+    (sweeps,) = [row["train"] for row in gpu["experiment"] if row["stage"] == "range_test"]
+    (step,) = [
+        row["us_per_step"]
+        for row in gpu["rows"]
+        if (*_what(row), row["precision"]) == ("MLP 784-784-10", 200, 1, "float32")
+    ]
+    return float(sweeps / (2750 * step / 1e6))
 
 
 def gpu_groups(peers: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -231,6 +245,7 @@ def page(measurements: Mapping[str, Any]) -> str:
         names=NAMES,
         gpu_rows=gpu_rows,
         gpu_groups=gpu_groups,
+        sweep_share=sweep_share,
     )
     return text.rstrip() + "\n"
 
