@@ -386,7 +386,7 @@ def test_what_the_data_leave_out_is_said():
         "Received: data.name=digits with 1,200 training images, model.name=mlp, "
         "optimizer.name=adam.",
         "The range test measures the accuracy on all 297 validation images: "
-        "range_test.heldout_images=2,000 is more.",
+        "range_test.heldout_images=500 is more.",
     ]
 
 

@@ -17,7 +17,7 @@ import pytest
 from lrcycles.cells.cell import Cell, link
 from lrcycles.cells.store import CellStore
 from lrcycles.training import chain, checkpoints, compilation
-from lrcycles.training.compilation import piece_steps
+from lrcycles.training.compilation import piece_steps, step_operations
 from lrcycles.training.records import begin_course
 from tests.training import cases
 from tests.training.cases import CELL, CONTINUED, REDUCED, RUNTIME, WILD
@@ -243,7 +243,8 @@ def test_a_layer_with_a_state_that_keras_does_not_know_continues_with_the_same_b
 
 def test_a_piece_has_fewer_steps_for_a_larger_network_and_batch(monkeypatch):
     def steps(model: Any, batch_size: int, shape: tuple[int, ...] = (8, 8)) -> int:
-        return piece_steps(model, input_shape=shape, batch_size=batch_size, cells=1, device="cpu")
+        operations = step_operations(model, input_shape=shape, batch_size=batch_size, cells=1)
+        return piece_steps(operations, device="cpu")
 
     monkeypatch.setattr(compilation, "PIECE_SECONDS", 2.0)
     network = everything((8, 8), 10)
