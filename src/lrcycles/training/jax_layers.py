@@ -195,7 +195,8 @@ def _patch_product_backward(residuals: Any, gradient: jax.Array) -> tuple[jax.Ar
     parts = min(MOST_PARTS, max(1, PART_WEIGHTS // weights.size))
     parts = math.gcd(math.prod(patches.shape[:-1]), 1 << (parts.bit_length() - 1))
     rows = [array.reshape(parts, -1, array.shape[-1]) for array in (patches, gradient)]
-    return gradient @ weights.T, jnp.einsum("pnk,pnf->pkf", *rows).sum(0)
+    sums = jnp.einsum("pnk,pnf->pkf", *rows, preferred_element_type=jnp.float32)
+    return gradient @ weights.T, sums.sum(0).astype(weights.dtype)
 
 
 _patch_product = jax.custom_vjp(_patch_product_value)
