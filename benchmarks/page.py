@@ -5,9 +5,11 @@ PYTHONPATH=src python -m benchmarks.page
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -70,7 +72,6 @@ NOT_MEASURED = {
         "experiment": None,
         "skipped": {},
         "notes": [],
-        "errors": None,
     }
 }
 
@@ -164,6 +165,23 @@ def _what(row: Mapping[str, Any]) -> tuple[str, int, int]:
     return row["network"], row["batch_size"], row["cells"]
 
 
+def sweep_prices(path: Path) -> dict[str, float]:
+    """Give the share of a range test in one training of `tutorial`, the median over the rounds."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if "tutorial" in row["what"]]
+    seconds = {
+        (row["what"], row["round"]): float(row["seconds"]) + float(row["compile_seconds"])
+        for row in rows
+    }
+    shares: dict[str, list[float]] = {}
+    for (what, turn), spent in seconds.items():
+        if (whole := seconds.get(("training of tutorial", turn))) is not None:
+            shares.setdefault(what, []).append(spent / whole)
+    return {what: median(values) for what, values in shares.items()}
+
+
 def sweep_share(gpu: Mapping[str, Any]) -> float:
     """Give the share of the experiment's sweeps in one training of 2,750 steps of its network."""
     (sweeps,) = [row["train"] for row in gpu["experiment"] if row["stage"] == "range_test"]
@@ -225,7 +243,10 @@ def draw(speed: Mapping[str, Any], path: Path) -> None:
 def measured() -> dict[str, Any]:
     """Read every measurement; None for one that has not been made."""
     names = ("speed", "range_test", "streaming", "scaling", "errors", "overhead", "gpu")
-    return {name: read(name) for name in (*names, "side_by_side", "gpu_peers", "gpu_cells")}
+    return {
+        name: read(name)
+        for name in (*names, "side_by_side", "gpu_peers", "gpu_cells", "step_errors", "speed_xeon")
+    }
 
 
 def page(measurements: Mapping[str, Any]) -> str:
@@ -246,6 +267,8 @@ def page(measurements: Mapping[str, Any]) -> str:
         gpu_rows=gpu_rows,
         gpu_groups=gpu_groups,
         sweep_share=sweep_share,
+        sweep_prices=sweep_prices(shapes.OUT.parent / "study-range-test" / "prices.csv"),
+        speeds=[m for m in map(measurements.get, ("speed", "speed_xeon")) if m],
     )
     return text.rstrip() + "\n"
 

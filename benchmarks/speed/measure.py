@@ -223,6 +223,11 @@ def main() -> None:
             rounds=arguments.rounds,
             data=arguments.data,
         )
+        if all("error" in result for result in report["tasks"][task].values()):
+            raise SystemExit(
+                f"A contender of {task} must run. Received: errors from all, listed above. Run "
+                "`dvc repro data` if the images are missing."
+            )
         # Written after every task, so that nothing is lost if a later task fails.
         arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         print(f"\n{task}, {arguments.threads} threads, {report['cpu']}")
