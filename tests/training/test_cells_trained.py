@@ -93,7 +93,10 @@ def test_the_losses_are_those_of_plain_keras_on_the_same_batches(trained, digits
     assert_allclose(steps["loss"], expected, rtol=2e-4)
     result = result_of(trained, CONSTANT)
     predicted = model.predict(sets.test.scaled(), verbose=0).argmax(axis=1)
-    assert_allclose(result.test_error_percent, 100 * np.mean(predicted != sets.test.labels))
+    right = predicted == sets.test.labels
+    assert_allclose(result.test_error_percent, 100 * np.mean(~right))
+    kept = np.unpackbits(np.load(trained / CONSTANT.key / "correct.npy"), count=len(right))
+    assert_array_equal(kept, right)
     predicted = model.predict(sets.validation.scaled(), verbose=0).argmax(axis=1)
     error = 100 * np.mean(predicted != sets.validation.labels)
     assert_allclose(result.validation_error_percent, error)
@@ -145,6 +148,7 @@ def test_a_cell_that_diverges_says_so_and_has_no_error(trained):
     assert result.status == "diverged"
     assert not result.finished
     assert result.test_error_percent is None
+    assert not (trained / WILD.key / "correct.npy").exists()
     losses = np.load(trained / WILD.key / "steps.npy")["loss"]
     assert result.diverged_at_step == 1 + np.flatnonzero(~np.isfinite(losses))[0]
     assert result.steps == len(losses) == 24  # one epoch of two

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lrcycles.tracking.store import TrackingStore
 
 WORKSPACE = "workspace"  # as `dvc exp show` and `dvc metrics diff` call it
-_CELL_FILES = ("result.json", "steps.parquet")
+_CELL_FILES = ("result.json", "steps.parquet", "correct.npy")
 _RANGE_TEST = "range_test.json"
 _HELP = (
     "Name a DVC experiment or a git revision with results, an MLflow run, a folder with train/, "
@@ -194,8 +194,10 @@ def _add_cell(
     rows: dict[str, list[tuple[str, int]]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
+        listed = {file.path for file in store.client.list_artifacts(run_id)}
         for name in _CELL_FILES:
-            store.client.download_artifacts(run_id, name, folder)
+            if name != "correct.npy" or name in listed:  # a diverged training has none
+                store.client.download_artifacts(run_id, name, folder)
         result = replace(read_result(Path(folder) / "result.json"), **names)
         write_result(Path(folder) / "result.json", result)
         need_plain_names(run_id, result.arm, result.seed)

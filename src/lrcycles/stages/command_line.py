@@ -35,7 +35,7 @@ STAGES = {
     "train": Description(
         "artifacts/data, and artifacts/bounds if group is clr or controls",
         "train.epochs=1",
-        "cells.csv, and ARM/SEED/ with result.json, steps.parquet, model.keras",
+        "cells.csv, and ARM/SEED/ with result.json, steps.parquet, correct.npy, model.keras",
     ),
     "report": Description(
         "the results of all other stages",

@@ -141,6 +141,8 @@ class Results:
         result = self.store.result(cell)
         write_result(folder / "result.json", result)
         entry = self.store.folder(cell.key)
+        if result.finished:
+            shutil.copy2(entry / "correct.npy", folder)
         steps = np.load(entry / "steps.npy")
         files.write_columns(folder / "steps.parquet", {k: steps[k] for k in steps.dtype.names})
         if keeps_model(cell, self.settings):

@@ -181,7 +181,8 @@ class StageRun:
         """Give a finished cell a run below the stage's run, unless the store has one.
 
         Args:
-            folder: holds result.json, steps.parquet and, for `test_images`, model.keras.
+            folder: holds result.json, steps.parquet, correct.npy if the cell finished and, for
+                `test_images`, model.keras.
             params: flat; group, arm and seed are added.
             data: the content of data.json.
             test_images: the file of the test set's pixels; with it the network is logged as well.
@@ -189,7 +190,9 @@ class StageRun:
         result: CellResult = read_result(folder / "result.json")
         content = self.record.content
         name = f"{len(content['cells']):04}"
-        for file in ("result.json", "steps.parquet", *(["model.keras"] if test_images else [])):
+        kept = ["result.json", "steps.parquet"]
+        kept += ["correct.npy"] if (folder / "correct.npy").exists() else []
+        for file in (*kept, *(["model.keras"] if test_images else [])):
             self.record.keep(folder / file, f"cells/{name}/{file}")
         examples = self.record.folder / "examples.npy"
         if test_images and not examples.exists():

@@ -123,7 +123,7 @@ def _add_entries(
 ) -> dict[str, list[np.ndarray]]:
     """Score trained cells on the test set, write their entries, and return their weights."""
     started = time.perf_counter()
-    tested = engine.evaluate(test)
+    tested, mistakes = engine.examine(test)
     course.evaluate_seconds += time.perf_counter() - started
     weights = {}
     with ExitStack() as adding:  # all entries appear together: an interrupted team stays one team
@@ -137,6 +137,8 @@ def _add_entries(
             folder = adding.enter_context(setting.store.adding(cell.key))
             write_result(folder / "result.json", record)
             np.save(folder / "steps.npy", table)
+            if record.finished:
+                np.save(folder / "correct.npy", np.packbits(~mistakes[k]))
             if cell.key in models:
                 network.save(folder / "model.keras")
     return weights

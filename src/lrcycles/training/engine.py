@@ -236,12 +236,14 @@ class Engine:
 
     def evaluate(self, data: Any) -> Scores:
         """Mean cross-entropy and error in percent over a data set, for each cell."""
-        loss, wrong = np.zeros(self._cells), np.zeros(self._cells, int)
-        for pixels, labels in data.batches():
-            part_loss, part_wrong = self._program.score(pixels, labels)
-            loss += part_loss
-            wrong += part_wrong
-        return _scores(loss, wrong, len(data))
+        return self.examine(data)[0]
+
+    def examine(self, data: Any) -> tuple[Scores, np.ndarray]:
+        """Evaluate, and list the images that each cell mistakes, bool (cells, images)."""
+        parts = [self._program.score(pixels, labels) for pixels, labels in data.batches()]
+        mistakes = np.concatenate([wrong for _, wrong in parts], axis=1)
+        loss = np.sum([loss for loss, _ in parts], axis=0, dtype=float)
+        return _scores(loss, mistakes.sum(axis=1), len(data)), mistakes
 
     @property
     def resumable(self) -> bool:

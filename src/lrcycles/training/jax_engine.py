@@ -124,7 +124,7 @@ class Program:
         return np.asarray(losses)
 
     def score(self, pixels: jax.Array, labels: jax.Array) -> tuple[np.ndarray, np.ndarray]:
-        """Sum the losses and count the errors, each of shape (cells,)."""
+        """Sum the losses, shape (cells,), and tell the mistaken images, bool (cells, images)."""
         loss, wrong = self._score(self._state[:2], pixels, labels)
         return np.asarray(loss), np.asarray(wrong)
 
@@ -180,7 +180,8 @@ class Program:
 
             def chunk(length: int, state: Any, begin: jax.Array) -> Any:
                 state, losses = self._run_steps(length)(state, *data, begin)
-                return state, (losses.T, *score(state[:2], *heldout))
+                loss, wrong = score(state[:2], *heldout)
+                return state, (losses.T, loss, wrong.sum(axis=1))
 
             parts = []
             for length, begins in ((every, range(0, whole, every)), (steps - whole, [whole])):
@@ -291,7 +292,7 @@ class Program:
         losses = keras.losses.sparse_categorical_crossentropy(
             labels, predicted, from_logits=self._from_logits
         )
-        return losses.sum(), (predicted.argmax(axis=1) != labels).sum()
+        return losses.sum(), predicted.argmax(axis=1) != labels
 
 
 def _scaled(pixels: jax.Array) -> jax.Array:

@@ -160,7 +160,7 @@ class Program:
         return np.asarray(losses.numpy()[None, part.start : part.stop])
 
     def score(self, pixels: tf.Tensor, labels: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Sum the losses and count the errors, each of shape (1,)."""
+        """Sum the losses, shape (1,), and tell which images are mistaken, bool (1, images)."""
         loss, wrong = self._score(pixels, labels)
         return loss.numpy()[None], wrong.numpy()[None]
 
@@ -233,7 +233,7 @@ class Program:
         predicted = self._model(_scaled(pixels), training=False)
         losses = keras.losses.sparse_categorical_crossentropy(labels, predicted)
         wrong = tf.argmax(predicted, axis=1, output_type=labels.dtype) != labels
-        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(wrong, tf.int32))
+        return tf.reduce_sum(losses), wrong
 
 
 def _scaled(pixels: tf.Tensor) -> tf.Tensor:
