@@ -95,7 +95,7 @@ def test_the_losses_are_those_of_plain_keras_on_the_same_batches(trained, digits
     predicted = model.predict(sets.test.scaled(), verbose=0).argmax(axis=1)
     right = predicted == sets.test.labels
     assert_allclose(result.test_error_percent, 100 * np.mean(~right))
-    kept = np.unpackbits(np.load(trained / CONSTANT.key / "correct.npy"), count=len(right))
+    kept = np.unpackbits(np.load(trained / CONSTANT.key / "correct.npy"), count=result.test_images)
     assert_array_equal(kept, right)
     predicted = model.predict(sets.validation.scaled(), verbose=0).argmax(axis=1)
     error = 100 * np.mean(predicted != sets.validation.labels)

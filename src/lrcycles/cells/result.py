@@ -91,6 +91,7 @@ class CellResult:
     uses_bounds: bool = False
     continues: str | None = None
     parent: str | None = None
+    test_images: int | None = None  # correct.npy holds a bit for each
     diverged_at_step: int | None = None  # the first whose mini-batch loss is not finite
     schema: int = SCHEMA
 

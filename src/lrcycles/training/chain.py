@@ -132,7 +132,14 @@ def _add_entries(
             weights[cell.key] = network.get_weights()
             table = step_table(course, k, epochs=cell.epochs)
             record = cell_record(
-                cell, table, course, k, test=tested[k], images=len(train), xla=engine.xla
+                cell,
+                table,
+                course,
+                k,
+                test=tested[k],
+                test_images=len(test),
+                images=len(train),
+                xla=engine.xla,
             )
             folder = adding.enter_context(setting.store.adding(cell.key))
             write_result(folder / "result.json", record)

@@ -111,6 +111,7 @@ def cell_record(
     lane: int,
     *,
     test: tuple[float, float],
+    test_images: int,
     images: int,
     xla: bool,
 ) -> CellResult:
@@ -145,6 +146,7 @@ def cell_record(
         steps=len(table),
         steps_per_second=steps / train_seconds if history else None,
         images=images,
+        test_images=test_images,
         device=runtime.device,
         device_name=backend_module(runtime.backend).device_name(runtime.device),
         threads=runtime.threads,
