@@ -20,6 +20,9 @@ from lrcycles.data import plots
 
 REPORT = Report(
     margin_percent=0.05,
+    target_percent=None,
+    primary={"clr": ["baseline", "linear_decay"]},
+    factors={},
     published={
         "published_baseline": Published(error_percent=1.91, seconds=86.42),
         "published": Published(error_percent=1.64, seconds=43.23),

@@ -241,6 +241,9 @@ class Reference:
 @dataclass
 class Report:
     margin_percent: Annotated[float, Number(0, 100, above=True, below=True)]
+    target_percent: Percent | None  # test error that the end of a training should reach
+    primary: dict[str, list[str]]  # arm -> the arms against which it is judged first
+    factors: dict[str, list[Label]]  # arm -> the changes that it has, of a factorial
     published: dict[str, Published]
     published_source: str
     reference: dict[str, Reference]

@@ -55,6 +55,9 @@ def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -
         pairs=pairs,
         report=Report(
             margin_percent=margin_percent,
+            target_percent=None,
+            primary={},
+            factors={},
             published={},
             published_source="",
             reference={},
