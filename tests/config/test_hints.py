@@ -16,7 +16,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 WRONG = {
     "train.epoch=3": r"Received: train\.epoch\. Did you mean train\.epochs\?",
-    "report.primary=1": r"Received: report\.primary\. Name the arms .* arms\.GROUP\.NAME\.",
+    "report.primary=1": r"report\.primary must be a mapping, .* Received: 1\.",
     "group=clr": r"Received: group\. Write `dvc repro train@GROUP`",
     "epochs=3": r"Received: epochs\. Did you mean train\.epochs\?",
     "experiment=tutorail": r"Did you mean experiment=tutorial\?",

@@ -159,8 +159,6 @@ def unknown_key(key: str, siblings: Iterable[Any], others: Iterable[str] = ()) -
     remedy = f"Did you mean {near[0]}?" if near else "Correct or remove the key."
     if key == "group":  # an argument of stage train, and no key
         remedy = "Write `dvc repro train@GROUP`, or `python -m pipelines.train group=GROUP`."
-    if key == "report.primary":
-        remedy = "Name the arms that an arm is compared with in arms.GROUP.NAME.against."
     known = f"must be one of {', '.join(names)}" if names else "must be there already, and none is"
     return f"{where} {known}. Received: {shown(key)}. {remedy}"
 
