@@ -120,9 +120,7 @@ def _comparisons(config: Config) -> int:
     )
     pairs += can_tune(config)
     replayed = len(arms.keys() & config.report.published.keys())
-    steps = len(arms.keys() & config.report.waterfall.keys())
-    # The pairs have an error and a time. A replay and the steps of a waterfall have an error.
-    return 2 * pairs + max(replayed - 1, 0) + max(steps - 1, 0)
+    return pairs + max(replayed - 1, 0)
 
 
 def _can_be_decided(family: int, seeds: int) -> bool:

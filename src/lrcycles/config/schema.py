@@ -249,7 +249,6 @@ class Report:
     reference: dict[str, Reference]
     reference_source: str
     reference_notes: list[str]  # differences from the paper's protocol
-    waterfall: dict[str, Label]  # arm -> its difference from the arm before
 
 
 @dataclass

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrcycles import files
 from lrcycles.cells.result import CellResult, read_result
 from lrcycles.config.schema import GROUPS
 from lrcycles.errors import InputError
 
+_NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
 _MID_CYCLE = 0.05  # share of a cycle: closer to its end than this, a run counts as ended there
 # What the seconds of a step depend on; the learning rate is no part of it.
 _STEP_COST = ["data", "model", "optimizer", "batch_size", "device", "device_name", "threads"]
@@ -29,6 +31,7 @@ class Arm:
 
     Attributes:
         cells: the result of each seed.
+        mistakes: by seed, which test images a finished training gets wrong, where that is known.
         rates: the learning rate of every step, from the seed that trained longest.
     """
 
@@ -36,6 +39,28 @@ class Arm:
     group: str
     cells: dict[int, CellResult]
     rates: list[float]
+    mistakes: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> dict[int, CellResult]:
+        """Results of the seeds that trained to the end and learned something."""
+        guessed = set(self.guessed)
+        return {seed: cell for seed, cell in self.finished.items() if seed not in guessed}
+
+    @property
+    def guessed(self) -> list[int]:
+        """The seeds that finished with about the error of a guess."""
+        guess = 100 * (1 - 1 / self.settings.classes) - _NEAR_CHANCE
+        return [
+            seed
+            for seed, cell in self.finished.items()
+            if cell.test_error_percent is not None and cell.test_error_percent > guess
+        ]
+
+    @property
+    def failed(self) -> list[int]:
+        """The seeds that diverged or guess."""
+        return [seed for seed in self.cells if seed not in self.trained]
 
     @property
     def finished(self) -> dict[int, CellResult]:
@@ -109,8 +134,8 @@ class Arm:
         return [cycle * k for k in range(1, int(self.settings.epochs / cycle + 1e-9) + 1)]
 
     def values(self, quantity: str) -> dict[int, float]:
-        """Give one figure of each finished seed, such as test_error_percent."""
-        return {seed: float(getattr(cell, quantity)) for seed, cell in self.finished.items()}
+        """Give one figure, such as test_error_percent, of each seed that did not fail."""
+        return {seed: float(getattr(cell, quantity)) for seed, cell in self.trained.items()}
 
 
 def read_arms(train: Path, groups: Sequence[str] = GROUPS) -> dict[str, Arm]:
@@ -156,7 +181,24 @@ def _read_arm(name: str, group: str, folder: Path, seeds: Sequence[int]) -> Arm:
     steps = files.read_table(folder / f"{longest}/steps.parquet")
     # Stored as float32, which holds seven digits: further digits are rounding.
     rates = [float(f"{lr:.7g}") for lr in steps["lr"]]
-    return Arm(name, group, cells, rates)
+    mistakes = {seed: _mistakes(folder / f"{seed}/correct.npy", cells[seed]) for seed in seeds}
+    return Arm(
+        name, group, cells, rates, {seed: one for seed, one in mistakes.items() if one is not None}
+    )
+
+
+def _mistakes(path: Path, cell: CellResult) -> NDArray[np.bool_] | None:
+    """Read which test images a training gets wrong; None for results without this file."""
+    if not path.exists() or cell.test_images is None:
+        return None
+    wrong = ~np.unpackbits(np.load(path), count=cell.test_images).astype(bool)
+    error = 100 * float(wrong.mean())
+    if cell.test_error_percent is None or abs(error - cell.test_error_percent) > 1e-6:
+        raise InputError(
+            f"{path} must hold the mistakes of result.json. Received: an error of {error:g} % "
+            f"beside {cell.test_error_percent} %. Train again."
+        )
+    return wrong
 
 
 def seconds_per_step(arms: Collection[Arm]) -> dict[str, float]:

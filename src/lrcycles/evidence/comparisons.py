@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lrcycles.evidence.arms import Arm
-from lrcycles.evidence.chances import Chance, chance_better
-from lrcycles.evidence.paired import (
-    Interval,
-    Outcome,
-    PairedComparison,
-    Verdict,
-    compare_pairs,
-    judge,
-)
-from lrcycles.evidence.times import TimeDifferences, TimeToTarget, time_differences
+from lrcycles.evidence.estimates import Chance, Estimate, chance_better, estimate
+from lrcycles.evidence.families import Family, Outcome, Tested, Verdict, decide
+from lrcycles.evidence.sign_flips import signed_ranks
 
 
 class Quantity(StrEnum):
@@ -24,7 +20,7 @@ class Quantity(StrEnum):
 
     ERROR = "test_error_percent"
     LOSS = "test_loss"
-    TIME = "time_to_target_seconds"
+    TIME = "epochs_to_target"
 
 
 class Role(StrEnum):
@@ -32,17 +28,19 @@ class Role(StrEnum):
 
     CANDIDATE = "candidate"  # the arm is what the report asks about
     CONTROL = "control"  # the arm is a control of the controlled comparison
+    SENSITIVITY = "sensitivity"  # another constant rate
     REPLAY = "replay"  # the published pair, repeated
-    INGREDIENT = "ingredient"  # a step of the waterfall
+    OTHER = "other"  # asked for by the arm, outside of the controlled comparison
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An arm, the arm it is compared with, and why."""
+    """An arm, the arm it is compared with, why, and the family that it is judged in."""
 
     arm: str
     against: str
     role: Role
+    family: Family = Family.NONE
 
 
 @dataclass(frozen=True)
@@ -50,20 +48,23 @@ class Comparison:
     """One arm against another in one quantity; differences are arm minus other, by seed.
 
     Attributes:
-        possible_means: the least and the largest possible mean, where runs that never reached the
-            target hide its sign.
-        is_limit: runs never reached the target, so that the mean is the limit nearest to zero.
+        differences: of the seeds that trained in both arms; failed runs are left out.
+        failed: of the common seeds, the failed runs of the arm and of the other.
+        estimate: None where no seed trained in both arms.
+        margin: differences of this size or less do not matter; None where there is no margin.
     """
 
     arm: str
     against: str
     role: Role
+    family: Family
     quantity: Quantity
+    seeds: int
     differences: dict[int, float]
-    paired: PairedComparison
-    judged: Verdict
-    possible_means: tuple[float, float] | None = None
-    is_limit: bool = False
+    failed: tuple[int, int]
+    estimate: Estimate | None
+    margin: float | None
+    verdict: Verdict
 
     @property
     def title(self) -> str:
@@ -71,84 +72,103 @@ class Comparison:
         return f"{self.arm} vs {self.against}"
 
     @property
-    def chance(self) -> Chance:
-        """How often the arm is the better one of a pair."""
-        return chance_better(list(self.differences.values()))
-
-    @property
-    def bca95(self) -> Interval | None:
-        """The bootstrap interval, where there are enough pairs and the sign is known."""
-        return None if self.possible_means else self.paired.bca95
-
-    @property
     def outcome(self) -> Outcome:
-        """The verdict; undecided where runs that never arrived hide the sign."""
-        return Outcome.UNDECIDED if self.possible_means else self.judged.outcome
+        """What it decides."""
+        return self.verdict.outcome
+
+    @property
+    def chance(self) -> Chance | None:
+        """How often the arm is the better one of a pair; None where no seed trained in both."""
+        return chance_better(list(self.differences.values())) if self.differences else None
+
+    @property
+    def robust_disagrees(self) -> bool:
+        """Whether median or Hodges-Lehmann's estimate is half the margin away from the mean."""
+        if self.estimate is None or self.margin is None:
+            return False
+        return self.estimate.robust_disagrees >= self.margin / 2
 
 
 Key = tuple[str, str, Quantity]
 
 
-def compare_arms(
-    arms: Mapping[str, Arm],
-    pairs: Sequence[Pair],
-    times: Mapping[str, Mapping[int, TimeToTarget]],
-    margin: float,
+def compare_errors(
+    arms: Mapping[str, Arm], pairs: Sequence[Pair], *, margin: float, absent_primary: int = 0
 ) -> dict[Key, Comparison]:
-    """Make every comparison that carries a verdict: one family for Holm's adjustment.
+    """Compare the test errors of pairs of arms; a pair that is named twice counts once.
 
     Args:
-        pairs: candidates and controls are compared in time too, the rest in error only.
-        times: by arm and seed the time to the target, of the arms whose time is known.
         margin: in percentage points of test error.
+        absent_primary: declared primary comparisons that were not trained.
     """
-    role: dict[Key, Role] = {}
-    differences: dict[Key, dict[int, float]] = {}
-    of_times: dict[Key, TimeDifferences] = {}
+    first: dict[Key, Pair] = {}
     for pair in pairs:
-        key = (pair.arm, pair.against, Quantity.ERROR)
-        if key in role:
-            continue
-        role[key] = pair.role
-        differences[key] = seedwise(arms, *key)
-        timed = pair.arm in times and pair.against in times
-        if timed and pair.role in (Role.CANDIDATE, Role.CONTROL):
-            key = (pair.arm, pair.against, Quantity.TIME)
-            role[key] = pair.role
-            of_times[key] = time_differences(times[pair.arm], times[pair.against])
-            differences[key] = of_times[key].nearest
-    paired = {
-        key: compare_pairs(
-            [by_seed[seed] for seed in sorted(by_seed)],
-            margin=margin if key[2] == Quantity.ERROR else None,
-        )
-        for key, by_seed in differences.items()
-        if by_seed
+        first.setdefault((pair.arm, pair.against, Quantity.ERROR), pair)
+    tested = {
+        key: _error_pairs(arms[pair.arm], arms[pair.against], pair.family, margin)
+        for key, pair in first.items()
+        if arms[pair.arm].cells.keys() & arms[pair.against].cells.keys()
     }
-    verdicts = judge({" ".join(key): comparison for key, comparison in paired.items()})
+    verdicts = decide(tested, absent_primary=absent_primary)
     return {
         key: Comparison(
             arm=key[0],
             against=key[1],
-            role=role[key],
+            role=first[key].role,
+            family=first[key].family,
             quantity=key[2],
-            differences=differences[key],
-            paired=comparison,
-            judged=verdicts[" ".join(key)],
-            possible_means=_possible_means(of_times.get(key)),
-            is_limit=key in of_times and of_times[key].censored,
+            seeds=one.seeds,
+            differences=seedwise(arms, *key),
+            failed=one.failed,
+            estimate=one.estimate,
+            margin=margin,
+            verdict=verdicts[key],
         )
-        for key, comparison in paired.items()
+        for key, one in tested.items()
     }
 
 
-def _possible_means(times: TimeDifferences | None) -> tuple[float, float] | None:
-    return (times.least, times.most) if times and times.hides_sign else None
+def _error_pairs(arm: Arm, other: Arm, family: Family, margin: float) -> Tested:
+    seeds = [seed for seed in arm.cells if seed in other.cells]
+    trained = [seed for seed in seeds if seed in arm.trained and seed in other.trained]
+    own, theirs = arm.values(Quantity.ERROR), other.values(Quantity.ERROR)
+    differences = [own[seed] - theirs[seed] for seed in trained]
+    by_image = image_differences(arm, other, trained)
+    failed = [seed for seed in seeds if seed not in trained]
+    signs = [int(seed not in arm.trained) - int(seed not in other.trained) for seed in failed]
+    if failed or by_image is None:
+        units = signed_ranks(differences, signs)
+    else:
+        units = [int(count) for count in by_image.sum(axis=1)]
+    return Tested(
+        family=family,
+        seeds=len(seeds),
+        units=dict(zip([*trained, *failed], units, strict=True)),
+        estimate=estimate(differences, by_image) if differences else None,
+        failed=(
+            sum(seed not in arm.trained for seed in seeds),
+            sum(seed not in other.trained for seed in seeds),
+        ),
+        lone_failures=(signs.count(1), signs.count(-1)),
+        same=all(arm.cells[seed].key == other.cells[seed].key for seed in seeds),
+        margin=margin,
+        images_known=by_image is not None or not trained,
+    )
+
+
+def image_differences(arm: Arm, other: Arm, seeds: Sequence[int]) -> NDArray[np.int8] | None:
+    """Subtract the mistakes of two arms, shape (seeds, images); None where they are not known."""
+    if arm.settings.data != other.settings.data or not seeds:
+        return None
+    if any(seed not in side.mistakes for side in (arm, other) for seed in seeds):
+        return None
+    own, theirs = (np.stack([side.mistakes[s] for s in seeds]) for side in (arm, other))
+    return own.astype(np.int8) - theirs.astype(np.int8)
 
 
 def seedwise(
     arms: Mapping[str, Arm], arm: str, against: str, quantity: Quantity
 ) -> dict[int, float]:
-    """Subtract the figures of two arms for each seed that both finished."""
+    """Subtract the figures of two arms for each seed that trained in both."""
     own, other = arms[arm].values(quantity), arms[against].values(quantity)
     return {seed: own[seed] - other[seed] for seed in own if seed in other}

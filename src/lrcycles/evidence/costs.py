@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from lrcycles.evidence.arms import Arm
-from lrcycles.evidence.comparisons import Comparison
-from lrcycles.evidence.paired import PairedComparison
-from lrcycles.evidence.times import compare_times, without_charges
+from lrcycles.evidence.comparisons import Quantity
+from lrcycles.evidence.estimates import Estimate, Interval
 from lrcycles.evidence.weigh import Evidence
 
+LEAST_SAVING = 1.0  # percent of a training: a smaller saving repays nothing
 MOST_TRAININGS = 1000  # a range test that takes more to be repaid is not worth its seconds
 
 
@@ -33,19 +33,22 @@ class ScheduleCost:
 
 
 @dataclass(frozen=True)
-class Repayment:
-    """An arm's time without the range test.
+class RangeTestPrice:
+    """What the range test costs an arm that takes its bounds from it.
 
     Attributes:
-        alone: the difference in time to the target without the range test's seconds.
-        trainings: after how many trainings the range test is repaid, soonest and latest; None if
-            the arm is not sooner without it, or the saving is too small.
-        too_small: the arm is sooner, but repaying may take more than `MOST_TRAININGS`.
+        percent: of one training of the arm, without compilation on both sides.
+        saved_percent: of one training, what the arm saves against another schedule that reaches
+            the same target, with its 95 % interval; None where no budgets were compared.
+        trainings: after how many trainings the range test is repaid, soonest and latest; None
+            where the saving is too small to repay it.
     """
 
-    alone: PairedComparison
-    trainings: tuple[int, int] | None
-    too_small: bool
+    arm: str
+    seconds: float
+    percent: float
+    saved_percent: tuple[float, Interval] | None = None
+    trainings: tuple[int, int] | None = None
 
 
 def schedule_costs(evidence: Evidence) -> list[ScheduleCost]:
@@ -86,25 +89,30 @@ def measured_alone(evidence: Evidence, arm: Arm, kind: str) -> dict[int, float]:
     }
 
 
-def repayment(evidence: Evidence, comparison: Comparison) -> Repayment | None:
-    """Take the range test out of a difference in time, and see what repays it.
+def range_test_price(evidence: Evidence, name: str) -> RangeTestPrice | None:
+    """Give the price of the range test; None for an arm that pays none or never trained."""
+    arm, seconds = evidence.arms[name], evidence.range_test_seconds.get(name)
+    per_step = evidence.seconds_per_step.get(name)
+    if not arm.settings.uses_bounds or not seconds or not per_step:
+        return None
+    training = arm.total_steps * per_step
+    price = RangeTestPrice(name, seconds, 100 * seconds / training)
+    plan = next((one for one in evidence.plans if arm in one.arms.values()), None)
+    compared = [one for one in evidence.of(Quantity.TIME) if plan and one.arm == plan.name]
+    if not compared or compared[0].estimate is None:
+        return price
+    return replace(price, **_repaid(compared[0].estimate, arm.settings.epochs, price.percent))
 
-    Returns:
-        None where something else than this one range test stands between the two arms, or where
-        the difference without it is not known.
-    """
-    charge = evidence.range_test_seconds[comparison.arm]
-    only_charge = charge == evidence.extra_seconds[comparison.arm]
-    if not charge or evidence.extra_seconds[comparison.against] or not only_charge:
-        return None
-    own = without_charges(evidence.reached[comparison.arm], charge)
-    alone = compare_times(own, evidence.reached[comparison.against])
-    if alone is None or alone.interval95 is None:
-        return None
-    low, high = alone.interval95
-    if high >= 0:
-        return Repayment(alone, None, too_small=False)
-    soonest, latest = math.ceil(charge / -low), math.ceil(charge / -high)
-    if latest > MOST_TRAININGS:
-        return Repayment(alone, None, too_small=True)
-    return Repayment(alone, (soonest, latest), too_small=False)
+
+def _repaid(epochs: Estimate, of_training: int, percent: float) -> dict[str, Any]:
+    """See after how many trainings a saving of some epochs has repaid the range test."""
+    interval = epochs.interval()
+    if interval is None:
+        return {}
+    low, high = (-100 * end / of_training for end in reversed(interval))
+    saved = -100 * epochs.mean / of_training
+    found: dict[str, Any] = {"saved_percent": (saved, (low, high))}
+    # A saving that may be none, or is under 1 % of a training, repays nothing.
+    if low > 0 and saved >= LEAST_SAVING and percent / low <= MOST_TRAININGS:
+        found["trainings"] = (math.ceil(percent / high), math.ceil(percent / low))
+    return found

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcycles import files
-from lrcycles.config.schema import TUNED, Report
+from lrcycles.config.schema import Report
 from lrcycles.evidence.arms import Arm, read_arms
 from lrcycles.evidence.comparisons import Pair, Role
-from lrcycles.evidence.tuned import tune
+from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence, weigh
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def gather(
 
     Args:
         report: conf/report.
-        against: by arm, the arms it is compared with where that is not the baseline alone.
+        against: by arm, the arms that it is compared with instead of those that `_others` finds.
 
     Raises:
         InputError: a stage has not run, or a file is missing or damaged.
@@ -51,29 +51,17 @@ def gather(
     arms = read_arms(artifacts / "train")
     stages = _read_stages(artifacts)
     controlled = _controlled(arms)
-    budget = int(stages.range_test["steps"]) * len(stages.range_test["seeds"])
-    tuned = tune([arms[name] for name in controlled], budget_steps=budget)
-    if tuned:
-        arms[TUNED] = tuned.arm
-        controlled.append(TUNED)
     candidates = [name for name, arm in arms.items() if arm.group == "clr"]
     # The arm that another one continues comes first, as what it is compared with.
     replay = sorted(
         (name for name in report.published if name in arms),
         key=lambda name: arms[name].settings.continues is not None,
     )
-    waterfall = {name: adds for name, adds in report.waterfall.items() if name in arms}
-    order = list(waterfall)
-    pairs = [
-        Pair(name, other, Role.CANDIDATE if name in candidates else Role.CONTROL)
-        for name in controlled[1:]
-        for other in (against or {}).get(name, controlled[:1])
-        if other in controlled
-    ]
+    declared = [(name, other) for name, others in report.primary.items() for other in others]
+    primary = [pair for pair in declared if set(pair) <= arms.keys()]
+    pairs = [Pair(*pair, Role.CANDIDATE, Family.PRIMARY) for pair in primary]
+    pairs += _others(arms, controlled, candidates, against or {})
     pairs += [Pair(name, replay[0], Role.REPLAY) for name in replay[1:]]
-    pairs += [
-        Pair(name, before, Role.INGREDIENT) for name, before in zip(order[1:], order, strict=False)
-    ]
     seconds = float(stages.range_test["train_seconds"])
     return weigh(
         arms,
@@ -82,11 +70,51 @@ def gather(
         report=report,
         range_test_seconds=dict.fromkeys(controlled, seconds),
         candidates=candidates,
+        absent_primary=[pair for pair in declared if pair not in primary],
         replay=replay,
-        waterfall=waterfall,
-        tuned=tuned,
         stages=stages,
     )
+
+
+def _others(
+    arms: Mapping[str, Arm],
+    controlled: Sequence[str],
+    candidates: Sequence[str],
+    against: Mapping[str, Sequence[str]],
+) -> list[Pair]:
+    """Pair the arms with those they name, else with the opponent of their schedule."""
+    pairs = []
+    for name in (*controlled, *(name for name in against if name in arms)):
+        opponent = _opponent(arms[name], [arms[each] for each in controlled])
+        role = Role.CANDIDATE if name in candidates else Role.CONTROL
+        family = Family.SCHEDULES
+        if name not in controlled:
+            role, family = Role.OTHER, Family.NONE
+        elif name not in against and arms[name].settings.schedule.name == "constant":
+            role, family = Role.SENSITIVITY, Family.NONE
+        others = against.get(name, [opponent] if opponent else [])
+        pairs += [Pair(name, other, role, family) for other in others if other in arms]
+    return pairs
+
+
+def _opponent(arm: Arm, controlled: Sequence[Arm]) -> str | None:
+    """Choose what an arm is compared with: a linear decay, which has no cycles but ends low.
+
+    A constant rate and the linear decay itself are compared with the first constant rate. Only
+    arms of equal length, batch size and optimizer are opponents.
+    """
+
+    def kind(one: Arm) -> str:
+        settings = one.settings
+        return repr((settings.epochs, settings.batch_size, settings.optimizer))
+
+    alike = [one for one in controlled if kind(one) == kind(arm)]
+    by_schedule = {one.settings.schedule.name: one.name for one in reversed(alike)}
+    decay = by_schedule.get("linear_decay")
+    constant = by_schedule.get("constant", alike[0].name if alike else None)
+    first = constant if arm.settings.schedule.name == "constant" or decay is None else decay
+    opponent = constant if arm.name == decay else first
+    return None if opponent == arm.name else opponent
 
 
 def _read_stages(artifacts: Path) -> Stages:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
-
 from lrcycles.config.schema import Reference
 from lrcycles.evidence.arms import Summary, summarise
 from lrcycles.evidence.comparisons import Quantity
+from lrcycles.evidence.estimates import FEWEST, Interval, half_width
 from lrcycles.evidence.weigh import Evidence
 
 
@@ -17,24 +16,21 @@ class ReferenceRow:
     """A row of a paper beside ours; errors and differences in percentage points.
 
     Attributes:
-        ours: None where no run of the arm finished.
-        allowed: two combined standard deviations.
-        p: of Welch's t test; None where our runs have no spread to speak of.
+        ours: None where no run of the arm trained.
+        interval: 95 % interval of the difference of the means (Welch), over the runs of both. The
+            test images are the same, and their part is not known without the paper's runs.
     """
 
     arm: str
     paper: Reference
     ours: Summary | None = None
     difference: float | None = None
-    allowed: float | None = None
-    p: float | None = None
+    interval: Interval | None = None
 
     @property
-    def reproduced(self) -> bool | None:
-        """Whether the difference lies within two combined standard deviations; None if not run."""
-        if self.difference is None or self.allowed is None:
-            return None
-        return abs(self.difference) <= self.allowed
+    def differs(self) -> bool | None:
+        """Whether the interval excludes 0; None without an interval."""
+        return None if self.interval is None else not self.interval[0] <= 0 <= self.interval[1]
 
 
 def reference_rows(evidence: Evidence) -> list[ReferenceRow]:
@@ -47,18 +43,10 @@ def _row(evidence: Evidence, name: str, paper: Reference) -> ReferenceRow:
     ours = summarise(arm.values(Quantity.ERROR).values()) if arm else None
     if ours is None or ours.mean is None:
         return ReferenceRow(name, paper)
-    # A single run has no spread: the paper's stands in.
-    sd = paper.sd_percent if ours.sd is None else ours.sd
-    p = None
-    if ours.sd is not None:
-        printed = (paper.error_percent, paper.sd_percent, paper.runs)
-        test = stats.ttest_ind_from_stats(ours.mean, ours.sd, ours.n, *printed, equal_var=False)
-        p = float(test.pvalue)
-    return ReferenceRow(
-        arm=name,
-        paper=paper,
-        ours=ours,
-        difference=ours.mean - paper.error_percent,
-        allowed=2 * float((sd**2 + paper.sd_percent**2) ** 0.5),
-        p=p,
-    )
+    difference = ours.mean - paper.error_percent
+    row = ReferenceRow(name, paper, ours, difference)
+    if ours.sd is None or min(ours.n, paper.runs) < FEWEST or not ours.sd + paper.sd_percent:
+        return row
+    parts = [(sd**2 / n, n - 1) for sd, n in ((ours.sd, ours.n), (paper.sd_percent, paper.runs))]
+    half = half_width(0.95, parts)
+    return ReferenceRow(name, paper, ours, difference, (difference - half, difference + half))

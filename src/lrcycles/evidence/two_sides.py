@@ -9,6 +9,7 @@ from lrcycles.config.schema import Report
 from lrcycles.errors import InputError
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Pair, Role
+from lrcycles.evidence.families import Family
 from lrcycles.evidence.fetch import fetch_side
 from lrcycles.evidence.weigh import Evidence, weigh
 
@@ -26,32 +27,26 @@ def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -
     """
     own_side, other_side = fetch_side(first, root), fetch_side(second, root)
     arms: dict[str, Arm] = {}
-    range_test_seconds: dict[str, float | None] = {}
+    range_test_seconds: dict[str, float] = {}
     pairs = []
-    for own, theirs in _pairs(own_side.arms, other_side.arms, first, second):
+    named = _pairs(own_side.arms, other_side.arms, first, second)
+    # One arm of each is the question itself. Of several arms, each is a part of it.
+    family = Family.PRIMARY if len(named) == 1 else Family.SCHEDULES
+    for own, theirs in named:
         against, arm = f"{own_side.name}:{own}", f"{other_side.name}:{theirs}"
         if arm == against:
             raise InputError(
                 f"A and B must be different results. Received: {first} and {second}, which are "
                 "the same arm of the same results. Name another arm or run."
             )
-        pairs.append(Pair(arm, against, Role.CANDIDATE))
+        pairs.append(Pair(arm, against, Role.CANDIDATE, family))
         arms[against] = replace(own_side.arms[own], name=against)
         arms[arm] = replace(other_side.arms[theirs], name=arm)
-        range_test_seconds[against] = own_side.range_test_seconds
-        range_test_seconds[arm] = other_side.range_test_seconds
-    # What an arm continued has an unknown cost here, and the replay reads the test set.
-    timed = [
-        name
-        for name, arm in arms.items()
-        if arm.on_split
-        and arm.settings.continues is None
-        and not (arm.settings.uses_bounds and range_test_seconds[name] is None)
-    ]
+        range_test_seconds[against] = own_side.range_test_seconds or 0.0
+        range_test_seconds[arm] = other_side.range_test_seconds or 0.0
     return weigh(
         arms,
-        [*timed, *(name for name in arms if name not in timed)],
-        timed=timed,
+        list(arms),
         pairs=pairs,
         report=Report(
             margin_percent=margin_percent,
@@ -63,9 +58,8 @@ def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -
             reference={},
             reference_source="",
             reference_notes=[],
-            waterfall={},
         ),
-        range_test_seconds={name: seconds or 0.0 for name, seconds in range_test_seconds.items()},
+        range_test_seconds=range_test_seconds,
         candidates=[pair.arm for pair in pairs],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lrcycles.evidence.arms import Arm
-from lrcycles.evidence.chances import Chance, chance_better
+from lrcycles.evidence.estimates import Chance, chance_better
 from lrcycles.evidence.comparisons import Quantity, Role
 from lrcycles.evidence.paired import (
     ALPHA,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 
 from lrcycles.evidence.arms import Arm, summarise
-from lrcycles.evidence.chances import wilson_percent
+from lrcycles.evidence.estimates import wilson_percent
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
 from lrcycles.evidence.costs import measured_alone
 from lrcycles.evidence.paired import Outcome

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from statsmodels.stats.proportion import proportion_confint
 
 from lrcycles.errors import InputError
-from lrcycles.evidence.chances import chance_better, wilson_interval
+from lrcycles.evidence.estimates import chance_better, wilson_interval
 
 
 def test_the_chance_counts_pairs_and_half_of_the_ties():

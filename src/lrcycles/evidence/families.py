@@ -1,0 +1,233 @@
+"""Decides families of comparisons: at looks, adjusted for the family, beyond the margin."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from lrcycles.evidence.estimates import Estimate, Interval
+from lrcycles.evidence.sign_flips import max_t, sign_flip_p
+
+Key = TypeVar("Key", bound=Hashable)
+
+# A verdict may be asked for at these numbers of seeds, one after the other, without exceeding 5 %.
+LOOKS = (8, 16, 32, 64, 128)
+FIRST_LEVEL = 0.0079  # at 8 seeds: 2 of 256 sign flips, the least that 8 pairs can show
+# By the number of comparisons that share 5 %: the level of each at every later look.
+# Source: studies/verdicts, which confirms them with the tests that are used here.
+LATER_LEVELS = {1: 0.0137, 2: 0.0053, 3: 0.0027, 4: 0.0014}
+MOST_PRIMARY = max(LATER_LEVELS)
+
+
+class Family(StrEnum):
+    """Which comparisons share 5 % false verdicts; the value stands in metrics.json."""
+
+    PRIMARY = "primary"  # report.primary, in test error: Holm
+    SCHEDULES = "schedules"  # the other schedules against one arm: max-T
+    TIME = "time"  # budgets until the target: max-T
+    NONE = "none"  # an interval only
+
+
+class Outcome(StrEnum):
+    """What a comparison decides."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SLIGHTLY_BETTER = "better, by less than matters"
+    SLIGHTLY_WORSE = "worse, by less than matters"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+    NO_VERDICT = "no verdict"
+    NOT_COMPARABLE = "not comparable"
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the arm is better, by however much."""
+        return self in (Outcome.BETTER, Outcome.SLIGHTLY_BETTER)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the arm is worse, by however much."""
+        return self in (Outcome.WORSE, Outcome.SLIGHTLY_WORSE)
+
+
+class Reason(StrEnum):
+    """Why a comparison is not decided."""
+
+    NONE = ""
+    NO_FAMILY = "only an interval is asked for"
+    SEEDS = "the number of seeds is none of the looks"
+    IMAGES_UNKNOWN = "the results do not say which test images are wrong"
+    SAME = "both arms are the same trainings"
+    EMPTY = "nothing can decide it"
+    CHANCE = "the p value is above the level"
+    INTERVAL = "the interval for seeds and test images contains 0"
+    FAILS_MORE = "the arm fails more often"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a comparison is tested with.
+
+    Attributes:
+        seeds: common to both arms, failed runs included.
+        units: by seed the difference as a whole number, or twice its signed rank: see `sign_flips`.
+        failed: of the common seeds, the failed runs of the arm and of the other.
+        lone_failures: pairs in which only the arm failed, and in which only the other did.
+    """
+
+    family: Family
+    seeds: int
+    units: Mapping[int, int]
+    estimate: Estimate | None
+    failed: tuple[int, int] = (0, 0)
+    lone_failures: tuple[int, int] = (0, 0)
+    same: bool = False
+    margin: float | None = None
+    images_known: bool = True  # which of them are wrong, and that both arms have the same ones
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison decides within its family.
+
+    Attributes:
+        p: exact, two-sided, of the sign flips; None where nothing was tested.
+        adjusted_p: of max-T; in Holm's method the level is adjusted instead.
+        level: that the adjusted p must not exceed, at this look and place in the family.
+        alone: the level of the combined interval that must exclude 0.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    p: float | None = None
+    adjusted_p: float | None = None
+    level: float | None = None
+    alone: float | None = None
+
+
+def look_level(seeds: int, share: int = 1) -> float:
+    """Give the level of a test at a look, if `share` comparisons share 5 % over all looks.
+
+    >>> look_level(8), look_level(32), look_level(32, 2)
+    (0.0079, 0.0137, 0.0053)
+    """
+    assert seeds in LOOKS, "no verdict is asked for at other numbers of seeds"
+    return FIRST_LEVEL if seeds == LOOKS[0] else LATER_LEVELS[share]
+
+
+def next_look(seeds: int) -> int | None:
+    """Give the next number of seeds at which there is a verdict; None after the last."""
+    return next((look for look in LOOKS if look > seeds), None)
+
+
+def decide(comparisons: Mapping[Key, Tested], *, absent_primary: int = 0) -> dict[Key, Verdict]:
+    """Give every comparison its verdict within its family.
+
+    Better or worse needs both: the adjusted sign-flip p at the level of the look, and a combined
+    interval at that level that excludes 0. Equivalent: the interval of two one-sided tests at the
+    level of the look lies inside the margin.
+
+    Args:
+        absent_primary: declared primary comparisons that were not trained; they count in Holm.
+    """
+    verdicts = {key: _undecidable(one) for key, one in comparisons.items()}
+    for family in (Family.PRIMARY, Family.SCHEDULES, Family.TIME):
+        members = {
+            key: one
+            for key, one in comparisons.items()
+            if one.family == family and verdicts[key] is None
+        }
+        if family == Family.PRIMARY:
+            verdicts |= _holm(members, absent_primary)
+        elif members:
+            verdicts |= _together(members)
+    return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
+
+
+def _undecidable(one: Tested) -> Verdict | None:
+    """Give the verdict on a comparison that no test is made for; None if it is to be tested."""
+    if one.same:
+        return Verdict(Outcome.NOT_COMPARABLE, Reason.SAME)
+    if one.family == Family.NONE:
+        return Verdict(Outcome.NO_VERDICT, Reason.NO_FAMILY)
+    if one.seeds not in LOOKS:
+        return Verdict(Outcome.NO_VERDICT, Reason.SEEDS)
+    if not one.images_known:
+        return Verdict(Outcome.NO_VERDICT, Reason.IMAGES_UNKNOWN)
+    if not any(one.units.values()):  # its least possible p is 1 (Tarone 1990)
+        if _is_equivalent(one):
+            return Verdict(Outcome.EQUIVALENT, Reason.NONE)
+        return Verdict(Outcome.NOT_COMPARABLE, Reason.EMPTY)
+    return None
+
+
+def _holm(members: Mapping[Key, Tested], absent: int) -> dict[Key, Verdict]:
+    p_values = {key: sign_flip_p(list(one.units.values())) for key, one in members.items()}
+    verdicts: dict[Key, Verdict] = {}
+    significant = True
+    for place, key in enumerate(sorted(members, key=lambda key: p_values[key])):
+        one, p = members[key], p_values[key]
+        level = look_level(one.seeds, len(members) + absent - place)
+        significant = significant and p <= level
+        verdicts[key] = _judge(one, p, p, level, level, significant=significant)
+    return verdicts
+
+
+def _together(members: Mapping[Key, Tested]) -> dict[Key, Verdict]:
+    seeds = sorted({seed for one in members.values() for seed in one.units})
+    rows = [[one.units.get(seed, 0) for seed in seeds] for one in members.values()]
+    level = min(look_level(one.seeds) for one in members.values())
+    test = max_t(rows, level)
+    return {
+        key: _judge(one, sign_flip_p(row), adjusted, level, alone, significant=adjusted <= level)
+        for (key, one), row, adjusted, alone in zip(
+            members.items(), rows, test.adjusted, test.levels, strict=True
+        )
+    }
+
+
+def _judge(
+    one: Tested, p: float, adjusted: float, level: float, alone: float, *, significant: bool
+) -> Verdict:
+    outcome, reason = Outcome.UNDECIDED, Reason.CHANCE
+    if significant:
+        outcome, reason = _side(one, alone)
+    if outcome == Outcome.UNDECIDED and _is_equivalent(one):
+        outcome, reason = Outcome.EQUIVALENT, Reason.NONE
+    return Verdict(outcome, reason, p, adjusted, level, alone)
+
+
+def _side(one: Tested, alone: float) -> tuple[Outcome, Reason]:
+    """Name the side of a significant comparison, unless the interval or failures forbid it."""
+    better = sum(one.units.values()) < 0
+    fails_more = one.failed[0] - one.failed[1]
+    if fails_more > 0 if better else fails_more < 0:
+        return Outcome.UNDECIDED, Reason.FAILS_MORE
+    big = Outcome.BETTER if better else Outcome.WORSE
+    small = Outcome.SLIGHTLY_BETTER if better else Outcome.SLIGHTLY_WORSE
+    own, other = one.lone_failures
+    failures_decide = own != other and sign_flip_p([1] * own + [-1] * other) <= alone
+    if failures_decide or one.family == Family.TIME:  # a time does not depend on test images
+        return big, Reason.NONE
+    interval = None if one.estimate is None else one.estimate.interval(1 - alone)
+    if interval is None or interval[0] <= 0 <= interval[1] or (interval[1] < 0) != better:
+        return Outcome.UNDECIDED, Reason.INTERVAL
+    assert one.estimate is not None
+    within = one.margin is not None and abs(one.estimate.mean) <= one.margin
+    return (small if within else big), Reason.NONE
+
+
+def _is_equivalent(one: Tested) -> bool:
+    """Whether two one-sided tests at the level of the look exclude a difference that matters."""
+    if one.margin is None or one.estimate is None or any(one.failed):
+        return False
+    interval = one.estimate.interval(1 - 2 * look_level(one.seeds))
+    return interval is not None and inside(interval, one.margin)
+
+
+def inside(interval: Interval, margin: float) -> bool:
+    """Whether an interval lies within plus or minus the margin."""
+    return -margin < interval[0] and interval[1] < margin
