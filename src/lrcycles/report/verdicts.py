@@ -112,17 +112,17 @@ def mark(comparison: Comparison) -> VerdictCell:
 def sentence(
     comparison: Comparison, evidence: Evidence, arm: str | None = None, against: str | None = None
 ) -> str:
-    """Word one comparison: the answer first, then the difference with its interval.
+    """Word one comparison: the answer, the difference with its interval, and why it is open.
 
     Args:
         arm: how the arm is called, if not by its name; `against` likewise.
     """
-    one, other = arm or comparison.arm, against or comparison.against
-    answer = _answer(comparison, one, other)
+    answer = _answer(comparison, arm or comparison.arm, against or comparison.against)
     if comparison.outcome == Outcome.NOT_COMPARABLE:
         return f"{answer}."
     figures = _figures(comparison, evidence)
-    return f"{answer}: {figures}." if figures else f"{answer}."
+    text = f"{answer}: {figures}." if figures else f"{answer}."
+    return f"{text} {why(comparison)}".strip()
 
 
 def _answer(comparison: Comparison, arm: str, against: str) -> str:
@@ -166,10 +166,7 @@ def _figures(comparison: Comparison, evidence: Evidence) -> str:
         return f"{counted(found.n, 'pair')} of runs cannot show a difference"
     unit = UNITS[comparison.quantity].removeprefix("percentage ")
     digits = digits_of(comparison.quantity, evidence)
-    text = f"{number(found.mean, digits)} {unit} ({interval_of(found, digits)})"
-    if any(comparison.failed):
-        text += f", over the {counted(found.n, 'seed')} that trained in both arms"
-    return text
+    return f"{number(found.mean, digits)} {unit} ({interval_of(found, digits)})"
 
 
 def why(comparison: Comparison) -> str:
@@ -180,7 +177,6 @@ def why(comparison: Comparison) -> str:
     if own != other:
         chance = f"{fails}, and a failed run counts as the worst."
     return {
-        Reason.SEEDS: "Verdicts are made at fixed numbers of seeds only.",
         Reason.IMAGES_UNKNOWN: "The results do not hold the mistakes on the same test images.",
         Reason.CHANCE: chance,
         Reason.INTERVAL: "Other seeds repeat the difference, but other test images may not.",
@@ -198,6 +194,11 @@ def advice(comparison: Comparison) -> str:
     if reason != Reason.SEEDS and images_prevail(comparison):
         return "More seeds do not help: the test images are the larger part of the interval."
     look = next_look(comparison.seeds)
+    if reason == Reason.SEEDS and look is not None:
+        return (
+            "Verdicts are made at fixed numbers of seeds only. The next one is at "
+            f"{look} seeds: set train.seeds={look}."
+        )
     if look is None:
         return f"There is no further verdict after {LOOKS[-1]} seeds."
     return f"The next verdict is at {look} seeds: set train.seeds={look}."
