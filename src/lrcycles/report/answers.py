@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrcycles.evidence.answer import Answer, Certainty, answer
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
 from lrcycles.evidence.estimates import FEWEST
-from lrcycles.evidence.families import Outcome
+from lrcycles.evidence.families import Outcome, Reason
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
 from lrcycles.report.formatting import counted, listed, number
@@ -37,7 +37,7 @@ def lines(evidence: Evidence) -> list[str]:
     compared = asked(evidence)
     alone = evidence.of_stages is None and len(compared) == 1  # the headline words it
     words = [] if alone else _differences(compared, evidence)
-    return [*words, *_sure(compared), *_robust(compared, evidence)]
+    return [*words, *_sure(compared), *verdicts.robust(compared, evidence)]
 
 
 def asked(evidence: Evidence) -> list[Comparison]:
@@ -55,21 +55,39 @@ def shown_arms(evidence: Evidence) -> list[str]:
     for one in asked(evidence):
         names += [one.against, one.arm]
     found = answer(evidence) if evidence.of_stages else None
-    names += _choice(found) if found else []
+    names += _choice(found, evidence) if found else []
     return list(dict.fromkeys(names))
 
 
-def _choice(found: Answer) -> list[str]:
-    """Name the arms to use: the simplest, and before all others one that the report asks about.
+def _choice(found: Answer, evidence: Evidence) -> list[str]:
+    """Name the arms to use: the simplest, and an alternative that is known well enough.
 
-    An arm of which more runs fail is no choice.
+    An arm that the report asks about comes before other alternatives.
     """
     first, *others = found.use
     asked_about = {one.arm for one in found.cycles}
-    failed, _ = found.failed.get(first, (0, 0))
-    others = [name for name in others if found.failed.get(name, (0, 0))[0] <= failed]
+    others = [name for name in others if _known_as_good(name, first, found, evidence)]
     others.sort(key=lambda name: name not in asked_about)
     return [first, *others][:_MOST_TO_USE]
+
+
+def _known_as_good(name: str, first: str, found: Answer, evidence: Evidence) -> bool:
+    """Whether an arm that is close to the first choice fails no more often, and is no guess.
+
+    It is equivalent, or better than the constant rate, or the seeds alone place it within the
+    margin: then only other test images could tell the two apart.
+    """
+    if found.failed.get(name, (0, 0))[0] > found.failed.get(first, (0, 0))[0]:
+        return False
+    gain = evidence.error(name, evidence.baseline)
+    pair = evidence.error(name, first) or evidence.error(first, name)
+    if pair is None or pair.estimate is None or pair.margin is None:
+        return False
+    of_seeds, _ = pair.estimate.halves()
+    near = of_seeds is not None and of_seeds <= pair.margin
+    return (
+        near or pair.outcome == Outcome.EQUIVALENT or (gain is not None and gain.outcome.is_better)
+    )
 
 
 def _failures(evidence: Evidence) -> list[str]:
@@ -87,7 +105,7 @@ def _failures(evidence: Evidence) -> list[str]:
 
 
 def _use(found: Answer, evidence: Evidence) -> str:
-    arms = [evidence.arms[name] for name in _choice(found)]
+    arms = [evidence.arms[name] for name in _choice(found, evidence)]
     if found.certainty == Certainty.DECIDED:
         gains = [evidence.error(arm.name, evidence.baseline) for arm in arms]
         fewer = all(one is not None and _fewer_errors(one) for one in gains)
@@ -114,7 +132,7 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
     """Word what an arm that the report asks about gains over the choice, if it is not chosen."""
     if found.certainty != Certainty.DECIDED:
         return []
-    words, choice = [], _choice(found)
+    words, choice = [], _choice(found, evidence)
     for one in found.cycles:
         if one.against != choice[0] or one.arm in choice:
             continue
@@ -135,7 +153,10 @@ def _of_two(evidence: Evidence) -> str:
         return verdicts.sentence(compared[0], evidence)
     fewer = sum(one.outcome.is_better for one in compared)
     more = sum(one.outcome.is_worse for one in compared)
-    arms = counted(len(compared), "arm")
+    differing = [one for one in compared if one.verdict.reason != Reason.SAME]
+    if not differing:
+        return "Both results are the same trainings."
+    arms = counted(len(differing), "arm")
     return (
         f"The second result makes fewer errors in {fewer or 'none'} of {arms}, and more errors in "
         f"{more or 'none'}."
@@ -150,7 +171,10 @@ def _called(name: str, evidence: Evidence) -> str:
 def _differences(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
     """Word each difference in one line, once what pairs too few cannot show."""
     words, few = [], 0
+    same = [one for one in compared if one.verdict.reason == Reason.SAME]
     for one in compared:
+        if one in same and len(same) > 1:
+            continue
         found = one.estimate
         if found is not None and found.n < FEWEST and one.outcome == Outcome.NO_VERDICT:
             few = max(few, found.n)
@@ -159,6 +183,9 @@ def _differences(compared: Sequence[Comparison], evidence: Evidence) -> list[str
         words.append(verdicts.sentence(one, evidence, *names))
     if few:
         words.append(f"{counted(few, 'pair')} of runs cannot show a difference.")
+    if len(same) > 1:
+        pairs = listed([one.title for one in same])
+        words.append(f"These pairs are the same trainings: {pairs}.")
     return words
 
 
@@ -175,10 +202,6 @@ def _sure(compared: Sequence[Comparison]) -> list[str]:
     ]
     if decided:
         seeds = counted(max(one.seeds for one in decided), "seed")
-        what = "This is" if len(decided) == len(compared) else "The rest is"
-        words.append(f"{what} decided at {seeds}, and allows for other seeds and test images.")
+        what = "This is" if len(decided) == len(compared) else "The other verdicts are"
+        words.append(f"{what} decided at {seeds}, for other seeds and other test images.")
     return words
-
-
-def _robust(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
-    return [text for one in compared if (text := verdicts.robust(one, evidence))]

@@ -116,7 +116,7 @@ def write_report(evidence: Evidence, head: Head, *, out: Path) -> Built:
     }
     for name, url in (("report.html", data_url), ("report.md", relative_to(out))):
         files.write_text(out / name, render(name, sections=sections, url=url, **page))
-    shown = [block for block in sections[0].blocks if not isinstance(block, Folded)]
+    shown = [block for block in sections[0].blocks if not isinstance(block, Folded | Picture)]
     answers = [replace(sections[0], blocks=shown)]
     return Built(numbers, render("sections.md", sections=answers, url=relative_to(out), **page))
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lrcycles.evidence.comparisons import Comparison, Quantity
 from lrcycles.evidence.estimates import FEWEST, Estimate
 from lrcycles.evidence.families import LOOKS, Outcome, Reason, next_look
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import UNKNOWN, counted, decimals, half, number, p_value, span
+from lrcycles.report.formatting import (
+    UNKNOWN,
+    counted,
+    decimals,
+    half,
+    listed,
+    number,
+    p_value,
+    span,
+)
 from lrcycles.report.section import Tone, VerdictCell
 
 UNITS = {
@@ -130,7 +141,7 @@ def _answer(comparison: Comparison, arm: str, against: str) -> str:
     if outcome == Outcome.NOT_COMPARABLE:
         if reason == Reason.SAME:
             return f"{arm} and {against} are the same trainings, so nothing is compared"
-        return f"Nothing can decide between {arm} and {against}: no pair of runs differs"
+        return f"Nothing can decide between {arm} and {against}: no pair differs in its errors"
     if outcome == Outcome.EQUIVALENT:
         return f"{arm} and {against} are level within the margin"
     if outcome == Outcome.UNDECIDED:
@@ -176,10 +187,13 @@ def why(comparison: Comparison) -> str:
     chance = "Chance can still explain the difference."
     if own != other:
         chance = f"{fails}, and a failed run counts as the worst."
+    open_interval = "The seeds agree on the sign, but not on the size."
+    if images_prevail(comparison):
+        open_interval = "Other seeds repeat the difference, but other test images may not."
     return {
         Reason.IMAGES_UNKNOWN: "The results do not hold the mistakes on the same test images.",
         Reason.CHANCE: chance,
-        Reason.INTERVAL: "Other seeds repeat the difference, but other test images may not.",
+        Reason.INTERVAL: open_interval,
         Reason.FAILS_MORE: f"{fails}.",
     }.get(comparison.verdict.reason, "")
 
@@ -212,11 +226,18 @@ def images_prevail(comparison: Comparison) -> bool:
     return of_images is not None and of_images > (of_seeds or 0.0)
 
 
-def robust(comparison: Comparison, evidence: Evidence) -> str:
-    """Word that a few runs carry the mean, where median or Hodges-Lehmann's estimate differ."""
-    if not comparison.robust_disagrees or comparison.estimate is None:
-        return ""
-    if comparison.estimate.n < FEWEST:
-        return ""
-    median = number(comparison.estimate.median, digits_of(comparison.quantity, evidence))
-    return f"A few runs carry the mean of {comparison.title}: the median is {median} points."
+def robust(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
+    """Word that a few runs carry a mean, where median or Hodges-Lehmann's estimate differ."""
+    carried = [
+        one
+        for one in compared
+        if one.robust_disagrees and one.estimate is not None and one.estimate.n >= FEWEST
+    ]
+    if len(carried) > 1:
+        return [f"A few runs carry the means of {listed([one.title for one in carried])}."]
+    return [
+        f"A few runs carry the mean of {one.title}: the median is "
+        f"{number(one.estimate.median, digits_of(one.quantity, evidence))} points."
+        for one in carried
+        if one.estimate is not None
+    ]
