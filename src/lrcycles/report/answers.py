@@ -35,8 +35,8 @@ def headlines(evidence: Evidence) -> list[str]:
 def lines(evidence: Evidence) -> list[str]:
     """Word what was gained against each arm, how sure it is, and what would decide the rest."""
     compared = asked(evidence)
-    alone = evidence.of_stages is None and len(compared) == 1  # the headline words it
-    words = [] if alone else _differences(compared, evidence)
+    above = _alone(evidence)  # the headline words it
+    words = _differences([one for one in compared if one is not above], evidence)
     return [*words, *_sure(compared), *verdicts.robust(compared, evidence)]
 
 
@@ -147,20 +147,28 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
 
 
 def _of_two(evidence: Evidence) -> str:
-    """Word the comparison of two results, or how many arms of the second one are better."""
+    """Word the comparison of two results, or in how many arms the second one is better."""
+    if alone := _alone(evidence):
+        return verdicts.sentence(alone, evidence)
     compared = asked(evidence)
-    if len(compared) == 1:
-        return verdicts.sentence(compared[0], evidence)
-    fewer = sum(one.outcome.is_better for one in compared)
-    more = sum(one.outcome.is_worse for one in compared)
-    differing = [one for one in compared if one.verdict.reason != Reason.SAME]
+    differing = sum(one.verdict.reason != Reason.SAME for one in compared)
     if not differing:
         return "Both results are the same trainings."
-    arms = counted(len(differing), "arm")
+    fewer = sum(one.outcome.is_better for one in compared)
+    more = sum(one.outcome.is_worse for one in compared)
     return (
-        f"The second result makes fewer errors in {fewer or 'none'} of {arms}, and more errors in "
-        f"{more or 'none'}."
+        f"The second result makes fewer errors in {fewer or 'none'} of {counted(differing, 'arm')}, "
+        f"and more errors in {more or 'none'}."
     )
+
+
+def _alone(evidence: Evidence) -> Comparison | None:
+    """Give the only comparison of two results, or the only one that is not of equal trainings."""
+    compared = asked(evidence) if evidence.of_stages is None else []
+    differing = [one for one in compared if one.verdict.reason != Reason.SAME]
+    if len(compared) == 1 or len(differing) == 1:
+        return (differing or compared)[0]
+    return None
 
 
 def _called(name: str, evidence: Evidence) -> str:
