@@ -156,9 +156,10 @@ def _of_two(evidence: Evidence) -> str:
         return "Both results are the same trainings."
     fewer = sum(one.outcome.is_better for one in compared)
     more = sum(one.outcome.is_worse for one in compared)
+    arms = counted(differing, "arm")
     return (
-        f"The second result makes fewer errors in {fewer or 'none'} of {counted(differing, 'arm')}, "
-        f"and more errors in {more or 'none'}."
+        f"The second result makes fewer errors in {fewer or 'none'} of {arms}, and more errors in "
+        f"{more or 'none'}."
     )
 
 
