@@ -226,7 +226,9 @@ def test_the_table_of_comparisons_has_both_parts_the_level_and_the_verdict(tmp_p
     first = rows[0]
     assert (first["comparison"], first["seeds"], first["p"]) == ("clr vs baseline", "8", "0.008")
     assert first["level"] == "0.0079"
-    assert re.fullmatch(r"±0\.0\d from seeds, ±0\.0\d from test images", str(first["parts"]))
+    assert re.fullmatch(
+        r"±0\.0\d from seeds, ±0\.0\d from test images", str(first["parts of the interval"])
+    )
     assert [getattr(row["verdict"], "text", "") for row in rows] == ["better", "equivalent"]
 
 

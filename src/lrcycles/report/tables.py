@@ -22,7 +22,13 @@ def comparisons(evidence: Evidence, listed: Sequence[Comparison]) -> Table:
     tested = any(one.verdict.p is not None for one in listed)
     robust = any(one.robust_disagrees for one in listed)
     unit = f" ({verdicts.UNITS[listed[0].quantity]})" if listed else ""
-    head = ["comparison", "seeds", f"mean difference{unit}", "95 % interval", "parts"]
+    head = [
+        "comparison",
+        "seeds",
+        f"mean difference{unit}",
+        "95 % interval",
+        "parts of the interval",
+    ]
     head += ["median", "Hodges-Lehmann"] if robust else []
     head += ["p", "level"] if tested else []
     rows: list[list[Cell]] = []
