@@ -226,7 +226,9 @@ def test_the_table_of_comparisons_has_both_parts_the_level_and_the_verdict(tmp_p
     first = rows[0]
     assert (first["comparison"], first["seeds"]) == ("clr vs baseline", "8")
     assert first["p; level"] == "0.0078; 0.0079"
-    assert all(re.fullmatch(r"±0\.0\d", str(first[part])) for part in ("from seeds", "from images"))
+    assert all(
+        re.fullmatch(r"±0\.0\d", str(first[part])) for part in ("part of seeds", "part of images")
+    )
     assert [getattr(row["verdict"], "text", "") for row in rows] == ["better", "equivalent"]
 
 

@@ -23,7 +23,7 @@ def comparisons(evidence: Evidence, listed: Sequence[Comparison]) -> Table:
     robust = any(one.robust_disagrees for one in listed)
     unit = verdicts.UNITS[listed[0].quantity].removeprefix("percentage ")
     head = ["comparison", "verdict", "seeds", f"mean ({unit})", "95 % interval"]
-    head += ["from seeds", "from images"]
+    head += ["part of seeds", "part of images"]
     head += ["median; Hodges-Lehmann"] if robust else []
     head += ["p; level"] if tested else []
     rows: list[list[Cell]] = []
