@@ -111,8 +111,9 @@ def _what_is_equal(evidence: Evidence) -> str:
     text = "Equal seeds share their initial weights and the order of their data"
     if exceptions:
         text += f", except that {listed(exceptions)}"
+    chosen = "peak rates" if evidence.stages.peak_searches else "bounds"
     return (
-        f"{text}. The bounds were chosen on the validation split only, and the test set was read "
+        f"{text}. The {chosen} were chosen on the validation split only, and the test set was read "
         "once."
     )
 
