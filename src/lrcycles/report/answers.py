@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from lrcycles.evidence.answer import Answer, Certainty, answer
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
 from lrcycles.evidence.estimates import FEWEST
-from lrcycles.evidence.families import Outcome, Reason
+from lrcycles.evidence.families import Family, Outcome, Reason
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
 from lrcycles.report.formatting import counted, listed, number
 from lrcycles.report.names import to_use, with_noun
 
 _MOST_TO_USE = 2  # arms in the answer: more would need more figures than a line should hold
+_MOST_ASKED = 3  # comparisons of the first screen
 _MOST_FAILING = 2  # arms whose failures are counted one by one
 _OPEN = (Outcome.UNDECIDED, Outcome.NO_VERDICT, Outcome.NOT_COMPARABLE)
 
@@ -41,12 +42,14 @@ def lines(evidence: Evidence) -> list[str]:
 
 
 def asked(evidence: Evidence) -> list[Comparison]:
-    """List the comparisons in error that the report asks about, or else the gain of the choice."""
+    """List the comparisons in error that carry the answer, or else the gain of the choice."""
     candidates = evidence.of(Quantity.ERROR, Role.CANDIDATE)
-    found = answer(evidence) if evidence.of_stages else None
-    if candidates or found is None or found.gain is None:
+    if evidence.of_stages is None:
         return candidates
-    return [found.gain]
+    primary = [one for one in candidates if one.family == Family.PRIMARY]
+    found = answer(evidence)
+    gain = [found.gain] if found and found.gain else []
+    return (primary or candidates or gain)[:_MOST_ASKED]
 
 
 def shown_arms(evidence: Evidence) -> list[str]:
@@ -65,7 +68,7 @@ def _choice(found: Answer, evidence: Evidence) -> list[str]:
     An arm that the report asks about comes before other alternatives.
     """
     first, *others = found.use
-    asked_about = {one.arm for one in found.cycles}
+    asked_about = {one.arm for one in asked(evidence)}
     others = [name for name in others if _known_as_good(name, first, found, evidence)]
     others.sort(key=lambda name: name not in asked_about)
     return [first, *others][:_MOST_TO_USE]
@@ -133,7 +136,7 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
     if found.certainty != Certainty.DECIDED:
         return []
     words, choice = [], _choice(found, evidence)
-    for one in found.cycles:
+    for one in asked(evidence):
         if one.against != choice[0] or one.arm in choice:
             continue
         name = _called(one.arm, evidence)
@@ -209,8 +212,10 @@ def _sure(compared: Sequence[Comparison]) -> list[str]:
         advice if len(of) == len(compared) - len(decided) else f"For {listed(of)}: {advice}"
         for advice, of in titles.items()
     ]
-    if decided:
-        seeds = counted(max(one.seeds for one in decided), "seed")
-        what = "This is" if len(decided) == len(compared) else "The other verdicts are"
-        words.append(f"{what} decided at {seeds}, for other seeds and other test images.")
-    return words
+    if not decided:
+        return words
+    seeds = counted(max(one.seeds for one in decided), "seed")
+    if len(decided) == len(compared):
+        return [f"This is decided at {seeds}, for other seeds and other test images."]
+    what = "The other verdict is" if len(decided) == 1 else "The other verdicts are"
+    return [" ".join([*words[:1], f"{what} decided at {seeds}."]), *words[1:]]
