@@ -16,7 +16,7 @@ from studies.verdicts.looks import SD, SHAPES
 from studies.verdicts.rows import Goal, Row, count
 from studies.verdicts.trainings import first_seeds, make_arm
 
-FLIPS = 2_000  # instead of 50,000: as exact, since no flip is one of them, and faster
+FLIPS = 1_000  # instead of 50,000: as exact, since no flip is one of them, and faster
 Errors = NDArray[np.float64]  # images, shape (comparisons, seeds)
 
 

@@ -175,13 +175,13 @@ def _holm(members: Mapping[Key, Tested], absent: int) -> dict[Key, Verdict]:
     p_values = {key: sign_flip_p(list(one.units.values())) for key, one in members.items()}
     both = {key: max(p, _second_p(members[key])) for key, p in p_values.items()}
     verdicts: dict[Key, Verdict] = {}
-    decided = True
-    for place, key in enumerate(sorted(members, key=lambda key: both[key])):
+    decided = 0
+    for key in sorted(members, key=lambda key: both[key]):
         one, p = members[key], p_values[key]
-        level = look_level(one.seeds, len(members) + absent - place)
-        verdicts[key] = _judge(one, p, p, level, level, significant=decided and p <= level)
-        # One that its images leave open is still a true null hypothesis: Holm's method stops there.
-        decided = decided and (verdicts[key].outcome.is_better or verdicts[key].outcome.is_worse)
+        # Only a decided comparison hands its share on: the others may be true null hypotheses.
+        level = look_level(one.seeds, len(members) + absent - decided)
+        verdicts[key] = _judge(one, p, p, level, level, significant=p <= level)
+        decided += verdicts[key].outcome.is_better or verdicts[key].outcome.is_worse
     return verdicts
 
 
