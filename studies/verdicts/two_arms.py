@@ -160,7 +160,7 @@ def power(effect: float, images_error: float, seeds: int, repeats: int) -> list[
             ever(looks, *BETTER),
             repeats,
         ),
-        count(Goal.POWER, case, "worse", ever(looks, *WORSE), repeats, at_most=0.5, narrow=0.5),
+        count(Goal.POWER, case, "worse", ever(looks, *WORSE), repeats, at_most=0.5, narrow=0.75),
     ]
 
 
