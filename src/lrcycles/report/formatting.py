@@ -95,12 +95,24 @@ def with_interval(values: Mapping[int, float], digits: int = 2) -> str:
 
 
 def span(low: float | None, high: float | None, digits: int = 2) -> str:
-    """Write the two ends of an interval.
+    """Write the two ends of an interval; a narrow one has more decimals, so that it has a width.
 
-    >>> span(0.5, 1.25)
-    '0.50 to 1.25'
+    >>> span(0.5, 1.25), span(0.501, 0.502)
+    ('0.50 to 1.25', '0.501 to 0.502')
     """
+    while low != high and digits < _MOST_DECIMALS and number(low, digits) == number(high, digits):
+        digits += 1
     return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def half(width: float, digits: int = 2) -> str:
+    """Write half an interval; one that rounds to 0 is under the last decimal.
+
+    >>> half(0.031), half(0.001)
+    ('±0.03', 'under ±0.01')
+    """
+    least = 10**-digits
+    return f"±{number(width, digits)}" if width >= least / 2 else f"under ±{least:.{digits}f}"
 
 
 def listed(words: Sequence[str]) -> str:
