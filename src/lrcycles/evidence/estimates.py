@@ -139,11 +139,11 @@ def _images_variance(by_image: NDArray[np.generic]) -> float:
     Two seeds share the images and nothing else, so the covariance of their differences over the
     images is the part of the images. Its mean over all pairs of seeds, divided by the images.
     """
-    centred = np.asarray(by_image, dtype=np.float32)
-    centred = centred - centred.mean(axis=1, keepdims=True)
-    seeds, images = centred.shape
-    of_sum = float((centred.sum(axis=0, dtype=float) ** 2).sum())
-    alone = float((centred.astype(float) ** 2).sum())
+    values = np.asarray(by_image, dtype=np.float32)
+    seeds, images = values.shape
+    means = values.mean(axis=1, dtype=float)
+    of_sum = float(((values.sum(axis=0) - means.sum()) ** 2).sum())
+    alone = float((values**2).sum(dtype=float) - images * (means**2).sum())
     covariance = (of_sum - alone) / (seeds * (seeds - 1) * (images - 1))
     return float(100**2 * max(covariance, 0.0) / images)
 
