@@ -87,7 +87,7 @@ def _others(
 ) -> list[Pair]:
     """Pair the arms with those they name, else with the opponent of their schedule."""
     pairs = []
-    for name in (*controlled, *(name for name in against if name in arms)):
+    for name in dict.fromkeys((*controlled, *(name for name in against if name in arms))):
         opponent = _opponent(arms[name], [arms[each] for each in controlled])
         role = Role.CANDIDATE if name in candidates else Role.CONTROL
         family = Family.SCHEDULES
