@@ -66,7 +66,7 @@ study-bounds: setup ## compare the rules for bounds (half an hour); result: docs
 study-range-test: setup ## measure the price and the stability of the range test (20 minutes, nothing else running); result: docs/study-range-test
 	PYTHONPATH=src $(BIN)/python -m studies.range_test_price
 
-REPORT_tutorial := -S train.seeds=30 -S train.save_models=first_seed
+REPORT_tutorial := -S train.seeds=32 -S train.save_models=first_seed
 report-%: setup ## run an experiment and copy its report to docs/reports, e.g. report-tutorial
 	$(BIN)/dvc exp run -S experiment=$* $(REPORT_$*)
 	rm -rf docs/reports/$* && mkdir -p docs/reports && cp -r artifacts/report docs/reports/$*
