@@ -182,14 +182,21 @@ def _read_arm(name: str, group: str, folder: Path, seeds: Sequence[int]) -> Arm:
     steps = files.read_table(folder / f"{longest}/steps.parquet")
     # Stored as float32, which holds seven digits: further digits are rounding.
     rates = [float(f"{lr:.7g}") for lr in steps["lr"]]
-    mistakes = {seed: _mistakes(folder / f"{seed}/correct.npy", cells[seed]) for seed in seeds}
+    mistakes = {seed: read_mistakes(folder / f"{seed}/correct.npy", cells[seed]) for seed in seeds}
     return Arm(
         name, group, cells, rates, {seed: one for seed, one in mistakes.items() if one is not None}
     )
 
 
-def _mistakes(path: Path, cell: CellResult) -> NDArray[np.bool_] | None:
-    """Read which test images a training gets wrong; None for results without this file."""
+def read_mistakes(path: Path, cell: CellResult) -> NDArray[np.bool_] | None:
+    """Read which test images a training gets wrong; None for results without this file.
+
+    Args:
+        path: correct.npy.
+
+    Raises:
+        InputError: the file belongs to another result.
+    """
     if not path.exists() or cell.test_images is None:
         return None
     wrong = ~np.unpackbits(np.load(path), count=cell.test_images).astype(bool)
