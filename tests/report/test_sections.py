@@ -143,7 +143,6 @@ def flat(error: float | None, seeds: Any = SEEDS) -> dict[int, float | None]:
 
 
 VERSUS = "triangular vs linear_decay"
-PRICE = "interval"
 
 
 @pytest.mark.parametrize("error", [0.0, 1.9])
@@ -179,8 +178,9 @@ def test_a_range_test_is_repaid_after_an_interval_of_trainings():
     assert f"The range test is repaid after {after} training" in " ".join(lines(seconds))
 
 
-def test_schedules_that_never_arrive_are_not_comparable():
-    lengths = {1: flat(3.0), 3: flat(2.5)}
+@pytest.mark.parametrize("error", [2.5, 100.0, None])
+def test_schedules_that_never_arrive_are_not_comparable(error):
+    lengths = {1: flat(3.0), 3: flat(error)}
     _, _, table = timed(lengths, lengths)
     found = row(table, VERSUS)
     assert found["verdict"] == "not comparable"
@@ -313,6 +313,23 @@ def test_the_same_trainings_under_two_names_are_no_comparison():
     check_words(section)
 
 
+def test_a_comparison_and_its_mirror_say_the_same_and_nothing_of_times():
+    better = {seed: round(error - 0.3, 2) for seed, error in LEVEL.items()}
+    means, verdicts = [], []
+    for names in (("a:clr", "b:decay"), ("b:decay", "a:clr")):
+        errors = {"a:clr": better, "b:decay": LEVEL}
+        pair = Pair(names[1], names[0], Role.CANDIDATE, Family.PRIMARY)
+        evidence = weighed([arm(name, errors[name]) for name in names], [pair])
+        sections = controlled.section(evidence), time.section(evidence)
+        check_words(*sections)
+        found = row(sections[0], f"{names[1]} vs {names[0]}", has="verdict")
+        means.append(found["mean (points)"].removeprefix("\N{MINUS SIGN}"))
+        verdicts.append(found["verdict"])
+        assert len(lines(sections[1])) == 1  # a note on seconds, and no target
+    assert means[0] == means[1]
+    assert verdicts == ["worse", "better"]
+
+
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_one_or_two_seeds_give_no_mean_and_no_interval(seeds):
     errors = {seed: LEVEL[seed] for seed in range(seeds)}
@@ -321,7 +338,7 @@ def test_one_or_two_seeds_give_no_mean_and_no_interval(seeds):
     section = controlled.section(weighed([arm("baseline", errors), arm("clr", worse)], [pair]))
     found = row(section, "clr vs baseline", has="verdict")
     assert found["verdict"] == "no verdict"
-    assert found["mean difference (percentage points)"] == "\N{EN DASH}"
+    assert found["mean (points)"] == "\N{EN DASH}"
     assert found["95 % interval"].startswith("no interval from")
     check_words(section)
 

@@ -49,12 +49,11 @@ def interval(comparison: Comparison, evidence: Evidence) -> str:
     return interval_of(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
-def parts(comparison: Comparison, evidence: Evidence) -> str:
-    """Write what seeds and what test images add to the 95 % interval."""
+def halves(comparison: Comparison, evidence: Evidence) -> tuple[str, str]:
+    """Write what seeds and what test images add to the 95 % interval, for two columns."""
     if comparison.estimate is None:
-        return UNKNOWN
-    digits = digits_of(comparison.quantity, evidence)
-    return parts_of(comparison.estimate, digits, images=comparison.quantity == Quantity.ERROR)
+        return UNKNOWN, UNKNOWN
+    return _halves(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
 def with_interval(comparison: Comparison, evidence: Evidence) -> str:
@@ -97,15 +96,19 @@ def parts_of(found: Estimate, digits: int, *, images: bool = True) -> str:
     """Write what seeds and what test images add to the 95 % interval of an estimate."""
     if found.n < FEWEST:
         return UNKNOWN
+    of_seeds, of_images = _halves(found, digits)
+    seeds = f"{of_seeds} from seeds"
+    return f"{seeds}, {of_images} from test images" if images else seeds
+
+
+def _halves(found: Estimate, digits: int) -> tuple[str, str]:
+    if found.n < FEWEST:
+        return UNKNOWN, UNKNOWN
     of_seeds, of_images = found.halves()
-    seeds = "0 from seeds" if of_seeds is None else f"{half(of_seeds, digits)} from seeds"
-    if not images:
-        return seeds
+    seeds = "0" if of_seeds is None else half(of_seeds, digits)
     if found.images_variance is None:
-        return f"{seeds}, unknown from test images"
-    if of_images is None:
-        return f"{seeds}, about 0 from test images"
-    return f"{seeds}, {half(of_images, digits)} from test images"
+        return seeds, "unknown"
+    return seeds, "about 0" if of_images is None else half(of_images, digits)
 
 
 def p_values(comparison: Comparison) -> tuple[str, str]:

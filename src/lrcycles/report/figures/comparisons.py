@@ -86,10 +86,11 @@ def forest(rows: Mapping[str, Row], *, margin: float, other: str | None = None) 
     )
     if any(row.values for row in rows.values()):
         ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
-    ax.plot([], [], "|", color="black", ms=11, mew=2.4, label="mean")
-    ax.plot([], [], "D", color="black", mfc="white", ms=4, label="median")
-    ax.plot([], [], color="black", lw=3.2, label="95 %: seeds")
-    ax.plot([], [], color="black", lw=1.2, label="95 %: seeds and images")
+    if any(row.middle for row in rows.values()):
+        ax.plot([], [], "|", color="black", ms=11, mew=2.4, label="mean")
+        ax.plot([], [], "D", color="black", mfc="white", ms=4, label="median")
+        ax.plot([], [], color="black", lw=3.2, label="95 %: seeds")
+        ax.plot([], [], color="black", lw=1.2, label="95 %: seeds and images")
     than = f" than {other}" if other and len(other) <= _LONGEST_NAME else ""
     ax.set_xlabel(
         "difference in test error (percentage points)\n"

@@ -38,7 +38,7 @@ def section(evidence: Evidence) -> Section:
         blocks.append(errors_picture("errors", evidence, trained, {}, caption))
     losses = evidence.loss_differences()
     blocks += [_errors(evidence, losses), *_families(evidence)]
-    if evidence.of(Quantity.ERROR):
+    if chances := _chances(evidence, losses):
         blocks += [
             Heading("How often an arm is better, and the test loss"),
             Text(
@@ -47,7 +47,7 @@ def section(evidence: Evidence) -> Section:
                 "ties as losses at its lower end and as wins at its upper end. The interval of "
                 "the loss covers the seeds alone."
             ),
-            _chances(evidence, losses),
+            chances,
         ]
     if alike := [name for name in evidence.alike if name in trained]:
         blocks.append(_epochs(evidence, alike))
@@ -66,21 +66,27 @@ def _families(evidence: Evidence) -> list[Block]:
     shown = [*families[Family.PRIMARY], *families[Family.SCHEDULES]]
     if any(one.estimate for one in shown):
         blocks.append(_differences(evidence, shown))
-    for title, listed_ones in (
+    for title, of_title in (
         ("First family: the comparisons that carry the answer", families[Family.PRIMARY]),
         ("Second family: the other comparisons", families[Family.SCHEDULES]),
         ("Without a verdict: intervals only", others),
     ):
-        if listed_ones:
-            blocks += [Heading(title), tables.comparisons(evidence, listed_ones)]
-    if absent := [" vs ".join(pair) for pair in evidence.absent_primary]:
-        verb = "was" if len(absent) == 1 else "were"
-        blocks.append(
-            Text(f"{listed(absent)} {verb} not trained. The first family counts it all the same.")
-        )
+        if of_title:
+            blocks += [Heading(title), tables.comparisons(evidence, of_title)]
+        if of_title is families[Family.PRIMARY]:
+            blocks += _absent(evidence)
     if any(one.family != Family.NONE for one in compared):
         blocks += [Heading("How a verdict is reached"), Points(_rule(evidence))]
     return blocks
+
+
+def _absent(evidence: Evidence) -> list[Text]:
+    """Name the primary comparisons that were not trained."""
+    absent = [" vs ".join(pair) for pair in evidence.absent_primary]
+    if not absent:
+        return []
+    verb = "was" if len(absent) == 1 else "were"
+    return [Text(f"{listed(absent)} {verb} not trained. The first family counts it all the same.")]
 
 
 def _unjudged(evidence: Evidence) -> list[Role]:
@@ -105,8 +111,9 @@ def _what_is_equal(evidence: Evidence) -> str:
     text = "Equal seeds share their initial weights and the order of their data"
     if exceptions:
         text += f", except that {listed(exceptions)}"
+    chosen = "peak rates" if evidence.stages.peak_searches else "bounds"
     return (
-        f"{text}. The bounds were chosen on the validation split only, and the test set was read "
+        f"{text}. The {chosen} were chosen on the validation split only, and the test set was read "
         "once."
     )
 
@@ -165,7 +172,7 @@ def _rule(evidence: Evidence) -> list[str]:
     ]
 
 
-def _chances(evidence: Evidence, losses: _Losses) -> Table:
+def _chances(evidence: Evidence, losses: _Losses) -> Table | None:
     head = ["comparison", "fewer errors (% of pairs)", "lower test loss (% of pairs)"]
     head.append("difference in test loss")
     digits = _loss_digits(losses)
@@ -178,7 +185,7 @@ def _chances(evidence: Evidence, losses: _Losses) -> Table:
         difference = verdicts.estimated(losses[pair], digits, images=False)
         chances = [_chance(one.chance), _chance(chance_better(list(by_seed.values())))]
         rows.append([one.title, *chances, difference])
-    return Table(head, rows)
+    return Table(head, rows) if rows else None
 
 
 def _loss_digits(losses: _Losses) -> int:
