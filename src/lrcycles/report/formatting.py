@@ -136,13 +136,6 @@ def rates_of(arm: Arm) -> str:
     return " to ".join(rate(value) for value in bounds)
 
 
-def described(arm: Arm) -> str:
-    """Write an arm's name with its schedule and rates."""
-    schedule = arm.settings.schedule.name
-    parts = [part for part in (schedule, rates_of(arm)) if part and part != arm.name]
-    return f"{arm.name} ({', '.join(parts)})"
-
-
 def threads(arms: Sequence[Arm]) -> str:
     """Write how many threads each run had."""
     counts = sorted({arm.settings.threads for arm in arms})

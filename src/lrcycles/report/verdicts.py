@@ -46,7 +46,7 @@ def mean(comparison: Comparison, evidence: Evidence) -> str:
 
 def interval(comparison: Comparison, evidence: Evidence) -> str:
     """Write the 95 % interval of a paired difference, for seeds and test images together."""
-    return interval_of(comparison.estimate, digits_of(comparison.quantity, evidence))
+    return _interval_of(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
 def halves(comparison: Comparison, evidence: Evidence) -> tuple[str, str]:
@@ -77,12 +77,12 @@ def estimated(found: Estimate, digits: int, *, images: bool = True) -> str:
     """
     if found.interval() is None:
         middle = "" if found.n < FEWEST else f"{number(found.mean, digits)} "
-        return f"{middle}({interval_of(found, digits)})"
-    parts = parts_of(found, digits, images=images)
-    return f"{number(found.mean, digits)} ({interval_of(found, digits)}; {parts})"
+        return f"{middle}({_interval_of(found, digits)})"
+    parts = _parts_of(found, digits, images=images)
+    return f"{number(found.mean, digits)} ({_interval_of(found, digits)}; {parts})"
 
 
-def interval_of(found: Estimate | None, digits: int) -> str:
+def _interval_of(found: Estimate | None, digits: int) -> str:
     """Write the 95 % interval of an estimate, or why there is none."""
     if found is None:
         return UNKNOWN
@@ -92,7 +92,7 @@ def interval_of(found: Estimate | None, digits: int) -> str:
     return "no interval: all pairs are equal" if ends is None else span(*ends, digits)
 
 
-def parts_of(found: Estimate, digits: int, *, images: bool = True) -> str:
+def _parts_of(found: Estimate, digits: int, *, images: bool = True) -> str:
     """Write what seeds and what test images add to the 95 % interval of an estimate."""
     if found.n < FEWEST:
         return UNKNOWN
@@ -136,7 +136,7 @@ def sentence(
         return f"{answer}."
     figures = _figures(comparison, evidence)
     text = f"{answer}: {figures}." if figures else f"{answer}."
-    return f"{text} {why(comparison)}".strip()
+    return f"{text} {_why(comparison)}".strip()
 
 
 def _answer(comparison: Comparison, arm: str, against: str) -> str:
@@ -180,10 +180,10 @@ def _figures(comparison: Comparison, evidence: Evidence) -> str:
         return f"{counted(found.n, 'pair')} of runs cannot show a difference"
     unit = UNITS[comparison.quantity].removeprefix("percentage ")
     digits = digits_of(comparison.quantity, evidence)
-    return f"{number(found.mean, digits)} {unit} ({interval_of(found, digits)})"
+    return f"{number(found.mean, digits)} {unit} ({_interval_of(found, digits)})"
 
 
-def why(comparison: Comparison) -> str:
+def _why(comparison: Comparison) -> str:
     """Word why a comparison is not decided; empty for one that is, or that is not tested."""
     own, other = comparison.failed
     fails = f"{comparison.arm if own > other else comparison.against} fails more often"
@@ -191,7 +191,7 @@ def why(comparison: Comparison) -> str:
     if own != other:
         chance = f"{fails}, and a failed run counts as the worst."
     open_interval = "The seeds agree on the sign, but not on the size."
-    if images_prevail(comparison):
+    if _images_prevail(comparison):
         open_interval = "Other seeds repeat the difference, but other test images may not."
     return {
         Reason.IMAGES_UNKNOWN: "The results do not hold the mistakes on the same test images.",
@@ -208,7 +208,7 @@ def advice(comparison: Comparison) -> str:
         return "Train again on the same data, so that every run keeps its mistakes."
     if reason not in (Reason.SEEDS, Reason.CHANCE, Reason.INTERVAL):
         return ""
-    if reason != Reason.SEEDS and images_prevail(comparison):
+    if reason != Reason.SEEDS and _images_prevail(comparison):
         return "More seeds do not help: the test images are the larger part of the interval."
     look = next_look(comparison.seeds)
     if reason == Reason.SEEDS and look is not None:
@@ -221,7 +221,7 @@ def advice(comparison: Comparison) -> str:
     return f"The next verdict is at {look} seeds: set train.seeds={look}."
 
 
-def images_prevail(comparison: Comparison) -> bool:
+def _images_prevail(comparison: Comparison) -> bool:
     """Whether the test images are the larger part of the interval, so that seeds cannot help."""
     if comparison.estimate is None or any(comparison.failed):
         return False
