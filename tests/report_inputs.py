@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lrcycles import files
 from lrcycles.cells.result import CellResult, write_result
@@ -31,8 +33,8 @@ REPORT = Report(
     reference={},
     reference_source="",
     reference_notes=[],
-    waterfall={},
 )
+TEST_IMAGES = 10_000
 BASELINE_ERRORS = [1.80, 1.92, 1.85, 1.77, 1.96, 1.83, 1.88, 1.79]
 SECONDS_PER_STEP = {200: 0.004, 2000: 0.04}
 FIT_SECONDS = {200: [2.4, 2.6], 2000: [1.7, 1.8]}  # of one epoch
@@ -83,18 +85,25 @@ def write_artifacts(
     return root
 
 
-def tutorial_arms(
-    gain: float = 0.2, seeds: int = 8, *, reach_epoch: int = 5
-) -> dict[str, dict[str, Any]]:
-    """The arms of experiment `tutorial`; clr makes `gain` points fewer errors in every seed."""
-    errors = dict(enumerate(BASELINE_ERRORS[:seeds]))
-    wobble = [0.01, -0.02, 0.015, -0.005, 0.02, -0.01, 0.005, -0.015]
-    replay = {seed: error - 0.22 + wobble[seed] for seed, error in errors.items()}
-    clr = {s: round(e - gain - (wobble[s] if gain else 0), 4) for s, e in errors.items()}
+def tutorial_arms(gain: float = 0.2, seeds: int = 8) -> dict[str, dict[str, Any]]:
+    """The arms of experiment `tutorial`; clr makes `gain` points fewer errors in every seed.
+
+    The decay makes 0.01 points fewer errors than clr in half of the seeds and 0.01 more in the
+    other half. Errors are whole images.
+    """
+    errors = {seed: BASELINE_ERRORS[seed % 8] for seed in range(seeds)}
+    wobble = [0.01, -0.02, 0.02, -0.01, 0.02, -0.01, 0.01, -0.02]
+    replay = {seed: round(error - 0.22 + wobble[seed % 8], 2) for seed, error in errors.items()}
+    clr = {s: round(e - gain - (wobble[s % 8] if gain else 0), 2) for s, e in errors.items()}
+    decay = {s: round(error - 0.01 * (-1) ** s, 2) for s, error in clr.items()}
     on_all = {"training_set": "all", "images": 60000, "steps": 3000}
     return {
         "baseline": {"group": "baseline", "errors": errors},
-        "clr": {"group": "clr", "errors": clr, "schedule": "triangular", "reach": reach_epoch},
+        "clr": {"group": "clr", "errors": clr, "schedule": "triangular"},
+        "linear_decay": {
+            "errors": decay, "schedule": "linear_decay", "base_lr": 0.0, "max_lr": MAX_LR,
+            "falling": True, "uses_bounds": True,
+        },
         "published_baseline": {"errors": errors, **on_all},
         "published": {
             "errors": replay, **on_all, "steps": 300, "batch_size": 2000, "step_size": 2000,
@@ -104,32 +113,36 @@ def tutorial_arms(
     }  # fmt: skip
 
 
-WATERFALL = {
-    "published_baseline": "first fit",
-    "longer": "ten more epochs",
-    "published": "batch and rise",
-    "clr": "whole cycles",
+FACTORS = {
+    "published_baseline": [],
+    "longer": ["ten more epochs"],
+    "from_scratch": ["larger batch"],
+    "published": ["ten more epochs", "larger batch"],
 }
 
 
-def attribution_arms() -> dict[str, dict[str, Any]]:
-    """The arms of `tutorial` and one between its published two, .1 points below the first."""
-    arms = tutorial_arms()
-    wobble = [0.01, -0.01] * 4
-    arms["longer"] = {
-        **arms["published_baseline"],
-        "errors": {s: e - 0.1 + wobble[s] for s, e in arms["baseline"]["errors"].items()},
-        "continues": "published_baseline",
-    }
+def factorial_arms(**more: Any) -> dict[str, dict[str, Any]]:
+    """The arms of `tutorial`, and two that complete the factorial `FACTORS`.
+
+    Ten more epochs take 0.1 points alone, the larger batch 0.04.
+    """
+    arms = tutorial_arms(**more)
+    first = arms["published_baseline"]
+    effects = {"longer": (0.1, 0.02), "from_scratch": (0.04, 0.01)}
+    for name, (effect, wobble) in effects.items():
+        errors = {s: round(e - effect + wobble * (-1) ** s, 2) for s, e in first["errors"].items()}
+        arms[name] = {**first, "errors": errors}
+    arms["longer"]["continues"] = "published_baseline"
+    arms["from_scratch"] |= {"steps": 300, "batch_size": 2000}
     return arms
 
 
 def schedule_arms() -> dict[str, dict[str, Any]]:
-    """Two more constant rates, a point worse in the end, of which one leads after one epoch."""
+    """Two more constant rates, a point worse, and a window beside the triangle."""
     arms = tutorial_arms()
     del arms["published"], arms["published_baseline"]
-    worse = {seed: error + 1 for seed, error in arms["baseline"]["errors"].items()}
-    arms["rate_01"] = {"errors": worse, "base_lr": 0.01, "reach": 1}
+    worse = {seed: round(error + 1, 2) for seed, error in arms["baseline"]["errors"].items()}
+    arms["rate_01"] = {"errors": worse, "base_lr": 0.01}
     arms["rate_0001"] = {"errors": worse, "base_lr": 0.0001}
     arms["welch"] = {**arms["clr"], "group": "controls", "schedule": "welch"}
     return arms
@@ -227,59 +240,56 @@ def _write_range_test(folder: Path, bounds_folder: Path, warnings: Sequence[str]
     files.write_json(bounds_folder / "bounds.json", bounds(warnings))
 
 
-def history(final: float, reach: int | None, target: float, steps_per_epoch: int) -> list[Any]:
-    """Falls to `target` at the end of epoch `reach` (None: never), and ends at `final`."""
-    entries = []
-    for epoch in range(1, EPOCHS + 1):
-        before = reach is None or epoch < reach
-        error = target + 4.0 / epoch**1.5 if before else target - 0.01
-        if epoch == EPOCHS:
-            error = final
-        entries.append({
+def history(final: float, epochs: int, steps_per_epoch: int) -> list[Any]:
+    """Falls from epoch to epoch and ends at `final`."""
+    errors = [final + 4.0 * (1 / epoch**1.5 - 1 / epochs**1.5) for epoch in range(1, epochs + 1)]
+    return [
+        {
             "epoch": epoch, "step": epoch * steps_per_epoch, "validation_loss": error / 30,
             "validation_error_percent": error,
-        })  # fmt: skip
-    return entries
+        }
+        for epoch, error in enumerate(errors, start=1)
+    ]  # fmt: skip
 
 
 def planted_result(
     group: str, arm: str, seed: int, error: float | None, planted: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What result.json holds of one cell; an error of None makes it a diverged one."""
-    steps = planted.get("steps", EPOCHS * STEPS_PER_EPOCH)
-    steps = steps if error is not None else steps // EPOCHS  # it diverged in its first epoch
+    epochs = planted.get("epochs", EPOCHS)
+    steps = planted.get("steps", epochs * STEPS_PER_EPOCH)
+    steps = steps if error is not None else steps // epochs  # it diverged in its first epoch
     batch = planted.get("batch_size", 200)
     per_step = planted.get("seconds_per_step", SECONDS_PER_STEP[batch])
     triangular = planted.get("schedule") in ("triangular", "welch")
     chosen = triangular and "base_lr" not in planted
     step_size = planted.get("step_size", STEP_SIZE) if triangular else None
     low = planted.get("base_lr", BASE_LR if triangular else 0.001)
-    high = planted.get("max_lr", MAX_LR) if triangular else None
+    high = planted.get("max_lr", MAX_LR if triangular else None)
     final = None if error is None else error + 0.1
-    entries = []
-    if final is not None:
-        reach = planted.get("reach")  # the epoch, or the epoch by seed
-        reach = reach[seed] if isinstance(reach, dict) else reach
-        entries = history(final, reach, 1.935, steps // EPOCHS)
-    machine = ("device_name", "threads", "side_by_side", "backend", "precision", "versions", "data")
+    entries = [] if final is None else history(final, epochs, steps // epochs)
+    machine = ["device_name", "threads", "side_by_side", "backend", "precision", "versions", "data"]
+    machine += ["test_images"]
     return {
-        "schema": 1, "arm": arm, "group": group, "seed": seed, "key": f"{arm}{seed}",
+        "schema": 1, "arm": arm, "group": group, "seed": seed,
+        "key": f"{planted.get('trained_as', arm)} {seed} {error}",
         "status": "diverged" if error is None else "finished", "test_error_percent": error,
         "test_loss": None if error is None else planted.get("loss", error / 30),
         "validation_error_percent": final,
         "validation_loss": None if final is None else final / 30,
         "train_seconds": steps * per_step, "compile_seconds": 2.5,
         "evaluate_seconds": 0.3, "steps": steps, "steps_per_second": 1 / per_step,
-        "epochs": EPOCHS, "batch_size": batch, "images": planted.get("images", 55000),
+        "epochs": epochs, "batch_size": batch, "images": planted.get("images", 55000),
         "device": "cpu", "device_name": "a processor", "threads": 1,
         "backend": "tensorflow",
         "precision": "float32", "compile": "xla", "side_by_side": 1, "streamed": False,
-        "data": "d" * 64, "classes": 10, "momentum": None,
+        "data": "d" * 64, "classes": 10, "test_images": TEST_IMAGES, "momentum": None,
         "model": {"function": "lrcycles.models:mlp", "arguments": {}},
         "versions": {"tensorflow": "2.21.0", "keras": "3.15.0", "numpy": "2.3.0"},
         "schedule": {
             "name": planted.get("schedule", "constant"), "base_lr": low, "max_lr": high,
-            "step_size": step_size, "cycles": 3 if triangular else None,
+            "step_size": step_size,
+            "cycles": planted.get("cycles", 3) if triangular else None,
         },
         "optimizer": {"name": "adam", "arguments": {}}, "continues": planted.get("continues"),
         "training_set": planted.get("training_set", "split"), "history": entries,
@@ -294,11 +304,35 @@ def _cell(
     """Write one cell, and the rate of each of its steps."""
     result = planted_result(folder.name, arm, seed, error, planted)
     write_result(folder / arm / str(seed) / "result.json", CellResult.from_dict(result))
+    if error is not None and result["test_images"]:
+        wrong = mistakes(planted.get("trained_as", arm), seed, error, result["test_images"])
+        np.save(folder / arm / str(seed) / "correct.npy", np.packbits(~wrong))
     schedule = result["schedule"]
     rates = schedule["base_lr"], schedule["max_lr"], schedule["step_size"]
     table = _table_of_steps(result["steps"], *rates, falling=bool(planted.get("falling")))
     (folder / arm / str(seed) / "steps.parquet").write_bytes(table)
     return result
+
+
+def mistakes(arm: str, seed: int, error_percent: float, images: int) -> NDArray[np.bool_]:
+    """Choose which test images a training gets wrong: as many as its error is.
+
+    An image's difficulty is shared by all trainings, a part of it by the seeds of an arm. So are
+    mistakes shared as on MNIST, where other test images move a paired difference by 0.021 points.
+    """
+    count = error_percent / 100 * images
+    assert abs(count - round(count)) < 1e-6, f"an error of {error_percent} % is no whole image"
+    parts = ((1.0, ()), (0.06, (arm,)), (0.3, (arm, seed)))
+    difficulty = sum(size * _normal(images, *name) for size, name in parts)
+    wrong = np.zeros(images, dtype=bool)
+    wrong[np.argpartition(-difficulty, max(round(count) - 1, 0))[: round(count)]] = True
+    return wrong
+
+
+def _normal(images: int, *name: object) -> NDArray[np.float32]:
+    """Draw the same numbers for the same name."""
+    seed = zlib.crc32(repr(name).encode())
+    return np.random.default_rng(seed).standard_normal(images, dtype=np.float32)
 
 
 @cache
@@ -308,7 +342,7 @@ def _table_of_steps(
     """Make steps.parquet once for all cells with the same rates."""
     count = np.arange(steps)
     lr = np.full(steps, low)
-    if high is not None:
+    if step_size is not None:
         lr = low + (high - low) * (1 - np.abs((count / step_size) % 2 - 1))
     if falling:
         lr = np.linspace(high, low, steps)

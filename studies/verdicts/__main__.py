@@ -1,67 +1,46 @@
 """Runs the study of the verdicts and writes docs/study-verdicts.
 
-PYTHONPATH=src python -m studies.verdicts
+PYTHONPATH=src python -m studies.verdicts [CELLS]
+
+CELLS: a cell store with MNIST trainings, 32 seeds or more of equal settings; .lrcycles/cells
 """
 
 from __future__ import annotations
 
 import datetime
-import gc
-import json
-import tempfile
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from pathlib import Path
 
-from lrcycles.cells.store import CellStore
-from lrcycles.config import compose
-from lrcycles.data import prepare
+from lrcycles.evidence.families import FIRST_LEVEL, LATER_LEVELS, LOOKS
 from lrcycles.files import write_json
-from lrcycles.stages import plan
 from lrcycles.training.compilation import cpu_name
-from lrcycles.training.run import train_all
-from studies.verdicts import page, simulate
+from studies.verdicts import page, real
+from studies.verdicts.tasks import run, tasks
 
-COMPARISONS, PAIRS = 100, 8
 OUT = Path("docs/study-verdicts")
 
 
-def smoke_errors(trainings: int) -> list[float]:
-    """Train the baseline of experiment smoke; return test errors in percent, one per seed."""
-    overrides = [f"train.seeds={trainings}", "experiment=smoke", "train.save_models=none"]
-    checked = compose.check(compose.compose(Path("conf"), overrides))
-    with tempfile.TemporaryDirectory() as folder:
-        data, store = Path(folder) / "data", CellStore(Path(folder) / "cells")
-        data.mkdir()
-        described = prepare.prepare(**vars(checked.data), root=Path.cwd(), out=data)
-        cells = plan.group_cells(checked, "baseline", data=described, bounds=None)
-        train_all(
-            [[cell] for cell in cells],
-            data=data,
-            store=store,
-            workers="auto",
-            reuse=False,
-            models=[],
-            on_event=lambda *_: None,
-        )
-        results = [store.result(cell) for cell in cells]
-    errors = [result.test_error_percent for result in results]
-    assert None not in errors, "a training diverged"
-    return [error for error in errors if error is not None]
-
-
 def main() -> None:
-    gc.freeze()  # statsmodels collects garbage at every adjustment; skip the objects that stay
-    simulated = []
-    for case in simulate.cases():
-        simulated.append(simulate.run(case))
-        print(json.dumps(simulated[-1]), flush=True)
-    times = [simulate.run_times(12, never=never) for never in (0.0, 0.2, 0.5)]
-    errors = smoke_errors(2 * PAIRS * COMPARISONS)
+    cells = Path(sys.argv[1] if len(sys.argv) > 1 else ".lrcycles/cells")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the processes below, one for each core
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        simulated = list(chain.from_iterable(pool.map(run, tasks())))
+    measured = real.same_against_same("digits, 96 training steps", [real.smoke_pool(400)], 1500)
+    pools = real.stored_pools(cells, least=32)
+    if pools:
+        measured += real.same_against_same("MNIST, all schedules", pools, 1500)
     record = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "cpu": cpu_name(),
-        "simulated": simulated,
-        "times": times,
-        "real": simulate.run_real(errors, pairs=PAIRS),
+        "looks": list(LOOKS),
+        "first_level": FIRST_LEVEL,
+        "later_levels": {str(share): level for share, level in LATER_LEVELS.items()},
+        "rows": [row.to_dict() for row in (*simulated, *measured)],
     }
     OUT.mkdir(parents=True, exist_ok=True)
     write_json(OUT / "results.json", record)

@@ -199,6 +199,7 @@ def test_a_setting_named_by_a_pattern_is_logged_though_mlflow_knows_no_star(root
 
 def test_a_cell_run_holds_thin_curves_and_the_final_metrics(root, tmp_path):
     cell = made_cell(tmp_path / "cell", test_loss=None)
+    np.save(cell / "correct.npy", np.packbits([True, False]))
     os.utime(cell / "result.json", (1_700_000_010, 1_700_000_010))
     with start(root, "train@clr") as run:
         run_id = log_cell(run, cell, params={"schedule.name": "triangular"})
@@ -230,7 +231,7 @@ def test_a_cell_run_holds_thin_curves_and_the_final_metrics(root, tmp_path):
     [used] = found.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("tiny", DATA["digest"][:36])
     artifacts = {artifact.path for artifact in client.list_artifacts(run_id)}
-    assert artifacts == {"result.json", "steps.parquet"}
+    assert artifacts == {"result.json", "steps.parquet", "correct.npy"}
     assert (root / "mlartifacts").is_dir()
 
 

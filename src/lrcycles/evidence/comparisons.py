@@ -95,21 +95,26 @@ Key = tuple[str, str, Quantity]
 def compare_errors(
     arms: Mapping[str, Arm], pairs: Sequence[Pair], *, margin: float, absent_primary: int = 0
 ) -> dict[Key, Comparison]:
-    """Compare the test errors of pairs of arms; a pair that is named twice counts once.
+    """Compare the test errors of pairs of arms.
+
+    A pair that is named twice, in whatever order, counts once.
 
     Args:
         margin: in percentage points of test error.
-        absent_primary: declared primary comparisons that were not trained.
+        absent_primary: declared primary comparisons that were not trained. Those of arms without a
+            common seed are added to them.
     """
     first: dict[Key, Pair] = {}
     for pair in pairs:
-        first.setdefault((pair.arm, pair.against, Quantity.ERROR), pair)
+        if (pair.against, pair.arm, Quantity.ERROR) not in first:
+            first.setdefault((pair.arm, pair.against, Quantity.ERROR), pair)
     tested = {
         key: _error_pairs(arms[pair.arm], arms[pair.against], pair.family, margin)
         for key, pair in first.items()
         if arms[pair.arm].cells.keys() & arms[pair.against].cells.keys()
     }
-    verdicts = decide(tested, absent_primary=absent_primary)
+    apart = sum(pair.family == Family.PRIMARY and key not in tested for key, pair in first.items())
+    verdicts = decide(tested, absent_primary=absent_primary + apart)
     return {
         key: Comparison(
             arm=key[0],
@@ -130,12 +135,13 @@ def compare_errors(
 
 def _error_pairs(arm: Arm, other: Arm, family: Family, margin: float) -> Tested:
     seeds = [seed for seed in arm.cells if seed in other.cells]
-    trained = [seed for seed in seeds if seed in arm.trained and seed in other.trained]
+    own_trained, other_trained = arm.trained, other.trained
+    trained = [seed for seed in seeds if seed in own_trained and seed in other_trained]
     own, theirs = arm.values(Quantity.ERROR), other.values(Quantity.ERROR)
     differences = [own[seed] - theirs[seed] for seed in trained]
     by_image = image_differences(arm, other, trained)
     failed = [seed for seed in seeds if seed not in trained]
-    signs = [int(seed not in arm.trained) - int(seed not in other.trained) for seed in failed]
+    signs = [int(seed not in own_trained) - int(seed not in other_trained) for seed in failed]
     if failed or by_image is None:
         units = signed_ranks(differences, signs)
     else:
@@ -146,8 +152,8 @@ def _error_pairs(arm: Arm, other: Arm, family: Family, margin: float) -> Tested:
         units=dict(zip([*trained, *failed], units, strict=True)),
         estimate=estimate(differences, by_image) if differences else None,
         failed=(
-            sum(seed not in arm.trained for seed in seeds),
-            sum(seed not in other.trained for seed in seeds),
+            sum(seed not in own_trained for seed in seeds),
+            sum(seed not in other_trained for seed in seeds),
         ),
         lone_failures=(signs.count(1), signs.count(-1)),
         same=all(arm.cells[seed].key == other.cells[seed].key for seed in seeds),

@@ -52,6 +52,15 @@ class Estimate:
         half = self._half(confidence, self.seeds_variance, self.images_variance or 0.0)
         return None if half is None else (self.mean - half, self.mean + half)
 
+    @property
+    def p(self) -> float:
+        """The level at which the interval starts to contain 0; 1 where nothing is known."""
+        if self.interval() is None:
+            return 1.0
+        parts = self._parts(self.seeds_variance or 0.0, self.images_variance or 0.0)
+        t = abs(self.mean) / math.sqrt(sum(variance for variance, _ in parts))
+        return float(2 * stats.t.sf(t, freedom(parts)))
+
     def halves(self, confidence: float = 0.95) -> tuple[float | None, float | None]:
         """Give half the interval of the seeds alone, and of the test images alone."""
         seeds = self._half(confidence, self.seeds_variance, 0.0)
@@ -61,20 +70,29 @@ class Estimate:
     def _half(self, confidence: float, seeds: float | None, images: float) -> float | None:
         if seeds is None or seeds + images <= 0:
             return None
-        return half_width(confidence, [(seeds, self.n - 1), (images, (self.images or 2) - 1)])
+        return half_width(confidence, self._parts(seeds, images))
+
+    def _parts(self, seeds: float, images: float) -> list[tuple[float, int]]:
+        return [(seeds, self.n - 1), (images, (self.images or 2) - 1)]
 
 
 def half_width(confidence: float, parts: Sequence[tuple[float, int]]) -> float:
     """Give half an interval of Student's t for a sum of independent variances.
 
-    Source: Satterthwaite 1946.
-
     Args:
         parts: each variance, and its degrees of freedom.
     """
     total = sum(variance for variance, _ in parts)
-    freedom = total**2 / sum(variance**2 / df for variance, df in parts)
-    return float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
+    return float(stats.t.ppf((1 + confidence) / 2, freedom(parts))) * math.sqrt(total)
+
+
+def freedom(parts: Sequence[tuple[float, int]]) -> float:
+    """Give the degrees of freedom of a sum of independent variances.
+
+    Source: Satterthwaite 1946.
+    """
+    total = sum(variance for variance, _ in parts)
+    return total**2 / sum(variance**2 / df for variance, df in parts)
 
 
 def estimate(differences: Sequence[float], by_image: NDArray[np.generic] | None = None) -> Estimate:
@@ -121,11 +139,11 @@ def _images_variance(by_image: NDArray[np.generic]) -> float:
     Two seeds share the images and nothing else, so the covariance of their differences over the
     images is the part of the images. Its mean over all pairs of seeds, divided by the images.
     """
-    centred = np.asarray(by_image, dtype=np.float32)
-    centred = centred - centred.mean(axis=1, keepdims=True)
-    seeds, images = centred.shape
-    of_sum = float((centred.sum(axis=0, dtype=float) ** 2).sum())
-    alone = float((centred.astype(float) ** 2).sum())
+    values = np.asarray(by_image, dtype=np.float32)
+    seeds, images = values.shape
+    means = values.mean(axis=1, dtype=float)
+    of_sum = float(((values.sum(axis=0) - means.sum()) ** 2).sum())
+    alone = float((values**2).sum(dtype=float) - images * (means**2).sum())
     covariance = (of_sum - alone) / (seeds * (seeds - 1) * (images - 1))
     return float(100**2 * max(covariance, 0.0) / images)
 

@@ -115,16 +115,18 @@ def _contrast(
 def _share(parts: NDArray[np.float64], whole: NDArray[np.float64]) -> tuple[float, Interval]:
     """Give a part of the whole in percent, with its bootstrap interval over the seeds."""
 
-    def share(part: NDArray[np.float64], all_of_it: NDArray[np.float64]) -> float:
-        return float(100 * part.mean() / all_of_it.mean())
+    def share(
+        part: NDArray[np.float64], all_of_it: NDArray[np.float64], axis: int = -1
+    ) -> NDArray[np.float64]:
+        return np.asarray(100 * part.mean(axis=axis) / all_of_it.mean(axis=axis))
 
     interval = stats.bootstrap(
         (parts, whole),
         share,
         paired=True,
-        vectorized=False,
+        vectorized=True,
         n_resamples=5_000,
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return share(parts, whole), (float(interval.low), float(interval.high))
+    return float(share(parts, whole)), (float(interval.low), float(interval.high))

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from lrcycles.config import schema
+from lrcycles.config.schema import LOOKS
 from lrcycles.evidence.estimates import Estimate, Interval
 from lrcycles.evidence.sign_flips import max_t, sign_flip_p
 
 Key = TypeVar("Key", bound=Hashable)
 
-LOOKS = schema.LOOKS
 FIRST_LEVEL = 0.0079  # at 8 seeds: 2 of 256 sign flips, the least that 8 pairs can show
 # By the number of comparisons that share 5 %: the level of each at every later look.
 # Source: studies/verdicts, which confirms them with the tests that are used here.
-LATER_LEVELS = {1: 0.0137, 2: 0.0053, 3: 0.0027, 4: 0.0014}
+LATER_LEVELS = {1: 0.013, 2: 0.0053, 3: 0.0027, 4: 0.0014}
 
 
 class Family(StrEnum):
@@ -111,7 +110,7 @@ def look_level(seeds: int, share: int = 1) -> float:
     """Give the level of a test at a look, if `share` comparisons share 5 % over all looks.
 
     >>> look_level(8), look_level(32), look_level(32, 2)
-    (0.0079, 0.0137, 0.0053)
+    (0.0079, 0.013, 0.0053)
     """
     assert seeds in LOOKS, "no verdict is asked for at other numbers of seeds"
     return FIRST_LEVEL if seeds == LOOKS[0] else LATER_LEVELS[share]
@@ -140,7 +139,14 @@ def decide(comparisons: Mapping[Key, Tested], *, absent_primary: int = 0) -> dic
             if one.family == family and verdicts[key] is None
         }
         if family == Family.PRIMARY:
-            verdicts |= _holm(members, absent_primary)
+            # A comparison that waits for seeds or images will be tested too: it keeps its share.
+            waiting = sum(
+                one.family == family
+                and verdict is not None
+                and verdict.outcome == Outcome.NO_VERDICT
+                for one, verdict in zip(comparisons.values(), verdicts.values(), strict=True)
+            )
+            verdicts |= _holm(members, absent_primary + waiting)
         elif members:
             verdicts |= _together(members)
     return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
@@ -165,13 +171,15 @@ def _undecidable(one: Tested) -> Verdict | None:
 
 def _holm(members: Mapping[Key, Tested], absent: int) -> dict[Key, Verdict]:
     p_values = {key: sign_flip_p(list(one.units.values())) for key, one in members.items()}
+    both = {key: max(p, _second_p(members[key])) for key, p in p_values.items()}
     verdicts: dict[Key, Verdict] = {}
-    significant = True
-    for place, key in enumerate(sorted(members, key=lambda key: p_values[key])):
+    decided = 0
+    for key in sorted(members, key=lambda key: both[key]):
         one, p = members[key], p_values[key]
-        level = look_level(one.seeds, len(members) + absent - place)
-        significant = significant and p <= level
-        verdicts[key] = _judge(one, p, p, level, level, significant=significant)
+        # Only a decided comparison hands its share on: the others may be true null hypotheses.
+        level = look_level(one.seeds, len(members) + absent - decided)
+        verdicts[key] = _judge(one, p, p, level, level, significant=p <= level)
+        decided += verdicts[key].outcome.is_better or verdicts[key].outcome.is_worse
     return verdicts
 
 
@@ -181,9 +189,9 @@ def _together(members: Mapping[Key, Tested]) -> dict[Key, Verdict]:
     level = min(look_level(one.seeds) for one in members.values())
     test = max_t(rows, level)
     return {
-        key: _judge(one, sign_flip_p(row), adjusted, level, alone, significant=adjusted <= level)
-        for (key, one), row, adjusted, alone in zip(
-            members.items(), rows, test.adjusted, test.levels, strict=True
+        key: _judge(one, p, adjusted, level, alone, significant=adjusted <= level)
+        for (key, one), p, adjusted, alone in zip(
+            members.items(), test.p, test.adjusted, test.levels, strict=True
         )
     }
 
@@ -207,16 +215,32 @@ def _side(one: Tested, alone: float) -> tuple[Outcome, Reason]:
         return Outcome.UNDECIDED, Reason.FAILS_MORE
     big = Outcome.BETTER if better else Outcome.WORSE
     small = Outcome.SLIGHTLY_BETTER if better else Outcome.SLIGHTLY_WORSE
-    own, other = one.lone_failures
-    failures_decide = own != other and sign_flip_p([1] * own + [-1] * other) <= alone
-    if failures_decide or one.family == Family.TIME:  # a time does not depend on test images
-        return big, Reason.NONE
-    interval = None if one.estimate is None else one.estimate.interval(1 - alone)
-    if interval is None or interval[0] <= 0 <= interval[1] or (interval[1] < 0) != better:
+    if _second_p(one) > alone:
         return Outcome.UNDECIDED, Reason.INTERVAL
-    assert one.estimate is not None
-    within = one.margin is not None and abs(one.estimate.mean) <= one.margin
-    return (small if within else big), Reason.NONE
+    mean = None if one.estimate is None else one.estimate.mean
+    within = mean is not None and one.margin is not None and abs(mean) <= one.margin
+    return (small if within and _failures_p(one) > alone else big), Reason.NONE
+
+
+def _second_p(one: Tested) -> float:
+    """Give the p value of the combined interval, or that of the failures if it is smaller.
+
+    The sign flips hold for these test images, the interval also for others. Failures do not depend
+    on the test images. A time is judged for these test images alone.
+    """
+    better = sum(one.units.values()) < 0
+    if one.family == Family.TIME:
+        return 0.0
+    of_images = 1.0
+    if one.estimate is not None and (one.estimate.mean < 0) == better:
+        of_images = one.estimate.p
+    return min(of_images, _failures_p(one))
+
+
+def _failures_p(one: Tested) -> float:
+    """Test the pairs in which one run failed: each is as likely that of the arm as the other's."""
+    own, other = one.lone_failures
+    return sign_flip_p([1] * own + [-1] * other)
 
 
 def _is_equivalent(one: Tested) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcycles import files
-from lrcycles.config.schema import Report
+from lrcycles.config.schema import GROUPS, Report
 from lrcycles.evidence.arms import Arm, read_arms
+from lrcycles.evidence.budgets import PeakSearch
 from lrcycles.evidence.comparisons import Pair, Role
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence, weigh
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stages:
-    """What the stages before training left.
+    """What the stages left beside the arms.
 
     Attributes:
         differences: by key, the value in the experiment (conf/) and the value that was used.
         fit_epochs: seconds of epochs and steps of plain Keras `fit`, by batch size.
+        peak_searches: by arm that trained at its own best peak rate, how that was chosen.
     """
 
     artifacts: Path
@@ -34,6 +36,7 @@ class Stages:
     curves: pd.DataFrame
     bounds: dict[str, Any]
     fit_epochs: list[dict[str, Any]]
+    peak_searches: dict[str, PeakSearch] = field(default_factory=dict)
 
 
 def gather(
@@ -142,7 +145,36 @@ def _read_stages(artifacts: Path) -> Stages:
         curves=files.read_table(artifacts / "range_test/curves.parquet"),
         bounds=files.read_json(artifacts / "bounds/bounds.json"),
         fit_epochs=files.read_json(fit_epochs) if fit_epochs.exists() else [],
+        peak_searches={
+            search.arm: search
+            for group in GROUPS
+            for search in _read_peak_searches(artifacts / "train" / group)
+        },
     )
+
+
+def _read_peak_searches(folder: Path) -> list[PeakSearch]:
+    """Read how a group's arms chose their peak; none where no arm asked for one."""
+    import pandas as pd
+
+    if not (folder / "peaks.json").exists() or not (folder / "tuning.csv").exists():
+        return []
+    tuning = pd.read_csv(folder / "tuning.csv", dtype={"arm": str}, keep_default_na=False)
+    finished = tuning[tuning["status"] == "finished"]
+    errors: dict[str, dict[float, list[float]]] = {}
+    for arm, peak, error in zip(
+        finished["arm"], finished["peak"], finished["validation_error_percent"], strict=True
+    ):
+        errors.setdefault(arm, {}).setdefault(float(peak), []).append(float(error))
+    return [
+        PeakSearch(
+            arm=arm,
+            peak=choice["peak"],
+            means={one["peak"]: one["validation_error_percent"] for one in choice["trials"]},
+            errors=errors.get(arm, {}),
+        )
+        for arm, choice in files.read_json(folder / "peaks.json").items()
+    ]
 
 
 def _controlled(arms: Mapping[str, Arm]) -> list[str]:

@@ -26,21 +26,25 @@ def sign_flip_p(units: Sequence[int]) -> float:
     >>> sign_flip_p([-3, -1, -2])
     0.25
     """
+    return float(sum_tail(units, [abs(sum(units))])[0])
+
+
+def sum_tail(units: Sequence[int], sums: Sequence[float]) -> NDArray[np.float64]:
+    """Give the exact share of the sign flips whose sum is as far from 0 as each of `sums`."""
     sizes = np.abs(np.asarray(units, dtype=np.int64))
     sizes = sizes[sizes > 0]
-    if not sizes.size:
-        return 1.0
-    observed = abs(int(np.sum(units)))
-    divisor = int(np.gcd.reduce(sizes))
-    sizes, observed = sizes // divisor, observed // divisor
+    divisor = int(np.gcd.reduce(sizes)) if sizes.size else 1
+    sizes = sizes // divisor
     total = int(sizes.sum())
     share = np.zeros(total + 1)  # of the sign flips, by the sum of the positive differences
     share[0] = 1.0
     for size in sizes:
         share[size:] = (share[size:] + share[:-size]) / 2
         share[:size] /= 2
-    sums = 2 * np.arange(total + 1) - total
-    return min(1.0, float(share[np.abs(sums) >= observed].sum()))
+    reached = np.abs(2 * np.arange(total + 1) - total)
+    # Subtraction leaves rounding errors in `sums`, which must not part equal sums.
+    far = [np.abs(each) / divisor - 1e-9 * (1 + total) for each in sums]
+    return np.array([min(1.0, float(share[reached >= each].sum())) for each in far])
 
 
 def signed_ranks(differences: Sequence[float], failed: Sequence[int]) -> list[int]:
@@ -71,13 +75,15 @@ def signed_ranks(differences: Sequence[float], failed: Sequence[int]) -> list[in
 
 @dataclass(frozen=True)
 class FamilyTest:
-    """The adjusted p values of a family, and what its size means for a single comparison.
+    """The p values of a family, and what its size means for a single comparison.
 
     Attributes:
+        p: by comparison, as `sign_flip_p` gives it.
         adjusted: by comparison, the p value adjusted for the family.
         levels: by comparison, the level at which it alone has to be significant.
     """
 
+    p: list[float]
     adjusted: list[float]
     levels: list[float]
 
@@ -97,24 +103,26 @@ def max_t(rows: Sequence[Sequence[int]], level: float) -> FamilyTest:
     size[size == 0] = 1.0
     observed = np.abs(values.sum(axis=1)) / size
     flipped = np.abs(_flips(values.shape[1]) @ (values / size[:, None]).T)
-    own = np.array([sign_flip_p(row) for row in rows])
+    # By comparison: the chance that each of them reaches the statistic of this one.
+    tails = np.array([sum_tail(row, observed * per) for row, per in zip(rows, size, strict=True)]).T
     order = np.argsort(-observed, kind="stable")
-    adjusted = np.ones(len(rows))
+    adjusted, bound = np.ones(len(rows)), np.ones(len(rows))
     largest = np.zeros(len(flipped))
-    for place in order[::-1]:  # the largest statistic among this comparison and all smaller ones
+    for at in range(len(order) - 1, -1, -1):  # this comparison and all with smaller statistics
+        place = order[at]
         largest = np.maximum(largest, flipped[:, place])
         adjusted[place] = (largest >= observed[place] - 1e-9).mean()
+        bound[place] = tails[place, order[at:]].sum()
+    # Random flips give no p below 1 / FLIPS. The sum over the comparisons is an exact bound.
+    own = np.diagonal(tails)
+    adjusted = np.maximum(np.minimum(adjusted, bound), own)
     for before, after in pairwise(order):
         adjusted[after] = max(adjusted[after], adjusted[before])
-    # Random flips give no p below 1 / FLIPS. Bonferroni's bound is exact, and holds as well.
-    bound = np.minimum(own * len(rows), 1.0)
-    for before, after in pairwise(order):
-        bound[after] = max(bound[after], bound[before])
-    adjusted = np.maximum(np.minimum(adjusted, bound), own)
-    critical = np.quantile(flipped.max(axis=1), 1 - level, method="higher")
+    reach = max(1, int(level * len(flipped)))  # so many flips may reach the critical value
+    critical = np.sort(flipped.max(axis=1))[-reach]
     alone = (flipped >= critical - 1e-9).mean(axis=0)
     levels = np.clip(alone, level / len(rows), level)
-    return FamilyTest([float(p) for p in adjusted], [float(each) for each in levels])
+    return FamilyTest(own.tolist(), adjusted.tolist(), levels.tolist())
 
 
 def _flips(seeds: int) -> NDArray[np.floating]:

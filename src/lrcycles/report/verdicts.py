@@ -2,60 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lrcycles.evidence.comparisons import Comparison, Quantity
-from lrcycles.evidence.costs import Repayment, repayment
-from lrcycles.evidence.paired import FEWEST_PAIRS, MOST_MORE_SEEDS, Interval, Outcome
+from lrcycles.evidence.estimates import FEWEST, Estimate
+from lrcycles.evidence.families import LOOKS, Outcome, Reason, next_look
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.formatting import (
     UNKNOWN,
     counted,
     decimals,
-    described,
+    half,
+    listed,
     number,
-    p_relation,
     p_value,
     span,
 )
 from lrcycles.report.section import Tone, VerdictCell
 
-UNITS = {Quantity.ERROR: "percentage points", Quantity.TIME: "s"}
-_LEAST_DIGITS = {Quantity.ERROR: 2, Quantity.TIME: 1}
+UNITS = {
+    Quantity.ERROR: "percentage points",
+    Quantity.LOSS: "cross-entropy",
+    Quantity.TIME: "epochs",
+}
+_LEAST_DIGITS = {Quantity.ERROR: 2, Quantity.LOSS: 3, Quantity.TIME: 1}
 _TONES = {Outcome.BETTER: Tone.GOOD, Outcome.WORSE: Tone.BAD}
 
 
 def digits_of(quantity: Quantity, evidence: Evidence) -> int:
-    """Count the decimals of every figure in one quantity."""
-    intervals = [one.paired.interval95 for one in evidence.of(quantity)]
-    return max(decimals(intervals, otherwise=2), _LEAST_DIGITS[quantity])
+    """Count the decimals of every figure in one quantity: those of half an interval."""
+    estimates = [one.estimate for one in evidence.of(quantity) if one.estimate is not None]
+    intervals = [one.interval() for one in estimates]
+    return max(decimals(intervals, otherwise=2) - 1, _LEAST_DIGITS[quantity])
 
 
 def mean(comparison: Comparison, evidence: Evidence) -> str:
-    """Write the mean of a paired difference, or the range that censored runs leave open."""
-    digits, middle = digits_of(comparison.quantity, evidence), comparison.paired.mean
-    if comparison.possible_means:
-        return "between {} and {}".format(*(number(e, digits) for e in comparison.possible_means))
-    return f"{_limit(comparison, middle)}{number(middle, digits)}"
-
-
-def difference(comparison: Comparison, evidence: Evidence) -> str:
-    """Write the mean of a paired difference with its unit."""
-    return f"{mean(comparison, evidence)} {UNITS[comparison.quantity]}"
+    """Write the mean of a paired difference; one or two pairs have none."""
+    found = comparison.estimate
+    if found is None or found.n < FEWEST:
+        return UNKNOWN
+    return number(found.mean, digits_of(comparison.quantity, evidence))
 
 
 def interval(comparison: Comparison, evidence: Evidence) -> str:
-    """Write the 95 % interval of a paired difference."""
-    if comparison.possible_means:
-        return "none: runs that never reached the target hide the sign"
-    if comparison.paired.interval95 is None:
-        return "no interval from one pair"
-    return ends(comparison, comparison.paired.interval95, evidence)
+    """Write the 95 % interval of a paired difference, for seeds and test images together."""
+    return _interval_of(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
-def ends(comparison: Comparison, pair: Interval | None, evidence: Evidence) -> str:
-    """Write the two ends of an interval of a paired difference."""
-    if pair is None:
-        return UNKNOWN
-    return span(*pair, digits_of(comparison.quantity, evidence))
+def halves(comparison: Comparison, evidence: Evidence) -> tuple[str, str]:
+    """Write what seeds and what test images add to the 95 % interval, for two columns."""
+    if comparison.estimate is None:
+        return UNKNOWN, UNKNOWN
+    return _halves(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
 def with_interval(comparison: Comparison, evidence: Evidence) -> str:
@@ -63,18 +61,61 @@ def with_interval(comparison: Comparison, evidence: Evidence) -> str:
     return f"{mean(comparison, evidence)} ({interval(comparison, evidence)})"
 
 
-def bracketed(comparison: Comparison, evidence: Evidence) -> str:
-    """Write a paired difference with its unit, and its interval in brackets."""
-    known = comparison.paired.interval95 is not None and comparison.possible_means is None
-    kind = "95 % interval " if known else ""
-    return f"{difference(comparison, evidence)} ({kind}{interval(comparison, evidence)})"
+def with_parts(comparison: Comparison, evidence: Evidence) -> str:
+    """Write a paired difference with its interval and the two parts of the interval."""
+    if comparison.estimate is None:
+        return "no pair trained"
+    digits = digits_of(comparison.quantity, evidence)
+    return estimated(comparison.estimate, digits, images=comparison.quantity == Quantity.ERROR)
+
+
+def estimated(found: Estimate, digits: int, *, images: bool = True) -> str:
+    """Write an estimate with its interval and the two parts of the interval.
+
+    Args:
+        images: whether the quantity depends on the test images.
+    """
+    if found.interval() is None:
+        middle = "" if found.n < FEWEST else f"{number(found.mean, digits)} "
+        return f"{middle}({_interval_of(found, digits)})"
+    parts = _parts_of(found, digits, images=images)
+    return f"{number(found.mean, digits)} ({_interval_of(found, digits)}; {parts})"
+
+
+def _interval_of(found: Estimate | None, digits: int) -> str:
+    """Write the 95 % interval of an estimate, or why there is none."""
+    if found is None:
+        return UNKNOWN
+    if found.n < FEWEST:
+        return f"no interval from {counted(found.n, 'pair')}"
+    ends = found.interval()
+    return "no interval: all pairs are equal" if ends is None else span(*ends, digits)
+
+
+def _parts_of(found: Estimate, digits: int, *, images: bool = True) -> str:
+    """Write what seeds and what test images add to the 95 % interval of an estimate."""
+    if found.n < FEWEST:
+        return UNKNOWN
+    of_seeds, of_images = _halves(found, digits)
+    seeds = f"{of_seeds} from seeds"
+    return f"{seeds}, {of_images} from test images" if images else seeds
+
+
+def _halves(found: Estimate, digits: int) -> tuple[str, str]:
+    if found.n < FEWEST:
+        return UNKNOWN, UNKNOWN
+    of_seeds, of_images = found.halves()
+    seeds = "0" if of_seeds is None else half(of_seeds, digits)
+    if found.images_variance is None:
+        return seeds, "unknown"
+    return seeds, "about 0" if of_images is None else half(of_images, digits)
 
 
 def p_values(comparison: Comparison) -> tuple[str, str]:
-    """Write the p value, raw and adjusted; unknown where censored runs hide the sign."""
-    if comparison.possible_means:
-        return UNKNOWN, UNKNOWN
-    return p_value(comparison.paired.p), p_value(comparison.judged.holm_p)
+    """Write the p value, adjusted for the family, and the level that it must not exceed."""
+    verdict = comparison.verdict
+    level = UNKNOWN if verdict.level is None else f"{verdict.level:g}"
+    return p_value(verdict.adjusted_p), level
 
 
 def mark(comparison: Comparison) -> VerdictCell:
@@ -82,132 +123,124 @@ def mark(comparison: Comparison) -> VerdictCell:
     return VerdictCell(comparison.outcome.value, _TONES.get(comparison.outcome, Tone.NEUTRAL))
 
 
-def answer(comparison: Comparison, evidence: Evidence) -> VerdictCell:
-    """Word the answer without its figures."""
-    text = _answer(comparison, evidence, comparison.arm, comparison.against, "the target")
-    return VerdictCell(text, mark(comparison).tone)
+def sentence(
+    comparison: Comparison, evidence: Evidence, arm: str | None = None, against: str | None = None
+) -> str:
+    """Word one comparison: the answer, the difference with its interval, and why it is open.
+
+    Args:
+        arm: how the arm is called, if not by its name; `against` likewise.
+    """
+    answer = _answer(comparison, arm or comparison.arm, against or comparison.against)
+    if comparison.outcome == Outcome.NOT_COMPARABLE:
+        return f"{answer}."
+    figures = _figures(comparison, evidence)
+    text = f"{answer}: {figures}." if figures else f"{answer}."
+    return f"{text} {_why(comparison)}".strip()
 
 
-def sentences(comparison: Comparison, evidence: Evidence) -> str:
-    """Word one comparison: the answer first, then its figures, then what would decide it."""
-    arm, against, goal = comparison.arm, comparison.against, ""
-    if comparison.quantity == Quantity.ERROR:
-        arm, against = (described(evidence.arms[name]) for name in (arm, against))
-    else:
-        goal = target(evidence)
-    parts = [_answer(comparison, evidence, arm, against, goal), _figures(comparison, evidence)]
-    parts += consequence(comparison, evidence)
+def _answer(comparison: Comparison, arm: str, against: str) -> str:
+    outcome, reason = comparison.outcome, comparison.verdict.reason
+    if outcome == Outcome.NOT_COMPARABLE:
+        if reason == Reason.SAME:
+            return f"{arm} and {against} are the same trainings, so nothing is compared"
+        return f"Nothing can decide between {arm} and {against}: no pair differs in its errors"
+    if outcome == Outcome.EQUIVALENT:
+        return f"{arm} and {against} are level within the margin"
+    if outcome == Outcome.UNDECIDED:
+        return f"Undecided between {arm} and {against}"
+    if outcome == Outcome.NO_VERDICT:
+        return f"{arm} against {against}, without a verdict"
+    size = ", by less than matters"
+    slight = outcome in (Outcome.SLIGHTLY_BETTER, Outcome.SLIGHTLY_WORSE)
+    return f"{arm} {_does(comparison)} {against}{size if slight else ''}"
+
+
+def _does(comparison: Comparison) -> str:
+    """Word a decided comparison; failures decide it where the errors point the other way."""
+    better = comparison.outcome.is_better
+    own, other = comparison.failed
     if comparison.quantity == Quantity.TIME:
-        parts += _about_time(comparison, evidence)
-    return " ".join(parts)
-
-
-def consequence(comparison: Comparison, evidence: Evidence) -> list[str]:
-    """Word what would decide an open comparison, or that a real difference does not matter."""
-    if comparison.possible_means:
-        return ["Longer training (train.epochs) would narrow the range of possible differences."]
-    if comparison.outcome == Outcome.UNDECIDED:
-        return [_what_decides(comparison)]
-    if comparison.judged.within_margin and comparison.outcome != Outcome.EQUIVALENT:
-        margin = f"{evidence.report.margin_percent:g} percentage points"
-        return [f"The difference lies within the margin of {margin} and is of no consequence."]
-    return []
-
-
-def _answer(comparison: Comparison, evidence: Evidence, arm: str, against: str, goal: str) -> str:
-    if comparison.quantity == Quantity.ERROR:
-        margin = f"±{evidence.report.margin_percent:g} percentage points"
-        return {
-            Outcome.BETTER: f"Error: {arm} makes fewer errors than {against}.",
-            Outcome.WORSE: f"Error: {arm} makes more errors than {against}.",
-            Outcome.EQUIVALENT: f"Error: {arm} and {against} are equivalent within {margin}.",
-            Outcome.UNDECIDED: f"Error: it is undecided whether {arm} or {against} makes fewer "
-            "errors.",
-        }[comparison.outcome]
-    if comparison.outcome == Outcome.BETTER:
-        return f"Time: {arm} reaches {goal} sooner than {against}."
-    if comparison.outcome == Outcome.WORSE:
-        return f"Time: {arm} reaches {goal} later than {against}."
-    return f"Time: it is undecided whether {arm} or {against} reaches {goal} sooner."
-
-
-def target(evidence: Evidence) -> str:
-    """Name the error that times are measured to."""
-    first = next(iter(evidence.reached))
-    percent = number(evidence.target_percent)
-    return f"a validation error of {percent} % (the median final error of {first})"
+        return "needs fewer epochs than" if better else "needs more epochs than"
+    often = f"fails {'less' if better else 'more'} often than"
+    found = comparison.estimate
+    if found is None or found.n < FEWEST or found.mean == 0 or (found.mean < 0) != better:
+        return often
+    fewer = f"makes {'fewer' if better else 'more'} errors than"
+    return fewer if own == other else f"{fewer.removesuffix(' than')} and {often}"
 
 
 def _figures(comparison: Comparison, evidence: Evidence) -> str:
-    pairs = counted(comparison.paired.n, "pair")
-    if comparison.possible_means:
+    found = comparison.estimate
+    if found is None:
         return (
-            f"The mean difference lies {difference(comparison, evidence)} ({pairs}): it depends on "
-            "how long the runs that never reached the error would have needed."
+            "" if comparison.outcome.is_better or comparison.outcome.is_worse else "no pair trained"
         )
-    figures = [pairs, f"adjusted p {p_relation(comparison.judged.holm_p)}"]
-    if comparison.paired.interval95 is not None:
-        figures.insert(0, f"95 % interval {interval(comparison, evidence)}")
-    return f"The mean difference is {difference(comparison, evidence)} ({', '.join(figures)})."
+    if found.n < FEWEST:
+        return f"{counted(found.n, 'pair')} of runs cannot show a difference"
+    unit = UNITS[comparison.quantity].removeprefix("percentage ")
+    digits = digits_of(comparison.quantity, evidence)
+    return f"{number(found.mean, digits)} {unit} ({_interval_of(found, digits)})"
 
 
-def _what_decides(comparison: Comparison) -> str:
-    more, pairs = comparison.judged.more_seeds, comparison.paired.n
-    if pairs < FEWEST_PAIRS:
-        least = max(FEWEST_PAIRS - pairs, more or 0)
-        return (
-            f"Fewer than {FEWEST_PAIRS} pairs decide nothing: at least "
-            f"{counted(least, 'more seed')} {'is' if least == 1 else 'are'} needed."
-        )
-    if more is None:
-        return f"Even {MOST_MORE_SEEDS:,} more seeds would not decide it."
-    return (
-        f"About {counted(more, 'more seed')} would give a verdict (better, worse or equivalent) "
-        "with a probability of 80 %, if the difference and its spread stay the same."
-    )
+def _why(comparison: Comparison) -> str:
+    """Word why a comparison is not decided; empty for one that is, or that is not tested."""
+    own, other = comparison.failed
+    fails = f"{comparison.arm if own > other else comparison.against} fails more often"
+    chance = "Chance can still explain the difference."
+    if own != other:
+        chance = f"{fails}, and a failed run counts as the worst."
+    open_interval = "The seeds agree on the sign, but not on the size."
+    if _images_prevail(comparison):
+        open_interval = "Other seeds repeat the difference, but other test images may not."
+    return {
+        Reason.IMAGES_UNKNOWN: "The results do not hold the mistakes on the same test images.",
+        Reason.CHANCE: chance,
+        Reason.INTERVAL: open_interval,
+        Reason.FAILS_MORE: f"{fails}.",
+    }.get(comparison.verdict.reason, "")
 
 
-def _about_time(comparison: Comparison, evidence: Evidence) -> list[str]:
-    """Word which runs never arrived, and what the range test costs."""
-    parts = []
-    for name in (comparison.against, comparison.arm):
-        times = evidence.reached[name].values()
-        if censored := sum(time.censored for time in times):
-            verb = "reaches" if censored == 1 else "reach"
-            parts.append(f"{censored} of {len(times)} runs of {name} never {verb} this error.")
-    charge, digits = evidence.range_test_seconds[comparison.arm], digits_of(Quantity.TIME, evidence)
-    if charge:
-        times = evidence.reached[comparison.arm].values()
-        mean = sum(time.seconds for time in times) / len(times)
-        least = "at least " if any(time.censored for time in times) else ""
-        parts.append(
-            f"The mean time of {comparison.arm} is {least}{number(mean, digits)} s, of which the "
-            f"range test takes {number(charge, digits)} s."
-        )
-    repaid = repayment(evidence, comparison)
-    return [*parts, _without_the_range_test(comparison, repaid, evidence)] if repaid else parts
-
-
-def _without_the_range_test(comparison: Comparison, repaid: Repayment, evidence: Evidence) -> str:
-    mean, digits = repaid.alone.mean, digits_of(Quantity.TIME, evidence)
-    ends = repaid.alone.interval95 or (mean, mean)
-    # Without the charge the mean is a limit too.
-    text = (
-        f"Without the range test the difference is {_limit(comparison, mean)}"
-        f"{number(mean, digits)} s (95 % interval {span(*ends, digits)})."
-    )
-    if repaid.too_small:
-        text += " This is too small to repay the range test."
-    if repaid.trainings:
-        soonest, latest = repaid.trainings
-        after = f"{soonest:,} to {latest:,}" if soonest < latest else f"{latest:,}"
-        word = "training" if latest == 1 else "trainings"
-        text += f" The range test is repaid after {after} {word} that stop at this error."
-    return text
-
-
-def _limit(comparison: Comparison, mean: float) -> str:
-    """Say that runs which never arrived make a mean a limit."""
-    if not comparison.is_limit:
+def advice(comparison: Comparison) -> str:
+    """Word what would decide an open comparison; empty where more seeds are no help."""
+    reason = comparison.verdict.reason
+    if reason == Reason.IMAGES_UNKNOWN:
+        return "Train again on the same data, so that every run keeps its mistakes."
+    if reason not in (Reason.SEEDS, Reason.CHANCE, Reason.INTERVAL):
         return ""
-    return "at least " if mean > 0 else "at most "
+    if reason != Reason.SEEDS and _images_prevail(comparison):
+        return "More seeds do not help: the test images are the larger part of the interval."
+    look = next_look(comparison.seeds)
+    if reason == Reason.SEEDS and look is not None:
+        return (
+            "Verdicts are made at fixed numbers of seeds only. The next one is at "
+            f"{look} seeds: set train.seeds={look}."
+        )
+    if look is None:
+        return f"There is no further verdict after {LOOKS[-1]} seeds."
+    return f"The next verdict is at {look} seeds: set train.seeds={look}."
+
+
+def _images_prevail(comparison: Comparison) -> bool:
+    """Whether the test images are the larger part of the interval, so that seeds cannot help."""
+    if comparison.estimate is None or any(comparison.failed):
+        return False
+    of_seeds, of_images = comparison.estimate.halves()
+    return of_images is not None and of_images > (of_seeds or 0.0)
+
+
+def robust(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
+    """Word that a few runs carry a mean, where median or Hodges-Lehmann's estimate differ."""
+    carried = [
+        one
+        for one in compared
+        if one.robust_disagrees and one.estimate is not None and one.estimate.n >= FEWEST
+    ]
+    if len(carried) > 1:
+        return [f"A few runs carry the means of {listed([one.title for one in carried])}."]
+    return [
+        f"A few runs carry the mean of {one.title}: the median is "
+        f"{number(one.estimate.median, digits_of(one.quantity, evidence))} points."
+        for one in carried
+        if one.estimate is not None
+    ]

@@ -1,0 +1,89 @@
+"""Is the shortest training whose end meets a target found, and are schedules compared by it?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrcycles.cells.result import ScheduleResult
+from lrcycles.evidence.budgets import Plan, compare_budgets, find_plans, reaching
+from lrcycles.evidence.families import Outcome, Reason
+from studies.verdicts.trainings import CELL, make_arm
+
+LENGTHS = (1, 3, 10)
+
+
+def plan(name, epochs, failed=()):
+    """Make a schedule of which each seed ends at 1 % from the given length on, before at 20 %."""
+    arms = {}
+    for length in LENGTHS:
+        mistakes = np.zeros((len(epochs), 100), bool)
+        for row, needed in zip(mistakes, epochs, strict=True):
+            row[: 1 if length >= needed else 20] = True
+        settings = replace(CELL, epochs=length, schedule=ScheduleResult(name=name))
+        arm = make_arm(f"{name}_{length}", mistakes, settings=settings)
+        arms[length] = (
+            arm if length > 1 else make_arm(arm.name, mistakes, settings=settings, failed=failed)
+        )
+    return Plan(name, arms)
+
+
+def test_the_shortest_length_that_ends_at_the_target_counts():
+    found = plan("a", [1, 3, 3, 10, inf, inf])
+    assert list(found.epochs_to_target(1.0).values()) == [1, 3, 3, 10, None, None]
+    summary = reaching(found, 1.0)
+    assert (summary.seeds, summary.reached, summary.median_epochs) == (6, 4, 6.5)
+    assert summary.by_epochs == {1: 1, 3: 3, 10: 4}
+    assert reaching(plan("a", [1, inf]), 1.0).median_epochs is None
+
+
+def test_a_failed_run_does_not_reach_the_target():
+    found = plan("a", [1, 1, 1], failed=[True])
+    assert list(found.epochs_to_target(1.0).values()) == [3, 1, 1]
+
+
+def test_plans_are_arms_that_differ_in_their_length():
+    arms = [*plan("a", [1, 3]).arms.values(), *plan("b", [1, 3]).arms.values()]
+    alone = make_arm("c", np.zeros((2, 10), bool), settings=replace(CELL, batch_size=7))
+    found = find_plans([*reversed(arms), alone])
+    assert {one.name: list(one.arms) for one in found} == {name: [1, 3, 10] for name in "ab"}
+
+
+def test_the_sooner_schedule_is_better_as_wilcoxons_test_says():
+    slow, fast = [10] * 10 + [3] * 6, [3] * 12 + [1, 3, 3, 10]
+    ((key, found),) = compare_budgets([plan("a", fast), plan("b", slow)], "b", 1.0).items()
+    assert key[:2] == ("a", "b")
+    differences = np.subtract(fast, slow)
+    assert list(found.differences.values()) == differences.tolist()
+    moved = differences[differences != 0]
+    signs = np.array(np.meshgrid(*[[1, -1]] * len(moved))).reshape(len(moved), -1)
+    ranks = stats.rankdata(np.abs(moved))
+    listed = (np.abs(ranks @ signs) >= abs((ranks * np.sign(moved)).sum())).mean()
+    assert found.verdict.p == pytest.approx(listed)
+    assert found.outcome == Outcome.BETTER
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "outcome"),
+    [
+        ([inf] * 16, [3] * 16, Outcome.WORSE),
+        ([3] * 16, [inf] * 16, Outcome.BETTER),
+        ([inf] * 16, [inf] * 16, Outcome.NOT_COMPARABLE),
+        ([3] * 16, [3] * 16, Outcome.NOT_COMPARABLE),
+        ([1] * 15 + [inf], [10] * 16, Outcome.UNDECIDED),  # sooner, but reaches less often
+    ],
+)
+def test_a_seed_that_never_arrives_is_the_slowest(own, theirs, outcome):
+    (found,) = compare_budgets([plan("a", own), plan("b", theirs)], "b", 1.0).values()
+    assert found.outcome == outcome
+    assert found.margin is None
+
+
+def test_without_the_opponent_nothing_is_compared():
+    assert compare_budgets([plan("a", [1] * 8)], "b", 1.0) == {}
+    twelve = compare_budgets([plan("a", [1] * 12), plan("b", [3] * 12)], "b", 1.0)
+    assert [one.verdict.reason for one in twelve.values()] == [Reason.SEEDS]
