@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from lrcycles.config.schema import LOOKS
+from lrcycles.config import schema
 from lrcycles.evidence.estimates import Estimate, Interval
 from lrcycles.evidence.sign_flips import max_t, sign_flip_p
 
 Key = TypeVar("Key", bound=Hashable)
 
+LOOKS = schema.LOOKS
 FIRST_LEVEL = 0.0079  # at 8 seeds: 2 of 256 sign flips, the least that 8 pairs can show
 # By the number of comparisons that share 5 %: the level of each at every later look.
 # Source: studies/verdicts, which confirms them with the tests that are used here.
