@@ -57,6 +57,7 @@ def test_primary_pairs_may_be_trained_elsewhere_or_be_none(config, primary):
     [
         ({"clr": ["basline"]}, "Received: basline. Did you mean baseline?"),
         ({"clrr": ["linear_decay"]}, "Received: clrr. Did you mean clr?"),
+        ({"CLR": ["far_away"]}, "Received: CLR. Did you mean clr?"),
     ],
 )
 def test_a_name_that_resembles_an_arm_is_warned_of(config, primary, line):

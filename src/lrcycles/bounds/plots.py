@@ -147,6 +147,8 @@ def suggestions_on_curve(suggestions: Suggestions) -> Figure:
 
 def _title(suggestions: Suggestions) -> str:
     decades = suggestions.disagreement_decades
+    if not suggestions.falls:
+        return "The loss never falls, so no rule of another tool is applied"
     if decades is None:
         return "No rule of another tool finds a rate"
     return f"The rates of {len(suggestions.peers)} rules of other tools span {decades:.1f} decades"

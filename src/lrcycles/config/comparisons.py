@@ -135,12 +135,14 @@ def _resembling(config: Config) -> Iterator[str]:
     """Warn of a name that is probably mistyped: its pairs would silently have no verdict."""
     arms = _arms(config)
     names = dict.fromkeys(n for arm, of in config.report.primary.items() for n in (arm, *of))
+    in_lower_case = {name.lower(): name for name in arms}
     for name in names:
-        near = [] if name in arms else get_close_matches(name, arms, 1, cutoff=_RESEMBLES)
-        if near:
+        near = get_close_matches(name.lower(), in_lower_case, 1, cutoff=_RESEMBLES)
+        if near and name not in arms:
             yield (
                 "report.primary should name arms of this experiment: a pair without results has no "
-                f"verdict, and still counts. Received: {name}. Did you mean {near[0]}?"
+                f"verdict, and still counts. Received: {name}. Did you mean "
+                f"{in_lower_case[near[0]]}?"
             )
 
 
