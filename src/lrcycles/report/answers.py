@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from lrcycles.evidence.answer import Answer, Certainty, answer
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
@@ -63,34 +64,31 @@ def shown_arms(evidence: Evidence) -> list[str]:
 
 
 def _choice(found: Answer, evidence: Evidence) -> list[str]:
-    """Name the arms to use: the simplest, and an alternative that is known well enough.
-
-    An arm that the report asks about comes before other alternatives.
-    """
+    """Name the arms to use: the simplest, and the alternative that makes the fewest errors."""
     first, *others = found.use
-    asked_about = {one.arm for one in asked(evidence)}
-    others = [name for name in others if _known_as_good(name, first, found, evidence)]
-    others.sort(key=lambda name: name not in asked_about)
-    return [first, *others][:_MOST_TO_USE]
+    errors = {name: fmean(evidence.arms[name].values(Quantity.ERROR).values()) for name in others}
+    others = [name for name in others if _is_alternative(name, first, found, evidence)]
+    return [first, *sorted(others, key=lambda name: errors[name])][:_MOST_TO_USE]
 
 
-def _known_as_good(name: str, first: str, found: Answer, evidence: Evidence) -> bool:
-    """Whether an arm that is close to the first choice fails no more often, and is no guess.
+def _is_alternative(name: str, first: str, found: Answer, evidence: Evidence) -> bool:
+    """Whether an arm is as good as the first choice, as far as its seeds can show.
 
-    It is equivalent, or better than the constant rate, or the seeds alone place it within the
-    margin: then only other test images could tell the two apart.
+    It fails no more often. It is equivalent; or no worse in the mean, and either better than the
+    constant rate or placed within the margin by the seeds alone.
     """
     if found.failed.get(name, (0, 0))[0] > found.failed.get(first, (0, 0))[0]:
         return False
-    gain = evidence.error(name, evidence.baseline)
-    pair = evidence.error(name, first) or evidence.error(first, name)
+    own, back = evidence.error(name, first), evidence.error(first, name)
+    pair = own or back
     if pair is None or pair.estimate is None or pair.margin is None:
         return False
+    gain = evidence.error(name, evidence.baseline)
     of_seeds, _ = pair.estimate.halves()
-    near = of_seeds is not None and of_seeds <= pair.margin
-    return (
-        near or pair.outcome == Outcome.EQUIVALENT or (gain is not None and gain.outcome.is_better)
-    )
+    known = of_seeds is not None and of_seeds <= pair.margin
+    known = known or (gain is not None and gain.outcome.is_better)
+    no_worse = (pair.estimate.mean if own else -pair.estimate.mean) <= 0
+    return pair.outcome == Outcome.EQUIVALENT or (known and no_worse)
 
 
 def _failures(evidence: Evidence) -> list[str]:
@@ -144,8 +142,11 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
             words.append(f"{name} makes more errors.")
         elif one.outcome == Outcome.EQUIVALENT:
             words.append(f"{name} gains nothing over it.")
-        elif one.outcome == Outcome.UNDECIDED:
-            words.append(f"It is undecided whether {name} makes fewer.")
+        elif one.outcome == Outcome.UNDECIDED and one.estimate is not None:
+            open_words = f"{name} shows no gain over it."
+            if one.estimate.mean < 0:
+                open_words = f"It is undecided whether {name} makes fewer."
+            words.append(open_words)
     return words
 
 
