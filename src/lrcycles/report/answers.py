@@ -39,7 +39,11 @@ def lines(evidence: Evidence) -> list[str]:
     compared = asked(evidence)
     above = _alone(evidence)  # the headline words it
     words = _differences([one for one in compared if one is not above], evidence)
-    return [*words, *_sure(compared), *verdicts.robust(compared, evidence)]
+    return [
+        *words,
+        *_sure([one for one in compared if not _same(one)]),
+        *verdicts.robust(compared, evidence),
+    ]
 
 
 def asked(evidence: Evidence) -> list[Comparison]:
@@ -53,14 +57,24 @@ def asked(evidence: Evidence) -> list[Comparison]:
     return (primary or candidates or gain)[:_MOST_ASKED]
 
 
+def shown(evidence: Evidence) -> list[Comparison]:
+    """List what is asked about, without equal trainings, unless there is nothing else."""
+    compared = asked(evidence)
+    return [one for one in compared if not _same(one)] or compared
+
+
 def shown_arms(evidence: Evidence) -> list[str]:
     """Name the arms of the first screen: the baseline, what is asked about, and what to use."""
     names = [evidence.baseline] if evidence.of_stages else []
-    for one in asked(evidence):
+    for one in shown(evidence):
         names += [one.against, one.arm]
     found = answer(evidence) if evidence.of_stages else None
     names += _choice(found, evidence) if found else []
     return list(dict.fromkeys(names))
+
+
+def _same(comparison: Comparison) -> bool:
+    return comparison.verdict.reason == Reason.SAME
 
 
 def _choice(found: Answer, evidence: Evidence) -> list[str]:
@@ -155,7 +169,7 @@ def _of_two(evidence: Evidence) -> str:
     if alone := _alone(evidence):
         return verdicts.sentence(alone, evidence)
     compared = asked(evidence)
-    differing = sum(one.verdict.reason != Reason.SAME for one in compared)
+    differing = sum(not _same(one) for one in compared)
     if not differing:
         return "Both results are the same trainings."
     fewer = sum(one.outcome.is_better for one in compared)
@@ -170,7 +184,7 @@ def _of_two(evidence: Evidence) -> str:
 def _alone(evidence: Evidence) -> Comparison | None:
     """Give the only comparison of two results, or the only one that is not of equal trainings."""
     compared = asked(evidence) if evidence.of_stages is None else []
-    differing = [one for one in compared if one.verdict.reason != Reason.SAME]
+    differing = [one for one in compared if not _same(one)]
     if len(compared) == 1 or len(differing) == 1:
         return (differing or compared)[0]
     return None
@@ -184,7 +198,7 @@ def _called(name: str, evidence: Evidence) -> str:
 def _differences(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
     """Word each difference in one line, once what pairs too few cannot show."""
     words, few = [], 0
-    same = [one for one in compared if one.verdict.reason == Reason.SAME]
+    same = [one for one in compared if _same(one)]
     for one in compared:
         if one in same and len(same) > 1:
             continue
