@@ -162,6 +162,11 @@ def test_prose_keeps_a_number_with_its_sign_unit_and_interval():
     )
 
 
+def test_a_digest_may_hold_what_looks_like_a_number():
+    digest = f"{'ab' * 20}8e667ba"
+    assert prose(digest) == f'<span class="digest">{digest}</span>'
+
+
 def test_columns_of_single_numbers_are_aligned_as_numbers():
     verdict = VerdictCell("better", Tone.GOOD)
     rows = [

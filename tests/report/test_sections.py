@@ -305,6 +305,17 @@ def test_an_absent_primary_is_named_and_counts_in_holm(tmp_path):
     ) in lines(controlled.section(evidence))
 
 
+def test_the_headline_follows_the_primary_comparisons():
+    arms = [arm(f"c_{n}", LEVEL, group="baseline", epochs=n) for n in (1, 3)]
+    arms += [arm(f"t_{n}", LEVEL, group="clr", epochs=n) for n in (1, 3)]
+    arms[3].cells.update(arm("t_3", {0: 9.0}, group="clr").cells)
+    pairs = [Pair("t_3", "c_3", Role.CANDIDATE, Family.PRIMARY)]
+    found = metrics(weighed(arms, pairs, primary={"t_3": ["c_3"]}))
+    headline = headline_metrics(found)
+    assert headline["clr_error_percent"] == found["t_3"]["test_error_percent"]["mean"] > 2
+    assert "clr_minus_baseline_percent" in headline
+
+
 def test_the_same_trainings_under_two_names_are_no_comparison():
     pair = Pair("tuned", "rate", Role.CANDIDATE, Family.PRIMARY)
     arms = [arm("rate", LEVEL, trained_as="one"), arm("tuned", LEVEL, trained_as="one")]

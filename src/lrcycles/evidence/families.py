@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from lrcycles.config.schema import LOOKS
+from lrcycles.config.schema import LOOKS as LOOKS
 from lrcycles.evidence.estimates import Estimate, Interval
 from lrcycles.evidence.sign_flips import max_t, sign_flip_p
 

@@ -57,7 +57,8 @@ def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Pick the few numbers that experiments are compared by; unknown ones are left out.
 
     None of them is a time, because times differ when the same trainings run again. `baseline` and
-    `clr` mean the first arm of that group, whatever its name is.
+    `clr` mean the first arm of that group in the primary comparisons, or else in the experiment,
+    whatever its name is.
 
     Args:
         metrics: as `metrics` returns them.
@@ -68,7 +69,9 @@ def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(entry, Mapping) and "group" in entry
     }
     names = {"linear_decay": "linear_decay"}
-    names |= {entry["group"]: name for name, entry in reversed(arms.items())}
+    primary = [one[side] for one in metrics["report.primary"] for side in ("arm", "against")]
+    in_order = [*(name for name in primary if name in arms), *arms]
+    names |= {arms[name]["group"]: name for name in reversed(in_order)}
     clr, error = names.get("clr"), str(Quantity.ERROR)
     holm = _holm(metrics)
     numbers: dict[str, float | None] = {}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lrcycles.config.schema import LOOKS
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role, seedwise
 from lrcycles.evidence.estimates import FEWEST, Chance, Estimate, chance_better
-from lrcycles.evidence.families import LOOKS, Family
+from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import comparisons as figures
 from lrcycles.report.figures.inputs import errors_picture, histories, row
-from lrcycles.report.formatting import UNKNOWN, decimals, listed, mean_sd
+from lrcycles.report.formatting import UNKNOWN, decimals, listed, mean_sd, number, span
 from lrcycles.report.section import (
     Block,
     Folded,
@@ -182,7 +183,9 @@ def _chances(evidence: Evidence, losses: _Losses) -> Table | None:
         by_seed = seedwise(evidence.arms, *pair, Quantity.LOSS)
         if len(by_seed) < FEWEST:
             continue  # one or two pairs say nothing
-        difference = verdicts.estimated(losses[pair], digits, images=False)
+        ends = losses[pair].interval()
+        difference = number(losses[pair].mean, digits)
+        difference += f" ({span(*ends, digits)})" if ends else ""
         chances = [_chance(one.chance), _chance(chance_better(list(by_seed.values())))]
         rows.append([one.title, *chances, difference])
     return Table(head, rows) if rows else None
