@@ -32,6 +32,7 @@ def test_a_report_of_one_seed_has_neither_spread_nor_verdict(tmp_path):
     assert "1 seed per arm" in (out / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 @pytest.mark.parametrize("lost", ["baseline", "clr", "published"])
 def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, lost):
     arms = tutorial_arms(seeds=2)
@@ -184,11 +185,13 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
         ) in (out / name).read_text()
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_a_report_of_a_single_arm_says_that_nothing_is_compared(tmp_path):
     told = (build_report(tmp_path, _only(tutorial_arms(), "baseline")) / "report.md").read_text()
     assert "There is no verdict, because no two arms were compared." in told
 
 
+@pytest.mark.usefixtures("pictures_left_out")
 def test_arms_whose_names_look_like_no_text_keep_them(tmp_path):
     arms = _only(tutorial_arms(seeds=2), "baseline", "clr")
     names = ["null", "NA", "001"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from lrcycles.evidence.answer import Answer, Certainty, answer
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
@@ -38,7 +39,11 @@ def lines(evidence: Evidence) -> list[str]:
     compared = asked(evidence)
     above = _alone(evidence)  # the headline words it
     words = _differences([one for one in compared if one is not above], evidence)
-    return [*words, *_sure(compared), *verdicts.robust(compared, evidence)]
+    return [
+        *words,
+        *_sure([one for one in compared if not _same(one)]),
+        *verdicts.robust(compared, evidence),
+    ]
 
 
 def asked(evidence: Evidence) -> list[Comparison]:
@@ -52,45 +57,52 @@ def asked(evidence: Evidence) -> list[Comparison]:
     return (primary or candidates or gain)[:_MOST_ASKED]
 
 
+def shown(evidence: Evidence) -> list[Comparison]:
+    """List what is asked about, without equal trainings, unless there is nothing else."""
+    compared = asked(evidence)
+    return [one for one in compared if not _same(one)] or compared
+
+
 def shown_arms(evidence: Evidence) -> list[str]:
     """Name the arms of the first screen: the baseline, what is asked about, and what to use."""
     names = [evidence.baseline] if evidence.of_stages else []
-    for one in asked(evidence):
+    for one in shown(evidence):
         names += [one.against, one.arm]
     found = answer(evidence) if evidence.of_stages else None
     names += _choice(found, evidence) if found else []
     return list(dict.fromkeys(names))
 
 
+def _same(comparison: Comparison) -> bool:
+    return comparison.verdict.reason == Reason.SAME
+
+
 def _choice(found: Answer, evidence: Evidence) -> list[str]:
-    """Name the arms to use: the simplest, and an alternative that is known well enough.
-
-    An arm that the report asks about comes before other alternatives.
-    """
+    """Name the arms to use: the simplest, and the alternative that makes the fewest errors."""
     first, *others = found.use
-    asked_about = {one.arm for one in asked(evidence)}
-    others = [name for name in others if _known_as_good(name, first, found, evidence)]
-    others.sort(key=lambda name: name not in asked_about)
-    return [first, *others][:_MOST_TO_USE]
+    errors = {name: fmean(evidence.arms[name].values(Quantity.ERROR).values()) for name in others}
+    others = [name for name in others if _is_alternative(name, first, found, evidence)]
+    return [first, *sorted(others, key=lambda name: errors[name])][:_MOST_TO_USE]
 
 
-def _known_as_good(name: str, first: str, found: Answer, evidence: Evidence) -> bool:
-    """Whether an arm that is close to the first choice fails no more often, and is no guess.
+def _is_alternative(name: str, first: str, found: Answer, evidence: Evidence) -> bool:
+    """Whether an arm is as good as the first choice, as far as its seeds can show.
 
-    It is equivalent, or better than the constant rate, or the seeds alone place it within the
-    margin: then only other test images could tell the two apart.
+    It fails no more often. It is equivalent; or no worse in the mean, and either better than the
+    constant rate or placed within the margin by the seeds alone.
     """
     if found.failed.get(name, (0, 0))[0] > found.failed.get(first, (0, 0))[0]:
         return False
-    gain = evidence.error(name, evidence.baseline)
-    pair = evidence.error(name, first) or evidence.error(first, name)
+    own, back = evidence.error(name, first), evidence.error(first, name)
+    pair = own or back
     if pair is None or pair.estimate is None or pair.margin is None:
         return False
+    gain = evidence.error(name, evidence.baseline)
     of_seeds, _ = pair.estimate.halves()
-    near = of_seeds is not None and of_seeds <= pair.margin
-    return (
-        near or pair.outcome == Outcome.EQUIVALENT or (gain is not None and gain.outcome.is_better)
-    )
+    known = of_seeds is not None and of_seeds <= pair.margin
+    known = known or (gain is not None and gain.outcome.is_better)
+    no_worse = (pair.estimate.mean if own else -pair.estimate.mean) <= 0
+    return pair.outcome == Outcome.EQUIVALENT or (known and no_worse)
 
 
 def _failures(evidence: Evidence) -> list[str]:
@@ -144,8 +156,11 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
             words.append(f"{name} makes more errors.")
         elif one.outcome == Outcome.EQUIVALENT:
             words.append(f"{name} gains nothing over it.")
-        elif one.outcome == Outcome.UNDECIDED:
-            words.append(f"It is undecided whether {name} makes fewer.")
+        elif one.outcome == Outcome.UNDECIDED and one.estimate is not None:
+            open_words = f"{name} shows no gain over it."
+            if one.estimate.mean < 0:
+                open_words = f"It is undecided whether {name} makes fewer."
+            words.append(open_words)
     return words
 
 
@@ -154,7 +169,7 @@ def _of_two(evidence: Evidence) -> str:
     if alone := _alone(evidence):
         return verdicts.sentence(alone, evidence)
     compared = asked(evidence)
-    differing = sum(one.verdict.reason != Reason.SAME for one in compared)
+    differing = sum(not _same(one) for one in compared)
     if not differing:
         return "Both results are the same trainings."
     fewer = sum(one.outcome.is_better for one in compared)
@@ -169,7 +184,7 @@ def _of_two(evidence: Evidence) -> str:
 def _alone(evidence: Evidence) -> Comparison | None:
     """Give the only comparison of two results, or the only one that is not of equal trainings."""
     compared = asked(evidence) if evidence.of_stages is None else []
-    differing = [one for one in compared if one.verdict.reason != Reason.SAME]
+    differing = [one for one in compared if not _same(one)]
     if len(compared) == 1 or len(differing) == 1:
         return (differing or compared)[0]
     return None
@@ -183,7 +198,7 @@ def _called(name: str, evidence: Evidence) -> str:
 def _differences(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
     """Word each difference in one line, once what pairs too few cannot show."""
     words, few = [], 0
-    same = [one for one in compared if one.verdict.reason == Reason.SAME]
+    same = [one for one in compared if _same(one)]
     for one in compared:
         if one in same and len(same) > 1:
             continue

@@ -53,7 +53,7 @@ def _picture(evidence: Evidence) -> Picture | None:
     rows = [_row(evidence.arms[name], evidence) for name in names if evidence.arms[name].trained]
     if not rows:
         return None
-    compared = [one for one in answers.asked(evidence) if one.arm in names and one.differences]
+    compared = [one for one in answers.shown(evidence) if one.arm in names and one.differences]
     differences = [
         (_difference(one, evidence), one.estimate)
         for one in compared[:_MOST_ROWS]
