@@ -67,7 +67,7 @@ def count(
     at_most: float | None = None,
     narrow: float | None = None,
 ) -> Row:
-    """Make a row; without `narrow` 0.3 of the share that must not be exceeded.
+    """Make a row; without `narrow` 0.4 of the share that must not be exceeded.
 
     Args:
         times: in how many of the repeats it happened.
@@ -75,7 +75,7 @@ def count(
     """
     low, high = stats.binomtest(int(times), repeats).proportion_ci(0.99, method="exact")
     if narrow is None and at_most is not None:
-        narrow = max(0.3 * at_most, 0.3)
+        narrow = max(0.4 * at_most, 0.3)
     percent = 100 * times / repeats
     return Row(
         goal, case, counted, repeats, percent, 100 * float(low), 100 * float(high), at_most, narrow

@@ -57,7 +57,7 @@ def test_a_promise_is_met_by_a_narrow_interval_that_does_not_lie_above_it(times,
 
 def test_every_part_of_the_study_counts_what_its_rows_say():
     rows = [
-        *looks.look_errors("normal", looks.SD, 20),
+        *looks.look_errors("normal", looks.SD, 0, 20),
         *two_arms.images(0.02, 3),
         *two_arms.failures((0.0, 0.2), 3),
         *two_arms.equivalence(0.0, 0.1, 4),
