@@ -272,7 +272,7 @@ def planted_result(
     machine += ["test_images"]
     return {
         "schema": 1, "arm": arm, "group": group, "seed": seed,
-        "key": f"{planted.get('trained_as', arm)}{seed}",
+        "key": f"{planted.get('trained_as', arm)} {seed} {error}",
         "status": "diverged" if error is None else "finished", "test_error_percent": error,
         "test_loss": None if error is None else planted.get("loss", error / 30),
         "validation_error_percent": final,

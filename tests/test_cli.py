@@ -123,8 +123,46 @@ def test_without_bounds_the_reason_is_printed_instead(tmp_path, capsys):
     flat = sweep().assign(loss=2.3 + 0.05 * np.random.default_rng(0).normal(size=len(RATES)))
     flat.assign(accuracy=0.1).to_csv(tmp_path / "flat.csv", index=False)
     text = " ".join(run(capsys, "suggest", str(tmp_path / "flat.csv"), "--rule", "smith").split())
-    assert "thirds (Smith) none the loss never falls" in text
+    assert "No rule of another tool is applied, because the loss never falls. Bounds:" in text
     assert "Bounds: none. The range test must show where learning starts" in text
+
+
+@pytest.mark.parametrize("rule", ["calibrated", "thirds", "steep", "minimum"])
+@pytest.mark.parametrize(
+    ("loss", "remedy"),
+    [
+        (np.linspace(1, 5, 141), "Lower min_lr to 1e-07."),
+        (np.full(141, 2.3), "Raise max_lr to 100, raise steps, or start from weights that are"),
+        (np.where(RATES < 0.01, 2.3, 2.3 + RATES), "Raise steps, or start from weights that are"),
+    ],
+)
+def test_a_loss_that_never_falls_gets_no_rate_of_any_rule_and_one_reason(
+    tmp_path, capsys, loss, remedy, rule
+):
+    file = str(tmp_path / "up.csv")
+    sweep().assign(loss=loss).to_csv(file, index=False)
+    lines = run(capsys, "suggest", file, "--rule", rule).splitlines()
+    assert lines[2] == "No rule of another tool is applied, because the loss never falls."
+    text = " ".join(" ".join(lines[3:]).split())
+    assert text.startswith("Bounds: none. The range test must show where learning starts")
+    assert "Seed 0: the loss never fell" in text
+    assert remedy in text
+    content = json.loads(run(capsys, "suggest", file, "--rule", rule, "--json"))
+    assert {entry["lr"] for entry in content["rules"].values()} == {None}
+    assert (content["bounds"], content["disagreement_decades"]) == (None, None)
+
+
+def test_a_rate_below_the_sweep_is_not_suggested(tmp_path, capsys):
+    early = np.interp(np.log10(RATES), [-6, -5.8, -5.6, 1], [2.3, 0.3, 0.3, 6.0])
+    file = str(tmp_path / "early.csv")
+    sweep().assign(loss=early).to_csv(file, index=False)
+    content = json.loads(run(capsys, "suggest", file, "--json"))
+    below = content["rules"]["ktrain_minimum"]
+    assert below["lr"] is None
+    assert "below the first rate" in below["reason"]
+    assert all(rule["lr"] is None or rule["lr"] >= 1e-6 for rule in content["rules"].values())
+    text = run(capsys, "suggest", file, "--rule", "ktrain_minimum")
+    assert "below the first rate" in " ".join(text.split())
 
 
 def test_a_rule_without_a_rate_in_half_of_the_seeds_has_no_rate(tmp_path, capsys):

@@ -6,6 +6,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from lrcycles.config import in_dvc  # noqa: E402
+from lrcycles.config import compose  # noqa: E402
 
-in_dvc.install(ROOT / "conf")
+compose.install_in_dvc(ROOT / "conf")

@@ -238,7 +238,7 @@ def _suggestions(chosen: argparse.Namespace) -> Suggestions:
 
 
 def compare(chosen: argparse.Namespace) -> None:
-    """Compare two experiments or runs: print the verdicts and write the report.
+    """Compare two experiments or runs: print the answer and write the report.
 
     Raises:
         InputError: one of them is unknown, or no arms go together.
@@ -248,8 +248,9 @@ def compare(chosen: argparse.Namespace) -> None:
     from datetime import UTC, datetime
 
     from lrcycles.evidence.two_sides import compare_two
+    from lrcycles.report.answers import headlines, lines
     from lrcycles.report.build import Head, write_report
-    from lrcycles.report.sections import cautions, short
+    from lrcycles.report.sections import cautions
 
     first, second = chosen.first, chosen.second
     if "$" in first + second:
@@ -276,7 +277,7 @@ def compare(chosen: argparse.Namespace) -> None:
             "Name another folder with -o."
         ) from error
     print(f"A is {first}. B is {second}. Differences are B minus A, paired by seed.")
-    print("\n".join(short.sentences(evidence)))
+    print("\n".join([*headlines(evidence), *lines(evidence)]))
     for line in cautions.sentences(evidence):
         print(f"Note: {line}")
     print(f"The report is {out / 'report.html'}.")

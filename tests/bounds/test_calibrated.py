@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lrcycles.bounds.calibrated import calibrated
+from lrcycles.range_tests.basin import Missing
 from lrcycles.range_tests.curves import SeedCurve
 
 BETWEEN = 10**-1.6  # a fifth of the way from the basin's centre, -2, to the explosion at 0
@@ -94,7 +95,7 @@ def test_without_a_whole_basin_there_is_a_reason_and_no_rate(corners, reason):
 def test_a_sweep_that_begins_in_the_basin_needs_a_lower_first_rate():
     begun = calibrated(swept(([-5, -4.8, -3, 0], [0.4, 0.3, 2.3, 4.0]), noise=0.02))
     flat = calibrated(swept(([-5, 0], [2.3, 2.3]), noise=0.02))
-    assert (begun.learns_at_first_rate, flat.learns_at_first_rate) == (True, False)
+    assert (begun.missing, flat.missing) == (Missing.LOWER, Missing.HIGHER)
 
 
 def test_a_loss_that_falls_until_it_becomes_nan_gives_a_max_lr():

@@ -89,7 +89,7 @@ def test_a_change_of_one_key_is_told_as_it_was_typed(asked):
         ["data.path='it\\'s (a b), c'"],
         ["data.path='12'"],
         ["train.seeds=[1, 2]", "data.classes=['a b', 'null', '1', \"it's\"]"],
-        ["arms.clr.clr.against=[]", "report.published.published.seconds=1.0e-12"],
+        ["report.primary.clr=[]", "report.published.published.seconds=1.0e-12"],
     ],
 )
 def test_what_is_told_can_be_typed(asked):

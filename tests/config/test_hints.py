@@ -80,12 +80,6 @@ def test_an_arm_is_not_told_to_continue_itself():
         compose.check(compose.compose(CONF, ["experiment=smoke", "~arms.controls.first"]))
 
 
-def test_tuned_is_offered_only_where_it_is_accepted():
-    asked = ["experiment=smoke", "+arms.clr.clr.against=[nobody]"]
-    with pytest.raises(InputError, match=r"Name one of (?!.*tuned)"):
-        compose.check(compose.compose(CONF, asked))
-
-
 def test_published_runs_that_were_removed_are_not_missed():
     asked = ["~report.published.published_baseline", "~report.published.published"]
     config = compose.check(compose.compose(CONF, asked))

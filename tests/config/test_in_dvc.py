@@ -7,14 +7,14 @@ import pytest
 from dvc_data.index import checkout
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-from lrcycles.config import in_dvc
+from lrcycles.config import compose
 
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path):
     monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", ConfigLoaderImpl.load_configuration)
     monkeypatch.setattr(checkout.logger, "filters", [])
-    in_dvc.install(tmp_path)
+    compose.install_in_dvc(tmp_path)
 
 
 @pytest.mark.usefixtures("installed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import pytest
 
 from lrcycles import cli
 from lrcycles.errors import InputError
+from lrcycles.evidence.families import Reason
 from lrcycles.evidence.two_sides import compare_two
 from lrcycles.report.sections import cautions
-from tests.report_inputs import RANGE_TEST_SECONDS, read_metrics, tutorial_arms, write_artifacts
+from tests.report_inputs import read_metrics, tutorial_arms, write_artifacts
 
 
 @pytest.fixture
@@ -27,34 +27,86 @@ def root(tmp_path: Path) -> Path:
 def test_arms_of_equal_name_are_paired_by_seed_and_the_second_is_judged(root):
     found = compare_two("old", "new", root=root, margin_percent=0.05)
     error = found.comparisons["new:clr", "old:clr", "test_error_percent"]
-    assert error.paired.n == 8
-    assert error.paired.mean == pytest.approx(-0.3)
-    assert error.outcome == "better"
+    assert error.estimate.n == 8
+    assert error.estimate.mean == pytest.approx(-0.3)
+    assert (error.outcome, error.family) == ("better", "schedules")
     same = found.comparisons["new:baseline", "old:baseline", "test_error_percent"]
-    assert same.outcome == "equivalent"
+    assert (same.outcome, same.verdict.reason) == ("not comparable", Reason.SAME)
 
 
 def test_two_named_arms_are_compared_whatever_their_names(root):
     found = compare_two("old:baseline", "new:clr", root=root, margin_percent=0.05)
     error = found.comparisons["new:clr", "old:baseline", "test_error_percent"]
-    assert error.paired.mean == pytest.approx(-0.4, abs=0.005)
+    assert error.estimate.mean == pytest.approx(-0.4)
+    assert (error.outcome, error.family) == ("better", "primary")
     assert set(found.arms) == {"old:baseline", "new:clr"}
 
 
-def test_the_command_prints_verdicts_and_writes_a_report_of_both(root, monkeypatch, capsys):
+def test_a_difference_changes_its_sign_with_the_order_of_the_two(root):
+    there = compare_two("old:clr", "new:clr", root=root, margin_percent=0.05)
+    back = compare_two("new:clr", "old:clr", root=root, margin_percent=0.05)
+    one, other = (next(iter(found.comparisons.values())) for found in (there, back))
+    assert one.estimate.interval() == pytest.approx(
+        [-end for end in other.estimate.interval()[::-1]]
+    )
+    assert (one.outcome, other.outcome) == ("better", "worse")
+
+
+@pytest.mark.usefixtures("pictures_left_out")
+def test_the_command_prints_the_answer_and_writes_a_report_of_both(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert cli.main(["compare", "old", "new"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("A is old. B is new. Differences are B minus A, paired by seed.\n")
-    assert "Error: new:clr (triangular, 0.00032 to 0.0064) makes fewer errors than" in printed
+    begin, answer, same, sure, end = capsys.readouterr().out.splitlines()
+    assert begin == "A is old. B is new. Differences are B minus A, paired by seed."
+    assert answer.startswith("new:clr makes fewer errors than old:clr: \N{MINUS SIGN}0.30 points (")
+    assert same == "new:baseline and old:baseline are the same trainings, so nothing is compared."
+    assert sure == "The other verdict is decided at 8 seeds."
     out = root / "outputs/compare/old_new"
-    assert f"The report is {out.relative_to(root)}/report.html" in printed
+    assert end == f"The report is {out.relative_to(root)}/report.html."
     page = (out / "report.md").read_text()
     assert "# Is new better than old?" in page
-    assert "(the median final error of old:baseline)" in page
-    assert "adjusted by Holm's method for the 4 comparisons" in page
     pair = read_metrics(out)["comparisons"]["new:clr_vs_old:clr"]
     assert pair["test_error_percent"]["verdict"] == "better"
+
+
+@pytest.mark.usefixtures("pictures_left_out")
+def test_two_arms_are_worded_in_one_line(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    assert cli.main(["compare", "old:clr", "new:clr"]) == 0
+    _, answer, sure, _ = capsys.readouterr().out.splitlines()
+    assert answer.startswith("new:clr makes fewer errors than old:clr: ")
+    assert sure.startswith("This is decided at 8 seeds")
+
+
+@pytest.mark.usefixtures("pictures_left_out")
+@pytest.mark.parametrize(
+    ("trains", "words"),
+    [
+        (
+            False,
+            ["8 of 8 runs of odd:clr diverged.", "odd:clr fails more often than old:clr."],
+        ),
+        (True, ["odd:clr and old:clr are the same trainings, so nothing is compared."]),
+    ],
+)  # fmt: skip
+def test_odd_results_are_worded_and_leave_no_pair_out(root, monkeypatch, capsys, trains, words):
+    arms = tutorial_arms(gain=0.1)
+    if not trains:
+        arms["clr"]["errors"] = dict.fromkeys(arms["clr"]["errors"])
+    write_artifacts(root / "odd", {"clr": arms["clr"]})
+    monkeypatch.chdir(root)
+    assert cli.main(["compare", "old:clr", "odd:clr"]) == 0
+    assert capsys.readouterr().out.splitlines()[1 : 1 + len(words)] == words
+
+
+def test_eight_seeds_can_decide_one_changed_arm_among_equal_ones(root):
+    arms = tutorial_arms(gain=0.1)
+    write_artifacts(root / "many", {**arms, "clr": tutorial_arms(gain=0.4)["clr"]})
+    write_artifacts(root / "old", arms)
+    found = compare_two("old", "many", root=root, margin_percent=0.05)
+    outcomes = {key[0]: str(one.outcome) for key, one in found.comparisons.items()}
+    assert outcomes.pop("many:clr") == "better"
+    assert set(outcomes.values()) == {"not comparable"}
 
 
 @pytest.mark.parametrize(
@@ -82,23 +134,13 @@ def test_results_without_common_arms_or_seeds_name_what_there_is(root):
         compare_two("old:clr", "third:apart", root=root, margin_percent=0.05)
 
 
-def test_an_arm_that_continues_another_is_compared_in_error_alone(root):
+def test_an_arm_that_continues_another_is_compared_with_its_like(root):
     for name in ("third", "fourth"):
-        write_artifacts(root / name, tutorial_arms())
+        arms = tutorial_arms(seeds=1)
+        write_artifacts(root / name, {n: arms[n] for n in ("published_baseline", "published")})
     found = compare_two("third", "fourth", root=root, margin_percent=0.05)
-    pair = "fourth:published", "third:published"
-    assert (*pair, "test_error_percent") in found.comparisons
-    assert (*pair, "time_to_target_seconds") not in found.comparisons
-    assert found.arms[pair[0]].label == "fourth:published (after published_baseline)"
-    assert ("fourth:clr", "third:clr", "time_to_target_seconds") in found.comparisons
-
-
-def test_each_side_pays_for_its_own_range_test(root):
-    price = root / "new/range_test/range_test.json"
-    price.write_text(json.dumps({**json.loads(price.read_text()), "train_seconds": 60.0}))
-    found = compare_two("old", "new", root=root, margin_percent=0.05)
-    paid = {name: found.range_test_seconds[name] for name in ("old:clr", "new:clr", "new:baseline")}
-    assert paid == {"old:clr": RANGE_TEST_SECONDS, "new:clr": 60.0, "new:baseline": 0.0}
+    assert ("fourth:published", "third:published", "test_error_percent") in found.comparisons
+    assert found.arms["fourth:published"].label == "fourth:published (after published_baseline)"
 
 
 def test_a_wrong_name_leaves_nothing_behind(root, monkeypatch, capsys):
@@ -114,23 +156,11 @@ def test_a_wrong_name_leaves_nothing_behind(root, monkeypatch, capsys):
 @pytest.mark.usefixtures("pictures_left_out")
 def test_experiments_with_a_replay_are_compared_by_the_command(root, monkeypatch, capsys):
     for name in ("third", "fourth"):
-        write_artifacts(root / name, tutorial_arms())
+        write_artifacts(root / name, tutorial_arms(seeds=2))
     monkeypatch.chdir(root)
     assert cli.main(["compare", "third", "fourth"]) == 0
     assert "fourth:published" in capsys.readouterr().out
     assert cli.main(["compare", "third:published", "fourth:published"]) == 0
-
-
-@pytest.mark.usefixtures("pictures_left_out")
-def test_without_the_price_of_the_range_test_no_time_is_compared(root, monkeypatch, capsys):
-    shutil.rmtree(root / "new/range_test")
-    found = compare_two("old", "new", root=root, margin_percent=0.05)
-    assert ("new:clr", "old:clr", "time_to_target_seconds") not in found.comparisons
-    assert ("new:baseline", "old:baseline", "time_to_target_seconds") in found.comparisons
-    monkeypatch.chdir(root)
-    assert cli.main(["compare", "old", "new"]) == 0
-    note = "Note: new:clr takes its bounds from a range test whose time is not known here."
-    assert note in capsys.readouterr().out
 
 
 def test_each_machine_has_its_own_seconds(root):

@@ -28,7 +28,7 @@ def test_a_report_of_one_seed_has_neither_spread_nor_verdict(tmp_path):
     out = build_report(tmp_path, _only(tutorial_arms(seeds=1), "baseline", "clr"))
     found = read_metrics(out)
     assert set(found["baseline"]["test_error_percent"]) == {"n", "mean"}
-    assert found["comparisons"]["clr_vs_baseline"]["test_error_percent"]["verdict"] == "undecided"
+    assert found["comparisons"]["clr_vs_baseline"]["test_error_percent"]["verdict"] == "no verdict"
     assert "1 seed per arm" in (out / "report.md").read_text()
 
 
@@ -38,7 +38,7 @@ def test_a_report_of_an_arm_whose_every_run_diverged_is_still_written(tmp_path, 
     arms[lost]["errors"] = dict.fromkeys(range(2))
     out = build_report(tmp_path, arms)
     assert read_metrics(out)[lost]["diverged"] == 2
-    assert f"2 of 2 runs of {lost} diverged" in (out / "report.md").read_text()
+    assert f"Runs diverged in {lost} (2 of 2)." in (out / "report.md").read_text()
 
 
 def test_a_report_of_nothing_but_diverged_runs_is_still_written(tmp_path):
@@ -47,8 +47,9 @@ def test_a_report_of_nothing_but_diverged_runs_is_still_written(tmp_path):
         arm["errors"] = dict.fromkeys(range(2))
     out = build_report(tmp_path, arms)
     text = (out / "report.md").read_text()
-    for name in arms:
-        assert f"2 of 2 runs of {name} diverged" in text
+    assert "No run trained, so there is nothing to use." in text
+    names = "baseline, clr, linear_decay, published_baseline and published"
+    assert f"Runs diverged in {names}." in text
     assert {one["diverged"] for name, one in read_metrics(out).items() if name in arms} == {2}
 
 
@@ -66,19 +67,19 @@ def test_a_warning_about_short_cycles_is_followed_by_the_reason_for_their_length
 
 def test_the_headline_is_a_handful_of_flat_numbers_of_the_main_arms(built):
     headline = json.loads((built / "headline.json").read_text())
-    baseline = np.mean(BASELINE_ERRORS)
-    gained = -0.2 - np.mean([0.01, -0.02, 0.015, -0.005, 0.02, -0.01, 0.005, -0.015])
-    p = headline.pop("clr_minus_baseline_holm_p")
-    assert (
-        p == read_metrics(built)["comparisons"]["clr_vs_baseline"]["test_error_percent"]["holm_p"]
-    )
+    of_arm = {name: list(arm["errors"].values()) for name, arm in tutorial_arms(gain=0.2).items()}
+    means = {name: np.mean(errors) for name, errors in of_arm.items()}
     assert headline == pytest.approx(
         {
             "seeds": 8,
             "diverged_runs": 0,
-            "baseline_error_percent": baseline,
-            "clr_error_percent": baseline + gained,
-            "clr_minus_baseline_percent": gained,
+            "baseline_error_percent": means["baseline"],
+            "clr_error_percent": means["clr"],
+            "linear_decay_error_percent": means["linear_decay"],
+            "clr_minus_baseline_percent": means["clr"] - means["baseline"],
+            "clr_minus_linear_decay_percent": means["clr"] - means["linear_decay"],
+            "clr_minus_baseline_holm_p": 2 * 2 / 2**8,  # twice the least p of eight pairs
+            "clr_minus_linear_decay_holm_p": 1.0,
             "base_lr": report_inputs.BASE_LR,
             "max_lr": report_inputs.MAX_LR,
         }
@@ -91,10 +92,11 @@ def test_the_headline_takes_the_first_arm_of_a_group_and_leaves_out_what_is_unkn
         return {
             "group": group,
             "diverged": diverged,
+            "guessed": 0,
             "test_error_percent": {"n": 2 - diverged, **known},
         }
 
-    compared = {"test_error_percent": {"n": 2, "mean_difference": 0.5}}
+    compared = {"test_error_percent": {"n": 2, "mean": 0.5}}
     found = headline_metrics(
         {
             "inv": arm("baseline", None, diverged=2),
@@ -102,6 +104,7 @@ def test_the_headline_takes_the_first_arm_of_a_group_and_leaves_out_what_is_unkn
             "clr_25": arm("clr", 9.0),
             "linear_decay": arm("controls", 1.0),
             "comparisons": {"clr_12_vs_linear_decay": compared, "clr_25_vs_linear_decay": {}},
+            "report.primary": [],
         }
     )
     assert found == {
@@ -118,7 +121,7 @@ def test_the_published_figures_stand_beside_the_replay_with_wilson_intervals(bui
     assert "1.91 (Wilson 95 %: 1.66 to 2.20)" in told
     assert "1.64 (Wilson 95 %: 1.41 to 1.91)" in told
     fit = np.mean(report_inputs.FIT_SECONDS[200]) * report_inputs.EPOCHS
-    row = "| plain Keras fit here, alone on all cores, from measured epochs (s) |"
+    row = "| plain Keras fit here, alone on all cores (s): mean of the measured epochs |"
     assert f"{row} {fit:.1f} (" in told
 
 
@@ -164,52 +167,6 @@ def test_the_figures_that_markdown_names_exist_and_are_the_only_ones(built):
 
 
 @pytest.mark.usefixtures("pictures_left_out")
-def test_from_thirty_pairs_on_the_bca_interval_stands_beside(tmp_path):
-    noise = np.random.default_rng(0).normal(0, 0.1, (2, 30))
-    arms = {
-        "baseline": {"group": "baseline", "errors": dict(enumerate(2 + noise[0]))},
-        "clr": {
-            "group": "clr",
-            "errors": dict(enumerate(1.8 + noise[1])),
-            "schedule": "triangular",
-            "reach": 5,
-        },
-    }
-    out = build_report(tmp_path, arms)
-    found = read_metrics(out)["comparisons"]["clr_vs_baseline"]["test_error_percent"]
-    drawn = np.random.default_rng(1).choice(noise[1] - noise[0] - 0.2, (20_000, 30)).mean(axis=1)
-    ends = [found["bca_low"], found["bca_high"]]
-    assert_allclose(ends, np.quantile(drawn, [0.025, 0.975]), atol=0.01)  # symmetric: no correction
-    shown = " to ".join(f"{end:.3f}".replace("-", "\u2212") for end in ends)
-    told = (out / "report.md").read_text()
-    assert "| 95 % interval | 95 % BCa interval | p |" in told
-    assert f" | {shown} | " in told
-    assert "99,999 random sign flips (Monte Carlo)" in told
-    assert "all sign flips (exact)" not in told
-
-
-@pytest.mark.usefixtures("pictures_left_out")
-def test_where_some_p_values_are_exact_and_some_drawn_both_are_told(tmp_path):
-    many = {seed: 1.8 + 0.01 * (seed % 7) for seed in range(17)}
-    arms = {
-        "baseline": {"group": "baseline", "errors": many},
-        "clr": {"group": "clr", "errors": many},
-        "few": {"errors": {seed: many[seed] for seed in range(8)}},
-    }
-    told = (build_report(tmp_path, arms) / "report.md").read_text()
-    assert (
-        "all sign flips (exact) up to 16 pairs, and 99,999 random sign flips (Monte Carlo)" in told
-    )
-
-
-def test_with_few_pairs_there_is_no_bca_interval_and_p_is_exact(built):
-    told = (built / "report.md").read_text()
-    assert "BCa" not in told
-    assert "all sign flips (exact)" in told
-    assert "bca_low" not in (built / "metrics.json").read_text()
-
-
-@pytest.mark.usefixtures("pictures_left_out")
 def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
     assert (
         "Equal seeds share their initial weights and the order of their data. The bounds were "
@@ -225,20 +182,11 @@ def test_what_equal_seeds_share_follows_from_the_arms(tmp_path, built):
             "the order of their data, except that continued starts from the final weights of first "
             "and wide trains with batches of 2,000 instead of 200. The bounds"
         ) in (out / name).read_text()
-    rows = [
-        line.split(" | ")[0] for line in (out / "report.md").read_text().splitlines() if "|" in line
-    ]
-    # errors, times, several errors, settings, and every seed's error and time
-    assert rows.count("| continued (after first)") == 6
-    assert rows.count("| continued (after first) vs baseline") == 2
-    assert rows.count("| continued vs baseline") == 1  # how often
-    assert rows.count("| first") == 6
 
 
-def test_without_an_arm_of_clr_the_report_says_so(tmp_path):
+def test_a_report_of_a_single_arm_says_that_nothing_is_compared(tmp_path):
     told = (build_report(tmp_path, _only(tutorial_arms(), "baseline")) / "report.md").read_text()
-    assert "this experiment has no arm in group clr" in told
-    assert "no seed finished in both arms" not in told
+    assert "There is no verdict, because no two arms were compared." in told
 
 
 def test_arms_whose_names_look_like_no_text_keep_them(tmp_path):
@@ -307,18 +255,3 @@ def test_the_raw_data_inside_the_page_are_the_files_beside_it(built):
         assert base64.b64decode(inside[path.name]) == path.read_bytes()
     cells = pd.read_csv(built / "plots/cells.csv")
     assert (cells.groupby("arm").size() == 8).all()
-
-
-def test_times_to_the_target_follow_from_the_raw_data(built):
-    epochs = pd.read_csv(built / "plots/epochs.csv")
-    cells = pd.read_csv(built / "plots/cells.csv").set_index(["arm", "seed"])
-    found = read_metrics(built)
-    below = epochs[epochs["validation_error_percent"] <= found["target_validation_error_percent"]]
-    first = below.groupby(["arm", "seed"])["step"].min()
-    timed = cells[cells["steps_to_target"].notna()]
-    assert set(timed.index.get_level_values("arm")) == {"baseline", "clr"}
-    for place, cell in timed.iterrows():
-        assert cell["censored"] == (place not in first.index)
-        assert cell["steps_to_target"] == first.get(place, 2750)
-    mean = (timed.loc["clr"]["steps_to_target"] * 0.004 + report_inputs.RANGE_TEST_SECONDS).mean()
-    assert found["clr"]["time_to_target_seconds"]["mean"] == pytest.approx(mean)

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from lrcycles import files
 from lrcycles.report.figures import arms as arm_figures
 from lrcycles.report.figures import comparisons as comparison_figures
+from lrcycles.report.figures.comparisons import Row
 from tests.figure_contents import legend, lines
 
 
@@ -44,12 +45,9 @@ def test_an_arm_that_turns_is_not_told_to_stop_short():
 
 
 def test_validation_curves_draw_the_mean_of_the_seeds_and_skip_what_diverged():
-    figure = arm_figures.validation_curves(
-        {"clr": {0: history([4.0, 2.0]), 1: history([6.0])}}, target=1.9
-    )
+    figure = arm_figures.validation_curves({"clr": {0: history([4.0, 2.0]), 1: history([6.0])}})
     mean = next(line for line in figure.axes[0].lines if line.get_label() == "clr")
     assert_allclose(mean.get_xydata(), [[1, 5.0], [2, 2.0]])
-    assert "target 1.90 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
 def test_errors_by_arm_joins_the_seeds_that_two_arms_share():
@@ -64,12 +62,10 @@ def test_errors_by_arm_joins_the_seeds_that_two_arms_share():
 def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
     errors = {"a": {0: 1.0, 1: 1.1, 2: 1.2}, "b": {0: 0.9, 1: 1.3, 2: 88.65}}
     means = {"a": (1.1, 1.0, 1.2), "b": (30.3, -90.0, 150.0)}
-    differences = {"b vs a": {0: -0.1, 1: 0.2, 2: 87.5}, "a vs b": {0: 0.1, 1: -0.2, 2: 0.0}}
+    rows = {"b vs a": Row([-0.1, 0.2, 87.5]), "a vs b": Row([0.1, -0.2, 0.0])}
     figures = [
         arm_figures.errors_by_arm(errors, means=means, published={"a": (1.6, 1.4, 1.9)}),
-        comparison_figures.forest(
-            differences, intervals=dict.fromkeys(differences, (0, -1, 1)), margin=0.05, other=None
-        ),
+        comparison_figures.forest(rows, margin=0.05),
     ]
     for figure, label in zip(figures, ("88.7 \u2192", "87.5 \u2192"), strict=True):
         (ax,) = figure.axes
@@ -79,19 +75,10 @@ def test_a_run_that_learned_nothing_leaves_the_others_their_axis():
 
 
 def test_equal_runs_push_no_difference_out_of_sight():
-    differences = {f"same{k}": {0: 0.0, 1: 0.0} for k in range(3)} | {"other": {0: -0.3, 1: 0.1}}
-    (ax,) = comparison_figures.forest(
-        differences, intervals=dict.fromkeys(differences, (0, -0.1, 0.1)), margin=0.05, other=None
-    ).axes
+    rows = {f"same{k}": Row([0.0, 0.0]) for k in range(3)} | {"other": Row([-0.3, 0.1])}
+    (ax,) = comparison_figures.forest(rows, margin=0.05).axes
     assert ax.get_xlim()[0] < -0.3
     assert not ax.texts
-
-
-def test_a_run_that_never_reached_the_target_is_hollow():
-    figure = arm_figures.times_to_target({"a": {0: (3.0, False), 1: (9.0, True)}}, extra={"a": 1.0})
-    faces = [line.get_markerfacecolor() for line in figure.axes[0].lines[:2]]
-    assert faces[0] != "none"
-    assert faces[1] == "none"
 
 
 def test_a_time_that_was_not_measured_has_no_bar():
@@ -104,56 +91,65 @@ def test_equal_figures_give_equal_bytes_and_no_warning(tmp_path: Path):
     for name in ("one", "two"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            figure = comparison_figures.forest(
-                {"clr vs baseline": {0: -0.1, 1: 0.2}},
-                intervals={"clr vs baseline": (0.05, -1.9, 2.0)},
-                margin=0.05,
-                other=None,
-            )
+            row = Row([-0.1, 0.2], (0.05, 0.04), (-1.9, 2.0), (-2.0, 2.1))
+            figure = comparison_figures.forest({"clr vs baseline": row}, margin=0.05)
             assert _labelled(figure)
             files.write_figure(tmp_path / name, figure)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_forest_shows_every_seed_of_every_comparison():
-    differences = {f"arm{k} vs baseline": {0: -0.1 * k, 3: 0.2, 5: 0.3} for k in range(12)}
-    intervals = dict.fromkeys(differences, (0.1, -0.3, 0.5))
-    (ax,) = comparison_figures.forest(
-        differences, intervals=intervals, margin=0.05, other=None
-    ).axes
-    shown = [row.get_offsets()[:, 0] for row in ax.collections if len(row.get_offsets())]
-    assert_allclose(shown, [list(by_seed.values()) for by_seed in differences.values()])
-    assert [text.get_text() for text in ax.get_yticklabels()] == list(differences)
+def test_a_forest_shows_every_seed_and_both_intervals_of_every_comparison():
+    rows = {
+        f"arm{k} vs baseline": Row([-0.1 * k, 0.2, 0.3], (0.1, 0.2), (0.0, 0.2), (-0.3, 0.5))
+        for k in range(12)
+    }
+    (ax,) = comparison_figures.forest(rows, margin=0.05).axes
+    drawn = [line.get_xdata() for line in ax.lines]
+    for name, row in rows.items():
+        assert any(len(x) == 3 and np.allclose(x, row.values) for x in drawn), name
+    widths = {
+        line.get_linewidth(): list(line.get_xdata()) for line in ax.lines if len(line.get_xdata())
+    }
+    assert widths[3.2] == [0.0, 0.2]  # thick: the seeds
+    assert widths[1.2] == [-0.3, 0.5]
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(rows)
 
 
-def test_every_step_of_a_waterfall_begins_where_the_one_above_ends():
-    means = {"first": (2.0, 1.9, 2.1), "second": (1.7, None, None), "third": (1.9, 1.8, 2.0)}
-    changes = {"second": (-0.3, -0.4, -0.2), "third": (0.2, None, None)}
-    (ax,) = comparison_figures.waterfall(
-        means, changes, published={"first": 1.95}, quantity="error", digits=2
-    ).axes
-    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches[:2]]
-    assert_allclose(bars, [(2.0, 1.7), (1.7, 1.9)])
-    said = [text.get_text() for text in ax.texts]
-    assert said == ["\u22120.30 (\u22120.40 to \u22120.20)", "0.20"]
+def test_an_effect_without_seeds_of_its_own_stays_in_sight():
+    rows = {"one": Row((), (-0.4, -0.4), (-0.5, -0.3)), "two": Row((), (0.1, 0.1))}
+    (ax,) = comparison_figures.forest(rows, margin=0.05).axes
+    assert ax.get_xlim()[0] < -0.5
+    assert "one seed" not in legend(ax.figure)
+
+
+def test_the_chosen_peak_of_every_schedule_is_marked_at_its_error():
+    curves = {
+        3: {"cosine": {0.001: (4.0, 3.9, 4.1), 0.01: (3.0, None, None)}},
+        1: {"cosine": {0.001: (5.0, 4.9, 5.1), 0.01: (90.0, 80.0, 100.0)}},
+    }
+    figure = comparison_figures.errors_over_peaks(
+        curves, chosen={3: {"cosine": 0.01}, 1: {"cosine": 0.001}}
+    )
+    marked = [
+        [tuple(line.get_xydata()[0]) for line in ax.lines if line.get_markerfacecolor() == "none"]
+        for ax in figure.axes
+    ]
+    assert_allclose(marked, [[(0.01, 3.0)], [(0.001, 5.0)]])
+    assert figure.axes[1].get_ylim()[1] < 90  # a steep end does not flatten the rest
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["3 epochs", "1 epoch"]
 
 
 def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():
     whole = history([5.0 / epoch for epoch in range(1, 5)])
     arms = {name: {0: whole, 1: whole[:2]} for name in ("baseline", "clr", "other")}
-    figure = comparison_figures.anytime(arms, cycle_ends={"clr": [2.0, 4.0]}, target=1.5)
+    figure = comparison_figures.anytime(arms, cycle_ends={"clr": [2.0, 4.0]})
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert [ax.get_title(loc="left") for ax in shown] == ["clr", "other"]
     dotted = [
         [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] for ax in shown
     ]
     assert dotted == [[2.0, 4.0], []]
-    assert legend(figure) == [
-        "baseline",
-        "the arm above the panel",
-        "end of a cycle",
-        "target 1.50 %",
-    ]
+    assert legend(figure) == ["baseline", "the arm above the panel", "end of a cycle"]
 
 
 def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
@@ -180,10 +176,7 @@ def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():
 )
 def test_the_axis_of_a_forest_names_the_arm_that_is_subtracted(other, label):
     (ax,) = comparison_figures.forest(
-        {"one vs clr": {0: 0.1, 1: 0.2}},
-        intervals={"one vs clr": (0.1, 0, 1)},
-        margin=0.05,
-        other=other,
+        {"one vs clr": Row([0.1, 0.2])}, margin=0.05, other=other
     ).axes
     assert label in ax.get_xlabel()
     assert [text.get_text() for text in ax.get_yticklabels()] == ["one\nvs clr"]

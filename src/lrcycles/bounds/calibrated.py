@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lrcycles.bounds.seed_bounds import SeedBounds
-from lrcycles.range_tests.basin import find_basin
+from lrcycles.range_tests.basin import Missing, NoBasin, find_basin
 from lrcycles.range_tests.curves import Array, SeedCurve
 
 RATIO = 40  # max_lr / base_lr; the study found 40 better than 4
@@ -41,11 +41,11 @@ def calibrated(curve: SeedCurve) -> SeedBounds:
     Source: docs/study-bounds.
     """
     seed, basin = curve.seed, find_basin(curve)
-    if isinstance(basin, str):
-        return SeedBounds.none(seed, basin)
+    if isinstance(basin, NoBasin):
+        return SeedBounds.none(seed, basin.reason, basin.missing)
     if basin.first == 0:
         begun = f"the loss was already in its basin at the first rate, {curve.lr[0]:.3g}"
-        return SeedBounds.none(seed, begun, learns_at_first_rate=True)
+        return SeedBounds.none(seed, begun, Missing.LOWER)
     inside = slice(basin.first, basin.last + 1)
     if basin.open_above:
         left = 10 ** basin.exponent[basin.first]

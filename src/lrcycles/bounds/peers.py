@@ -97,6 +97,14 @@ class PeerRule:
         return Suggestion(self.name, None, choice)
 
 
+def within_sweep(suggestion: Suggestion, lr: Array) -> Suggestion:
+    """Leave out a rate below the first rate of the sweep: the curve shows nothing of it."""
+    if suggestion.lr is None or suggestion.lr >= lr[0]:
+        return suggestion
+    reason = f"{suggestion.reason}: {suggestion.lr:.3g}, below the first rate"
+    return Suggestion(suggestion.rule, None, reason)
+
+
 def checked_curve(lr: Array, loss: Array) -> tuple[Array, Array]:
     """Return rates and losses as float64, after checking that they are one sweep.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lrcycles.range_tests.basin import Missing
 from lrcycles.range_tests.curves import SeedCurve
 
 
@@ -17,8 +18,7 @@ class SeedBounds:
         max_lr: None where the curve does not show it.
         base_lr_reason: a clause on why base_lr is this rate, or why it is None.
         max_lr_reason: the same for max_lr.
-        learns_at_first_rate: the model already learned at the lowest rate, so a lower min_lr
-            would show where learning starts.
+        missing: which rates may show the bounds that are None; None where the rule does not know.
     """
 
     seed: int
@@ -26,12 +26,12 @@ class SeedBounds:
     max_lr: float | None
     base_lr_reason: str
     max_lr_reason: str
-    learns_at_first_rate: bool = False
+    missing: Missing | None = None
 
     @classmethod
-    def none(cls, seed: int, reason: str, *, learns_at_first_rate: bool = False) -> SeedBounds:
+    def none(cls, seed: int, reason: str, missing: Missing | None = None) -> SeedBounds:
         """Make an entry without bounds, with the same reason for both."""
-        return cls(seed, None, None, reason, reason, learns_at_first_rate)
+        return cls(seed, None, None, reason, reason, missing)
 
 
 BoundsRule = Callable[[SeedCurve], SeedBounds]

@@ -12,11 +12,12 @@ import numpy as np
 
 from lrcycles.bounds import wording
 from lrcycles.bounds.calibrated import RATIO, calibrated
-from lrcycles.bounds.peers import PEER_RULES, Suggestion
+from lrcycles.bounds.peers import PEER_RULES, Suggestion, within_sweep
 from lrcycles.bounds.seed_bounds import BoundsRule, SeedBounds
 from lrcycles.bounds.smith import smith
 from lrcycles.bounds.thirds import thirds
 from lrcycles.errors import InputError
+from lrcycles.range_tests.basin import NoBasin, find_basin
 from lrcycles.range_tests.curves import Array, Curves, SeedCurve, plain
 from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
 from lrcycles.schedules.limits import need_count, run_length
@@ -29,7 +30,10 @@ def _with_ratio(suggest: Callable[[Array, Array], Suggestion], ratio: int) -> Bo
     """Make a rule for both bounds from a rule for one rate: max_lr is the rate."""
 
     def bounds(curve: SeedCurve) -> SeedBounds:
-        suggestion = suggest(curve.lr, curve.loss)
+        basin = find_basin(curve)
+        if isinstance(basin, NoBasin) and basin.falls is False:
+            return SeedBounds.none(curve.seed, basin.reason, basin.missing)
+        suggestion = within_sweep(suggest(curve.lr, curve.loss), curve.lr)
         if suggestion.lr is None:
             return SeedBounds.none(curve.seed, suggestion.reason)
         return SeedBounds(

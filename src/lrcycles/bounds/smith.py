@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lrcycles.bounds.seed_bounds import SeedBounds
+from lrcycles.range_tests.basin import Missing
 from lrcycles.range_tests.curves import Array, SeedCurve
 from lrcycles.range_tests.noise import residuals, scaled_mad
 from lrcycles.range_tests.sweep import RECENT_STEPS
@@ -64,7 +65,7 @@ def smith(curve: SeedCurve) -> SeedBounds:
     # Without an accuracy from before the first step, some measurements must lie below the level.
     if len(below) < (window if curve.initial_metric is None else 1):
         risen = f"accuracy had already risen at the first rates ({accuracy[0]:.3g} at {lr[0]:.3g})"
-        return SeedBounds.none(seed, risen, learns_at_first_rate=True)
+        return SeedBounds.none(seed, risen, Missing.LOWER)
     start = int(below[-1]) + 1 if len(below) else 0
     if start == len(lr):
         return SeedBounds.none(seed, f"accuracy had not risen at the last rate, {lr[-1]:.3g}")

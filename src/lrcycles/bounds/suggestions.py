@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrcycles.bounds.peers import PEER_RULES, Suggestion, peer_suggestions
+from lrcycles.bounds.peers import PEER_RULES, Suggestion, peer_suggestions, within_sweep
 from lrcycles.bounds.select import DEFAULT, Bounds, need_rule, select_bounds
 from lrcycles.bounds.thirds import thirds
 from lrcycles.errors import InputError
+from lrcycles.range_tests.basin import NoBasin, find_basin
 
 if TYPE_CHECKING:
-    from lrcycles.range_tests.curves import Curves
+    from lrcycles.range_tests.curves import Curves, SeedCurve
     from lrcycles.range_tests.recorded.histories import History
 
 WIDTH = 80  # columns
@@ -69,6 +70,7 @@ class Suggestions:
 
     Attributes:
         other: the bounds of `History.alternative`, where the file leaves a doubt.
+        falls: whether the loss of any seed falls; if none does, no rule has a rate.
     """
 
     history: History
@@ -76,6 +78,7 @@ class Suggestions:
     bounds: Bounds | None
     no_bounds: str | None
     other: Choice | None = None
+    falls: bool = True
 
     @property
     def peers(self) -> list[RuleSummary]:
@@ -151,8 +154,12 @@ def collect_suggestions(
     rule = DEFAULT if rule is None else rule
     need_rule(rule)
     per_rule: dict[str, list[Suggestion]] = {}
+    falls = False
     for curve in history.curves.by_seed():
-        for suggestion in (*peer_suggestions(curve.lr, curve.loss), thirds(curve.lr, curve.loss)):
+        basin = find_basin(curve)
+        without = basin.reason if isinstance(basin, NoBasin) and basin.falls is False else None
+        falls = falls or without is None
+        for suggestion in _of_seed(curve, without):
             per_rule.setdefault(suggestion.rule, []).append(suggestion)
 
     def choice(curves: Curves) -> Choice:
@@ -164,7 +171,19 @@ def collect_suggestions(
     rules = [_over_seeds(seeds) for seeds in per_rule.values()]
     first = choice(history.curves)
     other = None if history.alternative is None else choice(history.alternative)
-    return Suggestions(history, rules, first.bounds, first.no_bounds, other)
+    return Suggestions(history, rules, first.bounds, first.no_bounds, other, falls)
+
+
+def _of_seed(curve: SeedCurve, without: str | None) -> list[Suggestion]:
+    """Apply every rule to one seed.
+
+    Args:
+        without: why the loss never falls, so that no rate means anything; None if it does.
+    """
+    if without is not None:
+        return [Suggestion(rule, None, without) for rule in (*PEER_RULES, "thirds")]
+    peers = [within_sweep(peer, curve.lr) for peer in peer_suggestions(curve.lr, curve.loss)]
+    return [*peers, thirds(curve.lr, curve.loss)]
 
 
 def _over_seeds(seeds: Sequence[Suggestion]) -> RuleSummary:
@@ -185,6 +204,9 @@ def as_text(suggestions: Suggestions) -> str:
     lines = _wrapped(f"{history}, rates {lr.min():.3g} to {lr.max():.3g}", 2)
     notes = [note for note in history.curves.notes if note != history.doubt_note]
     lines += [line for note in notes for line in _wrapped(f"note: {note}", 6)]
+    if not suggestions.falls:
+        left_out = _wrapped("No rule of another tool is applied, because the loss never falls.", 0)
+        return "\n".join([*lines, "", *left_out, *_conclusion(suggestions)])
     head = ["rule", "rate", *(["over the seeds"] if seeds > 1 else []), "meaning"]
     rows = [_row(rule, seeds) for rule in suggestions.rules]
     return "\n".join([*lines, "", *_table(head, rows), "", *_conclusion(suggestions)])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lrcycles.bounds.seed_bounds import SeedBounds
+from lrcycles.range_tests.basin import Missing
 
 if TYPE_CHECKING:
     from lrcycles.bounds.select import Bounds
@@ -41,7 +42,7 @@ def missing_bounds(
     no_base = [seed for seed in seeds if seed.base_lr is None]
     # A curve without a start has no end either, so count it only once.
     no_end = [seed for seed in seeds if seed.max_lr is None and seed.base_lr is not None]
-    if of_one_rate:
+    if of_one_rate and no_base[0].missing is None:
         first = no_base[0]
         return (
             f"Rule {rule} must find a rate in more than half of the seeds. "
@@ -52,7 +53,9 @@ def missing_bounds(
     if 2 * len(no_base) >= len(seeds):
         first = no_base[0]
         change = f"Raise {higher}, raise steps, or start from weights that are not trained yet"
-        if first.learns_at_first_rate:
+        if first.missing == Missing.NONE:
+            change = "Raise steps, or start from weights that are not trained yet"
+        if first.missing == Missing.LOWER:
             change = f"Lower {lower}"
             if curves.ramp == "linear":
                 change = "Set ramp to exponential, which has more low rates"

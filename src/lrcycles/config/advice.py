@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from lrcycles.config.arms import can_tune
-from lrcycles.config.resolve import arm_length, seed_list
+from lrcycles.config import comparisons
+from lrcycles.config.resolve import arm_length
 from lrcycles.config.schema import GROUPS, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
 from lrcycles.schedules.table import SCHEDULES, cycle_step_size
 
-FEWEST_SEEDS = 6  # with 5 pairs the smallest two-sided sign-flip p is 2 / 32
 REPLAYING = "tutorial"  # the experiment that repeats the published runs where it can
 PUBLISHED_WITH = ("mnist", "mlp", "adam")
 TUTORIAL_EPOCHS = 10
-MANY_COMPARISONS, SEEDS_FOR_MANY = 6, 12
 
 
 def warnings(config: Config) -> list[str]:
@@ -22,7 +20,7 @@ def warnings(config: Config) -> list[str]:
     Raises:
         InputError: the cycles of an arm become a constant rate within an epoch.
     """
-    return [*_left_out(config), *_few_seeds(config), *_unwise_cycles(config)]
+    return [*_left_out(config), *comparisons.warnings(config), *_unwise_cycles(config)]
 
 
 def _left_out(config: Config) -> list[str]:
@@ -45,31 +43,6 @@ def _left_out(config: Config) -> list[str]:
             f"range_test.heldout_images={asked:,} is more."
         )
     return sentences
-
-
-def _few_seeds(config: Config) -> list[str]:
-    family = _comparisons(config)
-    seeds = len(seed_list(config.train.seeds, "train.seeds"))
-    enough = SEEDS_FOR_MANY if family > MANY_COMPARISONS else FEWEST_SEEDS
-    while not _can_be_decided(family, enough):
-        enough += 1
-    if family == 0 or seeds >= enough:
-        return []
-    received = "1 seed" if seeds == 1 else f"{seeds} seeds"
-    if seeds < FEWEST_SEEDS:
-        return [
-            f"Fewer than {FEWEST_SEEDS} seeds leave every comparison undecided. "
-            f"Received: {received}. Raise train.seeds to {enough}."
-        ]
-    if not _can_be_decided(family, seeds):
-        return [
-            f"With {family} comparisons, too few seeds leave even the clearest difference "
-            f"undecided. Received: {received}. Raise train.seeds to {enough}."
-        ]
-    return [
-        f"For {family} comparisons at least {SEEDS_FOR_MANY} seeds are advised. "
-        f"Received: {received}. Raise train.seeds to {enough}."
-    ]
 
 
 def _unwise_cycles(config: Config) -> list[str]:
@@ -107,22 +80,3 @@ def _unwise_arm(config: Config, arm: ArmConfig) -> list[str]:
     if unwise and too_short and epochs == TUTORIAL_EPOCHS:
         unwise[-1] += f" This experiment keeps the {epochs} epochs of the tutorial."
     return unwise
-
-
-def _comparisons(config: Config) -> int:
-    """Return how many verdicts the report will give, which is the family it adjusts for."""
-    arms = {name: arm for group in GROUPS for name, arm in getattr(config.arms, group).items()}
-    first = next(iter(config.arms.baseline))
-    pairs = sum(
-        1 if arm.against is None else len(arm.against)
-        for name, arm in arms.items()
-        if arm.training_set == TrainingSet.split and name != first
-    )
-    pairs += can_tune(config)
-    replayed = len(arms.keys() & config.report.published.keys())
-    return pairs + max(replayed - 1, 0)
-
-
-def _can_be_decided(family: int, seeds: int) -> bool:
-    """Return whether the smallest p of `seeds` sign flips passes Holm's first step."""
-    return family * 0.5 ** (seeds - 1) < 0.05

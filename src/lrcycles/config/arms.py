@@ -18,10 +18,8 @@ from lrcycles.config.resolve import (
 )
 from lrcycles.config.schema import (
     BOUNDS,
-    FEWEST_RATES,
     GROUPS,
     SHAPES,
-    TUNED,
     ArmConfig,
     Config,
     OptimizerName,
@@ -43,7 +41,6 @@ RESERVED = frozenset(
         "comparisons",
         "report",
         "train",
-        TUNED,
         "target_validation_error_percent",
     }
 )
@@ -68,7 +65,7 @@ def check_arms(config: Config) -> None:
                 f"arms.{group}. Rename one of them."
             )
         groups[name] = group
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,59}", name) or name.lower() in RESERVED:
+        if not may_name_an_arm(name):
             raise InputError(
                 f"Every key of arms.{group} must have only letters, digits and _, at most 60, "
                 f"start with a letter, and be none of {', '.join(sorted(RESERVED))}. "
@@ -79,10 +76,8 @@ def check_arms(config: Config) -> None:
         _check_momentum(config, f"arms.{group}.{name}", arm)
         if arm.optimizer is not None:
             check_optimizer(f"arms.{group}.{name}.optimizer", arm.optimizer)
-    on_split = [name for _, name, arm in _all_arms(config) if arm.training_set == TrainingSet.split]
     for group, name, _ in _all_arms(config):
         _check_chain(config, name, group)
-        _check_against(config, name, group, on_split)
     updates = sum(
         arm_steps(config, arm) * len(arm_seeds(config, arm)) for *_, arm in _all_arms(config)
     )
@@ -91,50 +86,12 @@ def check_arms(config: Config) -> None:
     )
 
 
-def _check_against(config: Config, name: str, group: str, on_split: list[str]) -> None:
-    """Only arms that train on the split are compared. Others are compared with the baseline."""
-    against = getattr(config.arms, group)[name].against or []
-    known = [other for other in (*on_split, TUNED) if other != name]
-    others = [other for other in known if other != TUNED or can_tune(config)]
-    if against and (group == "baseline" or name not in on_split):
-        raise InputError(
-            "Only an arm of clr or controls that trains on the split may have `against`. "
-            f"Received: arms.{group}.{name}.against={', '.join(against)}. Remove `against`."
-        )
-    if wrong := [other for other in against if other not in known]:
-        raise InputError(
-            f"arms.{group}.{name}.against must name other arms that train on the split. "
-            f"Received: {wrong[0]!r}. Name one of {', '.join(others)}."
-        )
-    if len(set(against)) < len(against):
-        raise InputError(
-            f"arms.{group}.{name}.against must name each arm once. "
-            f"Received: {plain.received(against)}. Remove the second of two equal names."
-        )
-    if TUNED in against and not can_tune(config):
-        raise InputError(
-            f"`against: {TUNED}` must come with at least {FEWEST_RATES} arms of constant rates "
-            "that differ from the baseline in nothing else. "
-            f"Received: fewer, for arms.{group}.{name}. "
-            "Add such arms."
-        )
-
-
-def can_tune(config: Config) -> bool:
-    """Return whether the report will choose among constant rates, as evidence/tuned.py does."""
-    first = next(iter(config.arms.baseline.values()))
-
-    def alike(arm: ArmConfig) -> bool:
-        return (
-            arm.schedule.value == "constant"
-            and not asks_for_bounds(arm)
-            and arm.continues is None
-            and arm.training_set == TrainingSet.split
-            and arm_length(config, arm) == arm_length(config, first)
-            and (arm.optimizer, arm.base_momentum) == (first.optimizer, first.base_momentum)
-        )
-
-    return sum(alike(arm) for _, _, arm in _all_arms(config)) >= FEWEST_RATES
+def may_name_an_arm(name: str) -> bool:
+    """Return whether an arm may have this name, in this experiment or another."""
+    return (
+        re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,59}", name) is not None
+        and name.lower() not in RESERVED
+    )
 
 
 def _all_arms(config: Config) -> Iterator[tuple[str, str, ArmConfig]]:

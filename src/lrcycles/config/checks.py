@@ -9,6 +9,7 @@ from typing import Any
 from lrcycles.config import plain
 from lrcycles.config.arguments import check_model, check_optimizer
 from lrcycles.config.arms import check_arms, check_rates, need_updates
+from lrcycles.config.comparisons import check_comparisons
 from lrcycles.config.limits import Number
 from lrcycles.config.resolve import seed_list
 from lrcycles.config.schema import (
@@ -63,6 +64,7 @@ def check_values(config: Config) -> None:
     check_optimizer("optimizer", config.optimizer)
     _check_batch(config)  # late, because the user's own mistakes are to be named first
     check_arms(config)
+    check_comparisons(config)
 
 
 def _check_training(config: Config) -> None:
@@ -255,12 +257,6 @@ def _check_range_test(config: Config) -> None:
 def _check_report(config: Config) -> None:
     report = config.report
     arms = {name for group in GROUPS for name in getattr(config.arms, group)}
-    if missing := [name for name in report.factors if name not in arms]:
-        raise InputError(
-            f"Every key of report.factors must be an arm, one of {', '.join(sorted(arms))}. "
-            f"Received: report.factors.{missing[0]}. Add the arm, or remove the key with "
-            f"~report.factors.{missing[0]}."
-        )
     figures = {
         name: f"report.{part}.{name}"
         for part in ("published", "reference")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from lrcycles.config.checks import check_values
 from lrcycles.config.schema import ArmConfig, Config, Optimizer
 from lrcycles.errors import InputError
 
+_NOT_MADE_YET = "No file hash info found"  # DVC's words for a result that no stage has made
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -54,6 +56,42 @@ def compose(conf: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     if message := hints.without_effect(conf, values, overrides):
         raise InputError(message)
     return values
+
+
+def install_in_dvc(conf: Path) -> None:
+    """Let this process, which is DVC's, compose conf/ as the stages do.
+
+    DVC composes conf/ with Hydra's words for every mistake. Hydra offers no hook for other words,
+    so this replaces the one method that composes. DVC also warns of every result that does not
+    exist yet, which is all of them in a fresh clone: these warnings are left out.
+    """
+    from dvc.exceptions import InvalidArgumentError
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    hydra_loads = ConfigLoaderImpl.load_configuration
+
+    def load_configuration(
+        _loader: Any, config_name: str, overrides: list[str], *_: Any, **_more: Any
+    ) -> Any:
+        assert config_name == "config"
+        ConfigLoaderImpl.load_configuration = hydra_loads  # compose comes back here
+        state = GlobalHydra.instance()
+        outer = state.hydra
+        state.clear()
+        try:
+            return OmegaConf.create(compose(conf, overrides))
+        except InputError as error:
+            raise InvalidArgumentError(str(error)) from None  # DVC prints causes as well
+        finally:
+            state.hydra = outer
+            ConfigLoaderImpl.load_configuration = load_configuration
+
+    ConfigLoaderImpl.load_configuration = load_configuration
+    logging.getLogger("dvc_data.index.checkout").addFilter(
+        lambda record: not record.msg.startswith(_NOT_MADE_YET)
+    )
 
 
 def check(values: Mapping[str, Any]) -> Config:

@@ -10,8 +10,9 @@ from lrcycles.config.limits import LABEL, NAME, Number, whole
 from lrcycles.schedules.table import SCHEDULES
 
 GROUPS = ("baseline", "clr", "controls")
-TUNED = "tuned"  # the arm that the report makes from the constant rates
-FEWEST_RATES = 3  # constant rates that the report needs to choose from
+# A verdict may be asked for at these numbers of seeds, one after the other, without exceeding 5 %.
+LOOKS = (8, 16, 32, 64, 128)
+MOST_PRIMARY = 4  # pairs that share 5 %: more would need far more seeds
 # Words for a rate that stage `bounds` chose. `bounds` is its base_lr for base_lr, its max_lr for
 # max_lr.
 BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
@@ -204,7 +205,7 @@ class ArmConfig:
     optimizer: Optimizer | None = None  # instead of Config.optimizer
     seeds: Any = None  # a count or a list
     continues: str | None = None
-    against: list[str] | None = None  # arms that the report compares it with; None: the baseline
+    against: list[str] | None = None  # arms that the report compares it with; None: it chooses
 
 
 # The settings of an arm that shape its schedule, besides its bounds and its length.

@@ -17,6 +17,7 @@ from lrcycles import files
 from lrcycles.cells.result import CellResult, read_result
 from lrcycles.config.schema import GROUPS
 from lrcycles.errors import InputError
+from lrcycles.evidence.estimates import FEWEST
 
 _NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
 _MID_CYCLE = 0.05  # share of a cycle: closer to its end than this, a run counts as ended there
@@ -181,14 +182,21 @@ def _read_arm(name: str, group: str, folder: Path, seeds: Sequence[int]) -> Arm:
     steps = files.read_table(folder / f"{longest}/steps.parquet")
     # Stored as float32, which holds seven digits: further digits are rounding.
     rates = [float(f"{lr:.7g}") for lr in steps["lr"]]
-    mistakes = {seed: _mistakes(folder / f"{seed}/correct.npy", cells[seed]) for seed in seeds}
+    mistakes = {seed: read_mistakes(folder / f"{seed}/correct.npy", cells[seed]) for seed in seeds}
     return Arm(
         name, group, cells, rates, {seed: one for seed, one in mistakes.items() if one is not None}
     )
 
 
-def _mistakes(path: Path, cell: CellResult) -> NDArray[np.bool_] | None:
-    """Read which test images a training gets wrong; None for results without this file."""
+def read_mistakes(path: Path, cell: CellResult) -> NDArray[np.bool_] | None:
+    """Read which test images a training gets wrong; None for results without this file.
+
+    Args:
+        path: correct.npy.
+
+    Raises:
+        InputError: the file belongs to another result.
+    """
     if not path.exists() or cell.test_images is None:
         return None
     wrong = ~np.unpackbits(np.load(path), count=cell.test_images).astype(bool)
@@ -220,7 +228,10 @@ def seconds_per_step(arms: Collection[Arm]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Summary:
-    """Number, mean, standard deviation and 95 % interval (Student's t) of the seeds' values."""
+    """Number, mean, standard deviation and 95 % interval (Student's t) of the seeds' values.
+
+    One or two values have no spread, and equal values have no interval.
+    """
 
     n: int
     mean: float | None
@@ -230,7 +241,7 @@ class Summary:
 
 
 def summarise(values: Iterable[float]) -> Summary:
-    """Describe values; one value has no spread, and no value has no mean.
+    """Describe values; no value has no mean.
 
     >>> summarise([1.0, 3.0]).mean
     2.0
@@ -238,9 +249,11 @@ def summarise(values: Iterable[float]) -> Summary:
     from scipy import stats
 
     numbers = np.asarray(list(values), dtype=float)
-    if len(numbers) < 2:
-        return Summary(len(numbers), float(numbers[0]) if len(numbers) else None)
-    sd = float(numbers.std(ddof=1))
-    half = float(stats.t.ppf(0.975, len(numbers) - 1)) * sd / math.sqrt(len(numbers))
-    mean = float(numbers.mean())
-    return Summary(len(numbers), mean, sd, mean - half, mean + half)
+    n = len(numbers)
+    if n < FEWEST:
+        return Summary(n, float(numbers.mean()) if n else None)
+    mean, sd = float(numbers.mean()), float(numbers.std(ddof=1))
+    if not np.ptp(numbers):
+        return Summary(n, mean, 0.0)
+    half = float(stats.t.ppf(0.975, n - 1)) * sd / math.sqrt(n)
+    return Summary(n, mean, sd, mean - half, mean + half)

@@ -1,9 +1,10 @@
-"""Finds the shortest training whose end meets a target error, for schedules at several lengths."""
+"""Compares schedules at several lengths and peak rates: the shortest training to a target error."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import median
 
 from lrcycles.evidence.arms import Arm
@@ -58,6 +59,41 @@ class Reaching:
     reached: int
     median_epochs: float | None
     by_epochs: dict[int, int]
+
+
+@dataclass(frozen=True)
+class PeakSearch:
+    """The trainings that chose an arm's peak rate, with other seeds and on the validation images.
+
+    Attributes:
+        peak: the chosen one.
+        means: by peak, from the lowest, the mean validation error in percent. A training that
+            diverged counts with 100 %.
+        errors: by peak, the validation errors of the trainings that finished.
+    """
+
+    arm: str
+    peak: float
+    means: dict[float, float]
+    errors: dict[float, list[float]]
+
+    @property
+    def at_end(self) -> bool:
+        """Whether a better peak may lie beyond the ones that were tried."""
+        return self.peak in (min(self.means), max(self.means))
+
+    def good_peaks(self, tolerance: float = 0.1) -> tuple[float, float]:
+        """Give the ends of the peaks around the chosen one that are nearly as good.
+
+        Args:
+            tolerance: how far a mean error may exceed the least one, as a share of it.
+        """
+        most = (1 + tolerance) * self.means[self.peak]
+        peaks = sorted(self.means)
+        place = peaks.index(self.peak)
+        above = list(takewhile(lambda peak: self.means[peak] <= most, peaks[place:]))
+        below = list(takewhile(lambda peak: self.means[peak] <= most, peaks[place::-1]))
+        return below[-1], above[-1]
 
 
 def find_plans(arms: Sequence[Arm]) -> list[Plan]:

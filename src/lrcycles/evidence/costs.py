@@ -99,7 +99,8 @@ def range_test_price(evidence: Evidence, name: str) -> RangeTestPrice | None:
     price = RangeTestPrice(name, seconds, 100 * seconds / training)
     plan = next((one for one in evidence.plans if arm in one.arms.values()), None)
     compared = [one for one in evidence.of(Quantity.TIME) if plan and one.arm == plan.name]
-    if not compared or compared[0].estimate is None:
+    # Where some runs never arrive, the others are no fair choice.
+    if not compared or compared[0].estimate is None or any(compared[0].failed):
         return price
     return replace(price, **_repaid(compared[0].estimate, arm.settings.epochs, price.percent))
 

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from lrcycles.config.schema import LOOKS as LOOKS
 from lrcycles.evidence.estimates import Estimate, Interval
 from lrcycles.evidence.sign_flips import max_t, sign_flip_p
 
 Key = TypeVar("Key", bound=Hashable)
 
-# A verdict may be asked for at these numbers of seeds, one after the other, without exceeding 5 %.
-LOOKS = (8, 16, 32, 64, 128)
 FIRST_LEVEL = 0.0079  # at 8 seeds: 2 of 256 sign flips, the least that 8 pairs can show
 # By the number of comparisons that share 5 %: the level of each at every later look.
 # Source: studies/verdicts, which confirms them with the tests that are used here.
 LATER_LEVELS = {1: 0.013, 2: 0.0053, 3: 0.0027, 4: 0.0014}
-MOST_PRIMARY = max(LATER_LEVELS)
 
 
 class Family(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcycles import files
-from lrcycles.config.schema import Report
+from lrcycles.config.schema import GROUPS, Report
 from lrcycles.evidence.arms import Arm, read_arms
+from lrcycles.evidence.budgets import PeakSearch
 from lrcycles.evidence.comparisons import Pair, Role
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence, weigh
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stages:
-    """What the stages before training left.
+    """What the stages left beside the arms.
 
     Attributes:
         differences: by key, the value in the experiment (conf/) and the value that was used.
         fit_epochs: seconds of epochs and steps of plain Keras `fit`, by batch size.
+        peak_searches: by arm that trained at its own best peak rate, how that was chosen.
     """
 
     artifacts: Path
@@ -34,6 +36,7 @@ class Stages:
     curves: pd.DataFrame
     bounds: dict[str, Any]
     fit_epochs: list[dict[str, Any]]
+    peak_searches: dict[str, PeakSearch] = field(default_factory=dict)
 
 
 def gather(
@@ -43,7 +46,7 @@ def gather(
 
     Args:
         report: conf/report.
-        against: by arm, the arms that it is compared with instead of those that `_others` finds.
+        against: by arm, the arms that it is compared with instead of those that `find_pairs` finds.
 
     Raises:
         InputError: a stage has not run, or a file is missing or damaged.
@@ -52,49 +55,64 @@ def gather(
     stages = _read_stages(artifacts)
     controlled = _controlled(arms)
     candidates = [name for name, arm in arms.items() if arm.group == "clr"]
-    # The arm that another one continues comes first, as what it is compared with.
-    replay = sorted(
-        (name for name in report.published if name in arms),
-        key=lambda name: arms[name].settings.continues is not None,
-    )
     declared = [(name, other) for name, others in report.primary.items() for other in others]
     primary = [pair for pair in declared if set(pair) <= arms.keys()]
-    pairs = [Pair(*pair, Role.CANDIDATE, Family.PRIMARY) for pair in primary]
-    pairs += _others(arms, controlled, candidates, against or {})
-    pairs += [Pair(name, replay[0], Role.REPLAY) for name in replay[1:]]
     seconds = float(stages.range_test["train_seconds"])
     return weigh(
         arms,
         controlled,
-        pairs=pairs,
+        pairs=find_pairs(arms, report, against or {}),
         report=report,
         range_test_seconds=dict.fromkeys(controlled, seconds),
         candidates=candidates,
         absent_primary=[pair for pair in declared if pair not in primary],
-        replay=replay,
+        replay=_replay(arms, report),
         stages=stages,
     )
 
 
-def _others(
-    arms: Mapping[str, Arm],
-    controlled: Sequence[str],
-    candidates: Sequence[str],
-    against: Mapping[str, Sequence[str]],
+def find_pairs(
+    arms: Mapping[str, Arm], report: Report, against: Mapping[str, Sequence[str]]
 ) -> list[Pair]:
-    """Pair the arms with those they name, else with the opponent of their schedule."""
-    pairs = []
-    for name in dict.fromkeys((*controlled, *(name for name in against if name in arms))):
-        opponent = _opponent(arms[name], [arms[each] for each in controlled])
-        role = Role.CANDIDATE if name in candidates else Role.CONTROL
-        family = Family.SCHEDULES
-        if name not in controlled:
-            role, family = Role.OTHER, Family.NONE
-        elif name not in against and arms[name].settings.schedule.name == "constant":
-            role, family = Role.SENSITIVITY, Family.NONE
-        others = against.get(name, [opponent] if opponent else [])
-        pairs += [Pair(name, other, role, family) for other in others if other in arms]
-    return pairs
+    """Pair arms: those of report.primary, the replay, those that arms name, and other schedules.
+
+    An arm on the split that names none is compared with the opponent of its schedule. Two arms are
+    compared once, for the first of these reasons.
+    """
+    controlled = _controlled(arms)
+    pairs = [
+        Pair(name, other, Role.CANDIDATE, Family.PRIMARY)
+        for name, others in report.primary.items()
+        for other in others
+    ]
+    replay = _replay(arms, report)
+    pairs += [Pair(name, replay[0], Role.REPLAY) for name in replay[1:]]
+    for name in dict.fromkeys((*against, *controlled)):
+        if name in arms:
+            opponent = _opponent(arms[name], [arms[each] for each in controlled])
+            others = against.get(name, [opponent] if opponent else [])
+            role, family = _role(arms[name], controlled, declared=name in against)
+            pairs += [Pair(name, other, role, family) for other in others]
+    first: dict[frozenset[str], Pair] = {}
+    for pair in pairs:
+        if pair.arm in arms and pair.against in arms:
+            first.setdefault(frozenset((pair.arm, pair.against)), pair)
+    return list(first.values())
+
+
+def _role(arm: Arm, controlled: Sequence[str], *, declared: bool) -> tuple[Role, Family]:
+    """Say why an arm is compared, and in which family the comparison is judged."""
+    if arm.name not in controlled:
+        return Role.OTHER, Family.NONE
+    if not declared and arm.settings.schedule.name == "constant":
+        return Role.SENSITIVITY, Family.NONE
+    return Role.CANDIDATE if arm.group == "clr" else Role.CONTROL, Family.SCHEDULES
+
+
+def _replay(arms: Mapping[str, Arm], report: Report) -> list[str]:
+    """Name the arms that repeat a published run, first the one that another one continues."""
+    names = [name for name in report.published if name in arms]
+    return sorted(names, key=lambda name: arms[name].settings.continues is not None)
 
 
 def _opponent(arm: Arm, controlled: Sequence[Arm]) -> str | None:
@@ -127,7 +145,36 @@ def _read_stages(artifacts: Path) -> Stages:
         curves=files.read_table(artifacts / "range_test/curves.parquet"),
         bounds=files.read_json(artifacts / "bounds/bounds.json"),
         fit_epochs=files.read_json(fit_epochs) if fit_epochs.exists() else [],
+        peak_searches={
+            search.arm: search
+            for group in GROUPS
+            for search in _read_peak_searches(artifacts / "train" / group)
+        },
     )
+
+
+def _read_peak_searches(folder: Path) -> list[PeakSearch]:
+    """Read how a group's arms chose their peak; none where no arm asked for one."""
+    import pandas as pd
+
+    if not (folder / "peaks.json").exists() or not (folder / "tuning.csv").exists():
+        return []
+    tuning = pd.read_csv(folder / "tuning.csv", dtype={"arm": str}, keep_default_na=False)
+    finished = tuning[tuning["status"] == "finished"]
+    errors: dict[str, dict[float, list[float]]] = {}
+    for arm, peak, error in zip(
+        finished["arm"], finished["peak"], finished["validation_error_percent"], strict=True
+    ):
+        errors.setdefault(arm, {}).setdefault(float(peak), []).append(float(error))
+    return [
+        PeakSearch(
+            arm=arm,
+            peak=choice["peak"],
+            means={one["peak"]: one["validation_error_percent"] for one in choice["trials"]},
+            errors=errors.get(arm, {}),
+        )
+        for arm, choice in files.read_json(folder / "peaks.json").items()
+    ]
 
 
 def _controlled(arms: Mapping[str, Arm]) -> list[str]:

@@ -17,20 +17,30 @@ from lrcycles.evidence.weigh import Evidence, weigh
 def compare_two(first: str, second: str, *, root: Path, margin_percent: float) -> Evidence:
     """Compare the arms of `second` with the arms of equal name of `first`, paired by seed.
 
+    A single pair of arms is one primary comparison. Several pairs are one family. There is no
+    comparison of the means over all shared arms: replays, controls and equal trainings would count
+    as much as the arm that the question is about, and the answer would depend on which arms happen
+    to be shared.
+
     Args:
         first: a DVC experiment, git revision, MLflow run, folder or "workspace"; with `:ARM` one
             arm only. Two single arms are compared whatever their names.
         margin_percent: differences of this size or less, in percentage points, do not matter.
 
     Raises:
-        InputError: a side is unknown or has no results, or no arms can be paired.
+        InputError: a side is unknown or has no results, no arms can be paired, or the margin is no
+            percentage.
     """
+    if not 0 < margin_percent < 100:
+        raise InputError(
+            "The margin must be above 0 and below 100 percentage points. "
+            f"Received: {margin_percent:g}. Leave out --margin, or set --margin 0.05."
+        )
     own_side, other_side = fetch_side(first, root), fetch_side(second, root)
     arms: dict[str, Arm] = {}
     range_test_seconds: dict[str, float] = {}
     pairs = []
     named = _pairs(own_side.arms, other_side.arms, first, second)
-    # One arm of each is the question itself. Of several arms, each is a part of it.
     family = Family.PRIMARY if len(named) == 1 else Family.SCHEDULES
     for own, theirs in named:
         against, arm = f"{own_side.name}:{own}", f"{other_side.name}:{theirs}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lrcycles.range_tests.basin import SHORTEST, ends_above_start, find_basin
+from lrcycles.range_tests.basin import Missing, NoBasin, ends_above_start, find_basin
 from lrcycles.range_tests.curves import SeedCurve
 from lrcycles.range_tests.noise import noise
 from lrcycles.range_tests.sweep import Range, should_stop
@@ -57,14 +57,18 @@ def missing_ends(
 
 def _missing_by_loss(curve: SeedCurve, steps: int, stopped: bool, ramp: str) -> MissingEnds:
     basin, last = find_basin(curve), f"{curve.lr[-1]:.3g}"
-    if isinstance(basin, str):
+    if isinstance(basin, NoBasin):
         if stopped and len(curve.loss) <= steps / 4:
             return MissingEnds(start=f"the sweep stopped in its first quarter, at {last}")
-        if len(curve.loss) < SHORTEST:
-            return MissingEnds(either=basin, remedy="Raise steps.")
+        if basin.falls is None:
+            return MissingEnds(either=basin.reason, remedy="Raise steps.")
+        if basin.missing == Missing.LOWER and ramp == "linear":
+            return MissingEnds(either=basin.reason, remedy="Set ramp to exponential.")
+        if basin.missing == Missing.LOWER:
+            return MissingEnds(start=basin.reason)
         if stopped or ends_above_start(curve.loss):
             remedy = "Raise steps, or start from weights that are not trained yet."
-            return MissingEnds(either=basin, remedy=remedy)
+            return MissingEnds(either=basin.reason, remedy=remedy)
         return MissingEnds(end=f"the model learned nothing at rates up to {last}")
     start = None
     if basin.first == 0 and ramp == "linear":  # where a lower min_lr doubles the steps

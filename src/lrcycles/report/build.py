@@ -18,11 +18,12 @@ from lrcycles.report.rendering import data_url, relative_to, render
 from lrcycles.report.section import Downloads, Folded, Picture, Section, Text, pictures_of
 from lrcycles.report.sections import (
     bounds,
+    budgets,
     cautions,
     claims,
     controlled,
     data,
-    ingredients,
+    factorial,
     protocol,
     rates,
     reference,
@@ -38,8 +39,9 @@ SECTIONS: Sequence[ModuleType] = (
     short,
     cautions,
     replay,
-    ingredients,
+    factorial,
     reference,
+    budgets,
     bounds,
     controlled,
     time,
@@ -116,7 +118,7 @@ def write_report(evidence: Evidence, head: Head, *, out: Path) -> Built:
     }
     for name, url in (("report.html", data_url), ("report.md", relative_to(out))):
         files.write_text(out / name, render(name, sections=sections, url=url, **page))
-    shown = [block for block in sections[0].blocks if not isinstance(block, Folded)]
+    shown = [block for block in sections[0].blocks if not isinstance(block, Folded | Picture)]
     answers = [replace(sections[0], blocks=shown)]
     return Built(numbers, render("sections.md", sections=answers, url=relative_to(out), **page))
 

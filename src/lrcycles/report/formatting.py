@@ -56,23 +56,16 @@ def rate(value: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Write a p value with three digits.
+    """Write a p value with three decimals, below 0.01 with four.
 
-    >>> p_value(0.0078125), p_value(1e-5)
-    ('0.008', '< 0.001')
+    >>> p_value(0.0078125), p_value(0.046875), p_value(1e-5)
+    ('0.0078', '0.047', '< 0.0001')
     """
     if p is None:
         return UNKNOWN
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def p_relation(p: float) -> str:
-    """Write a p value with its sign, for a sentence.
-
-    >>> p_relation(0.0078125), p_relation(1e-5)
-    ('= 0.008', '< 0.001')
-    """
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    if p < 0.0001:
+        return "< 0.0001"
+    return f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
 
 
 def mean_sd(values: Mapping[int, float], digits: int = 2, *, count: bool = True) -> str:
@@ -141,13 +134,6 @@ def rates_of(arm: Arm) -> str:
     if len(bounds) > 1 and first is not None and abs(first - bounds[1]) < abs(first - bounds[0]):
         bounds.reverse()
     return " to ".join(rate(value) for value in bounds)
-
-
-def described(arm: Arm) -> str:
-    """Write an arm's name with its schedule and rates."""
-    schedule = arm.settings.schedule.name
-    parts = [part for part in (schedule, rates_of(arm)) if part and part != arm.name]
-    return f"{arm.name} ({', '.join(parts)})"
 
 
 def threads(arms: Sequence[Arm]) -> str:

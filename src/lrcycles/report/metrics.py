@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrcycles.evidence.arms import summarise
+from lrcycles.evidence.arms import Arm, summarise
 from lrcycles.evidence.comparisons import Comparison, Quantity
+from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence
 
 if TYPE_CHECKING:
@@ -18,40 +19,46 @@ if TYPE_CHECKING:
 _MOST_RATES = 200  # of an arm in DVC plots: more would not be seen
 _CELL = ["group", "seed", "status", "test_error_percent", "test_loss", "validation_error_percent"]
 _CELL += ["train_seconds", "compile_seconds", "steps", "batch_size", "epochs", "key"]
-_TIMES = ["steps_to_target", "censored", "charged_seconds"]
 _EPOCH = ["epoch", "step", "validation_error_percent", "validation_loss"]
 
 
 def metrics(evidence: Evidence) -> dict[str, Any]:
     """Nest all numbers of the report by arm and by comparison; unknown ones are left out."""
-    nested: dict[str, Any] = {}
-    for name, arm in evidence.arms.items():
-        entry: dict[str, Any] = {"group": arm.group, "diverged": len(arm.diverged)}
-        figures = (Quantity.ERROR, Quantity.LOSS, "validation_error_percent", "train_seconds")
-        for key in figures:
-            entry[str(key)] = _known(vars(summarise(arm.values(key).values())))
-        if times := evidence.reached.get(name):
-            summary = summarise(time.seconds for time in times.values())
-            entry[str(Quantity.TIME)] = _known(vars(summary))
-            entry[str(Quantity.TIME)]["censored"] = sum(time.censored for time in times.values())
-        nested[name] = entry
+    nested: dict[str, Any] = {name: _of_arm(arm) for name, arm in evidence.arms.items()}
     nested["comparisons"] = {}
     for comparison in evidence.comparisons.values():
         pair = f"{comparison.arm}_vs_{comparison.against}"
-        judged = _judged(comparison)
-        nested["comparisons"].setdefault(pair, {})[str(comparison.quantity)] = judged
+        of_pair = nested["comparisons"].setdefault(pair, {})
+        of_pair[str(comparison.quantity)] = _judged(comparison)
+    # Primary comparisons that were not trained count in the family of those that were.
+    declared = evidence.report.primary.items()
+    nested["report.primary"] = [
+        {"arm": arm, "against": other, "trained": (arm, other) not in evidence.absent_primary}
+        for arm, others in declared
+        for other in others
+    ]
     if evidence.of_stages:
         nested["bounds"] = {key: evidence.stages.bounds[key] for key in ("base_lr", "max_lr")}
-    if evidence.target_percent is not None:
-        nested["target_validation_error_percent"] = evidence.target_percent
     return nested
+
+
+def _of_arm(arm: Arm) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "group": arm.group,
+        "diverged": len(arm.diverged),
+        "guessed": len(arm.guessed),
+    }
+    for key in (Quantity.ERROR, Quantity.LOSS, "validation_error_percent", "train_seconds"):
+        entry[str(key)] = _known(vars(summarise(arm.values(key).values())))
+    return entry
 
 
 def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Pick the few numbers that experiments are compared by; unknown ones are left out.
 
     None of them is a time, because times differ when the same trainings run again. `baseline` and
-    `clr` mean the first arm of that group, whatever its name is.
+    `clr` mean the first arm of that group in the primary comparisons, or else in the experiment,
+    whatever its name is.
 
     Args:
         metrics: as `metrics` returns them.
@@ -62,39 +69,77 @@ def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(entry, Mapping) and "group" in entry
     }
     names = {"linear_decay": "linear_decay"}
-    names |= {entry["group"]: name for name, entry in reversed(arms.items())}
+    primary = [one[side] for one in metrics["report.primary"] for side in ("arm", "against")]
+    in_order = [*(name for name in primary if name in arms), *arms]
+    names |= {arms[name]["group"]: name for name in reversed(in_order)}
     clr, error = names.get("clr"), str(Quantity.ERROR)
+    holm = _holm(metrics)
     numbers: dict[str, float | None] = {}
     for title in ("baseline", "clr", "linear_decay"):
         if (name := names.get(title)) in arms:
             numbers[f"{title}_error_percent"] = arms[name][error].get("mean")
     for title in ("baseline", "linear_decay"):
-        compared = metrics["comparisons"].get(f"{clr}_vs_{names.get(title)}", {}).get(error, {})
-        numbers[f"clr_minus_{title}_percent"] = compared.get("mean_difference")
-        numbers[f"clr_minus_{title}_holm_p"] = compared.get("holm_p")
+        pair = f"{clr}_vs_{names.get(title)}"
+        compared = metrics["comparisons"].get(pair, {}).get(error, {})
+        numbers[f"clr_minus_{title}_percent"] = compared.get("mean")
+        numbers[f"clr_minus_{title}_holm_p"] = holm.get(pair)
     numbers |= metrics.get("bounds", {})
     if arms:
-        numbers["seeds"] = max(entry[error]["n"] + entry["diverged"] for entry in arms.values())
+        runs = (entry[error]["n"] + _failed(entry) for entry in arms.values())
+        numbers["seeds"] = max(runs)
         numbers["diverged_runs"] = sum(entry["diverged"] for entry in arms.values())
     return {key: value for key, value in numbers.items() if value is not None}
 
 
+def _failed(entry: Mapping[str, Any]) -> int:
+    return int(entry["diverged"] + entry["guessed"])
+
+
+def _holm(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Adjust the p values of the primary family by Holm's method; absent comparisons count."""
+    p_values = {
+        pair: by_quantity[str(Quantity.ERROR)]["p"]
+        for pair, by_quantity in metrics["comparisons"].items()
+        if by_quantity.get(str(Quantity.ERROR), {}).get("family") == Family.PRIMARY
+        and "p" in by_quantity[str(Quantity.ERROR)]
+    }
+    count = len(p_values) + sum(not one["trained"] for one in metrics["report.primary"])
+    adjusted: dict[str, float] = {}
+    least = 0.0
+    for place, pair in enumerate(sorted(p_values, key=lambda pair: p_values[pair])):
+        least = max(least, min(1.0, (count - place) * p_values[pair]))
+        adjusted[pair] = least
+    return adjusted
+
+
 def _judged(comparison: Comparison) -> dict[str, Any]:
-    entry: dict[str, Any] = {"n": comparison.paired.n, "verdict": comparison.outcome.value}
-    if comparison.possible_means:
-        least, most = comparison.possible_means
-        return {**entry, "at_least": least, "at_most": most}
-    low, high = comparison.paired.interval95 or (None, None)
-    figures = {"mean_difference": comparison.paired.mean, "low": low, "high": high}
-    if comparison.is_limit:
-        entry["limit"] = True  # the mean is the limit nearest to zero
-    else:
-        chance = comparison.chance
-        figures |= {"percent_better": chance.percent, "percent_better_low": chance.low}
-        figures["percent_better_high"] = chance.high
-    figures["bca_low"], figures["bca_high"] = comparison.paired.bca95 or (None, None)
-    p_values = {"p": comparison.paired.p, "holm_p": comparison.judged.holm_p}
-    return _known({**figures, **p_values, **entry})
+    verdict, estimate = comparison.verdict, comparison.estimate
+    entry: dict[str, Any] = {
+        "family": comparison.family.value,
+        "verdict": verdict.outcome.value,
+        "reason": verdict.reason.value or None,
+        "seeds": comparison.seeds,
+        "n": len(comparison.differences),
+        "p": verdict.p,
+        "adjusted_p": verdict.adjusted_p,
+        "level": verdict.level,
+        "alone_level": verdict.alone,
+    }
+    if any(comparison.failed):
+        entry |= dict(zip(("failed", "failed_against"), comparison.failed, strict=True))
+    if estimate is not None:
+        seeds, images = estimate.halves()
+        entry |= {
+            "mean": estimate.mean,
+            "interval95": estimate.interval(),
+            "seeds_half": seeds,
+            "images_half": images,
+            "median": estimate.median,
+            "hodges_lehmann": estimate.hodges_lehmann,
+        }
+    if chance := comparison.chance:
+        entry |= {"percent_better": chance.percent, "percent_better95": (chance.low, chance.high)}
+    return _known(entry)
 
 
 def _known(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,10 +159,7 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
     for name, arm in evidence.arms.items():
         by_epoch: dict[int, list[float]] = {}
         for seed, cell in arm.cells.items():
-            time = evidence.reached.get(name, {}).get(seed)
-            charged = evidence.extra_seconds.get(name)
-            times = (time.steps, time.censored, charged) if time else (None,) * 3
-            cells.append([name, *(getattr(cell, key) for key in _CELL), *times])
+            cells.append([name, *(getattr(cell, key) for key in _CELL)])
             for entry in cell.history:
                 epochs.append((name, seed, *(getattr(entry, key) for key in _EPOCH)))
                 if cell.finished:
@@ -135,6 +177,6 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
         ),
         "learning_rate": pd.DataFrame(rates, columns=["step", "arm", "lr"]),
         "test_error": pd.DataFrame(errors, columns=["arm", "seed", str(Quantity.ERROR)]),
-        "cells": pd.DataFrame(cells, columns=["arm", *_CELL, *_TIMES]),
+        "cells": pd.DataFrame(cells, columns=["arm", *_CELL]),
         "epochs": pd.DataFrame(epochs, columns=["arm", "seed", *_EPOCH]),
     }

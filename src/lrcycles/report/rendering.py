@@ -20,7 +20,7 @@ _WITHIN = re.compile(
     rf"(?<=\d) (?=(?:{_UNITS})(?!\w))|(?<=±) |(?<=[pn]) (?==)|(?<==) |(?<=<) "
     r"|(?<=\d) (?=(?:to|x) [\N{MINUS SIGN}\d])|(?<=\d to) (?=[\N{MINUS SIGN}\d])|(?<=\d x) (?=\d)"
 )
-_WHOLE = re.compile(r"\d[\d.]*e[+-]?\d+")  # a browser would break it after the hyphen
+_WHOLE = re.compile(r"(?<!\w)\d[\d.]*e[+-]?\d+(?!\w)")  # a browser would break it after the hyphen
 _DIGEST = re.compile(r"\b[0-9a-f]{40,}\b")
 _NUMBER = re.compile(r"[<> \N{MINUS SIGN}]*\d[\d.,]*(e-?\d+)?( %)?|\N{EN DASH}|none")
 

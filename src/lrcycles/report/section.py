@@ -44,6 +44,14 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """The answer of the report in large letters, a paragraph for each line."""
+
+    kind: ClassVar[str] = "lead"
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Points:
     """A list of sentences."""
 
@@ -109,7 +117,7 @@ class Folded:
     blocks: Sequence[Block]
 
 
-Block = Text | Points | Heading | Table | Picture | Downloads | Folded
+Block = Text | Lead | Points | Heading | Table | Picture | Downloads | Folded
 
 
 class Look(StrEnum):

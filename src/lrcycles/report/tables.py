@@ -21,26 +21,28 @@ def comparisons(evidence: Evidence, listed: Sequence[Comparison]) -> Table:
     """
     tested = any(one.verdict.p is not None for one in listed)
     robust = any(one.robust_disagrees for one in listed)
-    unit = f" ({verdicts.UNITS[listed[0].quantity]})" if listed else ""
-    head = ["comparison", "seeds", f"mean difference{unit}", "95 % interval", "parts"]
-    head += ["median", "Hodges-Lehmann"] if robust else []
-    head += ["p", "level"] if tested else []
+    unit = verdicts.UNITS[listed[0].quantity].removeprefix("percentage ")
+    head = ["comparison", "verdict", "seeds", f"mean ({unit})", "95 % interval"]
+    head += ["part of seeds", "part of images"]
+    head += ["median; Hodges-Lehmann"] if robust else []
+    head += ["p; level"] if tested else []
     rows: list[list[Cell]] = []
     for one in listed:
         title = " vs ".join(evidence.arms[name].label for name in (one.arm, one.against))
-        row: list[Cell] = [title, str(one.seeds), verdicts.mean(one, evidence)]
-        row += [verdicts.interval(one, evidence), verdicts.parts(one, evidence)]
-        row += _robust(one, evidence) if robust else []
-        row += verdicts.p_values(one) if tested else []
-        rows.append([*row, verdicts.mark(one)])
-    return Table([*head, "verdict"], rows)
+        row: list[Cell] = [title, verdicts.mark(one), str(one.seeds)]
+        row += [verdicts.mean(one, evidence), verdicts.interval(one, evidence)]
+        row += verdicts.halves(one, evidence)
+        row += [_robust(one, evidence)] if robust else []
+        row += ["; ".join(verdicts.p_values(one))] if tested else []
+        rows.append(row)
+    return Table(head, rows)
 
 
-def _robust(comparison: Comparison, evidence: Evidence) -> list[str]:
+def _robust(comparison: Comparison, evidence: Evidence) -> str:
     found, digits = comparison.estimate, verdicts.digits_of(comparison.quantity, evidence)
     if found is None or found.n < FEWEST:
-        return [UNKNOWN, UNKNOWN]
-    return [number(found.median, digits), number(found.hodges_lehmann, digits)]
+        return UNKNOWN
+    return f"{number(found.median, digits)}; {number(found.hodges_lehmann, digits)}"
 
 
 def every_seed(evidence: Evidence, names: Sequence[str]) -> Table:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lrcycles.evidence.comparisons import Comparison, Quantity
 from lrcycles.evidence.estimates import FEWEST, Estimate
 from lrcycles.evidence.families import LOOKS, Outcome, Reason, next_look
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import UNKNOWN, counted, decimals, half, number, p_value, span
+from lrcycles.report.formatting import (
+    UNKNOWN,
+    counted,
+    decimals,
+    half,
+    listed,
+    number,
+    p_value,
+    span,
+)
 from lrcycles.report.section import Tone, VerdictCell
 
 UNITS = {
@@ -35,15 +46,14 @@ def mean(comparison: Comparison, evidence: Evidence) -> str:
 
 def interval(comparison: Comparison, evidence: Evidence) -> str:
     """Write the 95 % interval of a paired difference, for seeds and test images together."""
-    return interval_of(comparison.estimate, digits_of(comparison.quantity, evidence))
+    return _interval_of(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
-def parts(comparison: Comparison, evidence: Evidence) -> str:
-    """Write what seeds and what test images add to the 95 % interval."""
+def halves(comparison: Comparison, evidence: Evidence) -> tuple[str, str]:
+    """Write what seeds and what test images add to the 95 % interval, for two columns."""
     if comparison.estimate is None:
-        return UNKNOWN
-    digits = digits_of(comparison.quantity, evidence)
-    return parts_of(comparison.estimate, digits, images=comparison.quantity == Quantity.ERROR)
+        return UNKNOWN, UNKNOWN
+    return _halves(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
 def with_interval(comparison: Comparison, evidence: Evidence) -> str:
@@ -67,12 +77,12 @@ def estimated(found: Estimate, digits: int, *, images: bool = True) -> str:
     """
     if found.interval() is None:
         middle = "" if found.n < FEWEST else f"{number(found.mean, digits)} "
-        return f"{middle}({interval_of(found, digits)})"
-    parts = parts_of(found, digits, images=images)
-    return f"{number(found.mean, digits)} ({interval_of(found, digits)}; {parts})"
+        return f"{middle}({_interval_of(found, digits)})"
+    parts = _parts_of(found, digits, images=images)
+    return f"{number(found.mean, digits)} ({_interval_of(found, digits)}; {parts})"
 
 
-def interval_of(found: Estimate | None, digits: int) -> str:
+def _interval_of(found: Estimate | None, digits: int) -> str:
     """Write the 95 % interval of an estimate, or why there is none."""
     if found is None:
         return UNKNOWN
@@ -82,19 +92,23 @@ def interval_of(found: Estimate | None, digits: int) -> str:
     return "no interval: all pairs are equal" if ends is None else span(*ends, digits)
 
 
-def parts_of(found: Estimate, digits: int, *, images: bool = True) -> str:
+def _parts_of(found: Estimate, digits: int, *, images: bool = True) -> str:
     """Write what seeds and what test images add to the 95 % interval of an estimate."""
     if found.n < FEWEST:
         return UNKNOWN
+    of_seeds, of_images = _halves(found, digits)
+    seeds = f"{of_seeds} from seeds"
+    return f"{seeds}, {of_images} from test images" if images else seeds
+
+
+def _halves(found: Estimate, digits: int) -> tuple[str, str]:
+    if found.n < FEWEST:
+        return UNKNOWN, UNKNOWN
     of_seeds, of_images = found.halves()
-    seeds = "0 from seeds" if of_seeds is None else f"{half(of_seeds, digits)} from seeds"
-    if not images:
-        return seeds
+    seeds = "0" if of_seeds is None else half(of_seeds, digits)
     if found.images_variance is None:
-        return f"{seeds}, unknown from test images"
-    if of_images is None:
-        return f"{seeds}, about 0 from test images"
-    return f"{seeds}, {half(of_images, digits)} from test images"
+        return seeds, "unknown"
+    return seeds, "about 0" if of_images is None else half(of_images, digits)
 
 
 def p_values(comparison: Comparison) -> tuple[str, str]:
@@ -112,17 +126,17 @@ def mark(comparison: Comparison) -> VerdictCell:
 def sentence(
     comparison: Comparison, evidence: Evidence, arm: str | None = None, against: str | None = None
 ) -> str:
-    """Word one comparison: the answer first, then the difference with its interval.
+    """Word one comparison: the answer, the difference with its interval, and why it is open.
 
     Args:
         arm: how the arm is called, if not by its name; `against` likewise.
     """
-    one, other = arm or comparison.arm, against or comparison.against
-    answer = _answer(comparison, one, other)
+    answer = _answer(comparison, arm or comparison.arm, against or comparison.against)
     if comparison.outcome == Outcome.NOT_COMPARABLE:
         return f"{answer}."
     figures = _figures(comparison, evidence)
-    return f"{answer}: {figures}." if figures else f"{answer}."
+    text = f"{answer}: {figures}." if figures else f"{answer}."
+    return f"{text} {_why(comparison)}".strip()
 
 
 def _answer(comparison: Comparison, arm: str, against: str) -> str:
@@ -130,7 +144,7 @@ def _answer(comparison: Comparison, arm: str, against: str) -> str:
     if outcome == Outcome.NOT_COMPARABLE:
         if reason == Reason.SAME:
             return f"{arm} and {against} are the same trainings, so nothing is compared"
-        return f"Nothing can decide between {arm} and {against}: no pair of runs differs"
+        return f"Nothing can decide between {arm} and {against}: no pair differs in its errors"
     if outcome == Outcome.EQUIVALENT:
         return f"{arm} and {against} are level within the margin"
     if outcome == Outcome.UNDECIDED:
@@ -166,24 +180,23 @@ def _figures(comparison: Comparison, evidence: Evidence) -> str:
         return f"{counted(found.n, 'pair')} of runs cannot show a difference"
     unit = UNITS[comparison.quantity].removeprefix("percentage ")
     digits = digits_of(comparison.quantity, evidence)
-    text = f"{number(found.mean, digits)} {unit} ({interval_of(found, digits)})"
-    if any(comparison.failed):
-        text += f", over the {counted(found.n, 'seed')} that trained in both arms"
-    return text
+    return f"{number(found.mean, digits)} {unit} ({_interval_of(found, digits)})"
 
 
-def why(comparison: Comparison) -> str:
+def _why(comparison: Comparison) -> str:
     """Word why a comparison is not decided; empty for one that is, or that is not tested."""
     own, other = comparison.failed
     fails = f"{comparison.arm if own > other else comparison.against} fails more often"
     chance = "Chance can still explain the difference."
     if own != other:
         chance = f"{fails}, and a failed run counts as the worst."
+    open_interval = "The seeds agree on the sign, but not on the size."
+    if _images_prevail(comparison):
+        open_interval = "Other seeds repeat the difference, but other test images may not."
     return {
-        Reason.SEEDS: "Verdicts are made at fixed numbers of seeds only.",
         Reason.IMAGES_UNKNOWN: "The results do not hold the mistakes on the same test images.",
         Reason.CHANCE: chance,
-        Reason.INTERVAL: "Other seeds repeat the difference, but other test images may not.",
+        Reason.INTERVAL: open_interval,
         Reason.FAILS_MORE: f"{fails}.",
     }.get(comparison.verdict.reason, "")
 
@@ -195,15 +208,20 @@ def advice(comparison: Comparison) -> str:
         return "Train again on the same data, so that every run keeps its mistakes."
     if reason not in (Reason.SEEDS, Reason.CHANCE, Reason.INTERVAL):
         return ""
-    if reason != Reason.SEEDS and images_prevail(comparison):
+    if reason != Reason.SEEDS and _images_prevail(comparison):
         return "More seeds do not help: the test images are the larger part of the interval."
     look = next_look(comparison.seeds)
+    if reason == Reason.SEEDS and look is not None:
+        return (
+            "Verdicts are made at fixed numbers of seeds only. The next one is at "
+            f"{look} seeds: set train.seeds={look}."
+        )
     if look is None:
         return f"There is no further verdict after {LOOKS[-1]} seeds."
     return f"The next verdict is at {look} seeds: set train.seeds={look}."
 
 
-def images_prevail(comparison: Comparison) -> bool:
+def _images_prevail(comparison: Comparison) -> bool:
     """Whether the test images are the larger part of the interval, so that seeds cannot help."""
     if comparison.estimate is None or any(comparison.failed):
         return False
@@ -211,11 +229,18 @@ def images_prevail(comparison: Comparison) -> bool:
     return of_images is not None and of_images > (of_seeds or 0.0)
 
 
-def robust(comparison: Comparison, evidence: Evidence) -> str:
-    """Word that a few runs carry the mean, where median or Hodges-Lehmann's estimate differ."""
-    if not comparison.robust_disagrees or comparison.estimate is None:
-        return ""
-    if comparison.estimate.n < FEWEST:
-        return ""
-    median = number(comparison.estimate.median, digits_of(comparison.quantity, evidence))
-    return f"A few runs carry the mean of {comparison.title}: the median is {median} points."
+def robust(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
+    """Word that a few runs carry a mean, where median or Hodges-Lehmann's estimate differ."""
+    carried = [
+        one
+        for one in compared
+        if one.robust_disagrees and one.estimate is not None and one.estimate.n >= FEWEST
+    ]
+    if len(carried) > 1:
+        return [f"A few runs carry the means of {listed([one.title for one in carried])}."]
+    return [
+        f"A few runs carry the mean of {one.title}: the median is "
+        f"{number(one.estimate.median, digits_of(one.quantity, evidence))} points."
+        for one in carried
+        if one.estimate is not None
+    ]

@@ -20,7 +20,6 @@ from lrcycles.drawing import (
     stay_near,
     tiles,
 )
-from lrcycles.report.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -76,14 +75,12 @@ def rates_over_steps(
 def validation_curves(
     histories: Mapping[str, Mapping[int, Curve]],
     *,
-    target: float | None = None,
     held_out: str = "validation",
 ) -> Figure:
-    """Draw the error after each epoch: each seed thin, the mean bold, a target dashed.
+    """Draw the error after each epoch: each seed thin, the mean bold.
 
     Args:
         histories: by arm and seed, the error in percent after each epoch.
-        target: percent.
         held_out: what the error is measured on.
     """
     figure, (ax,) = panels(1, height=3.8)
@@ -95,8 +92,6 @@ def validation_curves(
             ax.plot(*zip(*history, strict=True), color=colour, linewidth=0.6, alpha=0.45)
         means = [float(np.mean(errors)) for errors in by_epoch.values()]
         ax.plot(list(by_epoch), means, line, color=colour, linewidth=2.2, markersize=5, label=arm)
-    if target is not None:
-        ax.axhline(target, color=GREY, linestyle="--", lw=1.2, label=f"target {number(target)} %")
     log_percent(ax, ticks=6)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
@@ -157,44 +152,6 @@ def errors_by_arm(
     ax.set_xlabel("test error (%)")
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
-
-
-def times_to_target(
-    reached: Mapping[str, Mapping[int, tuple[float, bool]]], *, extra: Mapping[str, float]
-) -> Figure:
-    """Draw every seed's seconds until the target, a row per arm; hollow if it was never reached.
-
-    Args:
-        reached: by arm and seed the seconds, `extra` included, and whether they are censored.
-        extra: seconds that an arm spends before training, drawn as a grey bar.
-    """
-    figure, (ax,) = panels(1, height=1.3 + (0.42 if len(reached) > MANY else 0.7) * len(reached))
-    colours = palette(list(reached))
-    for row, (arm, by_seed) in enumerate(reached.items()):
-        if extra.get(arm):
-            ax.barh(row, extra[arm], height=0.3, color="#c9c9c9")
-        for offset, (seconds, censored) in zip(
-            _spread(len(by_seed)), by_seed.values(), strict=True
-        ):
-            face = "none" if censored else colours[arm]
-            ax.plot(seconds, row + offset, "o", color=colours[arm], markerfacecolor=face, ms=6)
-        mean = float(np.mean([seconds for seconds, _ in by_seed.values()]))
-        ax.plot(mean, row, "|", color=colours[arm], markersize=26, markeredgewidth=3)
-    rows_of(ax, list(reached))
-    ax.plot([], [], "o", color=GREY, label="one seed")
-    ax.plot([], [], "o", color=GREY, mfc="none", label="never reached: counts with its full length")
-    ax.plot([], [], "|", color=GREY, ms=12, mew=3, label="mean")
-    if any(extra.values()):
-        ax.bar(0, 0, color="#c9c9c9", label="spent before training")
-    ax.set_xlim(left=0)
-    ax.set_xlabel("time to the target error (s)")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
-    return figure
-
-
-def _spread(count: int) -> list[float]:
-    """Give heights within a row, since many seeds reach the target at the same step."""
-    return [float(offset) for offset in np.linspace(-0.28, 0.28, count)] if count > 1 else [0.0]
 
 
 def run_times(seconds: Mapping[str, Mapping[str, float]]) -> Figure:

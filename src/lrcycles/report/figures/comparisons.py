@@ -1,13 +1,16 @@
-"""Draws comparisons of arms: waterfall, forest, curves over epochs, errors over rates."""
+"""Draws comparisons of arms: forest, curves over epochs, errors over rates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lrcycles.drawing import (
     GREY,
@@ -19,116 +22,75 @@ from lrcycles.drawing import (
     stay_near,
     tiles,
 )
-from lrcycles.report.figures.arms import Curve
-from lrcycles.report.formatting import number, span
+from lrcycles.report.figures.arms import MANY, Curve
+from lrcycles.report.formatting import counted, rate
 
 Ends = tuple[float, float | None, float | None]  # a mean and its 95 % interval, if it has one
-_BETTER, _WORSE, _SINGLE_COLOUR_FROM = "#0173b2", "#d55e00", 8
 _LONGEST_NAME = 20  # of an arm that fits twice below an axis
+_LONGEST_PAIR = 32  # of two arms that fit into one line beside an axis
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+_IN_SIGHT = 3.0  # times the least error: curves leave the panel above
 
 
-def waterfall(
-    means: Mapping[str, Ends],
-    changes: Mapping[str, Ends],
-    *,
-    published: Mapping[str, float],
-    quantity: str,
-    digits: int,
-) -> Figure:
-    """Draw a row for each arm with its mean, and a bar for the change from the row above.
+@dataclass(frozen=True)
+class Row:
+    """A difference in a forest; one or two seeds give nothing but their values.
+
+    Attributes:
+        values: of the seeds; empty where single seeds have no difference of their own.
+        middle: the mean and the median.
+        seeds: the ends of the 95 % interval for the seeds alone.
+        both: the ends for seeds and test images together.
+    """
+
+    values: Sequence[float] = ()
+    middle: tuple[float, float] | None = None
+    seeds: tuple[float, float] | None = None
+    both: tuple[float, float] | None = None
+
+
+def forest(rows: Mapping[str, Row], *, margin: float, other: str | None = None) -> Figure:
+    """Draw a row per difference in test error: seeds, mean, median, both intervals, and the margin.
 
     Args:
-        means: by row, the mean test error with its interval.
-        changes: by row except the first, the paired difference from the row above.
-        published: by row, a published figure.
-        digits: the decimals of the changes.
+        rows: by name, in percentage points; "A vs B" is written in two lines.
+        margin: half the width of the band within which a difference does not matter.
+        other: the arm that all differences subtract, if it is one arm.
     """
-    rows = list(means)
-    figure, (ax,) = panels(1, height=1.3 + 0.5 * len(rows))
-    for place, row in enumerate(rows):
-        mean, low, high = means[row]
-        if row in changes:
-            before = means[rows[place - 1]][0]
-            colour = _BETTER if mean < before else _WORSE
-            ax.barh(place, mean - before, left=before, height=0.42, color=colour, alpha=0.35)
-            ax.plot([before] * 2, [place - 1, place], ":", color=GREY, linewidth=1)
-        if low is not None and high is not None:
-            ax.plot([low, high], [place] * 2, color="black", linewidth=1.4)
-        ax.plot(mean, place, "o", color="black", markersize=5)
-        if row in published:
-            ax.plot(published[row], place - 0.34, "D", color="black", mfc="none", markersize=6)
-    for place, row in enumerate(rows):
-        if row in changes:
-            change, low, high = changes[row]
-            label = number(change, digits)
-            if low is not None:
-                label += f" ({span(low, high, digits)})"
-            ax.annotate(
-                label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
-                annotation_clip=False,
-            )  # fmt: skip
-    ax.plot([], [], "-o", color="black", markersize=5, label="mean, 95 % interval")
-    ax.barh(0, 0, color=_BETTER, alpha=0.35, label="fewer errors than the row above")
-    ax.barh(0, 0, color=_WORSE, alpha=0.35, label="more errors than the row above")
-    if published:
-        ax.plot([], [], "D", color="black", mfc="none", label="in the publication")
-    rows_of(ax, rows)
-    ends = [end for known in means.values() for end in known if end is not None]
-    ends += published.values()
-    room = 0.06 * (max(ends) - min(ends))
-    ax.set_xlim(min(ends) - room, max(ends) + room)
-    ax.set_xlabel(f"{quantity}; right: change, paired by seed")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
-    return figure
-
-
-def forest(
-    differences: Mapping[str, Mapping[int, float]],
-    *,
-    intervals: Mapping[str, Ends],
-    margin: float,
-    other: str | None,
-) -> Figure:
-    """Draw each seed's difference, a row per comparison, with mean, interval and margin.
-
-    Args:
-        differences: by comparison and seed, in percentage points of test error.
-        intervals: for each comparison the mean difference and the ends of its 95 % interval.
-        margin: half the width of the band within which two arms count as equivalent.
-        other: the arm that all comparisons subtract, if it is one arm.
-    """
-    import pandas as pd
-    import seaborn
-
-    names = list(differences)
-    figure, (ax,) = panels(1, height=1.5 + (0.7 if len(names) < 8 else 0.42) * len(names))
-    ax.axvspan(-margin, margin, color="#e9e9e9", label=f"equivalent: within ±{margin:g}")
+    names = list(rows)
+    figure, (ax,) = panels(1, height=1.5 + (0.7 if len(names) < MANY else 0.42) * len(names))
+    ax.axvspan(-margin, margin, color="#e9e9e9", label=f"does not matter: within ±{margin:g}")
     ax.axvline(0, color=GREY, linewidth=1)
-    points = pd.DataFrame(
-        [(name, value) for name in names for value in differences[name].values()],
-        columns=["comparison", "difference"],
-    )
     colours = palette(names)
-    if len(names) > _SINGLE_COLOUR_FROM:
+    if len(names) > MANY:
         colours = dict.fromkeys(names, palette(["one"])["one"])
-    # Without jitter, which is drawn at random: equal reports are equal byte by byte.
-    seaborn.stripplot(
-        points, x="difference", y="comparison", hue="comparison", order=names, hue_order=names,
-        palette=colours, jitter=False, alpha=0.45, size=5, legend=False, ax=ax,
-    )  # fmt: skip
-    for row, name in enumerate(names):
-        mean, low, high = intervals[name]
-        if low is not None and high is not None:
-            ax.plot([low, high], [row + 0.26] * 2, color="black", linewidth=2.2)
-        ax.plot(mean, row + 0.26, "|", color="black", markersize=11, markeredgewidth=2.4)
-    tall = len(names) < 8 or max(map(len, names)) > 32
-    pairs = [[shortened(arm, 28) for arm in name.split(" vs ")] for name in names]
+    for place, (name, row) in enumerate(rows.items()):
+        ax.plot(
+            row.values, [place] * len(row.values), "o", color=colours[name], alpha=0.45, ms=5, mew=0
+        )
+        at = place + (0.26 if row.values else 0)
+        for ends, width in ((row.both, 1.2), (row.seeds, 3.2)):
+            if ends is not None:
+                ax.plot(ends, [at] * 2, color="black", linewidth=width, solid_capstyle="butt")
+        if row.middle is not None:
+            ax.plot(row.middle[0], at, "|", color="black", markersize=11, markeredgewidth=2.4)
+            ax.plot(row.middle[1], at, "D", color="black", markerfacecolor="white", markersize=4)
+    tall = len(names) < MANY or max(map(len, names)) > _LONGEST_PAIR
+    pairs = [[shortened(part, 28) for part in name.split(" vs ")] for name in names]
     rows_of(ax, [("\nvs " if tall else " vs ").join(pair) for pair in pairs])
-    values = [list(differences[name].values()) for name in names]
-    stay_near(ax, values, in_sight=(-margin, margin), least=margin)
-    ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
-    ax.plot([], [], "-|", color="black", lw=2.2, ms=11, mew=2.4, label="mean, 95 % interval")
-    ax.set_ylabel("")
+    stay_near(
+        ax,
+        [row.values or (row.middle or (0.0,))[:1] for row in rows.values()],
+        in_sight=(-margin, margin),
+        least=margin,
+    )
+    if any(row.values for row in rows.values()):
+        ax.plot([], [], "o", color=GREY, alpha=0.6, label="one seed")
+    if any(row.middle for row in rows.values()):
+        ax.plot([], [], "|", color="black", ms=11, mew=2.4, label="mean")
+        ax.plot([], [], "D", color="black", mfc="white", ms=4, label="median")
+        ax.plot([], [], color="black", lw=3.2, label="95 %: seeds")
+        ax.plot([], [], color="black", lw=1.2, label="95 %: seeds and images")
     than = f" than {other}" if other and len(other) <= _LONGEST_NAME else ""
     ax.set_xlabel(
         "difference in test error (percentage points)\n"
@@ -138,11 +100,69 @@ def forest(
     return figure
 
 
+def errors_over_peaks(
+    searches: Mapping[int, Mapping[str, Mapping[float, Ends]]],
+    *,
+    chosen: Mapping[int, Mapping[str, float]],
+) -> Figure:
+    """Draw validation error over the peak rate: a panel per length, a curve per schedule.
+
+    Args:
+        searches: by epochs, schedule and peak, the mean error in percent with its 95 % interval.
+        chosen: by epochs and schedule, the chosen peak.
+    """
+    figure, axes = panels(len(searches), height=0.9 + 2.9 * len(searches), sharex=True)
+    names = list(dict.fromkeys(name for of_length in searches.values() for name in of_length))
+    looks = {
+        name: (colour, _MARKERS[place % len(_MARKERS)])
+        for place, (name, colour) in enumerate(palette(names).items())
+    }
+    for ax, (epochs, of_length) in zip(axes, searches.items(), strict=True):
+        for place, (name, by_peak) in enumerate(of_length.items()):
+            # Next to each other, so that the intervals of one peak do not hide each other.
+            shift = 1.03 ** (place - (len(of_length) - 1) / 2)
+            _draw_peaks(ax, by_peak, chosen[epochs][name], shift, *looks[name])
+        _scale_peaks(ax, list(of_length.values()))
+        ax.set_title(counted(epochs, "epoch"), loc="left", fontsize=10, fontweight="bold")
+    axes[-1].set_xlabel("peak learning rate")
+    figure.supylabel("validation error (%)", fontsize=10)
+    marks = [
+        Line2D([], [], color=colour, marker=marker, ms=5, label=shortened(name))
+        for name, (colour, marker) in looks.items()
+    ]
+    marks.append(Line2D([], [], color=GREY, marker="o", ls="", ms=10, mfc="none", label="chosen"))
+    figure.legend(handles=marks, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_peaks(
+    ax: Axes, by_peak: Mapping[float, Ends], chosen: float, shift: float, colour: Any, marker: str
+) -> None:
+    peaks = [peak * shift for peak in by_peak]
+    means = [mean for mean, _, _ in by_peak.values()]
+    ax.plot(peaks, means, "-", color=colour, linewidth=1.4, marker=marker, ms=4)
+    for peak, (_, low, high) in zip(peaks, by_peak.values(), strict=True):
+        if low is not None and high is not None:
+            ax.plot([peak] * 2, [low, high], color=colour, linewidth=1, alpha=0.7)
+    ax.plot(chosen * shift, by_peak[chosen][0], marker, color=colour, ms=10, mfc="none", mew=1.6)
+
+
+def _scale_peaks(ax: Axes, curves: Sequence[Mapping[float, Ends]]) -> None:
+    """Label the peaks that were tried, and keep a curve's steep end from flattening the rest."""
+    means = [mean for by_peak in curves for mean, _, _ in by_peak.values() if mean > 0]
+    peaks = sorted({peak for by_peak in curves for peak in by_peak})
+    ax.set_xscale("log")
+    if means:
+        log_percent(ax, ticks=6)
+        ax.set_ylim(0.9 * min(means), min(1.1 * max(means), _IN_SIGHT * min(means)))
+    ax.set_xticks(peaks, labels=[rate(peak) for peak in peaks])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
 def anytime(
     histories: Mapping[str, Mapping[int, Curve]],
     *,
     cycle_ends: Mapping[str, Sequence[float]],
-    target: float | None,
 ) -> Figure:
     """Draw the validation error after every epoch, a panel per arm, with the first arm in grey.
 
@@ -152,7 +172,6 @@ def anytime(
     Args:
         histories: by arm and seed, the error in percent after each epoch; the baseline first.
         cycle_ends: by arm, in epochs.
-        target: percent.
     """
     first, *others = histories
     shown = others or [first]
@@ -165,8 +184,6 @@ def anytime(
             epochs, low, mean, high = _band(histories[name])
             ax.fill_between(epochs, low, high, color=ink, alpha=0.2, linewidth=0)
             ax.plot(epochs, mean, color=ink, linewidth=1.8)
-        if target is not None:
-            ax.axhline(target, color=GREY, linestyle="--", linewidth=0.9)
         log_percent(ax, ticks=4)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         ax.set_title(shortened(arm, 25), loc="left", fontsize=9, fontweight="bold")
@@ -178,9 +195,6 @@ def anytime(
     ]
     if any(cycle_ends.values()):
         marks.append(Line2D([], [], color=colour, linestyle=":", label="end of a cycle"))
-    if target is not None:
-        label = f"target {number(target)} %"
-        marks.append(Line2D([], [], color=GREY, linestyle="--", label=label))
     figure.legend(handles=marks, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 

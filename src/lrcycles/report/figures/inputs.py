@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from lrcycles.evidence.arms import Arm, Summary, summarise
-from lrcycles.evidence.comparisons import Comparison, Quantity
+from lrcycles.evidence.comparisons import Quantity
+from lrcycles.evidence.estimates import FEWEST, Estimate
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.figures.arms import Curve, errors_by_arm
-from lrcycles.report.formatting import mean_sd
+from lrcycles.report.figures.comparisons import Ends, Row
 from lrcycles.report.section import Picture
-
-if TYPE_CHECKING:
-    from lrcycles.report.figures.comparisons import Ends
 
 
 def histories(arm: Arm) -> dict[int, Curve]:
@@ -30,9 +27,18 @@ def mean_and_interval(summary: Summary) -> Ends:
     return summary.mean, summary.low, summary.high
 
 
-def paired_interval(comparison: Comparison) -> Ends:
-    """Give a mean difference with the ends of its 95 % interval."""
-    return (comparison.paired.mean, *(comparison.paired.interval95 or (None, None)))
+def row(estimate: Estimate, differences: Mapping[int, float] | None = None) -> Row:
+    """Give what a forest draws of an estimated difference.
+
+    Args:
+        differences: of the seeds.
+    """
+    values = list((differences or {}).values())
+    if estimate.n < FEWEST:
+        return Row(values)
+    half, _ = estimate.halves()
+    seeds = None if half is None else (estimate.mean - half, estimate.mean + half)
+    return Row(values, (estimate.mean, estimate.median), seeds, estimate.interval())
 
 
 def errors_picture(
@@ -49,6 +55,6 @@ def errors_picture(
     """
     errors = {arm: evidence.arms[arm].values(Quantity.ERROR) for arm in arms}
     means = {arm: mean_and_interval(summarise(errors[arm].values())) for arm in arms}
-    text = "; ".join(f"{arm}: {mean_sd(errors[arm])}" for arm in arms)
     drawn = errors_by_arm(errors, means=means, published=published)
-    return Picture(name, drawn, f"Test error in percent of every seed. {text}", caption)
+    alt = "Test error in percent of every seed, by arm. A table of this section has the figures."
+    return Picture(name, drawn, alt, caption)

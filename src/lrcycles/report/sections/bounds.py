@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrcycles.bounds.plots import bounds_on_curve
-from lrcycles.config.schema import FEWEST_RATES
-from lrcycles.evidence.arms import summarise
+from lrcycles.evidence.arms import Arm, summarise
 from lrcycles.evidence.comparisons import Quantity
-from lrcycles.evidence.tuned import constant_rates
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.figures.comparisons import sensitivity
 from lrcycles.report.figures.inputs import mean_and_interval
-from lrcycles.report.formatting import counted, mean_sd, number, rate
-from lrcycles.report.section import Block, Folded, Picture, Points, Section, Table, Text
+from lrcycles.report.formatting import counted, number, rate
+from lrcycles.report.section import Block, Folded, Picture, Points, Section, Table
+
+_FEWEST_RATES = 3  # constant rates that show how the error depends on the rate
+# What a constant rate has in common with the baseline.
+_ALIKE = ("epochs", "batch_size", "optimizer", "momentum", "model", "training_set", "continues")
 
 
 def section(evidence: Evidence) -> Section | None:
@@ -23,12 +25,12 @@ def section(evidence: Evidence) -> Section | None:
         return None
     stages, chosen = evidence.stages, evidence.stages.bounds
     blocks: list[Block] = [
-        Text(_sentence(evidence)),
+        Points(_sentences(evidence)),
         Picture(
             "bounds",
             bounds_on_curve(stages.curves, chosen),
-            "Loss and held-out accuracy against the learning rate of the range test. "
-            + _sentence(evidence),
+            "Loss and held-out accuracy against the learning rate of the range test, with the "
+            "selected bounds. The table below has the figures.",
             "The range test. Thin lines are seeds, the bold line is their median. The background "
             "shows three phases: the loss hardly changes, it falls and then stays flat, it rises. "
             "The vertical lines are the two bounds, with the interval over the seeds of each bound "
@@ -43,16 +45,17 @@ def section(evidence: Evidence) -> Section | None:
     return Section("bounds", "The bounds and the range test", blocks, about=about)
 
 
-def _sentence(evidence: Evidence) -> str:
+def _sentences(evidence: Evidence) -> list[str]:
     chosen = evidence.stages.bounds
-    text = (
+    lines = [
         f"Rule {chosen['rule']} selects base_lr = {rate(chosen['base_lr'])} and max_lr = "
-        f"{rate(chosen['max_lr'])}, for {counted(chosen['cycles'], 'cycle')} of 2 x "
-        f"{chosen['step_size']:,} steps."
-    )
+        f"{rate(chosen['max_lr'])}.",
+        f"The training has {counted(chosen['cycles'], 'cycle')} of 2 x {chosen['step_size']:,} "
+        "steps.",
+    ]
     if not any(arm.settings.uses_bounds for arm in evidence.arms.values()):
-        text += " No arm of this experiment uses them."
-    return text
+        lines.append("No arm of this experiment uses the bounds.")
+    return lines
 
 
 def _table(evidence: Evidence) -> Table:
@@ -85,13 +88,22 @@ def _ends(chosen: Mapping[str, Any], key: str) -> tuple[float | None, float | No
     return spread["low"], spread["high"]
 
 
+def _differs_in_rate(arm: Arm, first: Arm) -> bool:
+    """Whether an arm has a constant rate, and differs from the first arm in nothing else."""
+    return arm.settings.schedule.name == "constant" and all(
+        getattr(arm.settings, key) == getattr(first.settings, key) for key in _ALIKE
+    )
+
+
 def _constant_rates(evidence: Evidence) -> Picture | None:
     """Draw the error over constant rates, if there are enough to show how it depends on them."""
-    arms = constant_rates([evidence.arms[name] for name in evidence.controlled])
-    arms = sorted((arm for arm in arms if arm.finished), key=lambda arm: arm.rates[0])
-    if len(arms) < FEWEST_RATES:
+    first = evidence.arms[evidence.baseline]
+    controlled = [evidence.arms[name] for name in evidence.controlled]
+    arms = [arm for arm in controlled if arm.trained and _differs_in_rate(arm, first)]
+    arms.sort(key=lambda arm: arm.rates[0])
+    if len(arms) < _FEWEST_RATES:
         return None
-    cycles = [evidence.arms[name] for name in evidence.candidates if evidence.arms[name].finished]
+    cycles = [evidence.arms[name] for name in evidence.candidates if evidence.arms[name].trained]
     chosen = evidence.stages.bounds
     drawn = sensitivity(
         {arm.name: arm.values(Quantity.ERROR) for arm in arms},
@@ -107,11 +119,10 @@ def _constant_rates(evidence: Evidence) -> Picture | None:
         if cycles
         else None,
     )
-    text = "; ".join(f"{rate(arm.rates[0])}: {mean_sd(arm.values(Quantity.ERROR))}" for arm in arms)
     return Picture(
         "sensitivity",
         drawn,
-        f"Test error in percent by constant learning rate. {text}",
+        "Test error in percent by constant learning rate. Section 'All arms' has the figures.",
         "Test error at constant rates: every seed and the mean. Grey bands are intervals of "
         "the selected bounds over the seeds of the range test.",
     )

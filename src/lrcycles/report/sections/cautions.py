@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lrcycles.evidence.comparisons import Quantity, Role
-from lrcycles.evidence.paired import FEWEST_PAIRS, Outcome
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import counted, listed, number
+from lrcycles.report.formatting import counted, listed
 from lrcycles.report.section import Block, Folded, Look, Points, Section
 
-_NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
 # What is equal in a fair pair: the question, and what changes bits.
 _SAME = ["data", "model", "classes", "device_name", "backend", "precision"]
 _SAME += ["threads", "side_by_side", "versions"]
 _MANY_KEYS = 6  # more changed settings than this are folded
+_MOST_COUNTED = 1  # failing arms: with more, their failures are not counted in the sentence
 _LONGEST_VALUE = 40  # characters: longer values, such as digests, are not shown
 
 
@@ -64,36 +63,25 @@ def _change(key: str, change: Mapping[str, Any]) -> str:
 
 def sentences(evidence: Evidence) -> list[str]:
     """Word what a reader should know of the arms before believing a figure."""
-    return [
-        *_diverged(evidence),
-        *_few_pairs(evidence),
-        *_unlike(evidence),
-        *_guessing(evidence),
-        *_larger_loss(evidence),
-        *_unknown_price(evidence),
-    ]
+    return [*_failed(evidence), *_unlike(evidence), *_larger_loss(evidence)]
 
 
-def _diverged(evidence: Evidence) -> list[str]:
-    return [
-        f"{len(arm.diverged)} of {len(arm.cells)} runs of {arm.name} diverged "
-        f"({_seeds(arm.diverged)}). Means and differences leave them out, which flatters the arm."
-        for arm in evidence.arms.values()
-        if arm.diverged
-    ]
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
-
-
-def _few_pairs(evidence: Evidence) -> list[str]:
-    fewest = min((one.paired.n for one in evidence.comparisons.values()), default=FEWEST_PAIRS)
-    if fewest >= FEWEST_PAIRS:
+def _failed(evidence: Evidence) -> list[str]:
+    """Word which runs failed; a mean does not show them."""
+    failing = [arm for arm in evidence.arms.values() if arm.failed]
+    if not failing:
         return []
+    counts = [f"{arm.name} ({len(arm.failed)} of {len(arm.cells)})" for arm in failing]
+    if len(failing) > _MOST_COUNTED:
+        counts = [arm.name for arm in failing]
+    kinds = []
+    if any(arm.diverged for arm in failing):
+        kinds.append("diverged")
+    if any(arm.guessed for arm in failing):
+        kinds.append("learned nothing")
     return [
-        f"A comparison has only {counted(fewest, 'pair')} of seeds. With fewer than "
-        f"{FEWEST_PAIRS} every verdict is undecided."
+        f"Runs {' or '.join(kinds)} in {listed(counts)}. Means and differences leave these runs "
+        "out, and verdicts count them as the worst."
     ]
 
 
@@ -119,45 +107,17 @@ def _unlike(evidence: Evidence) -> list[str]:
     return lines
 
 
-def _guessing(evidence: Evidence) -> list[str]:
-    """Word which runs finished without learning anything; a mean does not show them."""
-    lines = []
-    for arm in evidence.arms.values():
-        chance = 100 * (1 - 1 / arm.settings.classes)
-        errors = arm.values(Quantity.ERROR)
-        seeds = [seed for seed, error in errors.items() if error > chance - _NEAR_CHANCE]
-        if seeds:
-            lines.append(
-                f"{len(seeds)} of {len(errors)} finished runs of {arm.name} learned nothing: an "
-                f"error near {number(chance, 0)} % is a guess ({_seeds(seeds)}). The mean and the "
-                "standard deviation include them."
-            )
-    return lines
-
-
 def _larger_loss(evidence: Evidence) -> list[str]:
     """Word which arms make fewer errors, but are surer of those that they make."""
     losses = evidence.loss_differences()
     names: dict[str, list[str]] = {}
     for one in evidence.of(Quantity.ERROR):
-        interval95 = losses[one.arm, one.against].interval95
-        if one.outcome == Outcome.BETTER and interval95 and interval95[0] > 0:
+        loss = losses.get((one.arm, one.against))
+        interval = loss.interval() if loss else None
+        if one.outcome.is_better and interval and interval[0] > 0:
             names.setdefault(one.against, []).append(one.arm)
     return [
         f"{listed(arms)} {'makes' if len(arms) == 1 else 'make'} fewer errors than {against}, but "
         "at a larger test loss (95 % interval above 0)."
         for against, arms in names.items()
     ]
-
-
-def _unknown_price(evidence: Evidence) -> list[str]:
-    lines = []
-    for name in evidence.controlled:
-        arm = evidence.arms[name]
-        pays = arm.on_split and arm.settings.continues is None and arm.settings.uses_bounds
-        if pays and evidence.targets and name not in evidence.reached:
-            lines.append(
-                f"{name} takes its bounds from a range test whose time is not known here. It is "
-                "not compared in time."
-            )
-    return lines

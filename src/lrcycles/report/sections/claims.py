@@ -36,7 +36,7 @@ def sentences(evidence: Evidence) -> list[str]:
 def _window(comparison: Comparison, evidence: Evidence) -> str:
     return (
         f"Window {comparison.arm} against the triangle {comparison.against}: "
-        f"{comparison.outcome.value}, {verdicts.bracketed(comparison, evidence)}."
+        f"{comparison.outcome.value}, {verdicts.with_parts(comparison, evidence)} points."
     )
 
 

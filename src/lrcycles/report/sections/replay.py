@@ -5,24 +5,17 @@ from __future__ import annotations
 from statistics import fmean
 
 from lrcycles.evidence.arms import Arm, summarise
-from lrcycles.evidence.estimates import wilson_percent
-from lrcycles.evidence.comparisons import Comparison, Quantity, Role
+from lrcycles.evidence.comparisons import Quantity, Role
 from lrcycles.evidence.costs import measured_alone
-from lrcycles.evidence.paired import Outcome
+from lrcycles.evidence.estimates import wilson_percent
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import arms as figures
 from lrcycles.report.figures.inputs import errors_picture, histories
-from lrcycles.report.formatting import listed, mean_sd, number, rate, threads
-from lrcycles.report.formatting import with_interval as mean_with_interval
+from lrcycles.report.formatting import listed, mean_sd, number, rate, span, threads
 from lrcycles.report.section import Block, Folded, Heading, Picture, Points, Section, Table, Text
+from lrcycles.report.sections import time
 
-_OUTCOME = {
-    Outcome.BETTER: "{arm} makes fewer errors than {against}.",
-    Outcome.WORSE: "{arm} makes more errors than {against}.",
-    Outcome.EQUIVALENT: "{arm} and {against} are equivalent.",
-    Outcome.UNDECIDED: "It is undecided whether {arm} or {against} makes fewer errors.",
-}
 DEVIATIONS = (
     "Keras 3 trains instead of the Keras of 2018, on another backend and machine.",
     "Labels are whole numbers instead of one-hot vectors. The loss is the same.",
@@ -37,7 +30,7 @@ def section(evidence: Evidence) -> Section | None:
     if not evidence.replay:
         return None
     comparisons = evidence.of(Quantity.ERROR, Role.REPLAY)
-    finished = [name for name in evidence.replay if evidence.arms[name].finished]
+    trained = [name for name in evidence.replay if evidence.arms[name].trained]
     blocks: list[Block] = [
         Text(
             f"Source: {evidence.report.published_source}. The replay repeats the published "
@@ -45,13 +38,16 @@ def section(evidence: Evidence) -> Section | None:
         ),
         _figures(evidence),
     ]
-    if finished:
-        blocks += [_errors(evidence, finished), _times(evidence, finished)]
-    blocks.append(tables.comparisons(evidence, comparisons))
+    if trained:
+        blocks += [_errors(evidence, trained), _times(evidence, trained)]
+    if comparisons:
+        blocks.append(tables.comparisons(evidence, comparisons))
+    if lines := time.published(evidence):
+        blocks.append(Points(lines))
     if lines := _what_is_compared(evidence):
         blocks += [Heading("What the published comparison really compares"), Points(lines)]
-    if finished:
-        by_arm = {name: histories(evidence.arms[name]) for name in finished}
+    if trained:
+        by_arm = {name: histories(evidence.arms[name]) for name in trained}
         blocks.append(
             Picture(
                 "replay_validation",
@@ -60,43 +56,11 @@ def section(evidence: Evidence) -> Section | None:
                 "Error after each epoch, measured on the test set as in the publication.",
             )
         )
-    blocks.append(Folded("Every seed of the replay", tables.every_seed(evidence, evidence.replay)))
+    blocks.append(
+        Folded("Every seed of the replay", [tables.every_seed(evidence, evidence.replay)])
+    )
     about = "What the tutorial printed, what its settings give here, and what its pair compares."
     return Section("published", "The published figures and their replay", blocks, about=about)
-
-
-def sentences(evidence: Evidence) -> list[str]:
-    """Word how the published pair came out here."""
-    return [_sentence(one, evidence) for one in evidence.of(Quantity.ERROR, Role.REPLAY)]
-
-
-def _sentence(comparison: Comparison, evidence: Evidence) -> str:
-    arm, first = evidence.arms[comparison.arm], evidence.arms[comparison.against]
-    errors = [one.values(Quantity.ERROR) for one in (first, arm)]
-    # Over the pairs alone, so that the means differ by the mean difference.
-    digits = verdicts.digits_of(Quantity.ERROR, evidence)
-    means = [number(fmean(one[seed] for seed in comparison.differences), digits) for one in errors]
-    difference = verdicts.bracketed(comparison, evidence)
-    return (
-        f"The published pair, replayed: the test error goes from {means[0]} % to {means[1]} %, a "
-        f"difference of {difference}. {conclusion(comparison, evidence)}"
-    )
-
-
-def conclusion(comparison: Comparison, evidence: Evidence) -> str:
-    """Word the verdict on the replayed pair, and why it says nothing about cycling."""
-    arm, first = evidence.arms[comparison.arm], evidence.arms[comparison.against]
-    text = _OUTCOME[comparison.outcome].format(arm=arm.name, against=first.name)
-    reasons = []
-    if arm.settings.continues:
-        reasons.append("continued training")
-    if arm.settings.batch_size != first.settings.batch_size:
-        reasons.append("another batch size")
-    if arm.never_turns:
-        reasons.append("a rate that never completes its rise")
-    if reasons:
-        text += f" This is no evidence about cycling, because the pair mixes {listed(reasons)}."
-    return text
 
 
 def _figures(evidence: Evidence) -> Table:
@@ -108,8 +72,8 @@ def _figures(evidence: Evidence) -> Table:
         ["test error in the publication, one run (%)"],
         ["test error replayed (%)"],
         ["training time in the publication (s)"],
-        ["plain Keras fit here, alone on all cores, from measured epochs (s)"],
-        ["compiled training here, alone on all cores, from measured epochs (s)"],
+        ["plain Keras fit here, alone on all cores (s): mean of the measured epochs"],
+        ["compiled training here, alone on all cores (s): mean of the measured epochs"],
         [f"compiled training here, each run on {threads(arms)} (s)"],
     ]
     for arm in arms:
@@ -122,12 +86,19 @@ def _figures(evidence: Evidence) -> Table:
             f"{number(figure.error_percent)} (Wilson 95 %: {number(low)} to {number(high)})",
             mean_sd(arm.values(Quantity.ERROR), digits),
             number(figure.seconds, 1),
-            *(mean_with_interval(one, 1) if one else "not measured" for one in alone),
+            *(_mean_and_ends(list(one.values())) for one in alone),
             mean_sd(arm.values("train_seconds"), 1),
         ]
         for row, text in zip(rows, column, strict=True):
             row.append(text)
     return Table(["", *evidence.replay], rows)
+
+
+def _mean_and_ends(seconds: list[float]) -> str:
+    """Write a mean with the smallest and largest value: a few epochs in a row give no interval."""
+    if not seconds:
+        return "not measured"
+    return f"{number(fmean(seconds), 1)} ({span(min(seconds), max(seconds), 1)})"
 
 
 def _errors(evidence: Evidence, names: list[str]) -> Picture:
@@ -165,7 +136,8 @@ def _what_is_compared(evidence: Evidence) -> list[str]:
     """Word what the published comparison really compares, from the settings of its replay."""
     lines = []
     for one in evidence.of(Quantity.ERROR, Role.REPLAY):
-        lines += _settings(evidence.arms[one.arm], evidence.arms[one.against])
+        arm, first = evidence.arms[one.arm], evidence.arms[one.against]
+        lines += [*_no_evidence(arm, first), *_settings(arm, first)]
     if len(evidence.replay) > 1:
         images = int(evidence.stages.data["counts"]["test"])
         ends = [
@@ -173,12 +145,26 @@ def _what_is_compared(evidence: Evidence) -> list[str]:
             for name in evidence.replay
         ]
         overlap = max(low for low, _ in ends) <= min(high for _, high in ends)
-        intervals = " and ".join(f"{number(low)} to {number(high)} %" for low, high in ends)
         lines.append(
-            f"Each published figure comes from one run. Their 95 % Wilson intervals, {intervals}, "
+            "Each published figure comes from one run. Their Wilson intervals "
             + ("overlap." if overlap else "do not overlap.")
         )
     return lines
+
+
+def _no_evidence(arm: Arm, first: Arm) -> list[str]:
+    """Word why a pair is no evidence about cycling; nothing if it changes only the rate."""
+    reasons = []
+    if arm.settings.continues:
+        reasons.append("continued training")
+    if arm.settings.batch_size != first.settings.batch_size:
+        reasons.append("another batch size")
+    if arm.never_turns:
+        reasons.append("a rate that never completes its rise")
+    if not reasons:
+        return []
+    pair = f"The pair {arm.name} and {first.name}"
+    return [f"{pair} is no evidence about cycling, because it mixes {listed(reasons)}."]
 
 
 def _settings(arm: Arm, first: Arm) -> list[str]:
@@ -191,15 +177,20 @@ def _settings(arm: Arm, first: Arm) -> list[str]:
         )
     if own.batch_size != other.batch_size:
         lines.append(
-            f"{arm.name} has a batch size of {own.batch_size:,} instead of {other.batch_size:,}. "
-            f"It makes {arm.total_steps:,} updates instead of {first.total_steps:,}."
+            f"{arm.name} has a batch size of {own.batch_size:,} instead of {other.batch_size:,}."
+        )
+        lines.append(
+            f"{arm.name} makes {arm.total_steps:,} updates instead of {first.total_steps:,}."
         )
     if arm.never_turns and own.schedule.step_size and arm.turned_share is not None:
         lines.append(
             f"The rate of {arm.name} climbs from {rate(arm.rates[0])} to {rate(arm.rates[-1])} and "
-            f"never falls: the run has {arm.total_steps:,} of the {own.schedule.step_size:,} steps "
-            f"of one half-cycle ({100 * arm.turned_share:.0f} %). No cycle is completed"
+            f"never falls. No cycle is completed"
             f"{'' if own.uses_bounds else ', and no range test was run'}."
+        )
+        lines.append(
+            f"The run of {arm.name} has {arm.total_steps:,} of the {own.schedule.step_size:,} "
+            f"steps of one half-cycle ({100 * arm.turned_share:.0f} %)."
         )
     if own.training_set == "all":
         both = other.training_set == "all"

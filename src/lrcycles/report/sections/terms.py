@@ -17,16 +17,33 @@ _TERMS = (
     ("spread (decades)", "The logarithm, to base 10, of the largest over the smallest value."),
     ("paired difference", "The mean over seeds of one arm's value minus the other arm's value."),
     (
-        "p (Holm)",
-        "The p value after Holm's adjustment for the number of comparisons. The p value is the "
-        "share of sign flips of the differences whose mean is at least as far from 0.",
+        "from seeds, from test images",
+        "The parts of a 95 % interval that other seeds and other test images would move. More "
+        "seeds shrink the first part only.",
     ),
     (
-        "equivalent",
-        "The difference is too small to matter, as the note below the verdicts defines.",
+        "p, level",
+        "The share of sign flips of the differences whose mean is at least as far from 0, adjusted "
+        "for the family of comparisons. It must not exceed the level.",
+    ),
+    (
+        "better, worse",
+        "p is at the level or below, and the interval at this level does not contain 0. By less "
+        "than matters: the mean lies within the margin.",
+    ),
+    ("equivalent", "The interval of two one-sided tests lies within the margin."),
+    ("undecided", "Neither of these: the results allow for a difference and for none."),
+    (
+        "no verdict",
+        "Nothing was tested: verdicts are made in families, at 8, 16, 32, 64 or 128 seeds.",
+    ),
+    ("failed", "A run that diverged, or that ended with about the error of a guess."),
+    (
+        "median, Hodges-Lehmann",
+        "Two typical values that single runs cannot carry. The second is the median of the means "
+        "of all pairs of differences.",
     ),
     ("Wilson interval", "A 95 % interval of a share, such as an error rate on the test images."),
-    ("Kaplan-Meier median", "A median that allows for runs which never reached the error."),
     ("compiled", "Trained by the loop of this project instead of Keras fit."),
 )
 

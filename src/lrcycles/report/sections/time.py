@@ -1,129 +1,114 @@
-"""Compares the arms in the time until they reach the target error."""
+"""Shows the seconds of each arm, and what the range test costs."""
 
 from __future__ import annotations
 
-from lrcycles.evidence.comparisons import Quantity
-from lrcycles.evidence.times import Reaching
+from lrcycles.evidence.costs import RangeTestPrice, range_test_price
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report import tables, verdicts
-from lrcycles.report.figures.arms import times_to_target
-from lrcycles.report.formatting import UNKNOWN, listed, mean_sd, number
-from lrcycles.report.section import Block, Heading, Picture, Points, Section, Table, Text
+from lrcycles.report.formatting import counted, listed, mean_sd, number, span
+from lrcycles.report.section import Block, Heading, Points, Section, Table, Text
 
 
 def section(evidence: Evidence) -> Section:
-    """Show the time to the target, its comparisons, and the steps to several errors."""
-    blocks: list[Block] = []
-    if picture := _times_drawn(evidence):
-        blocks += [picture, _times(evidence)]
-    if compared := evidence.of(Quantity.TIME):
-        blocks.append(tables.comparisons(evidence, compared))
-    blocks.append(Points(_notes(evidence)))
-    if evidence.targets:
-        blocks += [
-            Heading("Steps and seconds to several errors"),
-            Text(
-                "Each cell gives how many runs reached the error. If at least half of them did, it "
-                "also gives the Kaplan-Meier median of the steps with its 95 % interval, and the "
-                "seconds of these steps with what was spent before training. The errors are "
-                f"median validation errors of {next(iter(evidence.reached))} after several epochs. "
-                "They are read at the ends of epochs, which rarely are ends of cycles."
-            ),
-            _reaching(evidence),
-        ]
-    about = "Seconds to an equal error, with the cost of the range test, and raw seconds."
+    """Show raw seconds without a verdict, the range test's price, and the published times."""
+    blocks: list[Block] = [
+        _seconds(evidence),
+        Text(
+            "The seconds carry no verdict, because the speed of a machine drifts. The milliseconds "
+            "per step are the median over all runs with the same network, batch size and machine.",
+            quiet=True,
+        ),
+    ]
+    if lines := _price(evidence):
+        blocks += [Heading("What the range test costs"), Points(lines)]
+    if lines := published(evidence):
+        blocks += [Heading("The published times"), Points(lines)]
+    about = "The seconds of every arm, and after how many trainings the range test is repaid."
     return Section("time", "Time", blocks, about=about)
 
 
-def _times_drawn(evidence: Evidence) -> Picture | None:
-    reached = {name: times for name, times in evidence.reached.items() if times}
-    if not reached:
-        return None
-    by_seed = {
-        name: {seed: (time.seconds, time.censored) for seed, time in times.items()}
-        for name, times in reached.items()
-    }
-    return Picture(
-        "times",
-        times_to_target(by_seed, extra=evidence.extra_seconds),
-        "Time of every seed to the target error.",
-        "Seconds until the target error. The vertical line is the mean.",
-    )
-
-
-def _times(evidence: Evidence) -> Table:
-    """Tabulate the time to the target per arm, and the raw seconds, which carry no verdict."""
-    head = ["arm", "time to target (s)", "never reached it", "spent before training (s)"]
-    head += ["ms per step", "whole training, measured (s)", "compilation, not included (s)"]
-    digits, rows = verdicts.digits_of(Quantity.TIME, evidence), []
-    for name, times in evidence.reached.items():
-        arm = evidence.arms[name]
+def _seconds(evidence: Evidence) -> Table:
+    head = ["arm", "epochs", "steps", "training (s)", "compilation (s)", "ms per step"]
+    rows = []
+    for name, arm in evidence.arms.items():
         per_step = evidence.seconds_per_step.get(name)
         rows.append(
             [
                 arm.label,
-                mean_sd({seed: time.seconds for seed, time in times.items()}, digits, count=False),
-                f"{sum(time.censored for time in times.values())} of {len(times)}",
-                number(evidence.extra_seconds[name], digits),
-                number(None if per_step is None else 1000 * per_step, 3),
+                str(arm.settings.epochs),
+                f"{arm.total_steps:,}",
                 mean_sd(arm.values("train_seconds"), 1, count=False),
                 mean_sd(arm.values("compile_seconds"), 1, count=False),
+                number(None if per_step is None else 1000 * per_step, 3),
             ]
         )
     return Table(head, rows)
 
 
-def _notes(evidence: Evidence) -> list[str]:
-    """Word how time is measured, with this run's figures."""
-    if evidence.target_percent is None:
-        if evidence.of_stages is None and not evidence.reaching:
-            return ["There is no target, because the cost of no arm is known."]
-        return ["There is no target, because no run of the first arm finished."]
-    first = next(iter(evidence.reached))
-    lines = [
-        f"The target is a validation error of {number(evidence.target_percent)} %, the median "
-        f"of the final errors of {first}. The time is the number of steps until the first epoch "
-        "that ends at or below the target, times the median seconds of a step."
-    ]
-    if any(time.censored for times in evidence.reached.values() for time in times.values()):
-        lines.append(
-            "A run that never reaches the target counts with its full length in the mean of its "
-            "arm. In a paired difference it may have arrived at any time from its own end to the "
-            "end of the longest run of both arms. It counts with the time that makes the "
-            "difference smallest, and the difference is then written with 'at least' or 'at most'."
+def _price(evidence: Evidence) -> list[str]:
+    """Word the price of the range test, arms with equal figures together."""
+    prices = [price for name in _paying(evidence) if (price := range_test_price(evidence, name))]
+    if not prices:
+        return []
+    by_text: dict[str, list[str]] = {}
+    for price in prices:
+        text = f"The range test took {number(price.seconds, 1)} s. This is {_percent(price)} of"
+        by_text.setdefault(text, []).append(price.arm)
+    lines = [f"{text} one training of {listed(arms)}." for text, arms in by_text.items()]
+    if not evidence.plans:
+        return [*lines, _nothing_saved(evidence)]
+    if evidence.report.target_percent is None:
+        return [*lines, "report.target_percent is not set, so no saving of time is measured."]
+    return lines + [line for price in prices for line in _repaid(price)]
+
+
+def _paying(evidence: Evidence) -> list[str]:
+    """Name the arms whose price is shown: of a schedule with several lengths, the longest."""
+    shorter = {arm.name for plan in evidence.plans for arm in list(plan.arms.values())[:-1]}
+    return [name for name in evidence.controlled if name not in shorter]
+
+
+def _percent(price: RangeTestPrice) -> str:
+    return f"{number(price.percent, 0 if price.percent >= 10 else 1)} %"
+
+
+def _nothing_saved(evidence: Evidence) -> str:
+    lengths = {evidence.arms[name].settings.epochs for name in evidence.controlled}
+    if len(lengths) == 1:
+        return (
+            f"All arms train for {counted(lengths.pop(), 'epoch')}. No arm saves time, so nothing "
+            "repays the range test here. Experiment budgets compares several lengths."
         )
-    if paying := [name for name, seconds in evidence.range_test_seconds.items() if seconds]:
+    return "No schedule is trained at several lengths, so no saving of time is measured here."
+
+
+def _repaid(price: RangeTestPrice) -> list[str]:
+    """Word what an arm saves against another schedule, and when that repays the range test."""
+    if price.saved_percent is None:
+        return [f"{price.arm}: no saving is measured that could repay the range test."]
+    saved, interval = price.saved_percent
+    digits = 0 if abs(saved) >= 10 else 1
+    if saved <= 0:
+        return [f"{price.arm} reaches the target no sooner, so nothing repays the range test."]
+    text = f"{price.arm} saves {number(saved, digits)} % of a training until the target"
+    lines = [f"{text} (interval {span(*interval, digits)} %)."]
+    if price.trainings is None:
+        return [*lines, "This is too small to repay the range test."]
+    soonest, latest = price.trainings
+    after = f"{soonest:,} to {latest:,}" if soonest < latest else f"{latest:,}"
+    noun = "training" if latest == 1 else "trainings"
+    return [*lines, f"The range test is repaid after {after} {noun} of {price.arm}."]
+
+
+def published(evidence: Evidence) -> list[str]:
+    """Word which published time is only a part of what the published model took."""
+    lines = []
+    for name in evidence.replay:
+        first = evidence.arms[name].settings.continues
+        if first not in evidence.report.published:
+            continue
+        own, before = (evidence.report.published[each].seconds for each in (name, first))
         lines.append(
-            f"The range test is charged to {listed(paying)}. Its seconds are the sum over its "
-            "sweeps and include their evaluation on held-out images."
+            f"The published {number(own, 1)} s continue a run of {number(before, 1)} s. Together "
+            f"the published model took {number(own + before, 1)} s."
         )
-    if continuing := [n for n in evidence.reached if evidence.arms[n].settings.continues]:
-        lines.append(f"The trainings that they continue are charged to {listed(continuing)}.")
-    lines.append(
-        "The milliseconds per step are the median over all runs with the same network, batch size "
-        "and machine. The column 'whole training, measured' is not compared, because a machine's "
-        "speed drifts."
-    )
     return lines
-
-
-def _reaching(evidence: Evidence) -> Table:
-    head = ["arm", *(f"{number(target)} % error" for target in evidence.targets)]
-    rows = []
-    for name, reaching in evidence.reaching.items():
-        cells = [_reached(evidence, name, one) for one in reaching]
-        rows.append([evidence.arms[name].label, *cells])
-    return Table(head, rows)
-
-
-def _reached(evidence: Evidence, name: str, one: Reaching) -> str:
-    text = f"{one.reached} of {one.runs}"
-    if one.median_steps is None:
-        return text
-    ends = (one.low_steps, one.high_steps)
-    low, high = (UNKNOWN if end is None else f"{end:,.0f}" for end in ends)
-    interval = "" if ends == (None, None) else f" ({low} to {high})"
-    per_step = evidence.seconds_per_step.get(name, 0.0)
-    seconds = one.median_steps * per_step + evidence.extra_seconds[name]
-    digits = verdicts.digits_of(Quantity.TIME, evidence)
-    return f"{text}; {one.median_steps:,.0f}{interval} steps, {number(seconds, digits)} s"

@@ -1,0 +1,70 @@
+"""Does the figure of the answer hold every seed, each mean and both intervals?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrcycles.cells.result import ScheduleResult
+from lrcycles.evidence.arms import Arm
+from lrcycles.evidence.estimates import estimate
+from lrcycles.report.figures.answer import Row, errors_and_differences
+from lrcycles.report.names import to_use, with_noun
+from lrcycles.schedules.table import SCHEDULES
+from tests.cell_results import cell_result
+
+
+def _by_image() -> np.ndarray:
+    by_image = np.zeros((5, 1000), dtype=np.int8)
+    by_image[:, :20] = 1  # the same images in every seed
+    for seed in range(5):
+        by_image[seed, 100 : 100 + seed] = -1
+    return by_image
+
+
+def _row(name: str, values: list[float]) -> Row:
+    return Row(name, "note", "a", values)
+
+
+def test_every_seed_is_a_dot_and_the_intervals_are_those_of_the_estimate():
+    found = estimate((100 * _by_image().mean(axis=1)).tolist(), _by_image())
+    values = [2.0, 1.9, 1.8, 1.7, 1.6]
+    figure = errors_and_differences(
+        [_row("a", values)], [(_row("a vs b", values), found)], margin=0.05
+    )
+    errors, differences = figure.axes
+    (dots,) = [line for line in errors.lines if line.get_marker() == "o"]
+    assert list(dots.get_xdata()) == values
+    assert [list(line.get_xdata()) for line in errors.lines if line.get_linewidth() == 2.4] == [
+        [pytest.approx(1.8)] * 2
+    ]
+    thin, thick = (
+        next(list(line.get_xdata()) for line in differences.lines if line.get_linewidth() == width)
+        for width in (1.3, 4)
+    )
+    assert thin == pytest.approx(found.interval())
+    half = 2.7764451 * np.std([0, 0.1, 0.2, 0.3, 0.4], ddof=1) / np.sqrt(5)  # t(0.975, 4)
+    assert thick == pytest.approx([1.8 - half, 1.8 + half])
+    assert thin[0] < thick[0]
+
+
+def test_one_pair_has_dots_and_no_interval():
+    figure = errors_and_differences(
+        [_row("a", [1.0])], [(_row("a vs b", [0.1]), estimate([0.1]))], margin=0.05
+    )
+    for ax in figure.axes:
+        assert not [line for line in ax.lines if line.get_linewidth() in (1.3, 2.4, 4)]
+
+
+def test_equal_errors_do_not_hide_each_other():
+    figure = errors_and_differences([_row("a", [1.0] * 16)], [], margin=0.05)
+    (dots,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert len(set(np.round(dots.get_ydata(), 3))) == 16
+
+
+def test_every_schedule_has_words():
+    for name in SCHEDULES:
+        schedule = ScheduleResult(name=name, base_lr=0.001, max_lr=0.01)
+        arm = Arm("x", "clr", {0: cell_result(schedule=schedule)}, [0.001])
+        assert "0.01" in to_use([arm])[0]
+        assert with_noun(arm) != "x"
