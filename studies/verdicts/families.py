@@ -82,10 +82,10 @@ def at_defaults(arms: int, effect: float, repeats: int) -> list[Row]:
         wrong = sum(_wrong(each, effects) for each in verdicts)
         level = 100 * look_level(LOOKS[0])
         return [
-            count(Goal.COMPARE, case, "better or worse", wrong, repeats, at_most=level, narrow=0.3)
+            count(Goal.COMPARE, case, "better or worse", wrong, repeats, at_most=level, narrow=0.35)
         ]
     found = sum(each[0].outcome in (Outcome.WORSE, Outcome.SLIGHTLY_WORSE) for each in verdicts)
-    case += f", one differs by {effect:g} standard deviations"
+    case += f", one differs by {effect:g} sd"
     return [count(Goal.COMPARE, case, "it is found", found, repeats)]
 
 
@@ -105,11 +105,10 @@ def times(never: float, repeats: int) -> list[Row]:
         wrong += any(one.is_better or one.is_worse for one in outcomes)
         empty += all(one == Outcome.NOT_COMPARABLE for one in outcomes)
     case = f"{100 * never:.0f} % of the runs never reach the target"
-    counted = f"better or worse at looks {looks[0]} to {looks[-1]}"
-    rows = [count(Goal.TIME, case, counted, wrong, repeats, at_most=5)]
     if never == 1:
-        rows.append(count(Goal.TIME, case, "not comparable", empty, repeats))
-    return rows
+        return [count(Goal.TIME, case, "not comparable", empty, repeats)]
+    counted = f"better or worse at looks {looks[0]} to {looks[-1]}"
+    return [count(Goal.TIME, case, counted, wrong, repeats, at_most=5)]
 
 
 def _plan(name: str, rng: np.random.Generator, never: float, seeds: int) -> Plan:

@@ -24,9 +24,9 @@ FEW = 1.5  # images: many differences are equal or 0
 MANY = 100  # images: hardly any are
 
 
-def look_errors(shape: str, sd: float, repeats: int) -> list[Row]:
+def look_errors(shape: str, sd: float, seed: int, repeats: int) -> list[Row]:
     """Look at one comparison without a true difference, at every look."""
-    rng = np.random.default_rng([1, repeats, int(10 * sd)])
+    rng = np.random.default_rng(seed)
     p = np.array([_p_values(SHAPES[shape](rng, LOOKS[-1]), sd) for _ in range(repeats)])
     rows = []
     for share in LATER_LEVELS if shape == "normal" else (1,):

@@ -24,14 +24,6 @@ class Goal(StrEnum):
     REAL = "Real trainings"
 
 
-class Rule(StrEnum):
-    """How a measured share has to stand to the promised one."""
-
-    EQUAL = "equal"
-    AT_MOST = "at most"
-    NONE = "none"  # shown, not promised
-
-
 @dataclass(frozen=True)
 class Row:
     """A share of repeats, in percent, with its 99 % Clopper-Pearson interval.
@@ -39,7 +31,7 @@ class Row:
     Attributes:
         case: what was repeated.
         counted: what was counted in it.
-        promised: the share that holds if the method is right; None where nothing is promised.
+        at_most: the share that must not be exceeded; None where nothing is promised.
         narrow: the half-width of the interval, in points, above which it proves nothing.
     """
 
@@ -50,17 +42,15 @@ class Row:
     percent: float
     low: float
     high: float
-    rule: Rule
-    promised: float | None = None
+    at_most: float | None = None
     narrow: float | None = None
 
     @property
     def met(self) -> bool | None:
         """Whether the promise holds and the interval is narrow; None without a promise."""
-        if self.promised is None or self.narrow is None:
+        if self.at_most is None or self.narrow is None:
             return None
-        above = self.rule == Rule.AT_MOST or self.high >= self.promised
-        return self.low <= self.promised and above and (self.high - self.low) / 2 <= self.narrow
+        return self.low <= self.at_most and (self.high - self.low) / 2 <= self.narrow
 
     def to_dict(self) -> dict[str, Any]:
         """Give what results.json holds."""
@@ -75,30 +65,18 @@ def count(
     repeats: int,
     *,
     at_most: float | None = None,
-    equal: float | None = None,
     narrow: float | None = None,
 ) -> Row:
-    """Make a row; without `narrow`, 0.3 of a promised error rate, or 1.5 points.
+    """Make a row; without `narrow` 0.4 of the share that must not be exceeded.
 
     Args:
         times: in how many of the repeats it happened.
-        at_most: the percentage that must not be exceeded.
-        equal: the percentage that has to be met.
+        at_most: in percent.
     """
-    interval = stats.binomtest(int(times), repeats).proportion_ci(0.99, method="exact")
-    promised = equal if at_most is None else at_most
-    rule = Rule.NONE if promised is None else Rule.EQUAL if at_most is None else Rule.AT_MOST
-    if narrow is None and promised is not None:
-        narrow = 1.5 if rule == Rule.EQUAL else max(0.3 * promised, 0.3)
+    low, high = stats.binomtest(int(times), repeats).proportion_ci(0.99, method="exact")
+    if narrow is None and at_most is not None:
+        narrow = max(0.4 * at_most, 0.3)
+    percent = 100 * times / repeats
     return Row(
-        goal,
-        case,
-        counted,
-        repeats,
-        100 * times / repeats,
-        100 * float(interval.low),
-        100 * float(interval.high),
-        rule,
-        promised,
-        narrow,
+        goal, case, counted, repeats, percent, 100 * float(low), 100 * float(high), at_most, narrow
     )

@@ -78,16 +78,16 @@ def _coverage(looks: Looks, case: str, repeats: int) -> list[Row]:
             continue
         own = [each[at] for each in looks]
         for counted, give in (("seeds and images", _combined), ("seeds alone", _seeds_alone)):
-            covered = sum(low <= 0 <= high for low, high in map(give, own))
-            exact = give is _combined
+            missed = sum(not low <= 0 <= high for low, high in map(give, own))
             rows.append(
                 count(
                     Goal.COVERAGE,
                     f"{case}, {seeds} seeds",
-                    f"95 % interval of {counted} contains the truth",
-                    covered,
+                    f"95 % interval of {counted} misses the truth",
+                    missed,
                     repeats,
-                    equal=95 if exact else None,
+                    at_most=5 if give is _combined else None,
+                    narrow=1.75,
                 )
             )
     return rows

@@ -55,15 +55,9 @@ def test_a_promise_is_met_by_a_narrow_interval_that_does_not_lie_above_it(times,
     assert row.met is met
 
 
-def test_a_coverage_must_be_met_from_both_sides():
-    assert count(Goal.COVERAGE, "", "", 1425, 1500, equal=95).met
-    assert not count(Goal.COVERAGE, "", "", 1490, 1500, equal=95).met
-    assert count(Goal.COVERAGE, "", "", 1425, 1500).met is None
-
-
 def test_every_part_of_the_study_counts_what_its_rows_say():
     rows = [
-        *looks.look_errors("normal", looks.SD, 20),
+        *looks.look_errors("normal", looks.SD, 0, 20),
         *two_arms.images(0.02, 3),
         *two_arms.failures((0.0, 0.2), 3),
         *two_arms.equivalence(0.0, 0.1, 4),
