@@ -316,9 +316,9 @@ BAD = {
         "arms.clr.clr.against=[tuned]",
         r"`against: tuned` must come with at least 3 arms of constant rates",
     ),
-    "an ingredient that is no arm": (
+    "a factorial with an arm that is missing": (
         "experiment=attribution ~arms.controls.longer",
-        r"must be an arm, .* Received: report\.waterfall\.longer\. .*~report\.waterfall\.longer",
+        r"must be an arm, .* Received: report\.factors\.longer\. .*~report\.factors\.longer",
     ),
     "momentum without any": (
         "optimizer.name=adagrad +arms.clr.clr.base_momentum=0.8 +arms.clr.clr.max_momentum=0.9",

@@ -255,15 +255,16 @@ def _check_range_test(config: Config) -> None:
 def _check_report(config: Config) -> None:
     report = config.report
     arms = {name for group in GROUPS for name in getattr(config.arms, group)}
-    if missing := [name for name in report.waterfall if name not in arms]:
-        raise InputError(
-            f"Every key of report.waterfall must be an arm, one of {', '.join(sorted(arms))}. "
-            f"Received: report.waterfall.{missing[0]}. Add the arm, or remove the key with "
-            f"~report.waterfall.{missing[0]}."
-        )
+    for part in ("waterfall", "factors"):
+        if missing := [name for name in getattr(report, part) if name not in arms]:
+            raise InputError(
+                f"Every key of report.{part} must be an arm, one of {', '.join(sorted(arms))}. "
+                f"Received: report.{part}.{missing[0]}. Add the arm, or remove the key with "
+                f"~report.{part}.{missing[0]}."
+            )
     figures = {
         name: f"report.{part}.{name}"
-        for part in ("published", "reference", "waterfall")
+        for part in ("published", "reference", "waterfall", "factors")
         for name in getattr(report, part)
     }
     repeated = [key for name, key in figures.items() if name in arms]
