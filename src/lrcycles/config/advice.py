@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lrcycles.config.arms import can_tune
-from lrcycles.config.resolve import arm_length, seed_list
+from lrcycles.config.resolve import arm_length, can_tune, seed_list
 from lrcycles.config.schema import GROUPS, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
