@@ -5,7 +5,7 @@ from functools import partial
 
 from lrcycles import files
 from lrcycles.cells.cell import Cell
-from lrcycles.stages import groups, outlook, plan, remaining
+from lrcycles.stages import groups, outlook, peaks, plan, remaining
 from lrcycles.stages.run import Run, execute
 from lrcycles.stages.stage_runs import arm_names, log_stage
 from lrcycles.training import pool
@@ -14,33 +14,47 @@ from lrcycles.training.fit import measure_fit
 
 def main(run: Run) -> None:
     """Train the cells that the store lacks and write the results of all."""
-    folder, data, cells = run.input("data"), run.data(), cells_of(run)
-    settings = run.config.train
-    groups.write_plan(cells, settings, data=folder, out=run.out)
+    assert run.group is not None
+    folder, data, settings = run.input("data"), run.data(), run.config.train
     images = folder / "test_images.npy"
     results = groups.Results(settings, run.store, run.out, run.mlflow, data, images)
-    reused = groups.train_group(
-        cells,
-        settings,
+    bounds, (own, *later) = bounds_of(run), count_remaining(run)
+    train = partial(
+        groups.train_group,
+        settings=settings,
         data=folder,
         store=run.store,
         steps_of=partial(remaining.steps_of, run.config),
-        later_steps=sum(each.steps for each in count_remaining(run)[1:]),
+        later_steps=sum(each.steps for each in later),
         on_cell=results.add,
     )
-    replay = [cell for cell in cells if cell.training_set == "all"]
-    if replay:
-        measured = measure_fit(replay, data=folder, store=run.store, reuse=settings.reuse)
-        files.write_json(run.out / "fit_epochs.json", [asdict(entry) for entry in measured])
-    results.write_table(cells, reused=reused)
+    tuning = plan.tuning_cells(run.config, run.group, data=data)
+    reused = train(tuning, stage_steps=own.steps - own.tuning_steps)
+    choices = peaks.choose(tuning, run.store)
+    if choices:
+        peaks.need_peaks(choices)
+        peaks.write_choices(choices, run.out / "peaks.json")
+    chosen = peaks.peaks_of(choices)
+    cells = plan.group_cells(run.config, run.group, data=data, bounds=bounds, chosen=chosen)
+    groups.write_plan([*tuning, *cells], settings, data=folder, out=run.out)
+    reused |= train(cells, stage_steps=0)
+    write_fit_epochs(run, cells)
+    results.write_tables(cells, tuning, reused=reused)
     log_stage(run.mlflow, "train", run.out)
     run.mlflow.show_arms(arm_names(run.config))
 
 
-def cells_of(run: Run) -> list[Cell]:
-    assert run.group is not None
-    bounds = None if run.group == "baseline" else run.bounds()
-    return plan.group_cells(run.config, run.group, data=run.data(), bounds=bounds)
+def write_fit_epochs(run: Run, cells: list[Cell]) -> None:
+    """Measure epochs of plain Keras `fit` beside a replay."""
+    replay = [cell for cell in cells if cell.training_set == "all"]
+    if replay:
+        reuse = run.config.train.reuse
+        measured = measure_fit(replay, data=run.input("data"), store=run.store, reuse=reuse)
+        files.write_json(run.out / "fit_epochs.json", [asdict(entry) for entry in measured])
+
+
+def bounds_of(run: Run) -> dict[str, object] | None:
+    return None if run.group == "baseline" else run.bounds()
 
 
 def count_remaining(run: Run) -> list[remaining.Remaining]:
@@ -57,8 +71,12 @@ def count_remaining(run: Run) -> list[remaining.Remaining]:
 
 
 def warm_up(run: Run) -> bool:
-    cells = cells_of(run)
-    if len(groups.reusable(cells, run.config.train, store=run.store)) == len(cells):
+    assert run.group is not None
+    bounds = bounds_of(run)
+    left = remaining.of_group(
+        run.config, run.group, data=run.data(), bounds=bounds, store=run.store
+    )
+    if left.in_store == left.trainings:
         return False
     pool.warm_up(run.config.train.backend.value)
     return True

@@ -28,7 +28,7 @@ def test_a_decay_may_end_at_zero_and_cycles_may_not_begin_there():
     decay = composed("arms.clr.clr.schedule=linear_decay", *ends)
     assert decay.arms.clr["clr"].base_lr == 0
     with pytest.raises(
-        InputError, match=r"base_lr must be a rate above 0 or `bounds`\. Received: 0\.0"
+        InputError, match=r"base_lr must be a rate above 0, `bounds` or `peak`\. Received: 0\.0"
     ):
         composed(*ends)
     restarts = composed("arms.clr.clr.schedule=sgdr", *ends)
@@ -141,7 +141,10 @@ BAD = {
         "arms.baseline.baseline.base_lr=fast",
         r"base_lr must be bounds, .* or a number .* Received: fast",
     ),
-    "zero rate": ("arms.baseline.baseline.base_lr=0", r"rate above 0 or `bounds`\. Received: 0"),
+    "zero rate": (
+        "arms.baseline.baseline.base_lr=0",
+        r"rate above 0, `bounds` or `peak`\. Received: 0",
+    ),
     "ramp out of order": (
         "range_test.min_lr=1 range_test.max_lr=0.1",
         r"range_test\.min_lr must be below range_test\.max_lr\. Received: min_lr=1\.0, max_lr=0\.1",
@@ -307,6 +310,57 @@ BAD = {
     "set against what the test set watches": (
         "+arms.clr.clr.against=[published]",
         r"against must name other arms that train on the split\. Received: published\.",
+    ),
+    "a factorial with an arm that is missing": (
+        "experiment=attribution ~arms.controls.longer",
+        r"must be an arm, .* Received: report\.factors\.longer\. .*~report\.factors\.longer",
+    ),
+    "a peak of the second rate alone": (
+        "arms.clr.clr.base_lr=peak arms.clr.clr.max_lr=0.1",
+        r"clr, with schedule triangular and the word `peak`, must have max_lr: peak, and base_lr: "
+        r"peak\.base_lr or a number\. Received: base_lr=peak, max_lr=0\.1\. Change",
+    ),
+    "the fixed part of a peak, constant": (
+        "arms.baseline.baseline.base_lr=peak.base_lr",
+        r"must have base_lr: peak\. Received: base_lr=peak\.base_lr, max_lr=null\.",
+    ),
+    "a peak above a selected bound": (
+        "arms.clr.clr.max_lr=peak",
+        r"must have max_lr: peak, and .* Received: base_lr=bounds, max_lr=peak\.",
+    ),
+    "a peak below the other rate": (
+        "arms.clr.clr.base_lr=0.001 arms.clr.clr.max_lr=peak",
+        r"the first of train\.peaks=\[0\.0008,.*base_lr=0\.001, max_lr=0\.0008",
+    ),
+    "no peaks": (
+        "arms.baseline.baseline.base_lr=peak train.peaks=[]",
+        r"peaks must hold at least one rate, .* Received: \[\] and arms\.baseline\.",
+    ),
+    "peaks out of order": (
+        "train.peaks=[0.1,0.01,0.1]",
+        r"must be rates in increasing order, .*\[0\.1,0\.01,0\.1\]\. Set .*=\[0\.01,0\.1\]\.",
+    ),
+    "a peak of zero": (
+        "train.peaks=[0,0.01]",
+        r"train\.peaks\[0\] must be a number from 1e-12 .* Received: 0\.",
+    ),
+    "tuning with seeds that are judged": (
+        "arms.baseline.baseline.base_lr=peak train.seeds=[1007,3]",
+        r"tuning_seeds must share no seed with .* Received: \[1007\] in both .*arms\.baseline\.",
+    ),
+    "no tuning seeds": ("train.tuning_seeds=0", r"tuning_seeds must be a count .* Received: 0\."),
+    "a peak on the test set": (
+        "arms.controls.published_baseline.base_lr=peak ~arms.controls.published",
+        r"published_baseline must train on the split, .* Received: training_set=all\.",
+    ),
+    "a peak that continues": (
+        "experiment=smoke arms.controls.continued.base_lr=peak.base_lr "
+        "arms.controls.continued.max_lr=peak",
+        r"neither continue an arm nor be continued\. .*continued\.continues=first\.",
+    ),
+    "a peak that is continued": (
+        "experiment=smoke arms.controls.first.base_lr=peak",
+        r"neither continue an arm nor be continued\. .*continued\.continues=first\.",
     ),
     "momentum without any": (
         "optimizer.name=adagrad +arms.clr.clr.base_momentum=0.8 +arms.clr.clr.max_momentum=0.9",

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from lrcycles.cells.result import read_result
 from tests.faults.mlflow_servers import contents
 from tests.pipelines.project import SECRET, STAGES, Project, runs
 
@@ -66,9 +68,30 @@ def test_no_file_holds_a_value_of_the_environment(project):
         assert [path for path in files if word.encode() in path.read_bytes()] == []
 
 
-def test_a_stage_leaves_no_temporary_file(project, tmp_path):
-    project.stage("train", "group=baseline", "train.epochs=2", TMPDIR=str(tmp_path))
+def test_a_stage_leaves_no_temporary_file_and_trains_an_arm_at_the_peak_it_chose(project, tmp_path):
+    best = ["+arm@arms.baseline.best=constant_peak", "train.peaks=[1.0e-6,0.01]"]
+    project.stage(
+        *("train", "group=baseline", "train.epochs=2", *best, "train.tuning_seeds=[8,5]"),
+        TMPDIR=str(tmp_path),
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == []
+    folder = project.latest_folder("train")
+    tried = pd.read_csv(folder / "tuning.csv")
+    assert list(zip(tried["peak"], tried["seed"], strict=True)) == [
+        *((1e-6, 8), (0.01, 8), (1e-6, 5), (0.01, 5))
+    ]
+    errors = tried.groupby("peak")["validation_error_percent"].mean()
+    assert (
+        json.loads((folder / "peaks.json").read_text())["best"]["peak"] == errors.idxmin() == 0.01
+    )
+    results = [read_result(path) for path in sorted(folder.glob("*/*/result.json"))]
+    assert [(r.arm, r.seed) for r in results if r.schedule.base_lr == 0.01] == [
+        *(("best", 0), ("best", 1))
+    ]
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"baseline", "best"}
+    by_id = {run.info.run_id: run for run in runs(project)}
+    logged = [by_id[run_id].data.tags["lrcycles.arm"] for run_id in tried["run_id"]]
+    assert logged == ["best@1e-06", "best@0.01"] * 2
 
 
 def test_repro_again_does_nothing(project):

@@ -93,10 +93,11 @@ def test_one_range_test_per_seed():
 
 
 def test_a_constant_rate_may_be_either_of_the_selected_bounds_or_lie_between_them():
-    overrides = [f"+arm@arms.clr.{name}=constant_{name}" for name in ("base", "mean", "max")]
+    names = ("base", "geometric_mean", "mean", "max")
+    overrides = [f"+arm@arms.clr.{name}=constant_{name}" for name in names]
     found = {cell.arm: cell for cell in cells("clr", *overrides, "train.seeds=1")}
-    rates = [found[name].schedule["base_lr"] for name in ("base", "mean", "max")]
-    assert rates == pytest.approx([0.0002, (0.0002 * 0.004) ** 0.5, 0.004])
+    rates = [found[name].schedule["base_lr"] for name in names]
+    assert rates == pytest.approx([0.0002, (0.0002 * 0.004) ** 0.5, 0.0021, 0.004])
     assert all(cell.uses_bounds for cell in found.values())
 
 

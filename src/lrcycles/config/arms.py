@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 from lrcycles.config import plain
 from lrcycles.config.arguments import check_optimizer
+from lrcycles.config.limits import need_rates, need_updates
 from lrcycles.config.resolve import (
+    all_arms,
     arm_length,
     arm_schedule,
     arm_seeds,
     arm_steps,
+    arm_trainings,
     asks_for_bounds,
+    asks_for_peak,
     seed_list,
+    tuning_seeds,
 )
 from lrcycles.config.schema import (
     BOUNDS,
-    GROUPS,
+    PEAKS,
     SHAPES,
     ArmConfig,
     Config,
@@ -46,7 +49,7 @@ RESERVED = frozenset(
 )
 WITHOUT_MOMENTUM = (OptimizerName.adagrad, OptimizerName.adadelta)
 MOST_STEPS = 10_000_000  # of one training
-MOST_UPDATES = 2**29  # of all trainings: their rates fill 2 GiB
+_WORDS = (*BOUNDS, *PEAKS)
 _ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}  # stand for bounds that are not selected yet
 
 
@@ -58,7 +61,7 @@ def check_arms(config: Config) -> None:
             "Received: none. Add `/arm@arms.baseline.baseline: baseline` to the experiment."
         )
     groups: dict[str, str] = {}
-    for group, name, arm in _all_arms(config):
+    for group, name, arm in all_arms(config):
         if name in groups:
             raise InputError(
                 f"Arm names must be unique. Received: {name!r} in both arms.{groups[name]} and "
@@ -76,14 +79,15 @@ def check_arms(config: Config) -> None:
         _check_momentum(config, f"arms.{group}.{name}", arm)
         if arm.optimizer is not None:
             check_optimizer(f"arms.{group}.{name}.optimizer", arm.optimizer)
-    for group, name, _ in _all_arms(config):
+    for group, name, _ in all_arms(config):
         _check_chain(config, name, group)
     updates = sum(
-        arm_steps(config, arm) * len(arm_seeds(config, arm)) for *_, arm in _all_arms(config)
+        arm_steps(config, arm) * arm_trainings(config, arm) for *_, arm in all_arms(config)
     )
-    need_updates(
-        "train.epochs", updates, f"all arms with train.seeds={plain.received(config.train.seeds)}"
-    )
+    received = f"all arms with train.seeds={plain.received(config.train.seeds)}"
+    if any(asks_for_peak(arm) for *_, arm in all_arms(config)):
+        received += f", train.tuning_seeds={plain.received(config.train.tuning_seeds)}"
+    need_updates("train.epochs", updates, received)
 
 
 def may_name_an_arm(name: str) -> bool:
@@ -92,12 +96,6 @@ def may_name_an_arm(name: str) -> bool:
         re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,59}", name) is not None
         and name.lower() not in RESERVED
     )
-
-
-def _all_arms(config: Config) -> Iterator[tuple[str, str, ArmConfig]]:
-    for group in GROUPS:
-        for name, arm in getattr(config.arms, group).items():
-            yield group, name, arm
 
 
 def _check_arm(config: Config, where: str, group: str, arm: ArmConfig) -> None:
@@ -120,15 +118,6 @@ def _check_arm(config: Config, where: str, group: str, arm: ArmConfig) -> None:
         )
 
 
-def need_updates(key: str, updates: int, received: str, *, most: int = MOST_UPDATES) -> None:
-    """Refuse more updates than their rates and losses can be kept of."""
-    if updates > most:
-        raise InputError(
-            f"{key} must ask for at most {most:,} updates. Received: {updates:,} updates, from "
-            f"{received}. Lower one of them."
-        )
-
-
 def _length(config: Config, where: str, arm: ArmConfig) -> str:
     """Write what decides the length of an arm, with the keys that set it."""
     epochs, batch_size, images = arm_length(config, arm)
@@ -143,6 +132,8 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
             "An arm of group baseline must not ask for bounds: the group trains before stage "
             f"`bounds`. Received: {where} with bounds. Move the arm to clr or controls."
         )
+    if asks_for_peak(arm):
+        _check_peak(config, where, arm)
     name = arm.schedule.value
     row = SCHEDULES[name]
     settings = ("max_lr", "step_size", "cycles", *SHAPES)
@@ -154,10 +145,8 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
             "Leave that out."
         )
     one_rate = "max_lr" not in row.takes
-    if row.base_lr_may_be_0 and arm.base_lr == 0:
-        check_rates(where, arm.max_lr, arm.max_lr, names=("max_lr", "max_lr"), equal=True)
-    else:
-        check_rates(where, arm.base_lr, arm.base_lr if one_rate else arm.max_lr, equal=one_rate)
+    rates = {} if row.base_lr_may_be_0 and arm.base_lr == 0 else {"base_lr": arm.base_lr}
+    need_rates(where, rates if one_rate else rates | {"max_lr": arm.max_lr}, words=_WORDS)
     if row.repeats and arm.cycles is not None and arm.step_size is not None:
         raise InputError(
             f"{where} must have cycles or step_size, not both. Received: cycles={arm.cycles}, "
@@ -166,13 +155,51 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
     try:
         rate_table(
             total_steps=arm_steps(config, arm),
-            **arm_schedule(arm, config.train.cycles, _ANY_BOUNDS),
+            # The smallest peak is the nearest to the other rates, which must lie below it.
+            **arm_schedule(
+                arm, config.train.cycles, _ANY_BOUNDS, next(iter(config.train.peaks), None)
+            ),
         )
     except InputError as error:
         length = _length(config, where, arm)
+        if asks_for_peak(arm):
+            length = f"the first of train.peaks={plain.received(config.train.peaks)}, {length}"
         if row.repeats and arm.step_size is None and arm.cycles is None:
             length = f"train.cycles={config.train.cycles}, {length}"
         raise InputError(f"{where}, with {length}: {error}") from error
+
+
+def _check_peak(config: Config, where: str, arm: ArmConfig) -> None:
+    name = arm.schedule.value
+    one_rate = "max_lr" not in SCHEDULES[name].takes
+    right = arm.base_lr == "peak"
+    if not one_rate:
+        right = arm.max_lr == "peak" and (arm.base_lr == "peak.base_lr" or is_number(arm.base_lr))
+    if not right:
+        rates = (
+            "base_lr: peak" if one_rate else "max_lr: peak, and base_lr: peak.base_lr or a number"
+        )
+        raise InputError(
+            f"{where}, with schedule {name} and the word `peak`, must have {rates}. Received: "
+            f"base_lr={plain.received(arm.base_lr)}, max_lr={plain.received(arm.max_lr)}. "
+            "Change the rates."
+        )
+    if arm.training_set == TrainingSet.all:
+        raise InputError(
+            f"{where} must train on the split, because a peak is chosen on the validation images. "
+            "Received: training_set=all. Leave that out, or give a rate instead of `peak`."
+        )
+    if not config.train.peaks:
+        raise InputError(
+            "train.peaks must hold at least one rate, because an arm asks for `peak`. "
+            f"Received: [] and {where}. Set train.peaks=[0.001,0.002,0.004], for example."
+        )
+    if shared := sorted(set(tuning_seeds(config)) & set(arm_seeds(config, arm))):
+        raise InputError(
+            "train.tuning_seeds must share no seed with an arm that asks for `peak`: a peak is "
+            f"chosen with other seeds than it is judged with. Received: {plain.received(shared)} "
+            f"in both train.tuning_seeds and {where}. Change train.tuning_seeds."
+        )
 
 
 def _check_momentum(config: Config, where: str, arm: ArmConfig) -> None:
@@ -222,33 +249,10 @@ def _check_chain(config: Config, name: str, group: str) -> None:
                 f"arms.{group}.{parent} without seeds {', '.join(map(str, sorted(missing)))} of "
                 f"{seen[-1]}. Give {parent} those seeds too."
             )
-        seen.append(parent)
-
-
-def check_rates(
-    where: str,
-    base_lr: Any,
-    max_lr: Any,
-    *,
-    names: tuple[str, str] = ("base_lr", "max_lr"),
-    equal: bool = False,
-) -> None:
-    """Raise InputError on a value that is no rate, or on two rates in the wrong order.
-
-    Args:
-        equal: the two rates may be equal.
-    """
-    or_bounds = " or `bounds`" if "arms." in where else ""
-    for name, value in zip(names, (base_lr, max_lr), strict=True):
-        if value in BOUNDS:
-            continue
-        if not is_number(value) or value <= 0:
+        if asks_for_peak(arms[seen[-1]]) or asks_for_peak(arms[parent]):
             raise InputError(
-                f"{where}.{name} must be a rate above 0{or_bounds}. Received: {value!r}. "
-                f"Set {where}.{name}=0.001, for example."
+                "An arm that asks for `peak` must neither continue an arm nor be continued. "
+                f"Received: arms.{group}.{seen[-1]}.continues={parent}. Remove `continues`, or "
+                "give a rate instead of `peak`."
             )
-    if not equal and not {base_lr, max_lr} & set(BOUNDS) and base_lr >= max_lr:
-        raise InputError(
-            f"{where}.{names[0]} must be below {where}.{names[1]}. Received: {names[0]}={base_lr}, "
-            f"{names[1]}={max_lr}. Swap or change them."
-        )
+        seen.append(parent)

@@ -8,10 +8,10 @@ from typing import Any
 
 from lrcycles.config import plain
 from lrcycles.config.arguments import check_model, check_optimizer
-from lrcycles.config.arms import check_arms, check_rates, need_updates
+from lrcycles.config.arms import check_arms
 from lrcycles.config.comparisons import check_comparisons
-from lrcycles.config.limits import Number
-from lrcycles.config.resolve import seed_list
+from lrcycles.config.limits import Number, need_rates, need_updates
+from lrcycles.config.resolve import seed_list, tuning_seeds
 from lrcycles.config.schema import (
     GROUPS,
     SOURCES,
@@ -70,6 +70,13 @@ def check_values(config: Config) -> None:
 def _check_training(config: Config) -> None:
     train = config.train
     seed_list(train.seeds, "train.seeds")
+    tuning_seeds(config)
+    if train.peaks != sorted(set(train.peaks)):
+        raise InputError(
+            "train.peaks must be rates in increasing order, each once. "
+            f"Received: {plain.received(train.peaks)}. "
+            f"Set train.peaks={plain.typed(sorted(set(train.peaks)))}."
+        )
     if train.backend == Backend.tensorflow and train.side_by_side not in ("auto", 1):
         raise InputError(
             "train.side_by_side must be auto or 1 with train.backend=tensorflow, which trains "
@@ -242,7 +249,7 @@ def _check_batch(config: Config) -> None:
 
 def _check_range_test(config: Config) -> None:
     sweep = config.range_test
-    check_rates("range_test", sweep.min_lr, sweep.max_lr, names=("min_lr", "max_lr"))
+    need_rates("range_test", {"min_lr": sweep.min_lr, "max_lr": sweep.max_lr})
     if sweep.evaluate_every_steps > sweep.steps:
         raise InputError(
             f"range_test.evaluate_every_steps must be at most range_test.steps={sweep.steps}. "
@@ -259,7 +266,7 @@ def _check_report(config: Config) -> None:
     arms = {name for group in GROUPS for name in getattr(config.arms, group)}
     figures = {
         name: f"report.{part}.{name}"
-        for part in ("published", "reference")
+        for part in ("published", "reference", "factors")
         for name in getattr(report, part)
     }
     repeated = [key for name, key in figures.items() if name in arms]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ MOST_LETTERS_OF_OVERRIDE = 20_000  # Hydra's parser takes seconds for more
 _ENDLESS = re.compile(r"[^\s,:=\[\]{}()]" + f"{{{MOST_LETTERS + 1},}}")
 MOST_VALUES = 100_000  # of one file
 MOST_WHOLE = 2**63 - 1  # that files and MLflow hold
+MOST_UPDATES = 2**29  # of all trainings: their rates fill 2 GiB
 _BLANKS = "\n\t\xa0\u202f\u2009"  # of texts of several lines, and of tables of numbers
 
 
@@ -124,6 +125,38 @@ def need(key: str, value: Any, limits: Number | Text, *, remedy: str = "") -> No
         raise InputError(
             f"{key} must be {limits.rule}. Received: {plain.received(value)}. {remedy}"
         )
+
+
+def need_updates(key: str, updates: int, received: str, *, most: int = MOST_UPDATES) -> None:
+    """Refuse more updates than their rates and losses can be kept of."""
+    if updates > most:
+        raise InputError(
+            f"{key} must ask for at most {most:,} updates. Received: {updates:,} updates, from "
+            f"{received}. Lower one of them."
+        )
+
+
+def need_rates(where: str, rates: Mapping[str, Any], *, words: Collection[str] = ()) -> None:
+    """Refuse what is no rate, and a first rate that is not below the second.
+
+    Args:
+        rates: one or two, by the last part of their key.
+        words: stand for rates that are not known yet.
+    """
+    or_word = ", `bounds` or `peak`" if words else ""
+    for name, value in rates.items():
+        if value not in words and (not is_number(value) or value <= 0):
+            raise InputError(
+                f"{where}.{name} must be a rate above 0{or_word}. Received: {value!r}. "
+                f"Set {where}.{name}=0.001, for example."
+            )
+    if len(rates) == 2 and not set(words) & set(rates.values()):
+        (low, base_lr), (high, max_lr) = rates.items()
+        if base_lr >= max_lr:
+            raise InputError(
+                f"{where}.{low} must be below {where}.{high}. Received: {low}={base_lr}, "
+                f"{high}={max_lr}. Swap or change them."
+            )
 
 
 def need_plain(values: Mapping[str, Any]) -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from lrcycles.config import plain
-from lrcycles.config.schema import BOUNDS, SHAPES, ArmConfig, Config, TrainingSet
+from lrcycles.config.schema import (
+    BOUNDS,
+    GROUPS,
+    PEAKS,
+    SHAPES,
+    ArmConfig,
+    Config,
+    TrainingSet,
+)
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import is_count
 from lrcycles.schedules.table import SCHEDULES
 
 SEEDS = 2**32  # NumPy and the backends take seeds from 0 to SEEDS - 1
 MOST_SEEDS = 10_000  # a larger number is a seed, typed where a count belongs
+FIRST_TUNING_SEED = 1000
+PEAK_RATIO = 40  # of a peak to peak.base_lr, as in the rule `calibrated`
 
 
 def seed_list(seeds: Any, name: str) -> list[int]:
@@ -44,6 +54,20 @@ def arm_seeds(config: Config, arm: ArmConfig) -> list[int]:
     return seed_list(arm.seeds, "seeds")
 
 
+def tuning_seeds(config: Config) -> list[int]:
+    """Return the seeds of the trainings that choose a peak; a count n is 1000 to 1000 + n - 1."""
+    given = config.train.tuning_seeds
+    seeds = seed_list(given, "train.tuning_seeds")
+    return seeds if isinstance(given, list) else [FIRST_TUNING_SEED + seed for seed in seeds]
+
+
+def all_arms(config: Config) -> Iterator[tuple[str, str, ArmConfig]]:
+    """Yield group, name and arm of all groups."""
+    for group in GROUPS:
+        for name, arm in getattr(config.arms, group).items():
+            yield group, name, arm
+
+
 def arm_length(config: Config, arm: ArmConfig) -> tuple[int, int, int]:
     """Return an arm's epochs, batch size, and number of training images."""
     data = config.data
@@ -61,26 +85,49 @@ def arm_steps(config: Config, arm: ArmConfig) -> int:
     return epochs * (images // batch_size)
 
 
+def tuning_trainings(config: Config, arm: ArmConfig) -> int:
+    """Return how many trainings choose the arm's peak."""
+    return len(config.train.peaks) * len(tuning_seeds(config)) if asks_for_peak(arm) else 0
+
+
+def arm_trainings(config: Config, arm: ArmConfig) -> int:
+    """Return how many trainings an arm asks for, with those that choose its peak."""
+    return len(arm_seeds(config, arm)) + tuning_trainings(config, arm)
+
+
 def asks_for_bounds(arm: ArmConfig) -> bool:
     """Return whether a rate of the arm is one that stage `bounds` chose."""
     return arm.base_lr in BOUNDS or arm.max_lr in BOUNDS
 
 
-def arm_schedule(arm: ArmConfig, cycles: int, bounds: Mapping[str, Any] | None) -> dict[str, Any]:
+def asks_for_peak(arm: ArmConfig) -> bool:
+    """Return whether the arm trains at the best of train.peaks."""
+    return arm.base_lr in PEAKS or arm.max_lr in PEAKS
+
+
+def arm_schedule(
+    arm: ArmConfig, cycles: int, bounds: Mapping[str, Any] | None, peak: float | None = None
+) -> dict[str, Any]:
     """Return the arguments of `rate_table` for an arm, except the number of steps.
 
     Args:
         cycles: the number of cycles of an arm that sets neither cycles nor step_size.
         bounds: base_lr and max_lr for an arm that asks for the selected bounds.
+        peak: the rate for an arm that asks for a peak.
     """
 
     def value(key: str) -> Any:
         given = getattr(arm, key)
+        if given in PEAKS:
+            assert peak is not None, "no peak was chosen"
+            return peak if given == "peak" else peak / PEAK_RATIO
         if given not in BOUNDS:
             return given
         assert bounds is not None, "the configuration was not checked"
         if given == "bounds.geometric_mean":
             return math.sqrt(bounds["base_lr"] * bounds["max_lr"])
+        if given == "bounds.mean":
+            return (bounds["base_lr"] + bounds["max_lr"]) / 2
         return bounds[given.removeprefix("bounds").removeprefix(".") or key]
 
     name = arm.schedule.value

@@ -15,7 +15,10 @@ LOOKS = (8, 16, 32, 64, 128)
 MOST_PRIMARY = 4  # pairs that share 5 %: more would need far more seeds
 # Words for a rate that stage `bounds` chose. `bounds` is its base_lr for base_lr, its max_lr for
 # max_lr.
-BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean")
+BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean", "bounds.mean")
+# `peak` is the rate of train.peaks that is best on the validation images, `peak.base_lr` a fortieth
+# of it.
+PEAKS = ("peak", "peak.base_lr")
 # Sources of images. Any other source is a "module:function".
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 
@@ -25,7 +28,7 @@ Epochs = Annotated[int, whole(1, 100_000)]
 BatchSize = Annotated[int, whole(1, 1_000_000)]
 Cycles = Annotated[int, whole(1, 100_000)]
 Rate = Annotated[float, Number(1e-12, 1e6)]
-RateOrBounds = Annotated[Any, Number(0, 1e6, BOUNDS)]
+RateOrWord = Annotated[Any, Number(0, 1e6, (*BOUNDS, *PEAKS))]
 Share = Annotated[float, Number(0, 1, above=True)]
 Momentum = Annotated[float, Number(0, 1, above=True, below=True)]
 Percent = Annotated[float, Number(0, 100)]
@@ -169,6 +172,8 @@ class Train:
     batch_size: BatchSize
     seeds: Any  # a count or a list
     cycles: Cycles
+    peaks: list[Rate]  # that arms with the word `peak` try
+    tuning_seeds: Any  # a count or a list: seeds of the trainings that choose a peak
     backend: Backend
     device: Device
     precision: Precision
@@ -188,8 +193,8 @@ class ArmConfig:
     """One way to train. A setting that is None follows `train`."""
 
     schedule: ScheduleName
-    base_lr: RateOrBounds | None = None
-    max_lr: RateOrBounds | None = None
+    base_lr: RateOrWord | None = None
+    max_lr: RateOrWord | None = None
     cycles: Cycles | None = None
     step_size: Annotated[int, whole(1, 100_000_000)] | None = None
     final_lr: Annotated[float, Number(0, 1e6)] | None = None  # of one_cycle

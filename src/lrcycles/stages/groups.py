@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from lrcycles.config.resolve import seed_list
 from lrcycles.config.schema import Train
 from lrcycles.stages import progress
 from lrcycles.stages.mirror import mirror
+from lrcycles.stages.peaks import arm_and_peak
 
 if TYPE_CHECKING:
     from lrcycles.tracking.runs import StageRun
@@ -42,6 +43,8 @@ _COLUMNS = [
     "batch_size",
     "epochs",
 ]
+# The test error is not among them: peaks are chosen without a look at the test set.
+_TUNING_COLUMNS = ["arm", "peak", "seed", "status", "validation_error_percent", "key", "run_id"]
 
 
 def write_plan(cells: Sequence[Cell], settings: Train, *, data: Path, out: Path) -> None:
@@ -70,6 +73,7 @@ def train_group(
     data: Path,
     store: CellStore,
     steps_of: Callable[[Cell], int],
+    stage_steps: int,
     later_steps: int,
     on_cell: Callable[[Cell], None],
 ) -> set[str]:
@@ -77,6 +81,7 @@ def train_group(
 
     Args:
         steps_of: gives the number of updates of a training, to tell the time left.
+        stage_steps: steps of the other trainings that this stage has to do.
         later_steps: steps of the trainings in the stages after this one.
         on_cell: is called with every cell that has just been trained.
     """
@@ -93,6 +98,7 @@ def train_group(
             waiting,
             lambda cell: describe(store.result(cell)),
             steps_of=steps_of,
+            stage_steps=stage_steps,
             later_steps=later_steps,
         ) as show:
 
@@ -117,7 +123,9 @@ def train_group(
 
 @dataclass
 class Results:
-    """The results of a group: files in `out`/ARM/SEED/, runs in MLflow, and cells.csv.
+    """The results of a group: files in `out`/ARM/SEED/, runs in MLflow, cells.csv and tuning.csv.
+
+    Trainings that choose a peak have a run in MLflow and a row in tuning.csv.
 
     Args:
         data: the content of data.json.
@@ -148,21 +156,39 @@ class Results:
         if keeps_model(cell, self.settings):
             shutil.copy2(entry / "model.keras", folder)
         mirror(folder, run=self.run, data=self.data, test_images=self.test_images)
+        if arm_and_peak(cell.arm)[1] is not None:
+            shutil.rmtree(folder.parent)
         self._rows[cell.arm, cell.seed] = result.to_dict()
 
-    def write_table(self, cells: Sequence[Cell], *, reused: set[str]) -> None:
-        """Write cells.csv; `reused` are the keys of the cells that were not trained just now."""
-        for cell in cells:
+    def write_tables(
+        self, cells: Sequence[Cell], tuning: Sequence[Cell], *, reused: set[str]
+    ) -> None:
+        """Write cells.csv, and tuning.csv if there are trainings that choose a peak.
+
+        Args:
+            reused: the keys of the cells that were not trained just now.
+        """
+        for cell in (*tuning, *cells):
             self.add(cell)
         run_ids = self.run.cell_ids()
-        table = io.StringIO()
-        writer = csv.DictWriter(table, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        for cell in cells:
+
+        def row(cell: Cell) -> dict[str, Any]:
+            arm, peak = arm_and_peak(cell.arm)
             run_id = run_ids.get(f"{cell.arm}/{cell.seed}", "")
-            own = {"reused": cell.key in reused, "run_id": run_id}
-            writer.writerow(self._rows[cell.arm, cell.seed] | own)
-        files.write_text(self.out / "cells.csv", table.getvalue())
+            own = {"arm": arm, "peak": peak, "reused": cell.key in reused, "run_id": run_id}
+            return self._rows[cell.arm, cell.seed] | own
+
+        _write_csv(self.out / "cells.csv", _COLUMNS, map(row, cells))
+        if tuning:
+            _write_csv(self.out / "tuning.csv", _TUNING_COLUMNS, map(row, tuning))
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, table.getvalue())
 
 
 def _kept_models(cells: Sequence[Cell], settings: Train) -> list[str]:
@@ -171,6 +197,8 @@ def _kept_models(cells: Sequence[Cell], settings: Train) -> list[str]:
 
 def keeps_model(cell: Cell, settings: Train) -> bool:
     """Return whether `train.save_models` keeps this cell's trained network in the results."""
+    if arm_and_peak(cell.arm)[1] is not None:
+        return False
     kept = settings.save_models.value
     first = seed_list(settings.seeds, "train.seeds")[0]
     return kept == "all" or (kept == "first_seed" and cell.seed == first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lrcycles.config.resolve import arm_seeds, seed_list
+from lrcycles.config.resolve import all_arms, arm_trainings, seed_list, tuning_trainings
 from lrcycles.config.schema import GROUPS, Config
 from lrcycles.stages.command_line import STAGES
 
@@ -35,12 +35,14 @@ def to_do(config: Config) -> str:
     sweeps = len(seed_list(config.range_test.seeds, "range_test.seeds"))
     counts = {group: trainings(config, group) for group in GROUPS}
     parts = ", ".join(f"{group} {count}" for group, count in counts.items())
+    tuning = sum(tuning_trainings(config, arm) for *_, arm in all_arms(config))
+    to_choose = f", {tuning} of them to choose peak rates" if tuning else ""
     return (
         f"To do: {sweeps} sweeps of the range test and {sum(counts.values())} "
-        f"trainings ({parts}), without those that the store has."
+        f"trainings ({parts}){to_choose}, without those that the store has."
     )
 
 
 def trainings(config: Config, group: str) -> int:
     """Return how many trainings a group asks for."""
-    return sum(len(arm_seeds(config, arm)) for arm in getattr(config.arms, group).values())
+    return sum(arm_trainings(config, arm) for arm in getattr(config.arms, group).values())

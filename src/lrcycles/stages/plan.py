@@ -18,32 +18,67 @@ from lrcycles.cells.cell import Cell, Runtime, link
 from lrcycles.cells.code import code_digest, source_files
 from lrcycles.config.checks import need_precision
 from lrcycles.config.plain import plain
-from lrcycles.config.resolve import arm_length, arm_schedule, arm_seeds, asks_for_bounds, seed_list
+from lrcycles.config.resolve import (
+    arm_length,
+    arm_schedule,
+    arm_seeds,
+    asks_for_bounds,
+    asks_for_peak,
+    seed_list,
+    tuning_seeds,
+)
 from lrcycles.config.schema import ArmConfig, Config, ScheduleName, TrainingSet
 from lrcycles.errors import InputError, reason
+from lrcycles.stages import peaks
 
 RESIDENT_BYTES = 1 << 30  # of uint8 pixels; feeding=auto streams larger data
 SIDE_BY_SIDE = 8  # cells in one program on a GPU: the default number of seeds
 
 
 def group_cells(
-    config: Config, group: str, *, data: Mapping[str, Any], bounds: Mapping[str, Any] | None
+    config: Config,
+    group: str,
+    *,
+    data: Mapping[str, Any],
+    bounds: Mapping[str, Any] | None,
+    chosen: Mapping[str, float] | None = None,
 ) -> list[Cell]:
     """Make one cell per seed and arm of the group, with the bounds' values filled in.
 
     Args:
         data: the content of data.json.
         bounds: the content of bounds.json; None for a group that trains without bounds.
+        chosen: the peaks of the arms that ask for one; an arm whose peak is not known is left out.
     """
-    runtime = find_runtime(config)
-    arms: dict[str, ArmConfig] = getattr(config.arms, group)
+    runtime, chosen = find_runtime(config), chosen or {}
+    arms: dict[str, ArmConfig] = {
+        name: arm
+        for name, arm in getattr(config.arms, group).items()
+        if not asks_for_peak(arm) or name in chosen
+    }
     seeds = {name: arm_seeds(config, arm) for name, arm in arms.items()}
     return link(
-        _cell(config, group, name, arm, seed, runtime, data, bounds)
+        _cell(config, group, name, arm, seed, runtime, data, bounds, chosen.get(name))
         for seed in dict.fromkeys(seed for own in seeds.values() for seed in own)
         for name, arm in arms.items()
         if seed in seeds[name]
     )
+
+
+def tuning_cells(config: Config, group: str, *, data: Mapping[str, Any]) -> list[Cell]:
+    """Make one cell per tuning seed and peak, for every arm of the group that asks for a peak.
+
+    Args:
+        data: the content of data.json.
+    """
+    runtime = find_runtime(config)
+    return [
+        _cell(config, group, peaks.trial_name(name, peak), arm, seed, runtime, data, None, peak)
+        for seed in tuning_seeds(config)
+        for name, arm in getattr(config.arms, group).items()
+        if asks_for_peak(arm)
+        for peak in config.train.peaks
+    ]
 
 
 def sweep_cells(config: Config, *, data: Mapping[str, Any]) -> list[Cell]:
@@ -135,6 +170,7 @@ def _cell(
     runtime: Runtime,
     data: Mapping[str, Any],
     bounds: Mapping[str, Any] | None,
+    peak: float | None = None,
 ) -> Cell:
     epochs, batch_size, images = arm_length(config, arm)
     feeding = config.train.feeding.value
@@ -143,7 +179,7 @@ def _cell(
         group=group,
         arm=name,
         seed=seed,
-        schedule=arm_schedule(arm, config.train.cycles, bounds),
+        schedule=arm_schedule(arm, config.train.cycles, bounds, peak),
         optimizer=plain(arm.optimizer or config.optimizer),
         momentum=_momentum(arm),
         class_weights=_class_weights(config, arm, data["class_counts"]),

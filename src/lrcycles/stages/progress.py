@@ -60,6 +60,7 @@ def over(
     describe: Callable[[Cell], str],
     *,
     steps_of: Callable[[Cell], int],
+    stage_steps: int,
     later_steps: int,
 ) -> Iterator[Callable[[str, str], None]]:
     """Give the function `on_event(event, key)` that `train_all` calls.
@@ -67,13 +68,14 @@ def over(
     Args:
         cells: the cells that will be trained.
         describe: summarizes a finished cell's result in a few words.
+        stage_steps: steps of the other trainings that this stage has to do.
         later_steps: steps of the trainings in the stages after this one.
     """
     from tqdm import tqdm
 
     waiting: Mapping[str, Cell] = {cell.key: cell for cell in cells}
     steps = {key: steps_of(cell) for key, cell in waiting.items()}
-    pace = Pace(left=sum(steps.values()), later=later_steps)
+    pace = Pace(left=sum(steps.values()) + stage_steps, later=later_steps)
     finished: set[str] = set()
     epochs = sum(cell.epochs for cell in waiting.values())
     terminal = sys.stderr.isatty()

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcycles import files
-from lrcycles.config.schema import GROUPS, Config
+from lrcycles.config.resolve import all_arms, asks_for_peak
+from lrcycles.config.schema import Config
+from lrcycles.stages.peaks import trial_name
 
 if TYPE_CHECKING:
     from lrcycles.tracking.runs import StageRun
 
 _LOGGED = {
     "data": ["data.json", "digits.png", "classes.png"],
-    "train": ["cells.csv"],  # the trainings have runs of their own
+    "train": ["cells.csv", "tuning.csv", "peaks.json"],  # the trainings have runs of their own
 }
 _BOUNDS = ("base_lr", "max_lr", "step_size")
 
@@ -37,8 +39,8 @@ def log_stage(
     run.log_metrics(metrics)
     if data is not None:
         run.log_dataset(data)
-    for name in _LOGGED.get(stage, ["."]):
-        run.log_artifacts(folder / name)
+    for path in _logged(stage, folder):
+        run.log_artifacts(path)
     run.describe(text)
     run.name_results(results_digest(stage, folder))
     if stage == "report":
@@ -46,8 +48,10 @@ def log_stage(
 
 
 def arm_names(config: Config) -> list[str]:
-    """List the arms of all groups."""
-    return [name for group in GROUPS for name in getattr(config.arms, group)]
+    """List the arms of all groups, and the names of the trainings that choose their peaks."""
+    names = [name for _, name, _ in all_arms(config)]
+    asking = [name for _, name, arm in all_arms(config) if asks_for_peak(arm)]
+    return names + [trial_name(name, peak) for name in asking for peak in config.train.peaks]
 
 
 def add_cells(run: StageRun, artifacts: Path) -> None:
@@ -56,8 +60,10 @@ def add_cells(run: StageRun, artifacts: Path) -> None:
     DVC skips a group whose arms did not change. Its cells still stand in the report.
     """
     for path in sorted(artifacts.glob("train/*/cells.csv")):
-        for row in _rows(path):
-            run.use_cell(key=row["key"], group=row["group"], arm=row["arm"])
+        tuning = path.with_name("tuning.csv")
+        for row in [*_rows(path), *(_rows(tuning) if tuning.exists() else [])]:
+            arm = trial_name(row["arm"], float(row["peak"])) if "peak" in row else row["arm"]
+            run.use_cell(key=row["key"], group=path.parent.name, arm=arm)
 
 
 def results_digest(stage: str, folder: Path) -> str:
@@ -69,8 +75,7 @@ def results_digest(stage: str, folder: Path) -> str:
         stage: without the group of `train`.
     """
     digest = hashlib.sha256(stage.encode())
-    for name in _LOGGED.get(stage, ["."]):
-        path = folder / name
+    for path in _logged(stage, folder):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file() and file.name != files.MANIFEST:
                 digest.update(file.relative_to(folder).as_posix().encode())
@@ -78,8 +83,13 @@ def results_digest(stage: str, folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
+def _logged(stage: str, folder: Path) -> list[Path]:
+    paths = [folder / name for name in _LOGGED.get(stage, ["."])]
+    return [path for path in paths if path.exists()]
+
+
 def _content(file: Path) -> bytes:
-    if file.name != "cells.csv":
+    if file.name not in ("cells.csv", "tuning.csv"):
         return file.read_bytes()
     rows = [{k: v for k, v in row.items() if k not in ("run_id", "reused")} for row in _rows(file)]
     return json.dumps(rows).encode()
@@ -140,6 +150,10 @@ def _train(folder: Path) -> tuple[str, dict[str, Any]]:
     for arm, errors in by_arm.items():
         mean = f"{means[arm]:.3f}" if errors else "-"
         lines.append(f"| {arm} | {len(errors)} | {mean} |")
+    if (folder / "peaks.json").exists():
+        chosen = files.read_json(folder / "peaks.json")
+        lines.append("\nPeak rates, chosen on the validation images (tuning.csv):\n")
+        lines += [f"- {arm}: {choice['peak']:g}" for arm, choice in chosen.items()]
     return "\n".join(lines), {f"{arm}_error_percent": mean for arm, mean in means.items()}
 
 
