@@ -17,7 +17,7 @@ from lrcycles.report import answers, tables, verdicts
 from lrcycles.report.formatting import half, rates_of, span
 from lrcycles.report.names import to_use, with_noun
 from lrcycles.report.section import Table
-from lrcycles.report.sections import cautions, claims, short
+from lrcycles.report.sections import cautions, claims, controlled, protocol, short
 from tests import report_inputs
 from tests.report_inputs import BASELINE_ERRORS, tutorial_arms, write_artifacts
 
@@ -303,3 +303,24 @@ def test_arms_of_unequal_seeds_are_warned_of(tmp_path):
 def test_rates_are_named_in_the_order_in_which_an_arm_meets_them(tmp_path):
     rates = {n: rates_of(arm) for n, arm in evidence_of(tmp_path, three(seeds=1)).arms.items()}
     assert rates == {"baseline": "0.001", "clr": "0.00032 to 0.0064", "linear_decay": "0.0064 to 0"}
+
+
+def test_a_run_read_in_the_middle_of_a_cycle_is_marked(tmp_path):
+    arms = three(seeds=1)
+    arms["cut"] = {**arms["clr"], "group": "controls", "step_size": 1000}
+    evidence = evidence_of(tmp_path, arms)
+    cells = evidence.arms["cut"].cells
+    cells[0] = replace(cells[0], schedule=replace(cells[0].schedule, cycles=None))
+    found = [one for one in controlled.section(evidence).blocks if isinstance(one, Table)]
+    ends = {row[0]: row[-1] for one in found if one.head[-1] == "run ends" for row in one.rows}
+    assert (ends["clr"], ends["cut"]) == ("as planned", "38 % into a cycle")
+
+
+def test_the_steps_of_the_protocol_are_those_that_were_planned(tmp_path):
+    arms = tutorial_arms(seeds=1)
+    arms["clr"]["errors"] = {0: None}
+    table, shared, *_ = protocol.section(evidence_of(tmp_path, arms)).blocks
+    steps = {row[0]: row[table.head.index("steps")] for row in table.rows}
+    assert (steps["clr"], steps["published (after published_baseline)"]) == ("2,750", "300")
+    assert ["epochs", "10"] in shared.rows  # in which no arm differs
+    assert "epochs" not in table.head
