@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from lrcycles.cells.result import ScheduleResult
-from lrcycles.evidence.budgets import Plan, compare_budgets, find_plans, reaching
+from lrcycles.evidence.budgets import PeakSearch, Plan, compare_budgets, find_plans, reaching
 from lrcycles.evidence.families import Outcome, Reason
 from studies.verdicts.trainings import CELL, make_arm
 
@@ -87,3 +87,11 @@ def test_without_the_opponent_nothing_is_compared():
     assert compare_budgets([plan("a", [1] * 8)], "b", 1.0) == {}
     twelve = compare_budgets([plan("a", [1] * 12), plan("b", [3] * 12)], "b", 1.0)
     assert [one.verdict.reason for one in twelve.values()] == [Reason.SEEDS]
+
+
+def test_nearly_as_good_peaks_are_counted_around_the_chosen_one():
+    means = {1: 2.2, 2: 2.0, 4: 2.1, 8: 3.0, 16: 2.15}
+    search = PeakSearch("clr", 2, means, {})
+    assert search.good_peaks() == (1, 4)  # 16 lies beyond a worse one
+    assert not search.at_end
+    assert PeakSearch("clr", 1, {1: 2.0, 2: 100.0}, {}).good_peaks() == (1, 1)

@@ -10,6 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from lrcycles.errors import InputError
+from lrcycles.evidence.arms import summarise
 from lrcycles.evidence.estimates import (
     chance_better,
     estimate,
@@ -137,3 +138,13 @@ def test_the_wilson_interval_is_that_of_another_library_in_percent(errors, n):
 def test_more_errors_than_images_are_refused():
     with pytest.raises(InputError, match="errors=3, n=2"):
         wilson_interval(3, 2)
+
+
+def test_equal_values_and_pairs_of_values_have_no_interval():
+    for values in ([1.1] * 4, [1.0, 2.0], [1.0], []):
+        found = summarise(values)
+        assert (found.low, found.high) == (None, None), values
+    assert summarise([1.1] * 4).sd == 0.0
+    assert summarise([1.0, 2.0]).sd is None
+    low, mean, high = (getattr(summarise([1.0, 2.0, 3.0]), key) for key in ("low", "mean", "high"))
+    assert (high - mean, mean - low) == pytest.approx([4.3027 / 3**0.5] * 2, rel=1e-4)  # t, 2 df

@@ -13,7 +13,6 @@ import pytest
 from lrcycles.cells.result import CellResult
 from lrcycles.config.schema import Reference
 from lrcycles.evidence.arms import Arm
-from lrcycles.evidence.budgets import PeakSearch
 from lrcycles.evidence.comparisons import Pair, Role
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.gather import gather
@@ -221,14 +220,6 @@ def test_the_errors_of_every_length_name_the_peak_and_the_runs_that_failed():
     found = row(section, "constant")
     assert found["3 epochs"].endswith("2 of 16 runs failed")
     assert found["1 epoch"].startswith(f"{np.mean(list(LEVEL.values())):.2f} (")
-
-
-def test_nearly_as_good_peaks_are_counted_around_the_chosen_one():
-    means = {1: 2.2, 2: 2.0, 4: 2.1, 8: 3.0, 16: 2.15}
-    search = PeakSearch("clr", 2, means, {})
-    assert search.good_peaks() == (1, 4)  # 16 lies beyond a worse one
-    assert not search.at_end
-    assert PeakSearch("clr", 1, {1: 2.0, 2: 100.0}, {}).good_peaks() == (1, 1)
 
 
 @pytest.fixture(scope="module")
