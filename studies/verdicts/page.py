@@ -16,7 +16,7 @@ _PROMISES = {
         "Differences have mean 0 and are rounded to whole images. Rounding makes differences of 0, "
         "which cannot decide anything: with few images per difference the test is conservative. "
         "The skewed row breaks the assumption of the test, by which both signs of a difference are "
-        "equally likely. Two arms with the same distribution never break it. The row is a bad case: "
+        "equally likely. Arms with the same distribution never break it. The row is a bad case: "
         "two arms with equal means and differently skewed errors.",
     ),
     Goal.IMAGES: (

@@ -20,11 +20,11 @@ def tasks() -> list[Task]:
         (two_arms.images, (0.0, 1500)),
         (two_arms.images, (0.02, 1500)),
         (two_arms.images, (0.06, 1500)),
-        (families.family_error, (Family.SCHEDULES, "normal", TWELVE, LOOKS[:4], 800)),
+        (families.family_error, (Family.SCHEDULES, "normal", TWELVE, LOOKS[:4], 1500)),
         (families.family_error, (Family.SCHEDULES, "skewed (gamma, 4)", TWELVE, LOOKS[:3], 1500)),
         (
             families.family_error,
-            (Family.SCHEDULES, "heavy tails (t, 4)", [0.0] * 20, LOOKS[:3], 800),
+            (Family.SCHEDULES, "heavy tails (t, 4)", [0.0] * 20, LOOKS[:3], 1500),
         ),
         (
             families.family_error,
