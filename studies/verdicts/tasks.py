@@ -28,7 +28,7 @@ def tasks() -> list[Task]:
         ),
         (
             families.family_error,
-            (Family.SCHEDULES, "normal", [-1, 0.5] * 3 + [0.0] * 6, LOOKS[:3], 800),
+            (Family.SCHEDULES, "normal", [-1, 0.5] * 3 + [0.0] * 6, LOOKS[:3], 1500),
         ),
         (families.family_error, (Family.PRIMARY, "normal", [0.0, 0.0], LOOKS, 1000)),
         (families.family_error, (Family.PRIMARY, "normal", [1.0, 0.0], LOOKS, 1000)),
