@@ -30,7 +30,7 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
         simulated = list(chain.from_iterable(pool.map(run, tasks())))
-    measured = real.same_against_same("digits, 96 training steps", [real.smoke_pool(400)], 1500)
+    measured = real.same_against_same("digits, experiment smoke", [real.smoke_pool(128)], 1500)
     pools = real.stored_pools(cells, least=32)
     if pools:
         measured += real.same_against_same("MNIST, all schedules", pools, 1500)

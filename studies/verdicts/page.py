@@ -15,8 +15,9 @@ _PROMISES = {
         "most 5 % of the comparisons; in at most 5 % / k of them where k comparisons share the 5 %",
         "Differences have mean 0 and are rounded to whole images. Rounding makes differences of 0, "
         "which cannot decide anything: with few images per difference the test is conservative. "
-        "The skewed row breaks the assumption of the test, that a difference is as likely with the "
-        "other sign. Two arms with the same distribution never break it.",
+        "The skewed row breaks the assumption of the test, by which both signs of a difference are "
+        "equally likely. Arms with the same distribution never break it. The row is a bad case: "
+        "two arms with equal means and differently skewed errors.",
     ),
     Goal.IMAGES: (
         "with new seeds and new test images in every repeat, all looks together give at most 5 % "

@@ -70,7 +70,7 @@ def same_against_same(case: str, pools: Sequence[Mistakes], repeats: int) -> lis
             missed,
             repeats,
             at_most=5,
-            narrow=1.5,
+            narrow=1.75,
         ),
     ]
 
