@@ -49,7 +49,7 @@ MORE_KEYS = [
     *(f"optimizer.arguments.{name}" for name in ("beta_1", "epsilon", "clipnorm", "weight_decay")),
     *(f"optimizer.arguments.{name}" for name in ("amsgrad", "name", "learning_rate", "nothing")),
     *(f"model.arguments.{name}" for name in ("batch_norm", "kernel_initializer", "depth")),
-    *("optimizer.layer_rates.dense", "report.waterfall.clr", "report.reference.clr.runs"),
+    *("optimizer.layer_rates.dense", "report.factors.clr", "report.reference.clr.runs"),
     *("report.reference.clr", "report.published.clr.seconds", "arms.controls.new", "arms.clr.a b"),
     *("train.epoch", "nothing", "data.sha256.train_images", "data.sha256.pixels"),
 ]
