@@ -33,7 +33,8 @@ PAIRS = {
         "triangular2/linear_decay exp_range/linear_decay exp_range_bounds/linear_decay "
         "reduce_on_plateau/linear_decay",
         "none sensitivity": "constant_base/baseline constant_geometric_mean/baseline "
-        "constant_max/baseline rate_0001/baseline rate_0003/baseline rate_003/baseline rate_01/baseline",
+        "constant_max/baseline rate_0001/baseline rate_0003/baseline rate_003/baseline "
+        "rate_01/baseline",
     },
     "optimizers": {
         "schedules candidate": "clr/baseline",
