@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.figures.arms import rates_over_steps
+from lrcycles.report.figures.inputs import colours_of
 from lrcycles.report.section import Picture, Section
 
 
@@ -16,6 +17,7 @@ def section(evidence: Evidence) -> Section:
             for name, arm in evidence.arms.items()
             if arm.never_turns
         },
+        colours=colours_of(evidence),
     )
     caption = "The rate of each arm."
     if any(arm.never_turns for arm in evidence.arms.values()):

@@ -45,7 +45,9 @@ def _summary(rows: Sequence[ReferenceRow]) -> str:
 
 
 def _table(evidence: Evidence, rows: Sequence[ReferenceRow]) -> Table:
-    head = ["arm", "paper: error (%)", "here: error (%)", "difference", "95 % interval", "result"]
+    spread = "mean ± standard deviation over seeds"
+    head = ["arm", f"paper: error (%), {spread}", f"here: error (%), {spread}", "difference"]
+    head += ["95 % interval", "result"]
     return Table(head, [_cells(evidence, row) for row in rows])
 
 
