@@ -26,7 +26,7 @@ def comparisons(evidence: Evidence, listed: Sequence[Comparison]) -> Table:
     unit = verdicts.UNITS[listed[0].quantity].removeprefix("percentage ")
     head = ["comparison", "verdict", *(["why it is open"] if any(reasons) else [])]
     head += ["seeds", f"mean ({unit})", "95 % interval"]
-    head += ["part of seeds", "part of images"]
+    head += ["part of seeds; part of images"]
     head += ["median; Hodges-Lehmann"] if robust else []
     head += ["interval at the level", _p_and_level(listed)] if tested else []
     rows: list[list[Cell]] = []
@@ -35,7 +35,7 @@ def comparisons(evidence: Evidence, listed: Sequence[Comparison]) -> Table:
         row: list[Cell] = [title, verdicts.mark(one)]
         row += [reason or UNKNOWN] if any(reasons) else []
         row += [str(one.seeds), verdicts.mean(one, evidence), verdicts.interval(one, evidence)]
-        row += verdicts.halves(one, evidence)
+        row.append("; ".join(verdicts.halves(one, evidence)))
         row += [_robust(one, evidence)] if robust else []
         if tested:
             row += [verdicts.level_interval(one, evidence), "; ".join(verdicts.p_values(one))]

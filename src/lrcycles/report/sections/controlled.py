@@ -27,6 +27,12 @@ from lrcycles.report.section import (
 from lrcycles.report.sections.cautions import READ_BEFORE
 
 _CONTROLLED = (Role.CANDIDATE, Role.CONTROL)
+_ADJUSTED = {
+    Family.PRIMARY: "First family: p is not adjusted. The level is divided among the comparisons "
+    "(Holm).",
+    Family.SCHEDULES: "Second family: p is adjusted for the number of comparisons (max-T with "
+    "common sign flips). The level is the level of one comparison.",
+}
 _Losses = Mapping[tuple[str, str], Estimate]
 
 
@@ -175,9 +181,11 @@ def _rule(evidence: Evidence) -> list[str]:
     fixed = "the training set and the split of its images"
     if evidence.of_stages:
         fixed = f"the training set, the split of its images and the {_chosen(evidence)}"
-    families = "In each family, the chance of one or more false verdicts is 5 % or less."
-    if len({one.family for one in evidence.of(Quantity.ERROR)} - {Family.NONE}) > 1:
-        families += " Each family has its own 5 %. The advice uses both."
+    families = {one.family for one in evidence.of(Quantity.ERROR)}
+    levels = ["In each family, the chance of one or more false verdicts is 5 % or less."]
+    if families >= _ADJUSTED.keys():
+        levels[0] += " Each family has its own 5 %. The advice uses both."
+    levels += [text for family, text in _ADJUSTED.items() if family in families]
     return [
         "What is estimated: the mean difference in test error over all seeds and over all images "
         f"of the kind of the test images, with {fixed} held fixed.",
@@ -185,9 +193,7 @@ def _rule(evidence: Evidence) -> list[str]:
         "interval has both parts. More seeds shrink the first part only.",
         "s is the standard deviation of the differences of n seeds. c is the mean covariance of "
         "the differences of two seeds over the N test images.",
-        families,
-        "First family: p is not adjusted, and the level is divided among the comparisons (Holm). "
-        "Second family: p is adjusted for all comparisons (max-T with common sign flips).",
+        *levels,
         "p covers other seeds, not other test images. The interval covers both.",
         f"Verdicts are given at {LOOKS[0]} seeds and at every doubling up to {LOOKS[-1]}. Other "
         "numbers of seeds give intervals only.",

@@ -28,7 +28,7 @@ _TERMS = (
         "second arm. The tables show the mean over the seeds.",
     ),
     (
-        "part of seeds, part of images",
+        "part of seeds; part of images",
         "How much of the 95 % interval comes from the choice of seeds, and how much from the "
         "choice of test images. The parts combine as squares, not as a sum. More seeds shrink the "
         "first part only.",
