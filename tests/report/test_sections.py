@@ -185,8 +185,8 @@ def test_schedules_that_never_arrive_are_not_comparable(error):
     assert found["verdict"] == "not comparable"
     assert found["why it is open"] == "no pair differs"
     assert found["difference in epochs (95 % interval)"] == "unknown: some runs never arrive"
-    reached = row(table, "triangular", has="runs that do at any length")
-    assert reached["runs that do at any length"] == "0 of 8"
+    reached = row(table, "triangular", has="runs that reach it at any length")
+    assert reached["runs that reach it at any length"] == "0 of 8"
     assert reached["shortest length, median (epochs)"] == "never"
 
 
@@ -200,7 +200,7 @@ def test_cycles_that_never_arrive_are_worse_and_have_no_difference():
     found = row(table, VERSUS)
     assert found["verdict"] == "worse"
     assert found["difference in epochs (95 % interval)"] == "unknown: some runs never arrive"
-    counts = row(table, "triangular", has="runs that do at any length")
+    counts = row(table, "triangular", has="runs that reach it at any length")
     assert (counts["1 epoch"], counts["3 epochs"]) == ("0 of 16", "0 of 16")
     assert "repaid after" not in " ".join(lines(seconds))
 

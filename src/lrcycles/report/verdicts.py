@@ -264,9 +264,9 @@ def robust(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
         if one.robust_disagrees and one.estimate is not None and one.estimate.n >= FEWEST
     ]
     if len(carried) > 1:
-        return [f"A few runs carry the means of {listed([one.title for one in carried])}."]
+        return [f"A few extreme runs move the means of {listed([one.title for one in carried])}."]
     return [
-        f"A few runs carry the mean of {one.title}: the median is "
+        f"A few extreme runs move the mean of {one.title}: the median is "
         f"{number(one.estimate.median, digits_of(one.quantity, evidence))} points."
         for one in carried
         if one.estimate is not None

@@ -70,7 +70,7 @@ def _target(evidence: Evidence) -> list[Block]:
     lengths = sorted({epochs for plan in evidence.plans for epochs in plan.arms})
     head = [f"runs that end at {number(target)} % or less"]
     head += [counted(epochs, "epoch") for epochs in lengths]
-    head += ["runs that do at any length", "shortest length, median (epochs)"]
+    head += ["runs that reach it at any length", "shortest length, median (epochs)"]
     rows = [_reached(one, lengths) for one in evidence.reaching]
     blocks: list[Block] = [Heading("The shortest training to the target"), Table(head, rows)]
     if compared := evidence.of(Quantity.TIME):

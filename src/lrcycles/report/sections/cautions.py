@@ -92,7 +92,8 @@ def _peak(arm: Arm) -> float:
 
 def _not_claimed(evidence: Evidence) -> list[str]:
     """Word what the result does not say; docs/evidence.md says the same."""
-    chosen = "" if evidence.stages.peak_searches else ", one draw of the bounds"
+    bounded = any(arm.settings.uses_bounds for arm in evidence.arms.values())
+    chosen = ", one draw of the bounds" if bounded else ""
     lines = [
         f"The result covers one data set, one network{chosen} and one split of training and "
         "validation images. It may differ for others."

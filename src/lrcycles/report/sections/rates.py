@@ -21,7 +21,7 @@ def section(evidence: Evidence) -> Section:
     )
     caption = "The rate of each arm."
     if any(arm.never_turns for arm in evidence.arms.values()):
-        caption += " Dotted: the rest of a half-cycle that the run cuts short."
+        caption += " A dotted line is the rest of a half-cycle that the run does not finish."
     alt = "The learning rate of each arm at every step."
     picture = Picture("learning_rate", drawn, alt, caption)
     about = "The learning rate of every arm at every step."

@@ -41,7 +41,7 @@ def _summary(rows: Sequence[ReferenceRow]) -> str:
     differ = sum(row.differs is True for row in judged)
     if not differ:
         return f"{text} No difference from the printed errors is shown."
-    return f"{text} {differ} of them {'differs' if differ == 1 else 'differ'} from the print."
+    return f"{text} {differ} of them {'differs' if differ == 1 else 'differ'} from the paper."
 
 
 def _table(evidence: Evidence, rows: Sequence[ReferenceRow]) -> Table:
