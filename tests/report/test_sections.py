@@ -40,6 +40,7 @@ from tests import report_inputs
 from tests.report_inputs import mistakes, planted_result
 
 SEEDS = range(8)
+ALONE = "compiled training here, alone on all cores (s): median (range) of the measured epochs"
 LEVEL = {seed: 1.8 + 0.02 * (seed % 5) for seed in range(16)}  # errors in percent
 # What no page may hold: intervals without a width, limits that are none, and what no number is.
 ABSURD = re.compile(r"nan|\binf\b|at least|at most|Kaplan|restricted|censored|e\+\d|never repaid")
@@ -266,6 +267,23 @@ def test_every_line_of_a_whole_pipeline_is_short(searched):
         "Together they took 129.65 s." in texts
     )
     assert any("is no evidence about cycling, because it mixes continued" in t for t in texts)
+    # Newcombe's interval from the Wilson ends 1.66 and 2.20 %, 1.41 and 1.91 %: in the middle
+    # -0.27, and sqrt(0.23^2 + 0.29^2) below, sqrt(0.27^2 + 0.25^2) above.
+    difference = (
+        "The unpaired 95 % interval of this difference is \N{MINUS SIGN}0.64 to 0.10 points."
+    )
+    assert difference in texts
+    assert not any("probably busy" in text for text in texts)
+
+
+def test_epochs_that_several_threads_train_slower_than_one_are_warned_of(searched):
+    stages = searched.stages
+    slow = [{**entry, "compiled_seconds": [1.0, 5.0, 5.0]} for entry in stages.fit_epochs]
+    busy = replace(searched, of_stages=replace(stages, fit_epochs=slow))
+    (text,) = [text for text in lines(replay.section(busy)) if "busy" in text]
+    assert text.startswith("Compiled training was slower on 2 threads than on 1 thread.")
+    found = row(replay.section(busy), ALONE)
+    assert found["published_baseline"] == "50.0 (10.0 to 50.0)"  # one fast epoch moves no median
 
 
 def test_metrics_name_the_family_both_parts_of_the_interval_and_the_primaries(searched):
