@@ -149,7 +149,33 @@ def test_curves_stand_beside_the_first_arms_with_their_cycles_marked():
         [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] for ax in shown
     ]
     assert dotted == [[2.0, 4.0], []]
-    assert legend(figure) == ["baseline", "the arm above the panel", "end of a cycle"]
+    assert legend(figure) == ["baseline", "clr", "other", "end of a cycle"]
+
+
+def test_an_arm_has_one_colour_in_all_figures_of_arms():
+    names = ("baseline", "clr")
+    colours = {"clr": "#d55e00", "baseline": "#0173b2", "other": "#000000"}
+    curves = {name: {0: history([5.0, 4.0])} for name in names}
+    drawn = [
+        comparison_figures.anytime(curves, cycle_ends={}, colours=colours),
+        arm_figures.validation_curves(curves, colours=colours),
+        arm_figures.rates_over_steps({name: [1.0, 2.0] for name in names}, colours=colours),
+        arm_figures.errors_by_arm(
+            {name: {0: 1.0} for name in names},
+            means=dict.fromkeys(names, (1.0, None, None)),
+            colours=colours,
+        ),
+    ]
+    for figure in drawn:
+        used = {
+            line.get_color() for ax in figure.axes for line in ax.lines if len(line.get_xdata())
+        }
+        assert used & set(colours.values()) == {"#d55e00", "#0173b2"}
+    rows = {"clr vs baseline": Row([-0.1, 0.2])}
+    (ax,) = comparison_figures.forest(
+        rows, margin=0.05, colours={"clr vs baseline": "#d55e00"}
+    ).axes
+    assert "#d55e00" in {line.get_color() for line in ax.lines}
 
 
 def test_the_sensitivity_joins_the_means_in_the_order_of_their_rates():

@@ -40,6 +40,7 @@ from tests import report_inputs
 from tests.report_inputs import mistakes, planted_result
 
 SEEDS = range(8)
+ALONE = "compiled training here, alone on all cores (s): median (range) of the measured epochs"
 LEVEL = {seed: 1.8 + 0.02 * (seed % 5) for seed in range(16)}  # errors in percent
 # What no page may hold: intervals without a width, limits that are none, and what no number is.
 ABSURD = re.compile(r"nan|\binf\b|at least|at most|Kaplan|restricted|censored|e\+\d|never repaid")
@@ -183,9 +184,10 @@ def test_schedules_that_never_arrive_are_not_comparable(error):
     _, _, table = timed(lengths, lengths)
     found = row(table, VERSUS)
     assert found["verdict"] == "not comparable"
+    assert found["why it is open"] == "no pair differs"
     assert found["difference in epochs (95 % interval)"] == "unknown: some runs never arrive"
-    reached = row(table, "triangular", has="runs that do at any length")
-    assert reached["runs that do at any length"] == "0 of 8"
+    reached = row(table, "triangular", has="runs that reach it at any length")
+    assert reached["runs that reach it at any length"] == "0 of 8"
     assert reached["shortest length, median (epochs)"] == "never"
 
 
@@ -199,7 +201,7 @@ def test_cycles_that_never_arrive_are_worse_and_have_no_difference():
     found = row(table, VERSUS)
     assert found["verdict"] == "worse"
     assert found["difference in epochs (95 % interval)"] == "unknown: some runs never arrive"
-    counts = row(table, "triangular", has="runs that do at any length")
+    counts = row(table, "triangular", has="runs that reach it at any length")
     assert (counts["1 epoch"], counts["3 epochs"]) == ("0 of 16", "0 of 16")
     assert "repaid after" not in " ".join(lines(seconds))
 
@@ -208,7 +210,10 @@ def test_with_one_length_the_report_says_that_nothing_repays_the_range_test():
     arms = [arm("baseline", LEVEL), arm("clr", LEVEL, schedule="triangular")]
     evidence = weighed(arms, [], range_test_seconds={"clr": 22.0})
     price, nothing = lines(time.section(evidence))[-2:]
-    assert price == "The range test took 22.0 s. This is 200 % of one training of clr."
+    assert price == (
+        "The range test took 22.0 s. This is 200 % of the 11.0 s of one training of clr."
+    )
+    assert row(time.section(evidence), "clr")["one training (s): steps x ms per step"] == "11.0"
     assert nothing.startswith("All arms train for 10 epochs. No arm saves time")
     assert budgets.section(evidence) is None
 
@@ -258,10 +263,27 @@ def test_every_line_of_a_whole_pipeline_is_short(searched):
     check_words(*(module.section(searched) for module in modules))
     texts = lines(replay.section(searched))
     assert (
-        "The published 43.2 s continue a run of 86.4 s. Together the published model took "
-        "129.7 s." in texts
+        "The published 43.23 s cover only the second of two runs. The first run took 86.42 s. "
+        "Together they took 129.65 s." in texts
     )
     assert any("is no evidence about cycling, because it mixes continued" in t for t in texts)
+    # Newcombe's interval from the Wilson ends 1.66 and 2.20 %, 1.41 and 1.91 %: in the middle
+    # -0.27, and sqrt(0.23^2 + 0.29^2) below, sqrt(0.27^2 + 0.25^2) above.
+    difference = (
+        "The unpaired 95 % interval of this difference is \N{MINUS SIGN}0.64 to 0.10 points."
+    )
+    assert difference in texts
+    assert not any("probably busy" in text for text in texts)
+
+
+def test_epochs_that_several_threads_train_slower_than_one_are_warned_of(searched):
+    stages = searched.stages
+    slow = [{**entry, "compiled_seconds": [1.0, 5.0, 5.0]} for entry in stages.fit_epochs]
+    busy = replace(searched, of_stages=replace(stages, fit_epochs=slow))
+    (text,) = [text for text in lines(replay.section(busy)) if "busy" in text]
+    assert text.startswith("Compiled training was slower on 2 threads than on 1 thread.")
+    found = row(replay.section(busy), ALONE)
+    assert found["published_baseline"] == "50.0 (10.0 to 50.0)"  # one fast epoch moves no median
 
 
 def test_metrics_name_the_family_both_parts_of_the_interval_and_the_primaries(searched):
@@ -281,7 +303,13 @@ def test_metrics_name_the_family_both_parts_of_the_interval_and_the_primaries(se
     assert (replayed["family"], replayed["verdict"]) == ("none", "no verdict")
     assert "p" not in replayed
     headline = headline_metrics(found)
-    assert headline["clr_minus_baseline_holm_p"] == 2 * one["p"]  # two primary comparisons
+    assert headline["clr_minus_baseline_p"] == one["p"]
+    assert "adjusted_p" not in one  # Holm's method divides the level instead
+    assert one["level"] == one["alone_level"] == 0.0079
+    narrow, wide = one["interval95"], one["interval_at_level"]
+    assert wide[0] < narrow[0] < narrow[1] < wide[1] < 0
+    decay = found["comparisons"]["linear_decay_vs_baseline"]["test_error_percent"]
+    assert decay["adjusted_p"] >= decay["p"]
     assert headline["clr_minus_baseline_percent"] == one["mean"]
 
 
@@ -290,10 +318,10 @@ def test_an_absent_primary_is_named_and_counts_in_holm(tmp_path):
     evidence = gather(report_inputs.write_artifacts(tmp_path, arms), report_inputs.REPORT)
     found = metrics(evidence)
     assert [one["trained"] for one in found["report.primary"]] == [True, False]
-    assert headline_metrics(found)["clr_minus_baseline_holm_p"] == 2 * 2 / 2**8
-    assert (
-        "clr vs linear_decay was not trained. The first family counts it all the same."
-    ) in lines(controlled.section(evidence))
+    assert headline_metrics(found)["clr_minus_baseline_p"] == 2 / 2**8
+    assert ("clr vs linear_decay was not trained. The first family still counts it.") in lines(
+        controlled.section(evidence)
+    )
 
 
 def test_the_headline_follows_the_primary_comparisons():
@@ -340,6 +368,8 @@ def test_one_or_two_seeds_give_no_mean_and_no_interval(seeds):
     section = controlled.section(weighed([arm("baseline", errors), arm("clr", worse)], [pair]))
     found = row(section, "clr vs baseline", has="verdict")
     assert found["verdict"] == "no verdict"
+    looks = "8, 16, 32, 64 and 128"
+    assert found["why it is open"] == f"the number of seeds is none of {looks}"
     assert found["mean (points)"] == "\N{EN DASH}"
     assert found["95 % interval"].startswith("no interval from")
     check_words(section)
@@ -368,6 +398,7 @@ def test_comparisons_stand_in_their_families():
     }
 
 
+HERE = "here: error (%), mean ± standard deviation over seeds"
 FACTORS = {"none": [], "batch": ["batch"], "rate": ["rate"], "both": ["batch", "rate"]}
 
 
@@ -439,14 +470,14 @@ def test_a_papers_row_differs_if_the_interval_of_both_runs_excludes_0(sd, runs, 
     evidence = weighed([arm("clr", LEVEL)], [], reference=rows, reference_source="a paper")
     section = reference.section(evidence)
     assert row(section, "clr")["result"] == result
-    assert row(section, "absent")["here: error (%)"] == "not trained"
+    assert row(section, "absent")[HERE] == "not trained"
     check_words(section)
 
 
 def test_a_row_whose_every_run_failed_is_no_row_that_was_not_trained():
     rows = {"clr": Reference(1.0, 0.1, 4)}
     section = reference.section(weighed([arm("clr", flat(None))], [], reference=rows))
-    assert row(section, "clr")["here: error (%)"] == "every run failed"
+    assert row(section, "clr")[HERE] == "every run failed"
     check_words(section)
 
 

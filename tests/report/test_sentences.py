@@ -189,7 +189,9 @@ def test_a_mean_that_a_few_runs_carry_is_named(tmp_path):
     arms = _with_errors(three(), lambda s, e: e - (0.6 if s == 0 else 0.02))
     del arms["linear_decay"]
     lines = screen(evidence_of(tmp_path, arms))
-    assert "A few runs carry the mean of clr vs baseline: the median is -0.02 points." in lines
+    assert (
+        "A few extreme runs move the mean of clr vs baseline: the median is -0.02 points." in lines
+    )
     assert "The seeds agree on the sign, but not on the size." in lines[1]
 
 
@@ -225,10 +227,14 @@ def test_the_table_of_comparisons_has_both_parts_the_level_and_the_verdict(tmp_p
     rows = [dict(zip(table.head, row, strict=True)) for row in table.rows]
     first = rows[0]
     assert (first["comparison"], first["seeds"]) == ("clr vs baseline", "8")
-    assert first["p; level"] == "0.0078; 0.0079"
-    assert all(
-        re.fullmatch(r"±0\.0\d", str(first[part])) for part in ("part of seeds", "part of images")
+    assert first["p; its level (Holm)"] == "0.0078; 0.0079"
+    narrow, wide = (
+        [float(end) for end in plain(str(first[name])).split(" to ")]
+        for name in ("95 % interval", "interval at the level")
     )
+    assert wide[0] < narrow[0] < narrow[1] < wide[1] < 0
+    assert "why it is open" not in table.head  # both verdicts are given
+    assert re.fullmatch(r"±0\.0\d; ±0\.0\d", str(first["part of seeds; part of images"]))
     assert [getattr(row["verdict"], "text", "") for row in rows] == ["better", "equivalent"]
 
 
@@ -269,9 +275,13 @@ def test_arms_that_would_read_alike_keep_their_names(tmp_path):
 def test_the_side_claims_are_set_beside_what_was_measured(tmp_path):
     arms = {**report_inputs.schedule_arms(), **tutorial_arms()}
     evidence = evidence_of(tmp_path, arms, {"welch": ["clr"]}, margin_percent=0.05)
-    window, cost = map(plain, claims.sentences(evidence))
-    assert window.startswith("Window welch against the triangle clr: equivalent, 0.00 (-0.0")
-    assert "5.5 % at batch size 200 (95 % interval 2.0 to 9.0 %, 20 pairs)" in cost
+    section = claims.section(evidence)
+    assert section.about == "Whether windows are equivalent and whether cycling costs computation."
+    windows, costs, _ = section.blocks
+    assert plain(windows.lines[0]).startswith(
+        "Window welch against the triangle clr: equivalent, 0.00 (-0.0"
+    )
+    assert costs.rows[0] == ["200", "5.5", "2.0 to 9.0", "20"]
 
 
 def test_runs_that_diverge_or_guess_are_warned_of(tmp_path):
@@ -289,8 +299,41 @@ def test_fewer_errors_at_a_larger_loss_are_warned_of(tmp_path):
     del arms["linear_decay"]
     arms["clr"]["loss"] = 0.2
     assert cautions.sentences(evidence_of(tmp_path, arms)) == [
-        "clr makes fewer errors than baseline, but at a larger test loss (95 % interval above 0)."
+        "clr makes fewer errors than baseline, but at a larger test loss (95 % interval above 0). "
+        "Its predicted probabilities are less reliable."
     ]
+
+
+def warned(evidence: Evidence) -> list[str]:
+    blocks = cautions.section(evidence).blocks
+    return [line for block in blocks for line in getattr(block, "lines", [])]
+
+
+def test_a_baseline_of_one_rate_that_no_other_constant_arm_complements_is_warned_of(tmp_path):
+    arms = three(seeds=1)
+    lines = warned(evidence_of(tmp_path / "one", arms))
+    assert lines[:2] == [
+        "baseline trains at one rate, 0.001, which this experiment does not tune. clr and "
+        "linear_decay reach 0.0064. No arm keeps this rate constant.",
+        "So a comparison with baseline cannot separate a higher rate from a changing rate.",
+    ]
+    arms["constant_max"] = {"errors": arms["baseline"]["errors"], "base_lr": report_inputs.MAX_LR}
+    assert not any("does not tune" in line for line in warned(evidence_of(tmp_path / "two", arms)))
+
+
+def test_warnings_name_their_consequence_and_leave_out_what_changes_no_result(tmp_path):
+    changed = {
+        "train.seeds": {"conf": 8, "used": 1},
+        "train.save_models": {"conf": "all", "used": "first_seed"},
+    }
+    artifacts = write_artifacts(
+        tmp_path, three(seeds=1), differences=changed, bound_warnings=["Half a cycle is short."]
+    )
+    lines = warned(gather(artifacts, report_inputs.REPORT))
+    assert lines[:2] == ["Half a cycle is short.", "This may put clr at a disadvantage."]
+    assert "This run uses 1 seed; the experiment file sets 8." in lines
+    assert not any("save_models" in line for line in lines)
+    assert any(line.startswith("The result covers one data set") for line in lines)
 
 
 def test_arms_of_unequal_seeds_are_warned_of(tmp_path):

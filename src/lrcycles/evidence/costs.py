@@ -22,7 +22,8 @@ MOST_TRAININGS = 1000  # a range test that takes more to be repaid is not worth 
 class ScheduleCost:
     """What a triangular schedule adds to a step of plain Keras, in percent of the step.
 
-    The median of pairs, with its 95 % interval.
+    Two pairs in opposite order give one value. The figure is the median of these values, with its
+    95 % interval.
     """
 
     batch_size: int
@@ -37,6 +38,7 @@ class RangeTestPrice:
     """What the range test costs an arm that takes its bounds from it.
 
     Attributes:
+        training_seconds: one training of the arm: its steps at the median time of a step.
         percent: of one training of the arm, without compilation on both sides.
         saved_percent: of one training, what the arm saves against another schedule that reaches
             the same target, with its 95 % interval; None where no budgets were compared.
@@ -46,6 +48,7 @@ class RangeTestPrice:
 
     arm: str
     seconds: float
+    training_seconds: float
     percent: float
     saved_percent: tuple[float, Interval] | None = None
     trainings: tuple[int, int] | None = None
@@ -96,7 +99,7 @@ def range_test_price(evidence: Evidence, name: str) -> RangeTestPrice | None:
     if not arm.settings.uses_bounds or not seconds or not per_step:
         return None
     training = arm.total_steps * per_step
-    price = RangeTestPrice(name, seconds, 100 * seconds / training)
+    price = RangeTestPrice(name, seconds, training, 100 * seconds / training)
     plan = next((one for one in evidence.plans if arm in one.arms.values()), None)
     compared = [one for one in evidence.of(Quantity.TIME) if plan and one.arm == plan.name]
     # Where some runs never arrive, the others are no fair choice.

@@ -201,6 +201,22 @@ def wilson_interval(errors: int, n: int) -> tuple[float, float]:
     return 100 * float(low), 100 * float(high)
 
 
+def unpaired_interval(first_percent: float, second_percent: float, images: int) -> Interval:
+    """Give the 95 % interval of the second error rate minus the first one, in percentage points.
+
+    For two single runs of which nobody knows which images are wrong.
+    Source: Newcombe 1998 (Statistics in Medicine 17), method 10.
+
+    >>> tuple(round(end, 2) for end in unpaired_interval(1.91, 1.64, 10_000))
+    (-0.64, 0.1)
+    """
+    first, second = (wilson_percent(error, images) for error in (first_percent, second_percent))
+    middle = second_percent - first_percent
+    below = math.hypot(second_percent - second[0], first[1] - first_percent)
+    above = math.hypot(second[1] - second_percent, first_percent - first[0])
+    return middle - below, middle + above
+
+
 def wilson_percent(error_percent: float, images: int) -> tuple[float, float]:
     """Give the 95 % interval of an error rate measured once on `images` images, in percent."""
     return wilson_interval(round(error_percent / 100 * images), images)

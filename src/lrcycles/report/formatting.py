@@ -7,7 +7,7 @@ of a quantity: a figure has equal decimals wherever it stands, and a column has 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median
 
 from lrcycles.evidence.arms import Arm, summarise
@@ -76,6 +76,21 @@ def mean_sd(values: Mapping[int, float], digits: int = 2, *, count: bool = True)
     spread = "" if summary.sd is None else f" ± {number(summary.sd, digits)}"
     n = f" (n = {summary.n})" if count else ""
     return f"{number(summary.mean, digits)}{spread}{n}"
+
+
+def median_and_ends(values: Collection[float], digits: int = 1) -> str:
+    """Write the median of measured times with the shortest and the longest one.
+
+    A mean would move with a single time that other work on the machine has disturbed.
+
+    >>> median_and_ends([3.0, 2.0, 40.0]), median_and_ends([])
+    ('3.0 (2.0 to 40.0)', 'not measured')
+    """
+    if not values:
+        return "not measured"
+    text = number(median(values), digits)
+    ends = span(min(values), max(values), digits)
+    return text if min(values) == max(values) else f"{text} ({ends})"
 
 
 def with_interval(values: Mapping[int, float], digits: int = 2) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MOST_RATES = 200  # of an arm in DVC plots: more would not be seen
 _CELL = ["group", "seed", "status", "test_error_percent", "test_loss", "validation_error_percent"]
 _CELL += ["train_seconds", "compile_seconds", "steps", "batch_size", "epochs", "key"]
+# Epochs of plain Keras and of the compiled loop, and steps without and with a schedule, in turns.
+_MEASURED = ["fit_seconds", "compiled_seconds", "step_seconds", "scheduled_step_seconds"]
 _EPOCH = ["epoch", "step", "validation_error_percent", "validation_loss"]
 
 
@@ -73,7 +75,6 @@ def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     in_order = [*(name for name in primary if name in arms), *arms]
     names |= {arms[name]["group"]: name for name in reversed(in_order)}
     clr, error = names.get("clr"), str(Quantity.ERROR)
-    holm = _holm(metrics)
     numbers: dict[str, float | None] = {}
     for title in ("baseline", "clr", "linear_decay"):
         if (name := names.get(title)) in arms:
@@ -82,7 +83,7 @@ def headline_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         pair = f"{clr}_vs_{names.get(title)}"
         compared = metrics["comparisons"].get(pair, {}).get(error, {})
         numbers[f"clr_minus_{title}_percent"] = compared.get("mean")
-        numbers[f"clr_minus_{title}_holm_p"] = holm.get(pair)
+        numbers[f"clr_minus_{title}_p"] = compared.get("p")
     numbers |= metrics.get("bounds", {})
     if arms:
         runs = (entry[error]["n"] + _failed(entry) for entry in arms.values())
@@ -95,23 +96,6 @@ def _failed(entry: Mapping[str, Any]) -> int:
     return int(entry["diverged"] + entry["guessed"])
 
 
-def _holm(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Adjust the p values of the primary family by Holm's method; absent comparisons count."""
-    p_values = {
-        pair: by_quantity[str(Quantity.ERROR)]["p"]
-        for pair, by_quantity in metrics["comparisons"].items()
-        if by_quantity.get(str(Quantity.ERROR), {}).get("family") == Family.PRIMARY
-        and "p" in by_quantity[str(Quantity.ERROR)]
-    }
-    count = len(p_values) + sum(not one["trained"] for one in metrics["report.primary"])
-    adjusted: dict[str, float] = {}
-    least = 0.0
-    for place, pair in enumerate(sorted(p_values, key=lambda pair: p_values[pair])):
-        least = max(least, min(1.0, (count - place) * p_values[pair]))
-        adjusted[pair] = least
-    return adjusted
-
-
 def _judged(comparison: Comparison) -> dict[str, Any]:
     verdict, estimate = comparison.verdict, comparison.estimate
     entry: dict[str, Any] = {
@@ -121,7 +105,8 @@ def _judged(comparison: Comparison) -> dict[str, Any]:
         "seeds": comparison.seeds,
         "n": len(comparison.differences),
         "p": verdict.p,
-        "adjusted_p": verdict.adjusted_p,
+        # In the primary family p stays as it is, and the level is divided (Holm).
+        "adjusted_p": None if comparison.family == Family.PRIMARY else verdict.adjusted_p,
         "level": verdict.level,
         "alone_level": verdict.alone,
     }
@@ -132,6 +117,9 @@ def _judged(comparison: Comparison) -> dict[str, Any]:
         entry |= {
             "mean": estimate.mean,
             "interval95": estimate.interval(),
+            "interval_at_level": None
+            if verdict.alone is None
+            else estimate.interval(1 - verdict.alone),
             "seeds_half": seeds,
             "images_half": images,
             "median": estimate.median,
@@ -152,7 +140,10 @@ def _known(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
-    """Tabulate validation error, rate and test error by arm, every cell and every epoch."""
+    """Tabulate validation error, rate and test error by arm, every cell and every epoch.
+
+    Also the seconds of epochs and steps that were measured alone, where there are some.
+    """
     import pandas as pd
 
     validation, rates, errors, cells, epochs = [], [], [], [], []
@@ -171,7 +162,7 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
         kept = np.unique(np.linspace(0, count - 1, min(count, _MOST_RATES)).round().astype(int))
         rates += [(int(index) + 1, name, arm.rates[index]) for index in kept]
         errors += [(name, seed, error) for seed, error in arm.values(Quantity.ERROR).items()]
-    return {
+    tables = {
         "validation_error": pd.DataFrame(
             validation, columns=["epoch", "arm", "validation_error_percent", "sd", "n"]
         ),
@@ -180,3 +171,17 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
         "cells": pd.DataFrame(cells, columns=["arm", *_CELL]),
         "epochs": pd.DataFrame(epochs, columns=["arm", "seed", *_EPOCH]),
     }
+    if measured := _measured_seconds(evidence):
+        columns = ["batch_size", "threads", "measured", "turn", "seconds"]
+        tables["measured_seconds"] = pd.DataFrame(measured, columns=columns)
+    return tables
+
+
+def _measured_seconds(evidence: Evidence) -> list[tuple[Any, ...]]:
+    """List the seconds behind the times of Keras and the price of a schedule."""
+    return [
+        (entry["batch_size"], entry["threads"], kind.removesuffix("_seconds"), turn, seconds)
+        for entry in (evidence.of_stages.fit_epochs if evidence.of_stages else [])
+        for kind in _MEASURED
+        for turn, seconds in enumerate(entry[kind])
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison
 from lrcycles.evidence.estimates import FEWEST
+from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
 from lrcycles.report.formatting import UNKNOWN, number
@@ -16,26 +17,38 @@ from lrcycles.report.section import Cell, Table
 def comparisons(evidence: Evidence, listed: Sequence[Comparison]) -> Table:
     """Tabulate comparisons in one quantity with both parts of the interval and the verdict.
 
-    Columns that would hold nothing are left out: p values where nothing is tested, and robust
-    estimates where they agree with the mean.
+    Columns that would hold nothing are left out: p values where nothing is tested, robust
+    estimates where they agree with the mean, and reasons where every verdict is given.
     """
+    reasons = [verdicts.reason(one) for one in listed]
     tested = any(one.verdict.p is not None for one in listed)
     robust = any(one.robust_disagrees for one in listed)
     unit = verdicts.UNITS[listed[0].quantity].removeprefix("percentage ")
-    head = ["comparison", "verdict", "seeds", f"mean ({unit})", "95 % interval"]
-    head += ["part of seeds", "part of images"]
+    head = ["comparison", "verdict", *(["why it is open"] if any(reasons) else [])]
+    head += ["seeds", f"mean ({unit})", "95 % interval"]
+    head += ["part of seeds; part of images"]
     head += ["median; Hodges-Lehmann"] if robust else []
-    head += ["p; level"] if tested else []
+    head += ["interval at the level", _p_and_level(listed)] if tested else []
     rows: list[list[Cell]] = []
-    for one in listed:
+    for one, reason in zip(listed, reasons, strict=True):
         title = " vs ".join(evidence.arms[name].label for name in (one.arm, one.against))
-        row: list[Cell] = [title, verdicts.mark(one), str(one.seeds)]
-        row += [verdicts.mean(one, evidence), verdicts.interval(one, evidence)]
-        row += verdicts.halves(one, evidence)
+        row: list[Cell] = [title, verdicts.mark(one)]
+        row += [reason or UNKNOWN] if any(reasons) else []
+        row += [str(one.seeds), verdicts.mean(one, evidence), verdicts.interval(one, evidence)]
+        row.append("; ".join(verdicts.halves(one, evidence)))
         row += [_robust(one, evidence)] if robust else []
-        row += ["; ".join(verdicts.p_values(one))] if tested else []
+        if tested:
+            row += [verdicts.level_interval(one, evidence), "; ".join(verdicts.p_values(one))]
         rows.append(row)
     return Table(head, rows)
+
+
+def _p_and_level(listed: Sequence[Comparison]) -> str:
+    """Name p and its level: one of both is adjusted for the family."""
+    families = {one.family for one in listed}
+    if families == {Family.PRIMARY}:
+        return "p; its level (Holm)"
+    return "p; level" if Family.PRIMARY in families else "adjusted p (max-T); level"
 
 
 def _robust(comparison: Comparison, evidence: Evidence) -> str:

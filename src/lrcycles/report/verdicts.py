@@ -49,6 +49,14 @@ def interval(comparison: Comparison, evidence: Evidence) -> str:
     return _interval_of(comparison.estimate, digits_of(comparison.quantity, evidence))
 
 
+def level_interval(comparison: Comparison, evidence: Evidence) -> str:
+    """Write the interval that must not contain 0; a dash where nothing is tested."""
+    found, alone = comparison.estimate, comparison.verdict.alone
+    if found is None or alone is None or (ends := found.interval(1 - alone)) is None:
+        return UNKNOWN
+    return span(*ends, digits_of(comparison.quantity, evidence))
+
+
 def halves(comparison: Comparison, evidence: Evidence) -> tuple[str, str]:
     """Write what seeds and what test images add to the 95 % interval, for two columns."""
     if comparison.estimate is None:
@@ -112,10 +120,29 @@ def _halves(found: Estimate, digits: int) -> tuple[str, str]:
 
 
 def p_values(comparison: Comparison) -> tuple[str, str]:
-    """Write the p value, adjusted for the family, and the level that it must not exceed."""
+    """Write the p value and the level that it must not exceed.
+
+    The first family divides the level (Holm). The other families adjust p (max-T).
+    """
     verdict = comparison.verdict
     level = UNKNOWN if verdict.level is None else f"{verdict.level:g}"
     return p_value(verdict.adjusted_p), level
+
+
+def reason(comparison: Comparison) -> str:
+    """Write why a comparison is open; empty for one that is decided or equivalent."""
+    looks = listed([str(look) for look in LOOKS])
+    return {
+        Reason.NONE: "",
+        Reason.NO_FAMILY: "only an interval was asked for",
+        Reason.SEEDS: f"the number of seeds is none of {looks}",
+        Reason.IMAGES_UNKNOWN: "the wrong test images are not known",
+        Reason.SAME: "both arms are the same trainings",
+        Reason.EMPTY: "no pair differs",
+        Reason.CHANCE: "p is above the level",
+        Reason.INTERVAL: "the interval at the level contains 0",
+        Reason.FAILS_MORE: "the arm with fewer errors fails more often",
+    }[comparison.verdict.reason]
 
 
 def mark(comparison: Comparison) -> VerdictCell:
@@ -237,9 +264,9 @@ def robust(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
         if one.robust_disagrees and one.estimate is not None and one.estimate.n >= FEWEST
     ]
     if len(carried) > 1:
-        return [f"A few runs carry the means of {listed([one.title for one in carried])}."]
+        return [f"A few extreme runs move the means of {listed([one.title for one in carried])}."]
     return [
-        f"A few runs carry the mean of {one.title}: the median is "
+        f"A few extreme runs move the mean of {one.title}: the median is "
         f"{number(one.estimate.median, digits_of(one.quantity, evidence))} points."
         for one in carried
         if one.estimate is not None

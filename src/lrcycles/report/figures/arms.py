@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -30,19 +30,23 @@ MANY = 8  # arms: with more, marks that tell single arms apart only clutter the 
 
 
 def rates_over_steps(
-    rates: Mapping[str, ArrayLike], step_sizes: Mapping[str, int | None] | None = None
+    rates: Mapping[str, ArrayLike],
+    step_sizes: Mapping[str, int | None] | None = None,
+    *,
+    colours: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw the learning rate at every step, a panel per arm; dotted: the rest of a cut half-cycle.
 
     Args:
         rates: for each arm the rate of each of its steps.
         step_sizes: for each cyclical arm its half-cycle in steps.
+        colours: of each arm.
     """
     many = len(rates) > MANY
     figure, axes = (
         tiles(len(rates), height=1.5) if many else panels(len(rates), height=0.4 + 1.6 * len(rates))
     )
-    colours = palette(list(rates))
+    colours = colours or palette(list(rates))
     for ax, (arm, values) in zip(axes, rates.items(), strict=True):
         lr = np.asarray(values, dtype=float)
         steps = np.arange(1, len(lr) + 1)
@@ -76,15 +80,19 @@ def validation_curves(
     histories: Mapping[str, Mapping[int, Curve]],
     *,
     held_out: str = "validation",
+    colours: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw the error after each epoch: each seed thin, the mean bold.
 
     Args:
         histories: by arm and seed, the error in percent after each epoch.
         held_out: what the error is measured on.
+        colours: of each arm.
     """
     figure, (ax,) = panels(1, height=3.8)
-    for (arm, colour), line in zip(palette(list(histories)).items(), _line_styles(), strict=False):
+    colours = colours or palette(list(histories))
+    for arm, line in zip(histories, _line_styles(), strict=False):
+        colour = colours[arm]
         by_epoch: dict[int, list[float]] = {}
         for history in histories[arm].values():
             for epoch, error in history:
@@ -112,6 +120,7 @@ def errors_by_arm(
     *,
     means: Mapping[str, tuple[float, float | None, float | None]],
     published: Mapping[str, tuple[float, float, float]] | None = None,
+    colours: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw every seed's test error, a row per arm; grey lines join equal seeds of adjacent arms.
 
@@ -119,10 +128,11 @@ def errors_by_arm(
         errors: percent, by arm and seed.
         means: for each arm the mean and the ends of its 95 % interval, where it has one.
         published: for each arm the figure in the publication and its 95 % interval.
+        colours: of each arm.
     """
     published = published or {}
     figure, (ax,) = panels(1, height=1.3 + (0.42 if len(errors) > MANY else 0.75) * len(errors))
-    colours = palette(list(errors))
+    colours = colours or palette(list(errors))
     arms = list(errors)
     for row, (arm, below) in enumerate(pairwise(arms) if len(arms) <= MANY else ()):
         for seed in sorted(errors[arm].keys() & errors[below].keys()):
@@ -162,7 +172,10 @@ def run_times(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
     """
     ways = list(dict.fromkeys(way for by_way in seconds.values() for way in by_way))
     figure, (ax,) = panels(1, height=1.2 + 0.3 * len(seconds) * len(ways))
-    colours = palette(ways)
+    # Shades of grey: the colours of arms would mislead.
+    colours = dict(
+        zip(ways, (str(0.3 + 0.5 * k / len(ways)) for k in range(len(ways))), strict=True)
+    )
     thickness = 0.8 / len(ways)
     for place, way in enumerate(ways):
         known = {row: of[way] for row, of in enumerate(seconds.values()) if way in of}

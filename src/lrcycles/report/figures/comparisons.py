@@ -49,21 +49,28 @@ class Row:
     both: tuple[float, float] | None = None
 
 
-def forest(rows: Mapping[str, Row], *, margin: float, other: str | None = None) -> Figure:
+def forest(
+    rows: Mapping[str, Row],
+    *,
+    margin: float,
+    other: str | None = None,
+    colours: Mapping[str, Any] | None = None,
+) -> Figure:
     """Draw a row per difference in test error: seeds, mean, median, both intervals, and the margin.
 
     Args:
         rows: by name, in percentage points; "A vs B" is written in two lines.
         margin: half the width of the band within which a difference does not matter.
         other: the arm that all differences subtract, if it is one arm.
+        colours: of each row.
     """
     names = list(rows)
     figure, (ax,) = panels(1, height=1.5 + (0.7 if len(names) < MANY else 0.42) * len(names))
     ax.axvspan(-margin, margin, color="#e9e9e9", label=f"does not matter: within ±{margin:g}")
     ax.axvline(0, color=GREY, linewidth=1)
-    colours = palette(names)
     if len(names) > MANY:
         colours = dict.fromkeys(names, palette(["one"])["one"])
+    colours = colours or palette(names)
     for place, (name, row) in enumerate(rows.items()):
         ax.plot(
             row.values, [place] * len(row.values), "o", color=colours[name], alpha=0.45, ms=5, mew=0
@@ -163,8 +170,9 @@ def anytime(
     histories: Mapping[str, Mapping[int, Curve]],
     *,
     cycle_ends: Mapping[str, Sequence[float]],
+    colours: Mapping[str, Any] | None = None,
 ) -> Figure:
-    """Draw the validation error after every epoch, a panel per arm, with the first arm in grey.
+    """Draw the validation error after every epoch, a panel per arm, with the first arm in each.
 
     Lines are means over the seeds. Bands reach from the lowest to the highest seed. Dotted lines
     mark the ends of cycles, where the rate is low and the error of a cyclical arm is comparable.
@@ -172,29 +180,31 @@ def anytime(
     Args:
         histories: by arm and seed, the error in percent after each epoch; the baseline first.
         cycle_ends: by arm, in epochs.
+        colours: of each arm.
     """
     first, *others = histories
     shown = others or [first]
     figure, axes = tiles(len(shown), height=2.1 if len(shown) > 1 else 3.4, sharey=True)
-    colour = palette(["baseline", "arm"])["arm"]
+    colours = colours or palette(list(histories))
     for ax, arm in zip(axes, shown, strict=True):
         for end in cycle_ends.get(arm, ()):
-            ax.axvline(end, color=colour, linestyle=":", linewidth=1)
-        for name, ink in ((first, GREY), (arm, colour)):
+            ax.axvline(end, color=GREY, linestyle=":", linewidth=1)
+        for name in (first, arm):
             epochs, low, mean, high = _band(histories[name])
-            ax.fill_between(epochs, low, high, color=ink, alpha=0.2, linewidth=0)
-            ax.plot(epochs, mean, color=ink, linewidth=1.8)
+            ax.fill_between(epochs, low, high, color=colours[name], alpha=0.2, linewidth=0)
+            ax.plot(epochs, mean, color=colours[name], linewidth=1.8)
         log_percent(ax, ticks=4)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        ax.set_title(shortened(arm, 25), loc="left", fontsize=9, fontweight="bold")
+        title = {"fontsize": 9, "fontweight": "bold", "color": colours[arm]}
+        ax.set_title(shortened(arm, 25), loc="left", fontdict=title)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("validation error (%)", fontsize=9)
     marks = [
-        Line2D([], [], color=GREY, label=shortened(first)),
-        Line2D([], [], color=colour, label="the arm above the panel"),
+        Line2D([], [], color=colours[name], label=shortened(name))
+        for name in (first, *(others if len(others) < MANY else ()))
     ]
     if any(cycle_ends.values()):
-        marks.append(Line2D([], [], color=colour, linestyle=":", label="end of a cycle"))
+        marks.append(Line2D([], [], color=GREY, linestyle=":", label="end of a cycle"))
     figure.legend(handles=marks, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
@@ -238,7 +248,7 @@ def sensitivity(
     ax.plot(at, means, "-", color=colours["constant"], lw=2, label="mean of a constant rate")
     for name, (value, low, high) in bounds.items():
         if low is not None and high is not None:
-            label = "bound, interval over seeds" if name == "max_lr" else None
+            label = "bound, lowest to highest seed" if name == "max_lr" else None
             ax.axvspan(low, high, color="#d9d9d9", alpha=0.6, linewidth=0, label=label)
         ax.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
         above = ("data", "axes fraction")

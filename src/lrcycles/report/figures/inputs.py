@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from lrcycles.drawing import palette
 from lrcycles.evidence.arms import Arm, Summary, summarise
 from lrcycles.evidence.comparisons import Quantity
 from lrcycles.evidence.estimates import FEWEST, Estimate
 from lrcycles.evidence.weigh import Evidence
+from lrcycles.report.answers import shown_arms
 from lrcycles.report.figures.arms import Curve, errors_by_arm
 from lrcycles.report.figures.comparisons import Ends, Row
 from lrcycles.report.section import Picture
@@ -25,6 +28,13 @@ def mean_and_interval(summary: Summary) -> Ends:
     """Give a mean with the ends of its 95 % interval."""
     assert summary.mean is not None
     return summary.mean, summary.low, summary.high
+
+
+def colours_of(evidence: Evidence) -> dict[str, Any]:
+    """Give every arm one colour for all figures, the one that it has on the first screen."""
+    first = [name for name in shown_arms(evidence) if evidence.arms[name].trained]
+    every = list(dict.fromkeys((*first, *evidence.arms)))
+    return palette(every) | palette(first)
 
 
 def row(estimate: Estimate, differences: Mapping[int, float] | None = None) -> Row:
@@ -55,6 +65,7 @@ def errors_picture(
     """
     errors = {arm: evidence.arms[arm].values(Quantity.ERROR) for arm in arms}
     means = {arm: mean_and_interval(summarise(errors[arm].values())) for arm in arms}
-    drawn = errors_by_arm(errors, means=means, published=published)
+    colours = colours_of(evidence)
+    drawn = errors_by_arm(errors, means=means, published=published, colours=colours)
     alt = "Test error in percent of every seed, by arm. A table of this section has the figures."
     return Picture(name, drawn, alt, caption)

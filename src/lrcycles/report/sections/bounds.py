@@ -32,9 +32,9 @@ def section(evidence: Evidence) -> Section | None:
             "Loss and held-out accuracy against the learning rate of the range test, with the "
             "selected bounds. The table below has the figures.",
             "The range test. Thin lines are seeds, the bold line is their median. The background "
-            "shows three phases: the loss hardly changes, it falls and then stays flat, it rises. "
-            "The vertical lines are the two bounds, with the interval over the seeds of each bound "
-            "that has one.",
+            "shows three phases: (1) the loss hardly changes, (2) the loss falls and stays low, "
+            "(3) the loss rises. The vertical lines are the two bounds. A coloured band shows the "
+            "lowest to highest value over the seeds.",
         ),
         _table(evidence),
         Folded("How each bound was read", [Points(chosen["reasons"])]),
@@ -48,7 +48,7 @@ def section(evidence: Evidence) -> Section | None:
 def _sentences(evidence: Evidence) -> list[str]:
     chosen = evidence.stages.bounds
     lines = [
-        f"Rule {chosen['rule']} selects base_lr = {rate(chosen['base_lr'])} and max_lr = "
+        f"The rule '{chosen['rule']}' selects base_lr = {rate(chosen['base_lr'])} and max_lr = "
         f"{rate(chosen['max_lr'])}.",
         f"The training has {counted(chosen['cycles'], 'cycle')} of 2 x {chosen['step_size']:,} "
         "steps.",
@@ -77,7 +77,11 @@ def _table(evidence: Evidence) -> Table:
                 ", ".join(each),
             ]
         )
-    return Table(["", "selected", "interval over seeds", "spread (decades)", "each seed"], rows)
+    # A seed that does not show both bounds is left out.
+    whole = [one for one in interval["per_seed"] if one["base_lr"] and one["max_lr"]]
+    seeds = counted(len(whole), "seed")
+    ends = f"lowest to highest of {seeds}"
+    return Table(["", "selected", ends, "spread (decades)", "each seed"], rows)
 
 
 def _ends(chosen: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
@@ -123,6 +127,6 @@ def _constant_rates(evidence: Evidence) -> Picture | None:
         "sensitivity",
         drawn,
         "Test error in percent by constant learning rate. Section 'All arms' has the figures.",
-        "Test error at constant rates: every seed and the mean. Grey bands are intervals of "
-        "the selected bounds over the seeds of the range test.",
+        "Test error at constant rates: every seed and the mean. A grey band shows the lowest to "
+        "highest value of a bound over the seeds of the range test.",
     )

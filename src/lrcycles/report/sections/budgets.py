@@ -70,7 +70,7 @@ def _target(evidence: Evidence) -> list[Block]:
     lengths = sorted({epochs for plan in evidence.plans for epochs in plan.arms})
     head = [f"runs that end at {number(target)} % or less"]
     head += [counted(epochs, "epoch") for epochs in lengths]
-    head += ["runs that do at any length", "shortest length, median (epochs)"]
+    head += ["runs that reach it at any length", "shortest length, median (epochs)"]
     rows = [_reached(one, lengths) for one in evidence.reaching]
     blocks: list[Block] = [Heading("The shortest training to the target"), Table(head, rows)]
     if compared := evidence.of(Quantity.TIME):
@@ -91,15 +91,18 @@ def _reached(one: Reaching, lengths: list[int]) -> list[str]:
 
 
 def _comparisons(compared: list[Comparison]) -> Table:
-    head = ["comparison", "seeds", "difference in epochs (95 % interval)", "p", "level", "verdict"]
+    reasons = [verdicts.reason(one) for one in compared]
+    head = ["comparison", "seeds", "difference in epochs (95 % interval)", "adjusted p (max-T)"]
+    head += ["level", "verdict", *(["why it is open"] if any(reasons) else [])]
     rows: list[list[Cell]] = []
-    for one in compared:
+    for one, reason in zip(compared, reasons, strict=True):
         # Only some of the runs would have a difference, and these are no fair choice.
         difference = "unknown: some runs never arrive"
         if one.estimate is not None and not any(one.failed):
             difference = verdicts.estimated(one.estimate, 1, images=False)
         p_values = verdicts.p_values(one)
         rows.append([one.title, str(one.seeds), difference, *p_values, verdicts.mark(one)])
+        rows[-1] += [reason or UNKNOWN] if any(reasons) else []
     return Table(head, rows)
 
 

@@ -6,31 +6,45 @@ from lrcycles.evidence.comparisons import Comparison, Quantity
 from lrcycles.evidence.costs import schedule_costs
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
-from lrcycles.report.formatting import number
-from lrcycles.report.section import Points, Section
+from lrcycles.report.formatting import number, span
+from lrcycles.report.section import Block, Points, Section, Table, Text
 
 TRIANGLE = "triangular"
+_METHOD = (
+    "A pair is a step with the schedule and a step at a constant rate, one after the other. Two "
+    "pairs in opposite order give one value: their mean, in which the effect of the order cancels. "
+    "The table shows the median of these values. measured_seconds.csv has the time of every step."
+)
 WINDOWS = ("welch", "hann")  # which the tutorial calls equivalent to the triangle
 
 
 def section(evidence: Evidence) -> Section | None:
     """Set each claim beside what was measured; None if nothing was."""
-    lines = sentences(evidence) if evidence.of_stages else []
-    about = "Whether windows are equivalent, and whether cycling costs computation."
-    if not lines:
+    if not evidence.of_stages:
         return None
-    return Section("claims", "The tutorial's side claims", [Points(lines)], about=about)
+    blocks: list[Block] = []
+    questions = []
+    if lines := windows(evidence):
+        blocks.append(Points(lines))
+        questions.append("whether windows are equivalent")
+    if table := _computation(evidence):
+        blocks += [table, Text(_METHOD, quiet=True)]
+        questions.append("whether cycling costs computation")
+    if not blocks:
+        return None
+    about = f"{' and '.join(questions)}.".capitalize()
+    return Section("claims", "The tutorial's side claims", blocks, about=about)
 
 
-def sentences(evidence: Evidence) -> list[str]:
-    """Word the measurements that speak to a claim."""
-    windows = [
+def windows(evidence: Evidence) -> list[str]:
+    """Word the comparisons of windows with the triangle."""
+    compared = [
         one
         for one in evidence.of(Quantity.ERROR)
         if evidence.arms[one.arm].settings.schedule.name in WINDOWS
         and evidence.arms[one.against].settings.schedule.name == TRIANGLE
     ]
-    return [*(_window(one, evidence) for one in windows), *_computation(evidence)]
+    return [_window(one, evidence) for one in compared]
 
 
 def _window(comparison: Comparison, evidence: Evidence) -> str:
@@ -40,16 +54,17 @@ def _window(comparison: Comparison, evidence: Evidence) -> str:
     )
 
 
-def _computation(evidence: Evidence) -> list[str]:
-    costs = [
-        f"{number(one.percent, 1)} % at batch size {one.batch_size:,} (95 % interval "
-        f"{number(one.low, 1)} to {number(one.high, 1)} %, {one.pairs} pairs)"
+def _computation(evidence: Evidence) -> Table | None:
+    """Tabulate what a triangular schedule adds to a step of Keras; None if nothing was measured."""
+    head = ["batch size", "additional time of a Keras step with a triangular schedule (%)"]
+    head += ["95 % interval (%)", "pairs of steps"]
+    rows = [
+        [
+            f"{one.batch_size:,}",
+            number(one.percent, 1),
+            span(one.low, one.high, 1),
+            str(one.pairs),
+        ]
         for one in schedule_costs(evidence)
     ]
-    if not costs:
-        return []
-    return [
-        "Additional computation: a triangular schedule changes the time of a step of Keras by "
-        f"{' and by '.join(costs)}. Steps with a schedule alternate with steps at a constant rate. "
-        "The figure is the median difference of the pairs."
-    ]
+    return Table(head, rows) if rows else None

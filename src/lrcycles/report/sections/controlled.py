@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from lrcycles.config.schema import LOOKS
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role, seedwise
-from lrcycles.evidence.estimates import FEWEST, Chance, Estimate, chance_better
+from lrcycles.evidence.estimates import FEWEST, Chance, Estimate, Interval, chance_better
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import comparisons as figures
-from lrcycles.report.figures.inputs import errors_picture, histories, row
+from lrcycles.report.figures.inputs import colours_of, errors_picture, histories, row
 from lrcycles.report.formatting import UNKNOWN, decimals, listed, mean_sd, number, span
 from lrcycles.report.section import (
     Block,
@@ -24,8 +24,15 @@ from lrcycles.report.section import (
     Table,
     Text,
 )
+from lrcycles.report.sections.cautions import READ_BEFORE
 
 _CONTROLLED = (Role.CANDIDATE, Role.CONTROL)
+_ADJUSTED = {
+    Family.PRIMARY: "First family: p is not adjusted. The level is divided among the comparisons "
+    "(Holm).",
+    Family.SCHEDULES: "Second family: p is adjusted for the number of comparisons (max-T with "
+    "common sign flips). The level is the level of one comparison.",
+}
 _Losses = Mapping[tuple[str, str], Estimate]
 
 
@@ -35,7 +42,7 @@ def section(evidence: Evidence) -> Section:
     trained = [name for name in names if evidence.arms[name].trained]
     blocks: list[Block] = [Text(_what_is_equal(evidence))] if evidence.of_stages else []
     if trained:
-        caption = "Test error of every seed. Grey lines join the runs of one seed."
+        caption = "Test error of every seed. A grey line joins the runs of one seed."
         blocks.append(errors_picture("errors", evidence, trained, {}, caption))
     losses = evidence.loss_differences()
     blocks += [_errors(evidence, losses), *_families(evidence)]
@@ -43,10 +50,9 @@ def section(evidence: Evidence) -> Section:
         blocks += [
             Heading("How often an arm is better, and the test loss"),
             Text(
-                "The shares are those of the pairs of seeds in which the arm before 'vs' is "
-                "better, with a Wilson interval. A tie counts as half a win. The interval counts "
-                "ties as losses at its lower end and as wins at its upper end. The interval of "
-                "the loss covers the seeds alone."
+                "Share of seeds in which the first arm is better, with a 95 % Wilson interval. A "
+                "tie counts as half a win. The interval counts ties as losses at its lower end and "
+                "as wins at its upper end. The interval of the loss covers the seeds alone."
             ),
             chances,
         ]
@@ -68,7 +74,7 @@ def _families(evidence: Evidence) -> list[Block]:
     if any(one.estimate for one in shown):
         blocks.append(_differences(evidence, shown))
     for title, of_title in (
-        ("First family: the comparisons that carry the answer", families[Family.PRIMARY]),
+        ("First family: the question about cycling", families[Family.PRIMARY]),
         ("Second family: the other comparisons", families[Family.SCHEDULES]),
         ("Without a verdict: intervals only", others),
     ):
@@ -87,7 +93,9 @@ def _absent(evidence: Evidence) -> list[Text]:
     if not absent:
         return []
     verb = "was" if len(absent) == 1 else "were"
-    return [Text(f"{listed(absent)} {verb} not trained. The first family counts it all the same.")]
+    counts = "it" if len(absent) == 1 else "them"
+    text = f"{listed(absent)} {verb} not trained. The first family still counts {counts}."
+    return [Text(text)]
 
 
 def _unjudged(evidence: Evidence) -> list[Role]:
@@ -112,15 +120,23 @@ def _what_is_equal(evidence: Evidence) -> str:
     text = "Equal seeds share their initial weights and the order of their data"
     if exceptions:
         text += f", except that {listed(exceptions)}"
-    chosen = "peak rates" if evidence.stages.peak_searches else "bounds"
-    return (
-        f"{text}. The {chosen} were chosen on the validation split only, and the test set was read "
-        "once."
+    text += (
+        f". The {_chosen(evidence)} were chosen without the test set. Each controlled run is "
+        "measured on the test set once, after its last epoch."
     )
+    if evidence.stages.data["name"] == READ_BEFORE:
+        text += " Earlier trainings of this project used the same test images."
+    return text
+
+
+def _chosen(evidence: Evidence) -> str:
+    return "peak rates" if evidence.stages.peak_searches else "bounds"
 
 
 def _errors(evidence: Evidence, losses: _Losses) -> Table:
-    head = ["arm", "test error (%)", "test loss", "validation error (%)", "runs", "failed"]
+    measured = ("test error (%)", "test loss", "validation error (%)")
+    head = ["arm", *(f"{kind}, mean ± standard deviation over seeds" for kind in measured)]
+    head += ["runs", "failed"]
     digits = verdicts.digits_of(Quantity.ERROR, evidence)
     kinds = [(Quantity.ERROR, digits), (Quantity.LOSS, _loss_digits(losses))]
     rows = []
@@ -141,35 +157,51 @@ def _errors(evidence: Evidence, losses: _Losses) -> Table:
 
 def _differences(evidence: Evidence, compared: list[Comparison]) -> Picture:
     others = {one.against for one in compared}
+    colours = colours_of(evidence)
     drawn = figures.forest(
         {one.title: row(one.estimate, one.differences) for one in compared if one.estimate},
         margin=evidence.report.margin_percent,
         other=others.pop() if len(others) == 1 else None,
+        colours={one.title: colours[one.arm] for one in compared},
     )
     return Picture(
         "differences",
         drawn,
         "The difference in test error of each pair of seeds, by comparison. The tables below have "
         "the figures.",
-        "Difference of each pair of seeds: the arm before 'vs' minus the arm after it. The grey "
-        "band is the margin: a difference within it does not matter.",
+        "Difference between two arms trained with the same seed, the first arm minus the second "
+        "arm, and the mean difference. The grey band is the margin: a difference within it does "
+        "not matter.",
     )
 
 
 def _rule(evidence: Evidence) -> list[str]:
     """Word how a verdict is reached."""
     margin = f"±{evidence.report.margin_percent:g} percentage points"
+    fixed = "the training set and the split of its images"
+    if evidence.of_stages:
+        fixed = f"the training set, the split of its images and the {_chosen(evidence)}"
+    families = {one.family for one in evidence.of(Quantity.ERROR)}
+    levels = ["In each family, the chance of one or more false verdicts is 5 % or less."]
+    if families >= _ADJUSTED.keys():
+        levels[0] += " Each family has its own 5 %. The advice uses both."
+    levels += [text for family, text in _ADJUSTED.items() if family in families]
     return [
-        "A verdict is about other seeds and other test images. The interval is made of both parts.",
-        "The comparisons of a family share 5 % false verdicts. The first family is adjusted by "
-        "Holm's method, the second by common sign flips (max-T).",
+        "What is estimated: the mean difference in test error over all seeds and over all images "
+        f"of the kind of the test images, with {fixed} held fixed.",
+        "The variance of this estimate is s²/n for other seeds plus c/N for other test images. The "
+        "interval has both parts. More seeds shrink the first part only.",
+        "s is the standard deviation of the differences of n seeds. c is the mean covariance of "
+        "the differences of two seeds over the N test images.",
+        *levels,
+        "p covers other seeds, not other test images. The interval covers both.",
         f"Verdicts are given at {LOOKS[0]} seeds and at every doubling up to {LOOKS[-1]}. Other "
         "numbers of seeds give intervals only.",
-        "An arm is better or worse if p does not exceed its level and the interval at this level "
-        "excludes 0. An arm that fails more often is never better.",
-        f"Arms are equivalent if two one-sided tests show a difference within {margin}. Everything "
-        "else is undecided.",
-        "docs/evidence.md explains each step.",
+        "An arm is better or worse if p does not exceed its level and the interval at the level "
+        "does not contain 0. An arm that fails more often than the other arm is never better.",
+        f"Arms are equivalent if two one-sided tests show a difference within {margin}. All other "
+        "tested comparisons are undecided.",
+        "The file docs/evidence.md in the repository of lrcycles explains each step.",
     ]
 
 
@@ -184,15 +216,25 @@ def _chances(evidence: Evidence, losses: _Losses) -> Table | None:
         if len(by_seed) < FEWEST:
             continue  # one or two pairs say nothing
         ends = losses[pair].interval()
-        difference = number(losses[pair].mean, digits)
-        difference += f" ({span(*ends, digits)})" if ends else ""
+        at = digits if ends is None else _beside_zero(ends, digits)
+        difference = number(losses[pair].mean, at)
+        difference += f" ({span(*ends, at)})" if ends else ""
         chances = [_chance(one.chance), _chance(chance_better(list(by_seed.values())))]
         rows.append([one.title, *chances, difference])
     return Table(head, rows) if rows else None
 
 
+def _beside_zero(ends: Interval, digits: int) -> int:
+    """Count the decimals that show on which side of 0 both ends are."""
+    return next(
+        (at for at in range(digits, digits + 3) if all(round(end, at) for end in ends)), digits
+    )
+
+
 def _loss_digits(losses: _Losses) -> int:
-    return max(decimals([one.interval() for one in losses.values()], otherwise=4) - 1, 3)
+    """Count the decimals that show the width of the narrowest interval."""
+    each = [decimals([one.interval()], otherwise=4) for one in losses.values()]
+    return max(max(each, default=4) - 1, 3)
 
 
 def _chance(chance: Chance | None) -> str:
@@ -208,8 +250,10 @@ def _epochs(evidence: Evidence, names: list[str]) -> Picture:
         figures.anytime(
             {name: histories(arm) for name, arm in arms.items()},
             cycle_ends={name: arm.cycle_ends_epochs for name, arm in arms.items()},
+            colours=colours_of(evidence),
         ),
         f"The validation error after each epoch by arm, each beside {names[0]}.",
-        f"Error on the validation split after each epoch; {names[0]} in grey. Lines are means, "
-        "bands reach from the lowest to the highest seed. Dotted lines mark the ends of cycles.",
+        f"Error on the validation split after each epoch, with {names[0]} in every panel. Lines "
+        "are means. Bands reach from the lowest to the highest seed. Dotted lines mark the ends of "
+        "cycles.",
     )

@@ -15,7 +15,7 @@ from lrcycles.report.formatting import (
     UNKNOWN,
     counted,
     listed,
-    mean_sd,
+    median_and_ends,
     number,
     span,
     with_interval,
@@ -125,7 +125,7 @@ def _notes(evidence: Evidence, parts: Factorial) -> list[str]:
 
 def _arms(evidence: Evidence) -> Table:
     head = ["arm", "factors", "test error (%), 95 % interval over seeds", "median"]
-    head += ["training (s)", "updates", "failed runs"]
+    head += ["training (s), median (range over seeds)", "updates", "failed runs"]
     digits = verdicts.digits_of(Quantity.ERROR, evidence)
     rows = []
     for name, factors in evidence.report.factors.items():
@@ -139,7 +139,7 @@ def _arms(evidence: Evidence) -> Table:
                 ", ".join(factors) or "none",
                 with_interval(errors, digits),
                 number(median(errors.values()) if errors else None, digits),
-                mean_sd(arm.values("train_seconds"), 1, count=False),
+                median_and_ends(arm.values("train_seconds").values()),
                 f"{arm.total_steps:,}",
                 str(len(arm.failed)) if arm.failed else "none",
             ]

@@ -70,6 +70,8 @@ def _shared(by_arm: Mapping[str, Mapping[str, str]], evidence: Evidence) -> Tabl
     rows = [["network", _distinct(_network(cell.model) for cell in cells)]]
     for key in _MACHINE:
         rows.append([key.replace("_", " "), _distinct(getattr(cell, key) for cell in cells)])
+    if evidence.of_stages and (alone := evidence.stages.fit_epochs):
+        rows.append(["threads of the measured epochs", _distinct(e["threads"] for e in alone)])
     for library in sorted({library for cell in cells for library in cell.versions}):
         rows.append([library, _distinct(cell.versions.get(library) for cell in cells)])
     if evidence.of_stages:

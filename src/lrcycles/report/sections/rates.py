@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.figures.arms import rates_over_steps
+from lrcycles.report.figures.inputs import colours_of
 from lrcycles.report.section import Picture, Section
 
 
@@ -16,10 +17,11 @@ def section(evidence: Evidence) -> Section:
             for name, arm in evidence.arms.items()
             if arm.never_turns
         },
+        colours=colours_of(evidence),
     )
     caption = "The rate of each arm."
     if any(arm.never_turns for arm in evidence.arms.values()):
-        caption += " Dotted: the rest of a half-cycle that the run cuts short."
+        caption += " A dotted line is the rest of a half-cycle that the run does not finish."
     alt = "The learning rate of each arm at every step."
     picture = Picture("learning_rate", drawn, alt, caption)
     about = "The learning rate of every arm at every step."

@@ -41,11 +41,13 @@ def _summary(rows: Sequence[ReferenceRow]) -> str:
     differ = sum(row.differs is True for row in judged)
     if not differ:
         return f"{text} No difference from the printed errors is shown."
-    return f"{text} {differ} of them {'differs' if differ == 1 else 'differ'} from the print."
+    return f"{text} {differ} of them {'differs' if differ == 1 else 'differ'} from the paper."
 
 
 def _table(evidence: Evidence, rows: Sequence[ReferenceRow]) -> Table:
-    head = ["arm", "paper: error (%)", "here: error (%)", "difference", "95 % interval", "result"]
+    spread = "mean ± standard deviation over seeds"
+    head = ["arm", f"paper: error (%), {spread}", f"here: error (%), {spread}", "difference"]
+    head += ["95 % interval", "result"]
     return Table(head, [_cells(evidence, row) for row in rows])
 
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from statistics import median
 
-from lrcycles.evidence.arms import Arm, summarise
+from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Quantity, Role
 from lrcycles.evidence.costs import measured_alone
-from lrcycles.evidence.estimates import wilson_percent
+from lrcycles.evidence.estimates import unpaired_interval, wilson_percent
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import arms as figures
-from lrcycles.report.figures.inputs import errors_picture, histories
-from lrcycles.report.formatting import listed, mean_sd, number, rate, span, threads
+from lrcycles.report.figures.inputs import colours_of, errors_picture, histories
+from lrcycles.report.formatting import (
+    counted,
+    listed,
+    mean_sd,
+    median_and_ends,
+    number,
+    rate,
+    span,
+    threads,
+)
 from lrcycles.report.section import Block, Folded, Heading, Picture, Points, Section, Table, Text
 from lrcycles.report.sections import time
 
 DEVIATIONS = (
     "Keras 3 trains instead of the Keras of 2018, on another backend and machine.",
     "Labels are whole numbers instead of one-hot vectors. The loss is the same.",
-    "The second fit leaves out Adam(0.1): its callback replaced that rate before the first step.",
+    "The second fit leaves out Adam's rate 0.1: the tutorial's callback replaced it before the "
+    "first step.",
     "Initial weights and data order follow from the seed. The tutorial set no seed.",
-    "Our compiled loop makes the steps. Plain Keras fit is measured beside it for the time.",
+    "This project's compiled loop trains the runs. The time of plain Keras fit is measured "
+    "separately.",
 )
 
 
@@ -37,6 +48,7 @@ def section(evidence: Evidence) -> Section | None:
             "protocol. Its arms are not part of the controlled comparison."
         ),
         _figures(evidence),
+        *_busy(evidence),
     ]
     if trained:
         blocks += [_errors(evidence, trained), _times(evidence, trained)]
@@ -51,7 +63,9 @@ def section(evidence: Evidence) -> Section | None:
         blocks.append(
             Picture(
                 "replay_validation",
-                figures.validation_curves(by_arm, held_out="test (used as validation)"),
+                figures.validation_curves(
+                    by_arm, held_out="test (used as validation)", colours=colours_of(evidence)
+                ),
                 "The test error after each epoch, of every seed and the mean, by arm.",
                 "Error after each epoch, measured on the test set as in the publication.",
             )
@@ -59,7 +73,7 @@ def section(evidence: Evidence) -> Section | None:
     blocks.append(
         Folded("Every seed of the replay", [tables.every_seed(evidence, evidence.replay)])
     )
-    about = "What the tutorial printed, what its settings give here, and what its pair compares."
+    about = "The tutorial's results, our repetition of them, and what they compare."
     return Section("published", "The published figures and their replay", blocks, about=about)
 
 
@@ -70,11 +84,11 @@ def _figures(evidence: Evidence) -> Table:
     digits = verdicts.digits_of(Quantity.ERROR, evidence)
     rows: list[list[str]] = [
         ["test error in the publication, one run (%)"],
-        ["test error replayed (%)"],
+        ["test error replayed (%), mean ± standard deviation over seeds"],
         ["training time in the publication (s)"],
-        ["plain Keras fit here, alone on all cores (s): mean of the measured epochs"],
-        ["compiled training here, alone on all cores (s): mean of the measured epochs"],
-        [f"compiled training here, each run on {threads(arms)} (s)"],
+        ["plain Keras fit here, alone on all cores (s): median (range) of the measured epochs"],
+        ["compiled training here, alone on all cores (s): median (range) of the measured epochs"],
+        [f"compiled training here, each run on {threads(arms)} (s): median (range over seeds)"],
     ]
     for arm in arms:
         figure = evidence.report.published[arm.name]
@@ -85,20 +99,31 @@ def _figures(evidence: Evidence) -> Table:
         column = [
             f"{number(figure.error_percent)} (Wilson 95 %: {number(low)} to {number(high)})",
             mean_sd(arm.values(Quantity.ERROR), digits),
-            number(figure.seconds, 1),
-            *(_mean_and_ends(list(one.values())) for one in alone),
-            mean_sd(arm.values("train_seconds"), 1),
+            number(figure.seconds),
+            *(median_and_ends(one.values()) for one in alone),
+            median_and_ends(arm.values("train_seconds").values()),
         ]
         for row, text in zip(rows, column, strict=True):
             row.append(text)
     return Table(["", *evidence.replay], rows)
 
 
-def _mean_and_ends(seconds: list[float]) -> str:
-    """Write a mean with the smallest and largest value: a few epochs in a row give no interval."""
-    if not seconds:
-        return "not measured"
-    return f"{number(fmean(seconds), 1)} ({span(min(seconds), max(seconds), 1)})"
+def _busy(evidence: Evidence) -> list[Text]:
+    """Warn of measured epochs that took longer on several threads than on fewer."""
+    for name in evidence.replay:
+        arm = evidence.arms[name]
+        alone = measured_alone(evidence, arm, "compiled_seconds").values()
+        runs = arm.values("train_seconds").values()
+        used = max((entry["threads"] for entry in evidence.stages.fit_epochs), default=1)
+        if alone and runs and used > arm.settings.threads and median(alone) > median(runs):
+            return [
+                Text(
+                    f"Compiled training was slower on {counted(used, 'thread')} than on "
+                    f"{threads([arm])}. The machine was probably busy with other work during the "
+                    "measurement, so the measured epochs may be too slow."
+                )
+            ]
+    return []
 
 
 def _errors(evidence: Evidence, names: list[str]) -> Picture:
@@ -117,18 +142,19 @@ def _times(evidence: Evidence, names: list[str]) -> Picture:
     for name in names:
         arm = evidence.arms[name]
         times[name] = {"in the publication": evidence.report.published[name].seconds}
-        fit = summarise(measured_alone(evidence, arm, "fit_seconds").values()).mean
-        trained = summarise(arm.values("train_seconds").values()).mean
+        fit = measured_alone(evidence, arm, "fit_seconds").values()
+        trained = arm.values("train_seconds").values()
         for way, seconds in (("plain Keras fit, here", fit), ("compiled, here", trained)):
-            if seconds is not None:
-                times[name][way] = seconds
+            if seconds:
+                times[name][way] = median(seconds)
     return Picture(
         "replay_times",
         figures.run_times(times),
         "Training time of the replayed runs.",
-        "Training time of one run, without evaluation and compilation. Plain Keras fit: seconds of "
-        "a measured epoch times the number of epochs, alone on all cores. Compiled: each run on "
-        f"{threads([evidence.arms[name] for name in names])}, others beside it.",
+        "Training time of one run, without evaluation and compilation. Plain Keras fit: median "
+        "seconds of the measured epochs times the number of epochs, alone on all cores. Compiled: "
+        f"median over the seeds, each run on {threads([evidence.arms[name] for name in names])}, "
+        "other runs may run at the same time.",
     )
 
 
@@ -138,18 +164,25 @@ def _what_is_compared(evidence: Evidence) -> list[str]:
     for one in evidence.of(Quantity.ERROR, Role.REPLAY):
         arm, first = evidence.arms[one.arm], evidence.arms[one.against]
         lines += [*_no_evidence(arm, first), *_settings(arm, first)]
-    if len(evidence.replay) > 1:
-        images = int(evidence.stages.data["counts"]["test"])
-        ends = [
-            wilson_percent(evidence.report.published[name].error_percent, images)
-            for name in evidence.replay
-        ]
-        overlap = max(low for low, _ in ends) <= min(high for _, high in ends)
-        lines.append(
-            "Each published figure comes from one run. Their Wilson intervals "
-            + ("overlap." if overlap else "do not overlap.")
-        )
-    return lines
+    return [*lines, *_published_difference(evidence)]
+
+
+def _published_difference(evidence: Evidence) -> list[str]:
+    """Word what two single runs show, of which nobody knows the wrong images."""
+    if len(evidence.replay) != 2:
+        return []
+    images = int(evidence.stages.data["counts"]["test"])
+    first, second = (evidence.report.published[name].error_percent for name in evidence.replay)
+    low, high = unpaired_interval(first, second, images)
+    meaning = "excludes 0, but it does not cover other seeds"
+    if low <= 0 <= high:
+        meaning = "contains 0, so the choice of test images alone could explain the difference"
+    return [
+        "Each published figure comes from one run. The publication does not name the wrong images.",
+        f"The second published error minus the first is {number(second - first)} points.",
+        f"The unpaired 95 % interval of this difference is {span(low, high)} points.",
+        f"This interval {meaning}.",
+    ]
 
 
 def _no_evidence(arm: Arm, first: Arm) -> list[str]:

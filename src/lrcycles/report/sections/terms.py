@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from lrcycles.config.schema import LOOKS
 from lrcycles.evidence.weigh import Evidence
+from lrcycles.report.formatting import listed
 from lrcycles.report.section import Section, Table
 
 _TERMS = (
@@ -14,36 +16,60 @@ _TERMS = (
         "range test",
         "A short training in which the learning rate rises at every step. Smith 2017, sec. 3.3.",
     ),
-    ("spread (decades)", "The logarithm, to base 10, of the largest over the smallest value."),
-    ("paired difference", "The mean over seeds of one arm's value minus the other arm's value."),
+    ("spread (decades)", "The standard deviation of log10 of the rate over the seeds."),
     (
-        "from seeds, from test images",
-        "The parts of a 95 % interval that other seeds and other test images would move. More "
-        "seeds shrink the first part only.",
+        "±",
+        "After a mean: the standard deviation over the seeds. In a column that begins with 'part': "
+        "half of a 95 % interval.",
+    ),
+    (
+        "paired difference",
+        "The difference between two arms trained with the same seed: the first arm minus the "
+        "second arm. The tables show the mean over the seeds.",
+    ),
+    (
+        "part of seeds; part of images",
+        "How much of the 95 % interval comes from the choice of seeds, and how much from the "
+        "choice of test images. The parts combine as squares, not as a sum. More seeds shrink the "
+        "first part only.",
     ),
     (
         "p, level",
-        "The share of sign flips of the differences whose mean is at least as far from 0, adjusted "
-        "for the family of comparisons. It must not exceed the level.",
+        "p is the share of sign flips of the paired differences whose mean is as far from 0 as the "
+        "measured mean, or farther. p must not exceed the level. p covers other seeds, not other "
+        "test images. In the first family the level is divided (Holm). In the second family p is "
+        "adjusted (max-T).",
+    ),
+    (
+        "interval at the level",
+        "The interval for other seeds and other test images that must not contain 0. Its "
+        "confidence is 100 % minus the level. In the second family the level is first reduced for "
+        "the number of comparisons.",
     ),
     (
         "better, worse",
-        "p is at the level or below, and the interval at this level does not contain 0. By less "
-        "than matters: the mean lies within the margin.",
+        "p is at the level or below, and the interval at the level does not contain 0. 'Better, "
+        "by less than matters': the mean difference is within the margin.",
     ),
     ("equivalent", "The interval of two one-sided tests lies within the margin."),
-    ("undecided", "Neither of these: the results allow for a difference and for none."),
+    ("undecided", "The results fit a difference and also fit no difference."),
     (
         "no verdict",
-        "Nothing was tested: verdicts are made in families, at 8, 16, 32, 64 or 128 seeds.",
+        f"Not tested, because only an interval was asked for, because the number of seeds is none "
+        f"of {listed([str(look) for look in LOOKS])}, or because the wrong test images are not "
+        "known.",
     ),
+    ("not comparable", "Both arms are the same trainings, or no pair differs."),
     ("failed", "A run that diverged, or that ended with about the error of a guess."),
     (
         "median, Hodges-Lehmann",
-        "Two typical values that single runs cannot carry. The second is the median of the means "
+        "Two averages that a few extreme runs hardly change. The second is the median of the means "
         "of all pairs of differences.",
     ),
-    ("Wilson interval", "A 95 % interval of a share, such as an error rate on the test images."),
+    (
+        "Wilson interval",
+        "A 95 % interval of a share, such as the share of test images that one run gets wrong.",
+    ),
     ("compiled", "Trained by the loop of this project instead of Keras fit."),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrcycles.evidence.costs import RangeTestPrice, range_test_price
 from lrcycles.evidence.weigh import Evidence
-from lrcycles.report.formatting import counted, listed, mean_sd, number, span
+from lrcycles.report.formatting import counted, listed, median_and_ends, number, span
 from lrcycles.report.section import Block, Heading, Points, Section, Table, Text
 
 
@@ -13,21 +13,25 @@ def section(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         _seconds(evidence),
         Text(
-            "The seconds carry no verdict, because the speed of a machine drifts. The milliseconds "
-            "per step are the median over all runs with the same network, batch size and machine.",
+            "The seconds carry no verdict, because the speed of a machine changes. The "
+            "milliseconds per step are the median over all runs with the same network, batch size "
+            "and machine.",
             quiet=True,
         ),
     ]
+    shown = ["the seconds of every arm"]
     if lines := _price(evidence):
         blocks += [Heading("What the range test costs"), Points(lines)]
+        shown.append("the price of the range test")
     if lines := published(evidence):
         blocks += [Heading("The published times"), Points(lines)]
-    about = "The seconds of every arm, and after how many trainings the range test is repaid."
-    return Section("time", "Time", blocks, about=about)
+        shown.append("the published times")
+    return Section("time", "Time", blocks, about=f"{listed(shown)}.".capitalize())
 
 
 def _seconds(evidence: Evidence) -> Table:
-    head = ["arm", "epochs", "steps", "training (s)", "compilation (s)", "ms per step"]
+    head = ["arm", "epochs", "steps", "ms per step", "one training (s): steps x ms per step"]
+    head += [f"{what} (s): median (range over seeds)" for what in ("each run", "compilation")]
     rows = []
     for name, arm in evidence.arms.items():
         per_step = evidence.seconds_per_step.get(name)
@@ -36,9 +40,12 @@ def _seconds(evidence: Evidence) -> Table:
                 arm.label,
                 str(arm.settings.epochs),
                 f"{arm.total_steps:,}",
-                mean_sd(arm.values("train_seconds"), 1, count=False),
-                mean_sd(arm.values("compile_seconds"), 1, count=False),
                 number(None if per_step is None else 1000 * per_step, 3),
+                number(None if per_step is None else arm.total_steps * per_step, 1),
+                *(
+                    median_and_ends(arm.values(kind).values())
+                    for kind in ("train_seconds", "compile_seconds")
+                ),
             ]
         )
     return Table(head, rows)
@@ -51,9 +58,10 @@ def _price(evidence: Evidence) -> list[str]:
         return []
     by_text: dict[str, list[str]] = {}
     for price in prices:
-        text = f"The range test took {number(price.seconds, 1)} s. This is {_percent(price)} of"
+        text = f"The range test took {number(price.seconds, 1)} s. This is {_percent(price)} of "
+        text += f"the {number(price.training_seconds, 1)} s of one training of"
         by_text.setdefault(text, []).append(price.arm)
-    lines = [f"{text} one training of {listed(arms)}." for text, arms in by_text.items()]
+    lines = [f"{text} {listed(arms)}." for text, arms in by_text.items()]
     if not evidence.plans:
         return [*lines, _nothing_saved(evidence)]
     if evidence.report.target_percent is None:
@@ -75,8 +83,8 @@ def _nothing_saved(evidence: Evidence) -> str:
     lengths = {evidence.arms[name].settings.epochs for name in evidence.controlled}
     if len(lengths) == 1:
         return (
-            f"All arms train for {counted(lengths.pop(), 'epoch')}. No arm saves time, so nothing "
-            "repays the range test here. Experiment budgets compares several lengths."
+            f"All arms train for {counted(lengths.pop(), 'epoch')}. No arm saves time, so the time "
+            "of the range test is not recovered. The experiment 'budgets' compares several lengths."
         )
     return "No schedule is trained at several lengths, so no saving of time is measured here."
 
@@ -88,7 +96,8 @@ def _repaid(price: RangeTestPrice) -> list[str]:
     saved, interval = price.saved_percent
     digits = 0 if abs(saved) >= 10 else 1
     if saved <= 0:
-        return [f"{price.arm} reaches the target no sooner, so nothing repays the range test."]
+        text = f"{price.arm} does not reach the target sooner"
+        return [f"{text}, so the time of the range test is not recovered."]
     text = f"{price.arm} saves {number(saved, digits)} % of a training until the target"
     lines = [f"{text} (interval {span(*interval, digits)} %)."]
     if price.trainings is None:
@@ -108,7 +117,7 @@ def published(evidence: Evidence) -> list[str]:
             continue
         own, before = (evidence.report.published[each].seconds for each in (name, first))
         lines.append(
-            f"The published {number(own, 1)} s continue a run of {number(before, 1)} s. Together "
-            f"the published model took {number(own + before, 1)} s."
+            f"The published {number(own)} s cover only the second of two runs. The first run took "
+            f"{number(before)} s. Together they took {number(own + before)} s."
         )
     return lines

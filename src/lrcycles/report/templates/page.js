@@ -1,13 +1,12 @@
-const folds = [...document.querySelectorAll("section.folded > details")];
 const everything = [...document.querySelectorAll("details")];
 const button = document.getElementById("fold");
-const name = () => { button.textContent = folds.every((fold) => fold.open) ? "Fold all" : "Show all"; };
+const name = () => { button.textContent = everything.every((fold) => fold.open) ? "Fold all" : "Show all"; };
 button.hidden = false;
 button.addEventListener("click", () => {
-  const open = !folds.every((fold) => fold.open);
-  for (const fold of folds) fold.open = open;
+  const open = !everything.every((fold) => fold.open);
+  for (const fold of everything) fold.open = open;
 });
-for (const fold of folds) fold.addEventListener("toggle", name);
+for (const fold of everything) fold.addEventListener("toggle", name);
 
 // A link to a section opens it, also a second click on the same link.
 const reveal = () => {
