@@ -20,6 +20,10 @@ PAIRS = {
         "schedules control": "linear_decay/baseline",
         "none replay": "published/published_baseline",
     },
+    "attribution": {
+        "none replay": "published/published_baseline",
+        "none other": "longer/twenty",
+    },
     "quick": {"primary candidate": "clr/baseline"},
     "smoke": {
         "primary candidate": "clr/baseline",
@@ -33,7 +37,8 @@ PAIRS = {
         "triangular2/linear_decay exp_range/linear_decay exp_range_bounds/linear_decay "
         "reduce_on_plateau/linear_decay",
         "none sensitivity": "constant_base/baseline constant_geometric_mean/baseline "
-        "constant_max/baseline rate_0001/baseline rate_0003/baseline rate_003/baseline rate_01/baseline",
+        "constant_max/baseline rate_0001/baseline rate_0003/baseline rate_003/baseline "
+        "rate_01/baseline",
     },
     "optimizers": {
         "schedules candidate": "clr/baseline",

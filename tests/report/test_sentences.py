@@ -108,7 +108,8 @@ ODD = {
         lambda: _diverged(three(seeds=16), "clr", 7),
         [
             "7 of 16 runs of clr (cycles) diverged.",
-            f"{FEWER} It is undecided whether clr (cycles) makes fewer errors than linear_decay. Expect 1.65 % errors.",
+            f"{FEWER} It is undecided whether clr (cycles) makes fewer errors than linear_decay. "
+            "Expect 1.65 % errors.",
             "Undecided between clr (cycles) and baseline",
         ],
         "clr fails more often, and a failed run counts as the worst.",
@@ -159,8 +160,8 @@ ODD = {
     "worse": (
         lambda: three(gain=-0.2),
         [
-            "Keep a constant rate of 0.001: nothing that was tried makes fewer errors. clr (cycles) "
-            "makes more errors. Expect 1.85 % errors."
+            "Keep a constant rate of 0.001: nothing that was tried makes fewer errors. "
+            "clr (cycles) makes more errors. Expect 1.85 % errors."
         ],
         "clr (cycles) makes more errors than baseline (constant rate): 0.20 points",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrcycles.evidence.answer import Answer, Certainty, answer
+from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
 from lrcycles.evidence.estimates import FEWEST
 from lrcycles.evidence.families import Family, Outcome, Reason
@@ -116,14 +117,7 @@ def use(found: Answer, evidence: Evidence) -> str:
     """Word what to use, and how sure that is."""
     arms = [evidence.arms[name] for name in _choice(found)]
     if found.certainty == Certainty.DECIDED:
-        gains = [evidence.error(arm.name, found.constant) for arm in arms]
-        fewer = all(one is not None and _fewer_errors(one) for one in gains)
-        text = ", or ".join(to_use(arms))
-        constant = evidence.arms[found.constant]
-        than = "a constant rate"
-        if constant.settings.schedule.name != "constant":
-            than = called(constant.name, evidence)
-        return f"Use {text}{f': fewer errors than {than}' if fewer else ''}."
+        return _decided(arms, evidence.arms[found.constant], evidence)
     first = to_use(arms[:1])[0]
     verb = "Keep" if arms[0].name == evidence.baseline else "Use"
     if found.certainty == Certainty.LEVEL:
@@ -133,6 +127,21 @@ def use(found: Answer, evidence: Evidence) -> str:
     if not asked(evidence):
         return "There is no verdict, because no two arms were compared."
     return no_verdict(shown_arms(evidence), evidence)
+
+
+def _decided(arms: Sequence[Arm], constant: Arm, evidence: Evidence) -> str:
+    """Word the choice, and that it makes fewer errors than a constant rate where that is judged."""
+    gains = [evidence.error(arm.name, constant.name) for arm in arms]
+    fewer = [one is not None and _fewer_errors(one) for one in gains]
+    first, *others = to_use(arms)
+    if not fewer[0]:
+        return f"Use {', or '.join([first, *others])}."
+    than = "a constant rate"
+    if constant.settings.schedule.name != "constant":
+        than = called(constant.name, evidence)
+    if all(fewer):
+        return f"Use {', or '.join([first, *others])}: fewer errors than {than}."
+    return f"Use {first}: fewer errors than {than}. {called(arms[1].name, evidence)} does as well."
 
 
 def contender(found: Answer, evidence: Evidence) -> str | None:

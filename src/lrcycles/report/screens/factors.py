@@ -112,9 +112,14 @@ def _lines(parts: Factorial, compared: Sequence[Comparison], evidence: Evidence)
     lines += [line for one in compared if (line := _restart(one, evidence))]
     least = evidence.report.margin_percent / 2
     every = (parts.whole, *parts.effects)
-    if carried := [one.factor for one in every if one.estimate.robust_disagrees >= least]:
-        lines.append(f"A few seeds carry the mean of {listed(carried)}: the median differs.")
-    return lines
+    carried = [one for one in every if one.estimate.robust_disagrees >= least]
+    if len(carried) > 1:
+        lines.append(f"A few seeds carry the means of {listed([one.factor for one in carried])}.")
+    return lines + [
+        f"A few seeds carry the mean of {one.factor}: the median is "
+        f"{number(one.estimate.median, _digits(evidence))} points."
+        for one in carried[: len(carried) == 1]
+    ]
 
 
 def _restart(one: Comparison, evidence: Evidence) -> str | None:
@@ -126,10 +131,7 @@ def _restart(one: Comparison, evidence: Evidence) -> str | None:
     if parent.settings.epochs + arm.settings.epochs != other.settings.epochs:
         return None
     difference = verdicts.with_interval(one, evidence)
-    return (
-        f"{one.arm} starts a new optimizer after {counted(parent.settings.epochs, 'epoch')} and "
-        f"{one.against} does not: {difference} points."
-    )
+    return f"{one.arm} restarts its optimizer and {one.against} does not: {difference} points."
 
 
 def _picture(parts: Factorial, evidence: Evidence) -> Picture | None:

@@ -56,7 +56,8 @@ def missing(evidence: Evidence) -> str:
     """Word why the change is not split."""
     absent = [name for name in evidence.report.factors if name not in evidence.arms]
     if absent:
-        return f"The change is not split into factors, because {listed(absent)} was not trained."
+        verb = "was" if len(absent) == 1 else "were"
+        return f"The change is not split into factors, because {listed(absent)} {verb} not trained."
     return (
         "The change is not split into factors, because fewer than two seeds trained in every arm."
     )
