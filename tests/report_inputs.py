@@ -7,6 +7,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from lrcycles import files
 from lrcycles.cells.result import CellResult, write_result
 from lrcycles.config.schema import Published, Report
 from lrcycles.data import plots
+from lrcycles.evidence.arms import Arm
+from lrcycles.evidence.comparisons import Pair
+from lrcycles.evidence.weigh import Evidence, weigh
 
 REPORT = Report(
     margin_percent=0.05,
@@ -360,6 +364,34 @@ def _write_cells(path: Path, cells: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows({"reused": False, "run_id": "", **cell} for cell in cells)
+
+
+def arm(name: str, errors: dict[int, float | None], **planted: Any) -> Arm:
+    """Make an arm in memory, with the mistakes of every run."""
+    group, rates = planted.pop("group", "controls"), planted.pop("rates", [0.001])
+    results = {
+        seed: CellResult.from_dict(planted_result(group, name, seed, error, planted))
+        for seed, error in errors.items()
+    }
+    wrong = {
+        seed: mistakes(planted.get("trained_as", name), seed, round(error, 2), 10_000)
+        for seed, error in errors.items()
+        if error is not None
+    }
+    return Arm(name, group, results, rates, wrong)
+
+
+def weighed(arms: list[Arm], pairs: list[Pair], **more: Any) -> Evidence:
+    """Weigh arms in memory; `more` is of conf/report, or of `weigh`."""
+    seconds = more.pop("range_test_seconds", {})
+    of_weigh = {key: more.pop(key) for key in ("replay", "stages") if key in more}
+    report = replace(REPORT, **more)
+    names = [each.name for each in arms]
+    by_name = dict(zip(names, arms, strict=True))
+    return weigh(
+        by_name, names, pairs=pairs, report=report, range_test_seconds=seconds, candidates=[],
+        **of_weigh,
+    )  # fmt: skip
 
 
 def read_metrics(out: Path) -> Any:

@@ -20,7 +20,7 @@ from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 from lrcycles.evidence.arms import Arm, read_mistakes
 from lrcycles.evidence.comparisons import Quantity
-from lrcycles.evidence.estimates import Estimate, estimate
+from lrcycles.evidence.paired import Estimate, compare_pairs
 from lrcycles.range_tests import of_cells
 from lrcycles.range_tests.cell_sweep import Sweep
 from lrcycles.range_tests.curves import Curves
@@ -220,12 +220,12 @@ def contrast(arms: Arms, weights: Mapping[tuple[str, str], int]) -> Estimate | N
     errors = [(weight, arm.values(Quantity.ERROR)) for weight, arm in parts]
     values = [sum(weight * own[seed] for weight, own in errors) for seed in seeds]
     if any(seed not in arm.mistakes for _, arm in parts for seed in seeds):
-        return estimate(values)
+        return compare_pairs(values)
     by_image = sum(
         weight * np.stack([arm.mistakes[seed] for seed in seeds]).astype(np.int8)
         for weight, arm in parts
     )
-    return estimate(values, np.asarray(by_image))
+    return compare_pairs(values, np.asarray(by_image))
 
 
 def _entry(arms: Arms, weights: Mapping[tuple[str, str], int]) -> dict[str, Any]:

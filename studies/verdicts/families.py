@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from lrcycles.evidence import sign_flips
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.budgets import Plan, compare_budgets
-from lrcycles.evidence.estimates import estimate
 from lrcycles.evidence.families import LOOKS, Family, Outcome, Tested, Verdict, decide, look_level
+from lrcycles.evidence.paired import compare_pairs
 from studies.verdicts.looks import SD, SHAPES
 from studies.verdicts.rows import Goal, Row, count
 from studies.verdicts.trainings import first_seeds, make_arm
@@ -28,7 +28,7 @@ def decided(family: Family, differences: Errors, seeds: int) -> list[Verdict]:
             family=family,
             seeds=seeds,
             units=dict(enumerate(row.tolist())),
-            estimate=estimate((row / 100).tolist()),
+            estimate=compare_pairs((row / 100).tolist()),
             margin=0.05,
         )
         for at, row in enumerate(np.rint(differences[:, :seeds]).astype(int))

@@ -9,8 +9,8 @@ from scipy import stats
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Pair, Quantity, Role, compare_errors
-from lrcycles.evidence.estimates import Interval
 from lrcycles.evidence.families import LOOKS, Family, Outcome, look_level
+from lrcycles.evidence.paired import Interval
 from studies.verdicts.rows import Goal, Row, count
 from studies.verdicts.trainings import World, draw_arms, first_seeds
 

@@ -53,6 +53,28 @@ def test_plans_are_arms_that_differ_in_their_length():
     assert {one.name: list(one.arms) for one in found} == {name: [1, 3, 10] for name in "ab"}
 
 
+def test_plans_of_one_schedule_have_names_of_their_own():
+    cycles = {count: ScheduleResult(name="a", cycles=count) for count in (3, 5)}
+    settings = [{"schedule": cycles[3]}, {"schedule": cycles[5]}]
+    settings += [{"schedule": ScheduleResult(name="b"), "batch_size": size} for size in (100, 400)]
+    settings += [{"schedule": ScheduleResult(name="c"), "optimizer": {"name": n}} for n in "xy"]
+    settings += [{"schedule": ScheduleResult(name="d")}]
+    arms = [
+        make_arm(
+            f"{place}_{epochs}",
+            np.zeros((8, 10), bool),
+            settings=replace(CELL, **own, epochs=epochs),
+        )
+        for place, own in enumerate(settings)
+        for epochs in (1, 3)
+    ]
+    plans = find_plans(arms)
+    names = ["a, cycles 3", "a, cycles 5", "b, batch size 100", "b, batch size 400"]
+    assert [one.name for one in plans] == [*names, "c (4_1)", "c (5_1)", "d"]
+    compared = compare_budgets(plans, "d", 1.0)
+    assert [key[0] for key in compared] == [one.name for one in plans[:-1]]
+
+
 def test_the_sooner_schedule_is_better_as_wilcoxons_test_says():
     slow, fast = [10] * 10 + [3] * 6, [3] * 12 + [1, 3, 3, 10]
     ((key, found),) = compare_budgets([plan("a", fast), plan("b", slow)], "b", 1.0).items()

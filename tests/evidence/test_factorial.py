@@ -47,9 +47,12 @@ def test_an_effect_is_the_mean_over_all_orders_of_adding_the_factors():
             before = set(order[: order.index(effect.factor)])
             changes.append(error(before | {effect.factor}) - error(before))
         by_seed = np.mean(changes, axis=0)
+        assert effect.by_seed == pytest.approx(by_seed)
         assert effect.estimate.mean == pytest.approx(by_seed.mean())
         assert effect.estimate.sd == pytest.approx(by_seed.std(ddof=1))
-    assert sum(one.estimate.mean for one in found.effects) == pytest.approx(found.whole.mean)
+    assert sum(one.estimate.mean for one in found.effects) == pytest.approx(
+        found.whole.estimate.mean
+    )
     assert sum(one.share[0] for one in found.effects) == pytest.approx(100)
     assert all(low < share < high for share, (low, high) in (e.share for e in found.effects))
 
@@ -67,7 +70,7 @@ def test_seeds_that_fail_in_one_arm_leave_all_arms():
     bits = np.array(list(lost.mistakes.values()))
     arms["batch"] = make_arm("batch", bits, failed=[True, True])
     found = split(arms, named(arms), 0.05)
-    assert (found.seeds, found.failed, found.whole.n) == (10, 2, 10)
+    assert (found.seeds, found.failed, found.whole.estimate.n) == (10, 2, 10)
 
 
 def test_a_missing_arm_leaves_nothing_to_split():

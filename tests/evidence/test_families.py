@@ -10,7 +10,6 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from lrcycles.evidence import families
-from lrcycles.evidence.estimates import estimate
 from lrcycles.evidence.families import (
     LATER_LEVELS,
     LOOKS,
@@ -21,6 +20,7 @@ from lrcycles.evidence.families import (
     look_level,
     next_look,
 )
+from lrcycles.evidence.paired import compare_pairs
 from lrcycles.evidence.sign_flips import sign_flip_p, signed_ranks
 
 
@@ -32,7 +32,7 @@ def compared(units, family=Family.PRIMARY, by_image=None, **more):
             "family": family,
             "seeds": len(units),
             "units": dict(enumerate(units)),
-            "estimate": estimate(differences, by_image),
+            "estimate": compare_pairs(differences, by_image),
             "margin": 0.05,
             **more,
         }
@@ -51,7 +51,7 @@ def units_with_p(below, above=0.0, n=16):
     """Find units whose exact p lies between two levels."""
     for seed in range(2000):
         units = drawn(-6, n, seed)
-        if above < sign_flip_p(units) <= below and estimate(units).p < below:
+        if above < sign_flip_p(units) <= below and compare_pairs(units).p < below:
             return units
     raise AssertionError("no such units")
 
@@ -178,7 +178,7 @@ def failing(differences, signs, **more):
         family=Family.PRIMARY,
         seeds=len(differences) + len(signs),
         units=dict(enumerate(signed_ranks(differences, signs))),
-        estimate=estimate(differences) if differences else None,
+        estimate=compare_pairs(differences) if differences else None,
         failed=(signs.count(1), signs.count(-1)),
         lone_failures=(signs.count(1), signs.count(-1)),
         margin=0.05,

@@ -20,6 +20,10 @@ PAIRS = {
         "schedules control": "linear_decay/baseline",
         "none replay": "published/published_baseline",
     },
+    "attribution": {
+        "none replay": "published/published_baseline",
+        "none other": "longer/twenty",
+    },
     "quick": {"primary candidate": "clr/baseline"},
     "smoke": {
         "primary candidate": "clr/baseline",

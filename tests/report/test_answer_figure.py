@@ -7,7 +7,7 @@ import pytest
 
 from lrcycles.cells.result import ScheduleResult
 from lrcycles.evidence.arms import Arm
-from lrcycles.evidence.estimates import estimate
+from lrcycles.evidence.paired import compare_pairs
 from lrcycles.report.figures.answer import Row, errors_and_differences
 from lrcycles.report.names import to_use, with_noun
 from lrcycles.schedules.table import SCHEDULES
@@ -27,7 +27,7 @@ def _row(name: str, values: list[float]) -> Row:
 
 
 def test_every_seed_is_a_dot_and_the_intervals_are_those_of_the_estimate():
-    found = estimate((100 * _by_image().mean(axis=1)).tolist(), _by_image())
+    found = compare_pairs((100 * _by_image().mean(axis=1)).tolist(), _by_image())
     values = [2.0, 1.9, 1.8, 1.7, 1.6]
     figure = errors_and_differences(
         [_row("a", values)], [(_row("a vs b", values), found)], margin=0.05
@@ -50,7 +50,7 @@ def test_every_seed_is_a_dot_and_the_intervals_are_those_of_the_estimate():
 
 def test_one_pair_has_dots_and_no_interval():
     figure = errors_and_differences(
-        [_row("a", [1.0])], [(_row("a vs b", [0.1]), estimate([0.1]))], margin=0.05
+        [_row("a", [1.0])], [(_row("a vs b", [0.1]), compare_pairs([0.1]))], margin=0.05
     )
     for ax in figure.axes:
         assert not [line for line in ax.lines if line.get_linewidth() in (1.3, 2.4, 4)]

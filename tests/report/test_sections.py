@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lrcycles.cells.result import CellResult
 from lrcycles.config.schema import Reference
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Pair, Role
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.gather import gather
-from lrcycles.evidence.weigh import Evidence, weigh
+from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.metrics import headline_metrics, metrics
 from lrcycles.report.section import (
     Folded,
@@ -37,38 +35,13 @@ from lrcycles.report.sections import (
     time,
 )
 from tests import report_inputs
-from tests.report_inputs import mistakes, planted_result
+from tests.report_inputs import arm, weighed
 
 SEEDS = range(8)
 ALONE = "compiled training here, alone on all cores (s): median (range) of the measured epochs"
 LEVEL = {seed: 1.8 + 0.02 * (seed % 5) for seed in range(16)}  # errors in percent
 # What no page may hold: intervals without a width, limits that are none, and what no number is.
 ABSURD = re.compile(r"nan|\binf\b|at least|at most|Kaplan|restricted|censored|e\+\d|never repaid")
-
-
-def arm(name: str, errors: dict[int, float | None], **planted: Any) -> Arm:
-    """An arm in memory, with the mistakes of every run."""
-    group = planted.pop("group", "controls")
-    results = {
-        seed: CellResult.from_dict(planted_result(group, name, seed, error, planted))
-        for seed, error in errors.items()
-    }
-    wrong = {
-        seed: mistakes(planted.get("trained_as", name), seed, round(error, 2), 10_000)
-        for seed, error in errors.items()
-        if error is not None
-    }
-    return Arm(name, group, results, [0.001], wrong)
-
-
-def weighed(arms: list[Arm], pairs: list[Pair], **more: Any) -> Evidence:
-    seconds = more.pop("range_test_seconds", {})
-    report = replace(report_inputs.REPORT, **more)
-    names = [each.name for each in arms]
-    by_name = dict(zip(names, arms, strict=True))
-    return weigh(
-        by_name, names, pairs=pairs, report=report, range_test_seconds=seconds, candidates=[]
-    )
 
 
 def lines(section: Section | None) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrcycles.evidence.estimates import estimate
 from lrcycles.evidence.gather import gather
+from lrcycles.evidence.paired import compare_pairs
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import answers, tables, verdicts
 from lrcycles.report.formatting import half, rates_of, span
@@ -108,7 +108,8 @@ ODD = {
         lambda: _diverged(three(seeds=16), "clr", 7),
         [
             "7 of 16 runs of clr (cycles) diverged.",
-            f"{FEWER} It is undecided whether clr (cycles) makes fewer. Expect 1.65 % errors.",
+            f"{FEWER} It is undecided whether clr (cycles) makes fewer errors than linear_decay. "
+            "Expect 1.65 % errors.",
             "Undecided between clr (cycles) and baseline",
         ],
         "clr fails more often, and a failed run counts as the worst.",
@@ -158,7 +159,10 @@ ODD = {
     ),
     "worse": (
         lambda: three(gain=-0.2),
-        ["Use a constant rate of 0.001. clr (cycles) makes more errors. Expect 1.85 % errors."],
+        [
+            "Keep a constant rate of 0.001: nothing that was tried makes fewer errors. "
+            "clr (cycles) makes more errors. Expect 1.85 % errors."
+        ],
         "clr (cycles) makes more errors than baseline (constant rate): 0.20 points",
     ),
     "only one arm": (
@@ -207,16 +211,16 @@ def test_both_parts_of_an_interval_are_written_and_none_has_no_width():
     by_image[:, :40] = -1  # the same 40 images in every seed
     for seed in range(8):
         by_image[seed, 100 : 100 + seed] = 1
-    found = estimate((100 * by_image.mean(axis=1)).tolist(), by_image)
+    found = compare_pairs((100 * by_image.mean(axis=1)).tolist(), by_image)
     assert plain(verdicts.estimated(found, 2)) == (
         # seeds: 2.365 (t, 7 df) times 0.0245 / sqrt(8). Two seeds share 40 images of one sign and
         # on average 2 of the other sign: 1.96 times 100 sqrt(0.0042 / 10,000).
         "-0.36 (-0.49 to -0.24; ±0.02 from seeds, ±0.13 from test images)"
     )
-    assert verdicts.estimated(estimate([0.1, 0.1, 0.1]), 2) == (
+    assert verdicts.estimated(compare_pairs([0.1, 0.1, 0.1]), 2) == (
         "0.10 (no interval: all pairs are equal)"
     )
-    assert verdicts.estimated(estimate([0.1, 0.2]), 2) == "(no interval from 2 pairs)"
+    assert verdicts.estimated(compare_pairs([0.1, 0.2]), 2) == "(no interval from 2 pairs)"
     assert span(0.1001, 0.1002) == "0.1001 to 0.1002"
     assert half(0.0001) == "under ±0.01"
 

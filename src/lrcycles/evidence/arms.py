@@ -17,7 +17,7 @@ from lrcycles import files
 from lrcycles.cells.result import CellResult, read_result
 from lrcycles.config.schema import GROUPS
 from lrcycles.errors import InputError
-from lrcycles.evidence.estimates import FEWEST
+from lrcycles.evidence.paired import FEWEST
 
 _NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
 _MID_CYCLE = 0.05  # share of a cycle: closer to its end than this, a run counts as ended there

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from statistics import median
+from typing import Any
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Key, Quantity, Role
-from lrcycles.evidence.estimates import estimate
 from lrcycles.evidence.families import Family, Tested, decide
+from lrcycles.evidence.paired import compare_pairs
 from lrcycles.evidence.sign_flips import signed_ranks
 
 
@@ -19,11 +20,17 @@ class Plan:
     """A schedule that was trained at several lengths, each planned to its own end.
 
     Attributes:
+        name: of no other plan: the schedule, and what tells plans with the same schedule apart.
         arms: by the number of epochs, the shortest first.
     """
 
     name: str
     arms: dict[int, Arm]
+
+    @property
+    def schedule(self) -> str:
+        """The name of the schedule."""
+        return next(iter(self.arms.values())).settings.schedule.name
 
     @property
     def seeds(self) -> list[int]:
@@ -100,15 +107,34 @@ def find_plans(arms: Sequence[Arm]) -> list[Plan]:
     """Group arms that differ in their length (and the rates chosen for it) alone."""
     groups: dict[str, dict[int, Arm]] = {}
     for arm in arms:
-        settings = arm.settings
-        alike = (settings.schedule.name, settings.schedule.cycles, settings.batch_size)
-        name = repr((*alike, settings.optimizer, settings.momentum, settings.training_set))
-        groups.setdefault(name, {}).setdefault(settings.epochs, arm)
-    return [
-        Plan(next(iter(lengths.values())).settings.schedule.name, dict(sorted(lengths.items())))
-        for lengths in groups.values()
-        if len(lengths) > 1
-    ]
+        groups.setdefault(repr(_kind(arm)), {}).setdefault(arm.settings.epochs, arm)
+    plans = [dict(sorted(of.items())) for of in groups.values() if len(of) > 1]
+    return [Plan(_name(plan, plans), plan) for plan in plans]
+
+
+def _kind(arm: Arm) -> dict[str, Any]:
+    """List what is equal in all arms of a plan."""
+    settings = arm.settings
+    return {
+        "schedule": settings.schedule.name,
+        "cycles": settings.schedule.cycles,
+        "batch size": settings.batch_size,
+        "optimizer": settings.optimizer,
+        "momentum": settings.momentum,
+        "training set": settings.training_set,
+    }
+
+
+def _name(plan: Mapping[int, Arm], plans: Sequence[Mapping[int, Arm]]) -> str:
+    """Name a plan by its schedule; of several with this schedule, by what differs in them too."""
+    first = next(iter(plan.values()))
+    kinds = [_kind(next(iter(other.values()))) for other in plans]
+    own = _kind(first)
+    alike = [kind for kind in kinds if kind["schedule"] == own["schedule"]]
+    unlike = [key for key in own if any(kind[key] != own[key] for kind in alike)]
+    if not all(isinstance(own[key], int | str) for key in unlike):
+        return f"{own['schedule']} ({first.name})"  # nothing that a name could hold
+    return ", ".join([own["schedule"], *(f"{key} {own[key]}" for key in unlike)])
 
 
 def reaching(plan: Plan, target: float) -> Reaching:
@@ -188,7 +214,7 @@ def _tested(own: Mapping[int, int | None], theirs: Mapping[int, int | None]) -> 
         family=Family.TIME,
         seeds=len(seeds),
         units=dict(zip([*differences, *late], units, strict=True)),
-        estimate=estimate(list(differences.values())) if differences else None,
+        estimate=compare_pairs(list(differences.values())) if differences else None,
         failed=(
             sum(own[seed] is None for seed in seeds),
             sum(theirs[seed] is None for seed in seeds),

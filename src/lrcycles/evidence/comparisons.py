@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcycles.evidence.arms import Arm
-from lrcycles.evidence.estimates import Chance, Estimate, chance_better, estimate
 from lrcycles.evidence.families import Family, Outcome, Tested, Verdict, decide
+from lrcycles.evidence.paired import Chance, Estimate, chance_better, compare_pairs
 from lrcycles.evidence.sign_flips import signed_ranks
 
 
@@ -150,7 +150,7 @@ def _error_pairs(arm: Arm, other: Arm, family: Family, margin: float) -> Tested:
         family=family,
         seeds=len(seeds),
         units=dict(zip([*trained, *failed], units, strict=True)),
-        estimate=estimate(differences, by_image) if differences else None,
+        estimate=compare_pairs(differences, by_image) if differences else None,
         failed=(
             sum(seed not in own_trained for seed in seeds),
             sum(seed not in other_trained for seed in seeds),

@@ -11,7 +11,7 @@ from scipy import stats
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Quantity
-from lrcycles.evidence.estimates import Estimate, Interval
+from lrcycles.evidence.paired import Estimate, Interval
 from lrcycles.evidence.weigh import Evidence
 
 LEAST_SAVING = 1.0  # percent of a training: a smaller saving repays nothing

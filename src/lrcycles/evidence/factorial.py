@@ -13,7 +13,7 @@ from scipy import stats
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Quantity
-from lrcycles.evidence.estimates import Estimate, Interval, estimate
+from lrcycles.evidence.paired import Estimate, Interval, compare_pairs
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,21 @@ class Effect:
     Attributes:
         share: of the whole change, in percent with its 95 % interval over the seeds; None unless
             the whole change is certain and larger than the margin.
+        by_seed: what it changes in each seed.
     """
 
     factor: str
     estimate: Estimate
     share: tuple[float, Interval] | None
+    by_seed: list[float]
+
+    @property
+    def sign(self) -> int:
+        """-1 if it takes errors away, 1 if it adds errors, 0 if its 95 % interval contains 0."""
+        interval = self.estimate.interval()
+        if interval is None or interval[0] <= 0 <= interval[1]:
+            return 0
+        return -1 if self.estimate.mean < 0 else 1
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Factorial:
 
     none: str
     all: str
-    whole: Estimate
+    whole: Effect
     effects: list[Effect]
     seeds: int
     failed: int  # runs of these arms that diverged or guess; their seeds are left out
@@ -65,17 +75,17 @@ def split(
         return None
     whole_weights = {frozenset(names): 1.0, frozenset(): -1.0}
     whole, changes = _contrast(by_set, whole_weights, seeds)
-    interval = whole.interval()
-    certain = interval is not None and (interval[0] > 0 or interval[1] < 0)
+    together = Effect("all together", whole, None, changes.tolist())
     effects = []
     for name in names:
         effect, parts = _contrast(by_set, _shapley(name, names), seeds)
-        shown = certain and abs(whole.mean) > margin
-        effects.append(Effect(name, effect, _share(parts, changes) if shown else None))
+        shown = together.sign != 0 and abs(whole.mean) > margin
+        share = _share(parts, changes) if shown else None
+        effects.append(Effect(name, effect, share, parts.tolist()))
     return Factorial(
         none=by_set[frozenset()].name,
         all=by_set[frozenset(names)].name,
-        whole=whole,
+        whole=together,
         effects=effects,
         seeds=len(seeds),
         failed=sum(len(arm.failed) for arm in every),
@@ -109,7 +119,7 @@ def _contrast(
     if all(seed in arm.mistakes for _, arm in pairs for seed in seeds):
         stacks = [w * np.stack([arm.mistakes[seed] for seed in seeds]) for w, arm in pairs]
         by_image = np.sum(stacks, axis=0)
-    return estimate(values.tolist(), by_image), values
+    return compare_pairs(values.tolist(), by_image), values
 
 
 def _share(parts: NDArray[np.float64], whole: NDArray[np.float64]) -> tuple[float, Interval]:

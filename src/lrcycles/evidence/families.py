@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from lrcycles.config.schema import LOOKS as LOOKS
-from lrcycles.evidence.estimates import Estimate, Interval
+from lrcycles.evidence.paired import Estimate, Interval
 from lrcycles.evidence.sign_flips import max_t, sign_flip_p
 
 Key = TypeVar("Key", bound=Hashable)

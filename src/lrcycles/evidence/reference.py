@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lrcycles.config.schema import Reference
 from lrcycles.evidence.arms import Summary, summarise
 from lrcycles.evidence.comparisons import Quantity
-from lrcycles.evidence.estimates import FEWEST, Interval, half_width
+from lrcycles.evidence.paired import FEWEST, Interval, half_width
 from lrcycles.evidence.weigh import Evidence
 
 

@@ -18,8 +18,8 @@ from lrcycles.evidence.comparisons import (
     compare_errors,
     seedwise,
 )
-from lrcycles.evidence.estimates import Estimate, estimate
 from lrcycles.evidence.factorial import Factorial, split
+from lrcycles.evidence.paired import Estimate, compare_pairs
 
 if TYPE_CHECKING:
     from lrcycles.evidence.gather import Stages
@@ -73,7 +73,10 @@ class Evidence:
     def alike(self) -> list[str]:
         """The controlled arms that train for as long as the first of the primary comparison."""
         first = next((pair.arm for pair in self.pairs if pair.role == Role.CANDIDATE), None)
-        epochs = self.arms[first or self.baseline].settings.epochs
+        return self.of_length(self.arms[first or self.baseline].settings.epochs)
+
+    def of_length(self, epochs: int) -> list[str]:
+        """List the controlled arms that train for so many epochs."""
         return [name for name in self.controlled if self.arms[name].settings.epochs == epochs]
 
     def of(self, quantity: Quantity, *roles: Role) -> list[Comparison]:
@@ -94,7 +97,7 @@ class Evidence:
         for one in self.of(Quantity.ERROR):
             by_seed = seedwise(self.arms, one.arm, one.against, Quantity.LOSS)
             if by_seed:
-                found[one.arm, one.against] = estimate(list(by_seed.values()))
+                found[one.arm, one.against] = compare_pairs(list(by_seed.values()))
         return found
 
 
@@ -123,9 +126,8 @@ def weigh(
     plans = find_plans([arms[name] for name in controlled])
     target, times = report.target_percent, {}
     if target is not None and plans:
-        names = [plan.name for plan in plans]
-        against = "linear_decay" if "linear_decay" in names else names[0]
-        times = compare_budgets(plans, against, target)
+        decay = (plan.name for plan in plans if plan.schedule == "linear_decay")
+        times = compare_budgets(plans, next(decay, plans[0].name), target)
     return Evidence(
         arms=arms,
         controlled=controlled,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from lrcycles.evidence.answer import Answer, Certainty, answer
+from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role
-from lrcycles.evidence.estimates import FEWEST
 from lrcycles.evidence.families import Family, Outcome, Reason
+from lrcycles.evidence.paired import FEWEST
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
 from lrcycles.report.formatting import counted, listed, number
@@ -22,22 +22,33 @@ _OPEN = (Outcome.UNDECIDED, Outcome.NO_VERDICT, Outcome.NOT_COMPARABLE)
 
 def headlines(evidence: Evidence) -> list[str]:
     """Word the failures, then what to use, or which of two results makes fewer errors."""
-    failures = _failures(evidence)
+    failed = failures(evidence, shown_arms(evidence))
     if evidence.of_stages is None:
-        return [*failures, _of_two(evidence)]
+        return [*failed, _of_two(evidence)]
     found = answer(evidence)
     if found is None:
-        return [*failures, "No run trained, so there is nothing to use."]
-    words = [_use(found, evidence), *_about_cycles(found, evidence)]
-    if found.certainty != Certainty.NO_VERDICT and found.error.n >= FEWEST:
-        words.append(f"Expect {number(found.error.mean)} % errors.")
-    return [*failures, " ".join(words)]
+        return [*failed, "No run trained, so there is nothing to use."]
+    words = _about_cycles(found, evidence)
+    if not words and (best := contender(found, evidence)):
+        words = [_undecided(best, found.use[0], evidence)]
+    words = [use(found, evidence), *words, *expected(found)]
+    return [*failed, " ".join(words)]
 
 
 def lines(evidence: Evidence) -> list[str]:
     """Word what was gained against each arm, how sure it is, and what would decide the rest."""
-    compared = asked(evidence)
     above = _alone(evidence)  # the headline words it
+    return about(asked(evidence), evidence, above)
+
+
+def about(
+    compared: Sequence[Comparison], evidence: Evidence, above: Comparison | None = None
+) -> list[str]:
+    """Word comparisons, how sure they are, and what would decide the open ones.
+
+    Args:
+        above: the one whose difference the headline words.
+    """
     words = _differences([one for one in compared if one is not above], evidence)
     return [
         *words,
@@ -52,9 +63,7 @@ def asked(evidence: Evidence) -> list[Comparison]:
     if evidence.of_stages is None:
         return candidates
     primary = [one for one in candidates if one.family == Family.PRIMARY]
-    found = answer(evidence)
-    gain = [found.gain] if found and found.gain else []
-    return (primary or candidates or gain)[:_MOST_ASKED]
+    return (primary or candidates or _gain(evidence))[:_MOST_ASKED]
 
 
 def shown(evidence: Evidence) -> list[Comparison]:
@@ -69,7 +78,7 @@ def shown_arms(evidence: Evidence) -> list[str]:
     for one in shown(evidence):
         names += [one.against, one.arm]
     found = answer(evidence) if evidence.of_stages else None
-    names += _choice(found, evidence) if found else []
+    names += _choice(found) if found else []
     return list(dict.fromkeys(names))
 
 
@@ -77,55 +86,38 @@ def _same(comparison: Comparison) -> bool:
     return comparison.verdict.reason == Reason.SAME
 
 
-def _choice(found: Answer, evidence: Evidence) -> list[str]:
-    """Name the arms to use: the simplest, and the alternative that makes the fewest errors."""
-    first, *others = found.use
-    errors = {name: fmean(evidence.arms[name].values(Quantity.ERROR).values()) for name in others}
-    others = [name for name in others if _is_alternative(name, first, found, evidence)]
-    return [first, *sorted(others, key=lambda name: errors[name])][:_MOST_TO_USE]
+def _choice(found: Answer) -> list[str]:
+    return found.use[:_MOST_TO_USE]
 
 
-def _is_alternative(name: str, first: str, found: Answer, evidence: Evidence) -> bool:
-    """Whether an arm is as good as the first choice, as far as its seeds can show.
-
-    It fails no more often. It is equivalent; or no worse in the mean, and either better than the
-    constant rate or placed within the margin by the seeds alone.
-    """
-    if found.failed.get(name, (0, 0))[0] > found.failed.get(first, (0, 0))[0]:
-        return False
-    own, back = evidence.error(name, first), evidence.error(first, name)
-    pair = own or back
-    if pair is None or pair.estimate is None or pair.margin is None:
-        return False
-    gain = evidence.error(name, evidence.baseline)
-    of_seeds, _ = pair.estimate.halves()
-    known = of_seeds is not None and of_seeds <= pair.margin
-    known = known or (gain is not None and gain.outcome.is_better)
-    no_worse = (pair.estimate.mean if own else -pair.estimate.mean) <= 0
-    return pair.outcome == Outcome.EQUIVALENT or (known and no_worse)
+def _gain(evidence: Evidence) -> list[Comparison]:
+    """Give the comparison of the choice with the constant rate, if there is one."""
+    found = answer(evidence)
+    if found is None:
+        return []
+    pair = found.use[0], found.constant
+    both = evidence.error(*pair), evidence.error(*reversed(pair))
+    return [one for one in both if one is not None]
 
 
-def _failures(evidence: Evidence) -> list[str]:
-    """Word how many runs failed of the arms that the first screen shows, in one line."""
-    arms = [evidence.arms[name] for name in shown_arms(evidence)]
-    failing = [arm for arm in arms if arm.failed]
+def failures(evidence: Evidence, names: Sequence[str]) -> list[str]:
+    """Word how many runs of these arms failed, in one line."""
+    failing = [evidence.arms[name] for name in names if evidence.arms[name].failed]
     if len(failing) > _MOST_FAILING:
         return [f"Runs of {len(failing)} arms failed: {listed([arm.name for arm in failing])}."]
     words = []
     for arm in failing:
         what = "diverged" if len(arm.failed) == len(arm.diverged) else "failed"
         runs = f"{len(arm.failed)} of {counted(len(arm.cells), 'run')}"
-        words.append(f"{runs} of {_called(arm.name, evidence)} {what}.")
+        words.append(f"{runs} of {called(arm.name, evidence)} {what}.")
     return words
 
 
-def _use(found: Answer, evidence: Evidence) -> str:
-    arms = [evidence.arms[name] for name in _choice(found, evidence)]
+def use(found: Answer, evidence: Evidence) -> str:
+    """Word what to use, and how sure that is."""
+    arms = [evidence.arms[name] for name in _choice(found)]
     if found.certainty == Certainty.DECIDED:
-        gains = [evidence.error(arm.name, evidence.baseline) for arm in arms]
-        fewer = all(one is not None and _fewer_errors(one) for one in gains)
-        text = ", or ".join(to_use(arms))
-        return f"Use {text}{': fewer errors than a constant rate' if fewer else ''}."
+        return _decided(arms, evidence.arms[found.constant], evidence)
     first = to_use(arms[:1])[0]
     verb = "Keep" if arms[0].name == evidence.baseline else "Use"
     if found.certainty == Certainty.LEVEL:
@@ -134,8 +126,50 @@ def _use(found: Answer, evidence: Evidence) -> str:
         return f"{verb} {first} for now: nothing is shown to make fewer errors."
     if not asked(evidence):
         return "There is no verdict, because no two arms were compared."
-    names = listed([_called(name, evidence) for name in shown_arms(evidence)])
-    return f"There is no verdict between {names}."
+    return no_verdict(shown_arms(evidence), evidence)
+
+
+def _decided(arms: Sequence[Arm], constant: Arm, evidence: Evidence) -> str:
+    """Word the choice, and that it makes fewer errors than a constant rate where that is judged."""
+    gains = [evidence.error(arm.name, constant.name) for arm in arms]
+    fewer = [one is not None and _fewer_errors(one) for one in gains]
+    first, *others = to_use(arms)
+    if not fewer[0]:
+        return f"Use {', or '.join([first, *others])}."
+    than = "a constant rate"
+    if constant.settings.schedule.name != "constant":
+        than = called(constant.name, evidence)
+    if all(fewer):
+        return f"Use {', or '.join([first, *others])}: fewer errors than {than}."
+    return f"Use {first}: fewer errors than {than}. {called(arms[1].name, evidence)} does as well."
+
+
+def contender(found: Answer, evidence: Evidence) -> str | None:
+    """Name the arm with the fewest errors if it is not chosen because its verdict is open."""
+    first = found.use[0]
+    below = {
+        one.arm: one.estimate.mean
+        for one in evidence.of(Quantity.ERROR)
+        if one.against == first and one.arm not in _choice(found) and one.estimate is not None
+        if one.outcome == Outcome.UNDECIDED and one.failed[0] <= one.failed[1]
+    }
+    best = min(below, key=lambda name: below[name], default=None)
+    if best is None or found.certainty != Certainty.DECIDED or below[best] >= 0:
+        return None
+    return best
+
+
+def no_verdict(names: Sequence[str], evidence: Evidence) -> str:
+    """Word that no verdict was possible between arms."""
+    arms = [called(name, evidence) for name in names]
+    return f"There is no verdict between {listed(arms)}."
+
+
+def expected(found: Answer) -> list[str]:
+    """Word the error of the choice, where enough runs trained."""
+    if found.certainty == Certainty.NO_VERDICT or found.error.n < FEWEST:
+        return []
+    return [f"Expect {number(found.error.mean)} % errors."]
 
 
 def _fewer_errors(comparison: Comparison) -> bool:
@@ -145,23 +179,28 @@ def _fewer_errors(comparison: Comparison) -> bool:
 
 def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
     """Word what an arm that the report asks about gains over the choice, if it is not chosen."""
-    if found.certainty != Certainty.DECIDED:
+    if found.certainty not in (Certainty.DECIDED, Certainty.LEVEL):
         return []
-    words, choice = [], _choice(found, evidence)
+    words, choice = [], _choice(found)
     for one in asked(evidence):
         if one.against != choice[0] or one.arm in choice:
             continue
-        name = _called(one.arm, evidence)
+        name, other = called(one.arm, evidence), called(one.against, evidence)
         if one.outcome.is_worse and one.failed[0] <= one.failed[1]:
             words.append(f"{name} makes more errors.")
-        elif one.outcome == Outcome.EQUIVALENT:
-            words.append(f"{name} gains nothing over it.")
+        elif one.outcome == Outcome.EQUIVALENT and found.certainty == Certainty.DECIDED:
+            words.append(f"{name} gains nothing over {other}.")
         elif one.outcome == Outcome.UNDECIDED and one.estimate is not None:
-            open_words = f"{name} shows no gain over it."
+            open_words = f"{name} shows no gain over {other}."
             if one.estimate.mean < 0:
-                open_words = f"It is undecided whether {name} makes fewer."
+                open_words = _undecided(one.arm, one.against, evidence)
             words.append(open_words)
     return words
+
+
+def _undecided(name: str, against: str, evidence: Evidence) -> str:
+    names = called(name, evidence), called(against, evidence)
+    return f"It is undecided whether {names[0]} makes fewer errors than {names[1]}."
 
 
 def _of_two(evidence: Evidence) -> str:
@@ -190,7 +229,7 @@ def _alone(evidence: Evidence) -> Comparison | None:
     return None
 
 
-def _called(name: str, evidence: Evidence) -> str:
+def called(name: str, evidence: Evidence) -> str:
     """Write an arm's name with its schedule in words; two results have names of their own."""
     return name if evidence.of_stages is None else with_noun(evidence.arms[name])
 
@@ -206,7 +245,7 @@ def _differences(compared: Sequence[Comparison], evidence: Evidence) -> list[str
         if found is not None and found.n < FEWEST and one.outcome == Outcome.NO_VERDICT:
             few = max(few, found.n)
             continue
-        names = [_called(name, evidence) for name in (one.arm, one.against)]
+        names = [called(name, evidence) for name in (one.arm, one.against)]
         words.append(verdicts.sentence(one, evidence, *names))
     if few:
         words.append(f"{counted(few, 'pair')} of runs cannot show a difference.")

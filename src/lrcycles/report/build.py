@@ -33,7 +33,6 @@ from lrcycles.report.sections import (
     time,
 )
 
-TITLE = "Does cycling the learning rate help here?"
 # In the order of the page. A section that has nothing to show is left out.
 SECTIONS: Sequence[ModuleType] = (
     short,
@@ -89,8 +88,9 @@ def build(
         commit: of the code that ran.
         against: by arm, the arms it is compared with where that is not the baseline alone.
     """
-    head = Head(TITLE, experiment, date, commit)
-    built = write_report(gather(artifacts, report, against), head, out=out)
+    evidence = gather(artifacts, report, against)
+    head = Head(short.title(evidence), experiment, date, commit)
+    built = write_report(evidence, head, out=out)
     files.write_json(out / "headline.json", headline_metrics(built.metrics))
     return built
 

@@ -144,6 +144,23 @@ class Section:
     about: str = ""
 
 
+@dataclass(frozen=True)
+class Screen:
+    """The answer of a report: what fits on one screen.
+
+    Attributes:
+        lead: the answer in a few sentences.
+        lines: what it rests on.
+        shown: a figure, if there is one, and a table.
+        compared: blocks about the comparisons behind it, which a click unfolds.
+    """
+
+    lead: Sequence[str]
+    lines: Sequence[str]
+    shown: Sequence[Picture | Table | None]
+    compared: Sequence[Block] = ()
+
+
 def pictures_of(blocks: Sequence[Block]) -> list[Picture]:
     """List every picture among blocks, folded ones included."""
     pictures = []

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison
-from lrcycles.evidence.estimates import FEWEST
 from lrcycles.evidence.families import Family
+from lrcycles.evidence.paired import FEWEST
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
 from lrcycles.report.formatting import UNKNOWN, number

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrcycles.evidence.comparisons import Comparison, Quantity
-from lrcycles.evidence.estimates import FEWEST, Estimate
 from lrcycles.evidence.families import LOOKS, Outcome, Reason, next_look
+from lrcycles.evidence.paired import FEWEST, Estimate
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.formatting import (
     UNKNOWN,
@@ -180,10 +180,10 @@ def _answer(comparison: Comparison, arm: str, against: str) -> str:
         return f"{arm} against {against}, without a verdict"
     size = ", by less than matters"
     slight = outcome in (Outcome.SLIGHTLY_BETTER, Outcome.SLIGHTLY_WORSE)
-    return f"{arm} {_does(comparison)} {against}{size if slight else ''}"
+    return f"{arm} {does(comparison)} {against}{size if slight else ''}"
 
 
-def _does(comparison: Comparison) -> str:
+def does(comparison: Comparison) -> str:
     """Word a decided comparison; failures decide it where the errors point the other way."""
     better = comparison.outcome.is_better
     own, other = comparison.failed

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrcycles.drawing import GREY, palette, panels, shortened, stay_near
-from lrcycles.evidence.estimates import FEWEST, Estimate
+from lrcycles.evidence.paired import FEWEST, Estimate
 
 _LETTERS = 12  # points: the figure is shown at half its size on a phone
 _SPREAD = 0.16  # of a row, over which its dots lie: equal values must not hide each other
@@ -45,8 +45,16 @@ def errors_and_differences(
     figure, axes = panels(len(heights), height=sum(heights))
     if grid := axes[0].get_gridspec():
         grid.set_height_ratios(heights)
-    colours = palette(list(dict.fromkeys(row.colour_of for row in errors)))
-    ax = axes[0]
+    every = (*errors, *(row for row, _ in differences))
+    colours = palette(list(dict.fromkeys(row.colour_of for row in every)))
+    if errors:
+        _errors(axes[0], errors, colours, margin)
+    if differences:
+        _differences(axes[-1], differences, colours, margin)
+    return figure
+
+
+def _errors(ax: Axes, errors: Sequence[Row], colours: Mapping[str, object], margin: float) -> None:
     _dots(ax, errors, colours)
     for place, row in enumerate(errors):
         if len(row.values) >= FEWEST:
@@ -54,9 +62,6 @@ def errors_and_differences(
             ax.plot([middle] * 2, [place + 0.06, place + 0.44], color="black", linewidth=2.4)
     stay_near(ax, [row.values for row in errors], in_sight=[], least=margin)
     ax.set_xlabel("test error (%)", fontsize=_LETTERS)
-    if differences:
-        _differences(axes[1], differences, colours, margin)
-    return figure
 
 
 def _differences(

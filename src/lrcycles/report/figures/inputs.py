@@ -8,7 +8,7 @@ from typing import Any
 from lrcycles.drawing import palette
 from lrcycles.evidence.arms import Arm, Summary, summarise
 from lrcycles.evidence.comparisons import Quantity
-from lrcycles.evidence.estimates import FEWEST, Estimate
+from lrcycles.evidence.paired import FEWEST, Estimate
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.answers import shown_arms
 from lrcycles.report.figures.arms import Curve, errors_by_arm

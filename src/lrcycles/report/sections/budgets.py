@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isclose
 
+from lrcycles.evidence.answer import Question, question
 from lrcycles.evidence.arms import summarise
 from lrcycles.evidence.budgets import PeakSearch, Plan, Reaching
 from lrcycles.evidence.comparisons import Comparison, Quantity
@@ -20,6 +21,8 @@ from lrcycles.report.formatting import (
 )
 from lrcycles.report.section import Block, Cell, Heading, Picture, Section, Table, Text
 
+_MOST_NAMED = 4  # arms in a sentence
+
 
 def section(evidence: Evidence) -> Section | None:
     """Show errors by length and schedule; None where no schedule has several lengths or peaks."""
@@ -30,7 +33,7 @@ def section(evidence: Evidence) -> Section | None:
     if evidence.plans:
         blocks += [_errors(evidence, searches), *_target(evidence)]
     if searches:
-        blocks += _peaks(evidence, searches)
+        blocks += _peaks(evidence)
     about = "The test error of each schedule at each length, and at which peak rate."
     title = "Several lengths" if evidence.plans else "Peak rates"
     if evidence.plans and searches:
@@ -106,29 +109,46 @@ def _comparisons(compared: list[Comparison]) -> Table:
     return Table(head, rows)
 
 
-def _peaks(evidence: Evidence, searches: dict[str, PeakSearch]) -> list[Block]:
+def _peaks(evidence: Evidence) -> list[Block]:
     """Show how the error depends on the peak rate, and how wide the good peaks are."""
+    by_length = _by_length(evidence)
+    if question(evidence) == Question.BUDGETS:  # the first screen has the curves
+        return [Heading("The chosen peak rates"), _widths(by_length)]
+    return [Heading("The error at each peak rate"), curves(evidence), _widths(by_length)]
+
+
+def _by_length(evidence: Evidence) -> dict[int, dict[str, PeakSearch]]:
+    """Group the searches by length and schedule."""
     by_length: dict[int, dict[str, PeakSearch]] = {}
-    for name, search in searches.items():
+    for name, search in evidence.stages.peak_searches.items():
         settings = evidence.arms[name].settings
         # Two arms may share schedule and length.
         of_length = by_length.setdefault(settings.epochs, {})
         taken = settings.schedule.name in of_length
         of_length[name if taken else settings.schedule.name] = search
-    blocks: list[Block] = [Heading("The error at each peak rate"), _curves(by_length)]
-    blocks.append(_widths(dict(sorted(by_length.items()))))
-    if ends := [name for name, search in searches.items() if search.at_end]:
-        verb = "has its" if len(ends) == 1 else "have their"
-        blocks.append(
-            Text(
-                f"{listed(ends)} {verb} best peak at an end of the rates that were tried, so a "
-                "better one may lie beyond. Set train.peaks to try more."
-            )
-        )
-    return blocks
+    return dict(sorted(by_length.items()))
 
 
-def _curves(by_length: dict[int, dict[str, PeakSearch]]) -> Picture:
+def at_ends(evidence: Evidence) -> list[str]:
+    """Warn of peak rates whose better neighbour may not have been tried."""
+    searches = evidence.of_stages.peak_searches if evidence.of_stages else {}
+    ends = [name for name, search in searches.items() if search.at_end]
+    if not ends:
+        return []
+    which = listed(ends)
+    if len(ends) > _MOST_NAMED:
+        which = f"{len(ends)} of {counted(len(searches), 'arm')}"
+    verb = "has its" if len(ends) == 1 else "have their"
+    return [
+        f"{which} {verb} best peak at an end of the rates that were tried, so a better one may lie "
+        "beyond. Set train.peaks to try more."
+    ]
+
+
+def curves(evidence: Evidence) -> Picture:
+    """Draw the validation error over the peak rate."""
+    by_length = _by_length(evidence)
+
     def ends(search: PeakSearch, peak: float) -> Ends:
         summary = summarise(search.errors.get(peak, []))
         # A training that diverged counts in the mean, which then has no interval.
@@ -141,7 +161,7 @@ def _curves(by_length: dict[int, dict[str, PeakSearch]]) -> Picture:
                 name: {peak: ends(search, peak) for peak in search.means}
                 for name, search in of_length.items()
             }
-            for epochs, of_length in sorted(by_length.items())
+            for epochs, of_length in by_length.items()
         },
         chosen={
             epochs: {name: search.peak for name, search in of_length.items()}
@@ -152,7 +172,7 @@ def _curves(by_length: dict[int, dict[str, PeakSearch]]) -> Picture:
         "peaks",
         drawn,
         "Validation error over the peak learning rate, a curve per schedule and a panel per "
-        "length. The table below has the chosen peaks.",
+        "length. A table of this section has the chosen peaks.",
         "Mean validation error of the trainings that chose the peaks, with 95 % interval over "
         "their seeds. Points are moved sideways a little, so that they do not hide each other. A "
         "training that diverged counts as 100 %.",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from lrcycles.config.schema import LOOKS
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Quantity, Role, seedwise
-from lrcycles.evidence.estimates import FEWEST, Chance, Estimate, Interval, chance_better
 from lrcycles.evidence.families import Family
+from lrcycles.evidence.paired import FEWEST, Chance, Estimate, Interval, chance_better
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import comparisons as figures

@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 
 from lrcycles.evidence.comparisons import Quantity, Role
-from lrcycles.evidence.estimates import FEWEST
-from lrcycles.evidence.factorial import Effect, Factorial
+from lrcycles.evidence.factorial import Factorial
+from lrcycles.evidence.paired import FEWEST
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures.comparisons import forest
@@ -22,8 +22,6 @@ from lrcycles.report.formatting import (
 )
 from lrcycles.report.section import Block, Heading, Picture, Points, Section, Table, Text
 
-_WHOLE = "all together"
-
 
 def section(evidence: Evidence) -> Section | None:
     """Show every factor's effect; None if conf/report names no factors."""
@@ -34,7 +32,7 @@ def section(evidence: Evidence) -> Section | None:
         blocks += [Text(_meaning(parts)), _drawn(evidence, parts), _effects(evidence, parts)]
         blocks.append(Points(_notes(evidence, parts)))
     else:
-        blocks.append(Text(_missing(evidence)))
+        blocks.append(Text(missing(evidence)))
     blocks += [Heading("The arms"), _arms(evidence)]
     if others := evidence.of(Quantity.ERROR, Role.OTHER):
         blocks += [
@@ -54,22 +52,20 @@ def _meaning(parts: Factorial) -> str:
     )
 
 
-def _missing(evidence: Evidence) -> str:
+def missing(evidence: Evidence) -> str:
+    """Word why the change is not split."""
     absent = [name for name in evidence.report.factors if name not in evidence.arms]
     if absent:
-        return f"The change is not split into factors, because {listed(absent)} was not trained."
+        verb = "was" if len(absent) == 1 else "were"
+        return f"The change is not split into factors, because {listed(absent)} {verb} not trained."
     return (
         "The change is not split into factors, because fewer than two seeds trained in every arm."
     )
 
 
-def _rows(parts: Factorial) -> dict[str, Effect]:
-    return {_WHOLE: Effect(_WHOLE, parts.whole, None)} | {one.factor: one for one in parts.effects}
-
-
 def _drawn(evidence: Evidence, parts: Factorial) -> Picture:
     drawn = forest(
-        {name: row(one.estimate) for name, one in _rows(parts).items()},
+        {one.factor: row(one.estimate) for one in (parts.whole, *parts.effects)},
         margin=evidence.report.margin_percent,
     )
     return Picture(
@@ -85,14 +81,14 @@ def _effects(evidence: Evidence, parts: Factorial) -> Table:
     head += ["median over seeds", "share of the whole (95 % interval over seeds)"]
     digits = verdicts.digits_of(Quantity.ERROR, evidence)
     rows = []
-    for name, one in _rows(parts).items():
+    for one in (parts.whole, *parts.effects):
         share = UNKNOWN
         if one.share is not None:
             percent, ends = one.share
             share = f"{number(percent, 0)} % ({span(*ends, 0)})"
         rows.append(
             [
-                name,
+                one.factor,
                 verdicts.estimated(one.estimate, digits),
                 number(one.estimate.median, digits) if parts.seeds >= FEWEST else UNKNOWN,
                 share,

@@ -23,7 +23,7 @@ def section(evidence: Evidence) -> Section | None:
         "the runs of both.",
         "The interval leaves the test images out, because both were tested on the same images.",
     ]
-    blocks: list[Block] = [Points(lines), _table(evidence, rows)]
+    blocks: list[Block] = [Points(lines), table(evidence, rows)]
     if evidence.report.reference_notes:
         blocks.append(Points(evidence.report.reference_notes))
     about = "The errors that a paper prints, and the errors of the same settings here."
@@ -44,7 +44,8 @@ def _summary(rows: Sequence[ReferenceRow]) -> str:
     return f"{text} {differ} of them {'differs' if differ == 1 else 'differ'} from the paper."
 
 
-def _table(evidence: Evidence, rows: Sequence[ReferenceRow]) -> Table:
+def table(evidence: Evidence, rows: Sequence[ReferenceRow]) -> Table:
+    """Tabulate the paper's errors beside ours."""
     spread = "mean ± standard deviation over seeds"
     head = ["arm", f"paper: error (%), {spread}", f"here: error (%), {spread}", "difference"]
     head += ["95 % interval", "result"]

@@ -7,7 +7,7 @@ from statistics import median
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Quantity, Role
 from lrcycles.evidence.costs import measured_alone
-from lrcycles.evidence.estimates import unpaired_interval, wilson_percent
+from lrcycles.evidence.paired import unpaired_interval, wilson_percent
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
 from lrcycles.report.figures import arms as figures

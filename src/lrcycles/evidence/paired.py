@@ -95,7 +95,9 @@ def freedom(parts: Sequence[tuple[float, int]]) -> float:
     return total**2 / sum(variance**2 / df for variance, df in parts)
 
 
-def estimate(differences: Sequence[float], by_image: NDArray[np.generic] | None = None) -> Estimate:
+def compare_pairs(
+    differences: Sequence[float], by_image: NDArray[np.generic] | None = None
+) -> Estimate:
     """Estimate the mean of paired differences.
 
     Args:
@@ -107,7 +109,7 @@ def estimate(differences: Sequence[float], by_image: NDArray[np.generic] | None 
     Raises:
         InputError: no differences, or one that is not finite.
 
-    >>> estimate([-2.0, -1.0, -3.0]).mean
+    >>> compare_pairs([-2.0, -1.0, -3.0]).mean
     -2.0
     """
     values = np.asarray(differences, dtype=float)

@@ -11,9 +11,9 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from lrcycles.errors import InputError
 from lrcycles.evidence.arms import summarise
-from lrcycles.evidence.estimates import (
+from lrcycles.evidence.paired import (
     chance_better,
-    estimate,
+    compare_pairs,
     half_width,
     wilson_interval,
 )
@@ -28,7 +28,7 @@ def two_way(rng, seeds=12, images=400, seed_sd=0.05, image_sd=0.2, rest_sd=0.5):
         + rng.normal(0, image_sd, images)
         + rng.normal(0, rest_sd, (seeds, images))
     )
-    return estimate((100 * by_image.mean(axis=1)).tolist(), by_image)
+    return compare_pairs((100 * by_image.mean(axis=1)).tolist(), by_image)
 
 
 def test_the_two_variances_are_those_that_seeds_and_images_were_drawn_with():
@@ -55,28 +55,28 @@ def test_the_images_variance_is_the_mean_covariance_between_pairs_of_seeds():
     by_image[:, :20] = 1
     covariance = np.cov(by_image)
     mean = (covariance.sum() - np.trace(covariance)) / 20
-    found = estimate((100 * by_image.mean(axis=1)).tolist(), by_image)
+    found = compare_pairs((100 * by_image.mean(axis=1)).tolist(), by_image)
     assert found.images_variance == pytest.approx(100**2 * mean / 60)
 
 
 def test_images_that_differ_at_random_add_no_negative_variance():
     by_image = np.array([[1, -1, 0, 0], [-1, 1, 0, 0], [0, 0, 1, -1]])
-    found = estimate([0.0, 0.0, 1.0], by_image)
+    found = compare_pairs([0.0, 0.0, 1.0], by_image)
     assert found.images_variance == 0
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.987])
 def test_without_images_the_interval_is_that_of_students_t(confidence):
     low, high = DescrStatsW(SCATTERED).tconfint_mean(1 - confidence)
-    assert_allclose(estimate(SCATTERED).interval(confidence), (low, high))
+    assert_allclose(compare_pairs(SCATTERED).interval(confidence), (low, high))
 
 
 def test_p_is_where_the_interval_starts_to_contain_zero():
     by_image = np.random.default_rng(3).integers(-2, 2, (8, 50))
-    found = estimate((100 * by_image.mean(axis=1)).tolist(), by_image)
+    found = compare_pairs((100 * by_image.mean(axis=1)).tolist(), by_image)
     assert found.images_variance > 0
     assert max(found.interval(1 - found.p), key=lambda end: -abs(end)) == pytest.approx(0, abs=1e-9)
-    assert estimate(SCATTERED).p == pytest.approx(stats.ttest_1samp(SCATTERED, 0).pvalue)
+    assert compare_pairs(SCATTERED).p == pytest.approx(stats.ttest_1samp(SCATTERED, 0).pvalue)
 
 
 def test_two_variances_are_added_as_welch_adds_them():
@@ -88,7 +88,7 @@ def test_two_variances_are_added_as_welch_adds_them():
 
 
 def test_the_median_and_the_median_of_all_pairwise_means_stand_beside_the_mean():
-    found = estimate([0.0, 1.0, 2.0, 9.0])
+    found = compare_pairs([0.0, 1.0, 2.0, 9.0])
     # Means of pairs: 0, .5, 1, 4.5, 1, 1.5, 5, 2, 5.5, 9; their median is (1.5 + 2) / 2.
     assert (found.mean, found.median, found.hodges_lehmann) == (3.0, 1.5, 1.75)
     assert found.robust_disagrees == 1.5
@@ -96,7 +96,7 @@ def test_the_median_and_the_median_of_all_pairwise_means_stand_beside_the_mean()
 
 @pytest.mark.parametrize("differences", [[0.1], [0.1, 0.3], [0.1 + 0.2, 0.3, 0.3]])
 def test_few_or_equal_differences_have_no_interval(differences):
-    found = estimate(differences)
+    found = compare_pairs(differences)
     assert found.interval() is None
     assert found.halves() == (None, None)
     assert found.p == 1
@@ -105,7 +105,7 @@ def test_few_or_equal_differences_have_no_interval(differences):
 @pytest.mark.parametrize("differences", [[], [0.1, float("nan")]])
 def test_differences_that_are_none_or_not_finite_are_refused(differences):
     with pytest.raises(InputError, match="Differences must be finite"):
-        estimate(differences)
+        compare_pairs(differences)
 
 
 def test_the_chance_counts_pairs_and_half_of_the_ties():

@@ -1,0 +1,1 @@
+"""What answers each question of an experiment on the first screen of its report?"""
