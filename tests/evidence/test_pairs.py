@@ -22,7 +22,8 @@ PAIRS = {
     },
     "attribution": {
         "none replay": "published/published_baseline",
-        "none other": "longer/twenty",
+        "none other": "longer/published_baseline longer/twenty larger_batch/longer "
+        "published/larger_batch",
     },
     "quick": {"primary candidate": "clr/baseline"},
     "smoke": {
