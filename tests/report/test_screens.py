@@ -190,8 +190,7 @@ def test_every_length_has_its_own_answer():
         "1 epoch: use a linear decay from 0.004, or cycles up to 0.008: fewer errors than a "
         "constant rate. Expect 1.53 % errors. "
         "3 epochs: use cycles up to 0.008: fewer errors than a constant rate. Expect 1.53 % "
-        "errors. triangular makes fewer errors than linear_decay at 1 of 2 lengths, and more "
-        "errors at none."
+        "errors. triangular is better than linear_decay at 1 of 2 lengths, and worse at none."
     )
     table = next(block for block in section.blocks if isinstance(block, Table))
     assert [row[0] for row in table.rows] == ["constant", "linear_decay", "triangular"]
@@ -238,11 +237,11 @@ def test_optimizers_are_counted_by_their_verdicts():
     assert question(evidence) == Question.OPTIMIZERS
     lead, lines, _ = on_screen(evidence)
     assert lead == (
-        "Cycles make fewer errors than a constant rate in 1 of 3 pairs with the same optimizer, "
-        "and more errors in 1."
+        "Cycles are better than a constant rate in 1 of 3 pairs with the same optimizer, and "
+        "worse in 1."
     )
     assert lines[0].startswith("The constant rate of every pair is the lowest rate of the cycles.")
-    assert "These make more errors: sgd_clr vs sgd_fixed." in lines
+    assert "These are worse: sgd_clr vs sgd_fixed." in lines
 
 
 def chain(*wins: tuple[str, str]) -> Evidence:

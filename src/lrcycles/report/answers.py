@@ -17,6 +17,7 @@ from lrcycles.report.names import to_use, with_noun
 _MOST_TO_USE = 2  # arms in the answer: more would need more figures than a line should hold
 _MOST_ASKED = 3  # comparisons of the first screen
 _MOST_FAILING = 2  # arms whose failures are counted one by one
+_MOST_NAMED = 5  # failing arms in a sentence
 _OPEN = (Outcome.UNDECIDED, Outcome.NO_VERDICT, Outcome.NOT_COMPARABLE)
 
 
@@ -103,6 +104,8 @@ def _gain(evidence: Evidence) -> list[Comparison]:
 def failures(evidence: Evidence, names: Sequence[str]) -> list[str]:
     """Word how many runs of these arms failed, in one line."""
     failing = [evidence.arms[name] for name in names if evidence.arms[name].failed]
+    if len(failing) > _MOST_NAMED:
+        return [f"Runs of {len(failing)} arms failed. The warnings below name them."]
     if len(failing) > _MOST_FAILING:
         return [f"Runs of {len(failing)} arms failed: {listed([arm.name for arm in failing])}."]
     words = []
@@ -126,6 +129,8 @@ def use(found: Answer, evidence: Evidence) -> str:
         return f"{verb} {first} for now: nothing is shown to make fewer errors."
     if not asked(evidence):
         return "There is no verdict, because no two arms were compared."
+    if any(one.outcome not in _OPEN for one in asked(evidence)):
+        return "Too few arms trained to say what to use."
     return no_verdict(shown_arms(evidence), evidence)
 
 

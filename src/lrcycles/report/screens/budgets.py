@@ -69,12 +69,12 @@ def _wins(plan: Plan, evidence: Evidence) -> str | None:
             if epochs in decay.arms
         ]
         known = [one for one in pairs if one is not None]
-        if known and plan is not decay:
+        if plan is not decay and any(one.verdict.p is not None for one in known):
             fewer = sum(one.outcome.is_better for one in known)
             more = sum(one.outcome.is_worse for one in known)
             return (
-                f"{plan.name} makes fewer errors than {decay.name} at {fewer or 'none'} of "
-                f"{counted(len(known), 'length')}, and more errors at {more or 'none'}."
+                f"{plan.name} is better than {decay.name} at {fewer or 'none'} of "
+                f"{counted(len(known), 'length')}, and worse at {more or 'none'}."
             )
     return None
 

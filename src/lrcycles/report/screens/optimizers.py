@@ -12,6 +12,8 @@ from lrcycles.report.formatting import counted, listed
 from lrcycles.report.screens import use
 from lrcycles.report.section import Cell, Screen, Table
 
+_MOST_NAMED = 3  # pairs in a sentence
+
 
 def screen(evidence: Evidence) -> Screen:
     """Say in how many pairs of one optimizer the cycles make fewer errors."""
@@ -31,8 +33,8 @@ def _lead(pairs: Sequence[Comparison]) -> str:
     if not any(one.verdict.p is not None for one in pairs):
         return "There is no verdict between cycles and a constant rate."
     return (
-        f"Cycles make fewer errors than a constant rate in {len(fewer) or 'none'} of "
-        f"{counted(len(pairs), 'pair')} with the same optimizer, and more errors in "
+        f"Cycles are better than a constant rate in {len(fewer) or 'none'} of "
+        f"{counted(len(pairs), 'pair')} with the same optimizer, and worse in "
         f"{len(more) or 'none'}."
     )
 
@@ -52,15 +54,18 @@ def _lines(pairs: Sequence[Comparison], evidence: Evidence) -> list[str]:
             "be good, so a better constant rate may gain as much."
         )
     for what, chosen in (
-        ("make more errors", [one for one in pairs if one.outcome.is_worse]),
+        ("are worse", [one for one in pairs if one.outcome.is_worse]),
         (
             "are open",
             [one for one in pairs if not one.outcome.is_worse and not one.outcome.is_better],
         ),
     ):
-        if chosen and len(chosen) < len(pairs):
+        if len(chosen) > _MOST_NAMED:
+            lines.append(f"{counted(len(chosen), 'pair')} {what}.")
+        elif chosen:
             lines.append(f"These {what}: {listed([one.title for one in chosen])}.")
-    return [*lines, *verdicts.robust(pairs, evidence)]
+    advice = [text for one in pairs if (text := verdicts.advice(one))]
+    return [*lines, *advice[:1], *verdicts.robust(pairs, evidence)]
 
 
 def _table(pairs: Sequence[Comparison], evidence: Evidence) -> Table:
