@@ -59,12 +59,14 @@ def about(
 
 
 def asked(evidence: Evidence) -> list[Comparison]:
-    """List the comparisons in error that carry the answer, or else the gain of the choice."""
+    """List the comparisons that carry the answer, and the gain of the choice if it is shown."""
     candidates = evidence.of(Quantity.ERROR, Role.CANDIDATE)
     if evidence.of_stages is None:
         return candidates
     primary = [one for one in candidates if one.family == Family.PRIMARY]
-    return (primary or candidates or _gain(evidence))[:_MOST_ASKED]
+    gain = [one for one in _gain(evidence) if one.outcome.is_better or not candidates]
+    first = (primary or candidates)[:_MOST_ASKED]
+    return [*first, *(one for one in gain if one not in first)]
 
 
 def shown(evidence: Evidence) -> list[Comparison]:
@@ -276,5 +278,4 @@ def _sure(compared: Sequence[Comparison]) -> list[str]:
     seeds = counted(max(one.seeds for one in decided), "seed")
     if len(decided) == len(compared):
         return [f"This is decided at {seeds}, for other seeds and other test images."]
-    what = "The other verdict is" if len(decided) == 1 else "The other verdicts are"
-    return [" ".join([*words[:1], f"{what} decided at {seeds}."]), *words[1:]]
+    return words

@@ -151,13 +151,13 @@ class Screen:
     Attributes:
         lead: the answer in a few sentences.
         lines: what it rests on.
-        shown: a figure, if there is one, and a table.
+        shown: a figure, if there is one, a table, and perhaps a note on it.
         compared: blocks about the comparisons behind it, which a click unfolds.
     """
 
     lead: Sequence[str]
     lines: Sequence[str]
-    shown: Sequence[Picture | Table | None]
+    shown: Sequence[Picture | Table | Text | None]
     compared: Sequence[Block] = ()
 
 

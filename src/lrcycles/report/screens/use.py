@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, median
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Quantity
@@ -22,15 +22,22 @@ _METHOD = (
     "Intervals are for other seeds and other test images together. docs/evidence.md has the method."
 )
 
+_NO_TEST = (
+    "The published pair does not test cycling: its second run completes no cycle, continues the "
+    "first run, and has another batch size. The controlled runs differ in the schedule alone."
+)
+
 
 def screen(evidence: Evidence) -> Screen:
     """Say what to use, with the published figures where they are repeated."""
+    published = _published(evidence)
     return Screen(
         answers.headlines(evidence),
         answers.lines(evidence),
         [
             picture_of(evidence, answers.shown_arms(evidence), answers.shown(evidence)),
-            _published(evidence) or table_of(evidence, answers.shown_arms(evidence)),
+            published or table_of(evidence, answers.shown_arms(evidence)),
+            Text(_NO_TEST, quiet=True) if published else None,
         ],
         parts_of(evidence, answers.asked(evidence)),
     )
@@ -86,10 +93,10 @@ def _caption(margin: float, *, errors: bool, differences: bool) -> str:
         text += " Top: test errors; a bar marks the mean."
     if differences:
         text += (
-            f"{' Bottom: differences' if errors else ' Differences'} of the same seed, with their "
-            "mean. The thick line is the 95 % interval for other seeds, the thin line also for "
-            f"other test images. In the grey band, within ±{margin:g} points, a difference does "
-            "not matter."
+            f"{' Bottom: differences' if errors else ' Differences'} between two arms trained with "
+            "the same seed, and the mean difference. Thick line: 95 % interval for other seeds. "
+            "Thin line: 95 % interval for other seeds and other test images. In the grey band, "
+            f"within ±{margin:g} points, a difference does not matter."
         )
     return text
 
@@ -131,7 +138,7 @@ def _published(evidence: Evidence) -> Table | None:
         for figure, again, controlled in zip(published, replay, pair, strict=True)
     ]
     fits = [measured_alone(evidence, arm, "fit_seconds") for arm in replay]
-    measured = [fmean(fit.values()) if fit else None for fit in fits]
+    measured = [median(fit.values()) if fit else None for fit in fits]
     continued = replay[1].settings.continues == replay[0].name
     of_print = [figure.seconds for figure in published]
     steps = [f"{arm.total_steps:,} steps" for arm in pair]
