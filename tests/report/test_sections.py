@@ -405,6 +405,14 @@ def test_the_effects_of_the_factors_add_up_and_have_shares():
     check_words(section)
 
 
+def test_metrics_hold_the_effects_of_the_factors():
+    effects = metrics(_factorial(-0.2, -0.1))["report.factors"]
+    assert effects["batch"]["mean"] == pytest.approx(-0.2, abs=0.02)
+    parts = effects["batch"]["mean"] + effects["rate"]["mean"]
+    assert parts == pytest.approx(effects["all together"]["mean"])
+    assert effects["rate"]["share_percent95"][0] < effects["rate"]["share_percent"]
+
+
 def test_a_change_that_is_none_has_no_shares():
     section = factorial.section(_factorial(0.0, 0.0))
     share = "share of the whole (95 % interval over seeds)"

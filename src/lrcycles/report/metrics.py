@@ -10,6 +10,7 @@ import numpy as np
 
 from lrcycles.evidence.arms import Arm, summarise
 from lrcycles.evidence.comparisons import Comparison, Quantity
+from lrcycles.evidence.factorial import Effect
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence
 
@@ -39,9 +40,21 @@ def metrics(evidence: Evidence) -> dict[str, Any]:
         for arm, others in declared
         for other in others
     ]
+    if evidence.factorial:
+        parts = [evidence.factorial.whole, *evidence.factorial.effects]
+        nested["report.factors"] = {part.factor: _effect(part) for part in parts}
     if evidence.of_stages:
         nested["bounds"] = {key: evidence.stages.bounds[key] for key in ("base_lr", "max_lr")}
     return nested
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    found = effect.estimate
+    entry: dict[str, Any] = {"n": found.n, "mean": found.mean, "median": found.median}
+    entry["interval95"] = found.interval()
+    if effect.share:
+        entry["share_percent"], entry["share_percent95"] = effect.share
+    return _known(entry)
 
 
 def _of_arm(arm: Arm) -> dict[str, Any]:
