@@ -174,7 +174,3 @@ def _effect(one: Effect, evidence: Evidence) -> str:
 
 def _digits(evidence: Evidence) -> int:
     return verdicts.digits_of(Quantity.ERROR, evidence)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

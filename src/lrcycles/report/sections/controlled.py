@@ -26,7 +26,6 @@ from lrcycles.report.section import (
 )
 from lrcycles.report.sections.cautions import READ_BEFORE
 
-_CONTROLLED = (Role.CANDIDATE, Role.CONTROL)
 _ADJUSTED = {
     Family.PRIMARY: "First family: p is not adjusted. The level is divided among the comparisons "
     "(Holm).",
