@@ -175,12 +175,26 @@ def _answer(comparison: Comparison, arm: str, against: str) -> str:
     if outcome == Outcome.EQUIVALENT:
         return f"{arm} and {against} are level within the margin"
     if outcome == Outcome.UNDECIDED:
-        return f"Undecided between {arm} and {against}"
+        leans = _leans(comparison)
+        if not leans:
+            return f"Undecided between {arm} and {against}"
+        return f"{arm} {leans} {against}, but this is undecided"
     if outcome == Outcome.NO_VERDICT:
         return f"{arm} against {against}, without a verdict"
     size = ", by less than matters"
     slight = outcome in (Outcome.SLIGHTLY_BETTER, Outcome.SLIGHTLY_WORSE)
     return f"{arm} {does(comparison)} {against}{size if slight else ''}"
+
+
+def _leans(comparison: Comparison) -> str:
+    """Word the sign of a difference that is not decided; empty where there is none."""
+    found = comparison.estimate
+    if found is None or found.n < FEWEST or found.mean == 0 or any(comparison.failed):
+        return ""
+    size = "fewer" if found.mean < 0 else "more"
+    if comparison.quantity == Quantity.TIME:
+        return f"needs {size} epochs than"
+    return f"makes {size} errors than"
 
 
 def does(comparison: Comparison) -> str:
