@@ -11,7 +11,7 @@ from lrcycles.evidence.families import Family, Outcome, Reason
 from lrcycles.evidence.paired import FEWEST
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import verdicts
-from lrcycles.report.formatting import counted, listed, number
+from lrcycles.report.formatting import counted, listed, number, rate
 from lrcycles.report.names import to_use, with_noun
 
 _MOST_TO_USE = 2  # arms in the answer: more would need more figures than a line should hold
@@ -143,9 +143,11 @@ def _decided(arms: Sequence[Arm], constant: Arm, evidence: Evidence) -> str:
     first, *others = to_use(arms)
     if not fewer[0]:
         return f"Use {', or '.join([first, *others])}."
-    than = "a constant rate"
-    if constant.settings.schedule.name != "constant":
-        than = called(constant.name, evidence)
+    than = called(constant.name, evidence)
+    if constant.settings.schedule.name == "constant":
+        own = rate(constant.settings.schedule.base_lr)
+        # One more figure than a line should hold, where two arms are named.
+        than = f"the constant rate {own}" if len(arms) == 1 else "a constant rate"
     if all(fewer):
         return f"Use {', or '.join([first, *others])}: fewer errors than {than}."
     return f"Use {first}: fewer errors than {than}. {called(arms[1].name, evidence)} does as well."
@@ -198,7 +200,7 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
         elif one.outcome == Outcome.EQUIVALENT and found.certainty == Certainty.DECIDED:
             words.append(f"{name} gains nothing over {other}.")
         elif one.outcome == Outcome.UNDECIDED and one.estimate is not None:
-            open_words = f"{name} shows no gain over {other}."
+            open_words = f"{name} is not shown to beat {other}."
             if one.estimate.mean < 0:
                 open_words = _undecided(one.arm, one.against, evidence)
             words.append(open_words)
@@ -270,7 +272,7 @@ def _sure(compared: Sequence[Comparison]) -> list[str]:
         if advice := verdicts.advice(one):
             titles.setdefault(advice, []).append(one.title)
     words = [
-        advice if len(of) == len(compared) - len(decided) else f"For {listed(of)}: {advice}"
+        advice if len(of) == len(compared) else f"For {listed(of)}: {advice}"
         for advice, of in titles.items()
     ]
     if not decided:

@@ -113,6 +113,7 @@ def write_report(evidence: Evidence, head: Head, *, out: Path) -> Built:
     page = {
         "head": head,
         "seeds": " or ".join(counted(count, "seed") for count in sorted(runs)),
+        "trained": short.trained(evidence),
         "out": out,
         "number_of": {picture.name: place for place, picture in enumerate(pictures, start=1)},
     }

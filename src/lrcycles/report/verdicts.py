@@ -250,7 +250,7 @@ def advice(comparison: Comparison) -> str:
     if reason not in (Reason.SEEDS, Reason.CHANCE, Reason.INTERVAL):
         return ""
     if reason != Reason.SEEDS and _images_prevail(comparison):
-        return "More seeds help little: the test images are the larger part of the interval."
+        return "Only more test images would narrow an interval much."
     look = next_look(comparison.seeds)
     if reason == Reason.SEEDS and look is not None:
         return (

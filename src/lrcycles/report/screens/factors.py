@@ -18,6 +18,9 @@ from lrcycles.report.sections.factorial import missing
 
 _MOST, _WHOLE = 50, 100  # percent: a larger share is most of the whole, or more than it
 _MOST_SHARES = 2  # in a sentence
+_BETWEEN = (
+    "made by each change, averaged over all orders of making the changes (not between two rows)"
+)
 
 
 def screen(evidence: Evidence) -> Screen:
@@ -67,7 +70,7 @@ def _parts(along: Sequence[Effect], change: str) -> str:
     names = [one.factor for one in along]
     shares = [one.share[0] for one in along if one.share is not None]
     if len(along) == 1 and shares and shares[0] > _WHOLE:
-        return f"More than {change} comes from {names[0]}."
+        return f"{change[0].upper()}{change[1:]} comes from {names[0]}, which alone gives more."
     if len(along) == 1 and shares and shares[0] > _MOST:
         return f"Of {change}, most comes from {names[0]}."
     if len(shares) == len(along) <= _MOST_SHARES and sum(shares) <= _WHOLE:
@@ -81,9 +84,9 @@ def _parts(along: Sequence[Effect], change: str) -> str:
 
 def _add_or_take(effects: Sequence[Effect]) -> list[str]:
     words = []
-    for sign, what in ((-1, "Fewer"), (1, "More")):
+    for sign, what in ((-1, "taken away"), (1, "added")):
         if names := [one.factor for one in effects if one.sign == sign]:
-            words.append(f"{what} errors come from {listed(names)}.")
+            words.append(f"Errors are {what} by {listed(names)}.")
     return words
 
 
@@ -104,19 +107,22 @@ def _lines(parts: Factorial, compared: Sequence[Comparison], evidence: Evidence)
         return []
     lines = [
         f"The effects rest on {counted(parts.seeds, 'seed')}"
-        f"{' that trained in every arm' if parts.failed else ''}. They have intervals and no "
-        "verdict."
+        f"{' that trained in every arm' if parts.failed else ''}."
     ]
     if evidence.arms[parts.all].never_turns:
-        lines.append(f"The cyclical rate of {parts.all} only rises: its run ends before it falls.")
+        lines.append(
+            f"The cyclical rate of {parts.all} never falls: its run ends before, so it tests no "
+            "cycle."
+        )
     lines += [line for one in compared if (line := _restart(one, evidence))]
     least = evidence.report.margin_percent / 2
     every = (parts.whole, *parts.effects)
     carried = [one for one in every if one.estimate.robust_disagrees >= least]
     if len(carried) > 1:
-        lines.append(f"A few seeds carry the means of {listed([one.factor for one in carried])}.")
+        of = listed([one.factor for one in carried])
+        lines.append(f"A few seeds change far more than the others: {of}.")
     return lines + [
-        f"A few seeds carry the mean of {one.factor}: the median is "
+        f"A few seeds change far more than the others: the median of {one.factor} is "
         f"{number(one.estimate.median, _digits(evidence))} points."
         for one in carried[: len(carried) == 1]
     ]
@@ -131,13 +137,15 @@ def _restart(one: Comparison, evidence: Evidence) -> str | None:
     if parent.settings.epochs + arm.settings.epochs != other.settings.epochs:
         return None
     difference = verdicts.with_interval(one, evidence)
-    return f"{one.arm} restarts its optimizer and {one.against} does not: {difference} points."
+    return (
+        f"A new optimizer in the middle, as in {one.arm}, changes the error by {difference} points."
+    )
 
 
 def _picture(parts: Factorial, evidence: Evidence) -> Picture | None:
     """Draw the errors of no factor, of each alone and of all, and every effect."""
     alone = {own[0]: name for name, own in evidence.report.factors.items() if len(own) == 1}
-    named = {parts.none: "none"} | {name: factor for factor, name in alone.items()}
+    named = {parts.none: "no change"} | {name: factor for factor, name in alone.items()}
     named[parts.all] = "all together"
     rows = [
         replace(use.row_of(evidence.arms[name], evidence), name=f"{name}: {factors}")
@@ -151,18 +159,21 @@ def _picture(parts: Factorial, evidence: Evidence) -> Picture | None:
         )
         for one in (parts.whole, *parts.effects)
     ]
-    return use.draw(rows, effects, evidence.report.margin_percent)
+    return use.draw(rows, effects, evidence.report.margin_percent, _BETWEEN)
 
 
 def _table(parts: Factorial, evidence: Evidence) -> Table:
-    rows = []
-    for one in (parts.whole, *parts.effects):
-        share = UNKNOWN
-        if one.share is not None:
-            share = f"{number(one.share[0], 0)} % ({span(*one.share[1], 0)})"
-        median = number(one.estimate.median, _digits(evidence))
-        rows.append([one.factor, _effect(one, evidence), median, share])
-    head = ["", "effect in points (95 % interval)", "median over seeds", "share of the whole"]
+    head = ["", "effect in points (95 % interval)", "median over seeds"]
+    rows = [
+        [one.factor, _effect(one, evidence), number(one.estimate.median, _digits(evidence))]
+        for one in (parts.whole, *parts.effects)
+    ]
+    shares = [one.share for one in parts.effects if one.share is not None]
+    # Where effects have different signs, a share says nothing.
+    if len(shares) == len(parts.effects) and all(0 <= share <= _WHOLE for share, _ in shares):
+        head.append("share of the whole")
+        whole = [f"{number(share, 0)} % ({span(*ends, 0)})" for share, ends in shares]
+        rows = [[*row, share] for row, share in zip(rows, [UNKNOWN, *whole], strict=True)]
     return Table(head, rows)
 
 

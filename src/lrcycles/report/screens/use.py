@@ -24,7 +24,7 @@ _METHOD = (
 
 _NO_TEST = (
     "The published pair does not test cycling: its second run completes no cycle, continues the "
-    "first run, and has another batch size. The controlled runs differ in the schedule alone."
+    "first run, and has another batch size. The fair comparison changes the schedule alone."
 )
 
 
@@ -72,9 +72,16 @@ def picture_of(
 
 
 def draw(
-    rows: Sequence[Row], differences: Sequence[tuple[Row, Estimate]], margin: float
+    rows: Sequence[Row],
+    differences: Sequence[tuple[Row, Estimate]],
+    margin: float,
+    between: str = "between two arms trained with the same seed",
 ) -> Picture | None:
-    """Draw rows of errors and of differences; None where there is neither."""
+    """Draw rows of errors and of differences; None where there is neither.
+
+    Args:
+        between: what differs, for the caption.
+    """
     every = (*rows, *(row for row, _ in differences))
     if not every:
         return None
@@ -83,20 +90,20 @@ def draw(
         "answer",
         errors_and_differences(rows, differences, margin=margin),
         f"Test error of every seed, and paired differences. {'; '.join(text)}",
-        _caption(margin, errors=bool(rows), differences=bool(differences)),
+        _caption(margin, between, errors=bool(rows), differences=bool(differences)),
     )
 
 
-def _caption(margin: float, *, errors: bool, differences: bool) -> str:
+def _caption(margin: float, between: str, *, errors: bool, differences: bool) -> str:
     text = "Each dot is one seed."
     if errors:
-        text += " Top: test errors; a bar marks the mean."
+        text += " Top: test errors; a bar marks the mean, and ± is the standard deviation."
     if differences:
         text += (
-            f"{' Bottom: differences' if errors else ' Differences'} between two arms trained with "
-            "the same seed, and the mean difference. Thick line: 95 % interval for other seeds. "
-            "Thin line: 95 % interval for other seeds and other test images. In the grey band, "
-            f"within ±{margin:g} points, a difference does not matter."
+            f"{' Bottom: d' if errors else ' D'}ifferences {between}, and in brackets the 95 % "
+            "interval of their mean, for other seeds and other test images: the thin line. The "
+            "thick line is for other seeds alone, so it decides nothing. The experiment calls a "
+            f"difference within ±{margin:g} points, the grey band, too small to matter."
         )
     return text
 
@@ -141,9 +148,9 @@ def _published(evidence: Evidence) -> Table | None:
     measured = [median(fit.values()) if fit else None for fit in fits]
     continued = replay[1].settings.continues == replay[0].name
     of_print = [figure.seconds for figure in published]
-    steps = [f"{arm.total_steps:,} steps" for arm in pair]
+    steps = [f"not timed ({counted(arm.total_steps, 'step')})" for arm in pair]
     return Table(
-        ["", "published, one run", "repeated here", "controlled here"],
+        ["", "published, one run", "repeated here", "fair comparison here"],
         [
             ["error (%), constant rate", *errors[0]],
             ["error (%), cyclical rate", *errors[1]],
@@ -169,7 +176,7 @@ def _after(first: float | None, second: float | None, *, continued: bool) -> str
         return "not measured"
     if first is None or not continued:
         return number(second, 1)
-    return f"{number(second, 1)}, with the run before it {number(first + second, 1)}"
+    return f"{number(second, 1)} ({number(first + second, 1)} with the run that it continues)"
 
 
 def table_of(evidence: Evidence, names: Sequence[str]) -> Table:

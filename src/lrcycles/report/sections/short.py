@@ -31,6 +31,23 @@ def title(evidence: Evidence) -> str:
     return _TITLES.get(question(evidence), "Does cycling the learning rate help here?")
 
 
+def trained(evidence: Evidence) -> str:
+    """Say what was trained on what, for the head of the page; empty without the data's name."""
+    if evidence.of_stages is None:
+        return ""
+    settings = [evidence.arms[name].settings for name in evidence.controlled]
+    cells = [cell for name in evidence.controlled for cell in evidence.arms[name].cells.values()]
+    parts = [
+        ("data", {evidence.stages.data["name"]}),
+        ("network", {cell.model["function"].rpartition(":")[2] for cell in cells}),
+        ("optimizer", {one.optimizer["name"] for one in settings}),
+        ("epochs", {one.epochs for one in settings}),
+    ]
+    return " · ".join(
+        f"{word} {', '.join(map(str, sorted(values)))}" for word, values in parts if values
+    )
+
+
 def section(evidence: Evidence) -> Section:
     """Put the answer, its figure and its table on the first screen."""
     screen = _SCREENS[question(evidence)](evidence)
