@@ -142,7 +142,10 @@ def _decided(arms: Sequence[Arm], constant: Arm, evidence: Evidence) -> str:
     fewer = [one is not None and _fewer_errors(one) for one in gains]
     first, *others = to_use(arms)
     if not fewer[0]:
-        return f"Use {', or '.join([first, *others])}."
+        every = evidence.of(Quantity.ERROR)
+        beaten = [one.against for one in every if one.arm == arms[0].name and _fewer_errors(one)]
+        what = f": fewer errors than {called(beaten[0], evidence)}" if beaten and not others else ""
+        return f"Use {', or '.join([first, *others])}{what}."
     than = called(constant.name, evidence)
     if constant.settings.schedule.name == "constant":
         own = rate(constant.settings.schedule.base_lr)
