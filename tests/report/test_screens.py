@@ -186,7 +186,7 @@ def budgets(**more: Any) -> Evidence:
 def test_every_length_has_its_own_answer():
     lead, _, section = on_screen(budgets())
     assert lead == (
-        "triangular is better than linear_decay at 1 of 2 lengths, and worse at none. "
+        "triangular (cycles) is better than linear_decay at 1 of 2 lengths, and worse at none. "
         "1 epoch: use a linear decay from 0.004, or cycles up to 0.008: fewer errors than a "
         "constant rate. Expect 1.53 % errors. "
         "3 epochs: use cycles up to 0.008: fewer errors than the constant rate 0.002. Expect "

@@ -204,6 +204,9 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
             words.append(f"{name} gains nothing over {other}.")
         elif one.outcome == Outcome.UNDECIDED and one.estimate is not None:
             open_words = f"{name} is not shown to beat {other}."
+            constant = evidence.error(one.arm, found.constant)
+            if constant is not None and _fewer_errors(constant):
+                open_words = f"{name} also beats that rate, but is not shown to beat {other}."
             if one.estimate.mean < 0:
                 open_words = _undecided(one.arm, one.against, evidence)
             words.append(open_words)
@@ -282,5 +285,6 @@ def _sure(compared: Sequence[Comparison]) -> list[str]:
         return words
     seeds = counted(max(one.seeds for one in decided), "seed")
     if len(decided) == len(compared):
-        return [f"This is decided at {seeds}, for other seeds and other test images."]
+        what = "This is" if len(decided) == 1 else "These differences are"
+        return [f"{what} decided at {seeds}, for other seeds and other test images."]
     return words

@@ -11,6 +11,7 @@ from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import answers
 from lrcycles.report.formatting import UNKNOWN, counted, listed, number, rate, span
+from lrcycles.report.names import noun
 from lrcycles.report.screens import use
 from lrcycles.report.section import Screen, Table
 from lrcycles.report.sections.budgets import curves
@@ -81,12 +82,17 @@ def _wins(plan: Plan, evidence: Evidence) -> str | None:
             more = sum(one.outcome.is_worse for one in known)
             if len(known) in (fewer, more):
                 what = "fewer" if fewer else "more"
-                return f"{plan.name} makes {what} errors than {decay.name} at every length."
+                return f"{_called(plan)} makes {what} errors than {decay.name} at every length."
             return (
-                f"{plan.name} is better than {decay.name} at {fewer or 'none'} of "
+                f"{_called(plan)} is better than {decay.name} at {fewer or 'none'} of "
                 f"{counted(len(known), 'length')}, and worse at {more or 'none'}."
             )
     return None
+
+
+def _called(plan: Plan) -> str:
+    """Write a plan's name with its schedule in words."""
+    return f"{plan.name} ({noun(plan.schedule)})"
 
 
 def _sensitive(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
@@ -101,7 +107,7 @@ def _sensitive(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
         if (wider := compare_widths(searches[one.arm], searches[one.against])) is None:
             continue
         ratio, ends = wider
-        size = f"{number(ratio)} times as wide ({span(*ends)})"
+        size = f"{number(ratio)} times as wide ({span(*ends)}; 1 means equal)"
         if ends[0] <= 1 <= ends[1]:
             shown = f"{one.arm} is not shown to be less sensitive to its peak rate than"
             words.append(f"{shown} {one.against}: the range of good peaks is {size}.")
