@@ -66,3 +66,11 @@ def test_every_schedule_has_words():
         arm = Arm("x", "clr", {0: cell_result(schedule=schedule)}, [0.001])
         assert "0.01" in to_use([arm])[0]
         assert with_noun(arm) != "x"
+
+
+def test_a_rate_that_never_falls_is_not_called_cycles():
+    rising = ScheduleResult(name="triangular", base_lr=0.001, max_lr=0.01, step_size=2500)
+    arm = Arm("up", "clr", {0: cell_result(schedule=rising)}, [0.001])
+    assert arm.total_steps == 2500
+    assert with_noun(arm) == "up (rising rate)"
+    assert to_use([arm]) == ["a rate that rises to 0.01"]

@@ -170,7 +170,7 @@ def budgets(**more: Any) -> Evidence:
             arm(f"linear_decay_{epochs}", shifted(decay, sign=-1), schedule="linear_decay",
                 base_lr=0.0, max_lr=0.004, **settings),
             arm(f"triangular_{epochs}", shifted(cycles, 0.5), group="clr", schedule="triangular",
-                base_lr=0.0001, max_lr=0.008, **settings),
+                base_lr=0.0001, max_lr=0.008, step_size=45 * epochs, **settings),
         ]  # fmt: skip
         decayed = f"linear_decay_{epochs}"
         pairs += [

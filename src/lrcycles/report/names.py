@@ -30,7 +30,7 @@ def with_noun(arm: Arm) -> str:
 
     A name such as linear_decay needs no words.
     """
-    words = noun(arm.settings.schedule.name)
+    words = "rising rate" if arm.never_turns else noun(arm.settings.schedule.name)
     if words.replace(" ", "_") in arm.name or arm.settings.schedule.name in arm.name:
         return arm.name
     return f"{arm.name} ({words})"
@@ -53,4 +53,5 @@ def to_use(arms: Sequence[Arm]) -> list[str]:
 def _phrase(arm: Arm) -> str:
     schedule = arm.settings.schedule
     rates = [value for value in (schedule.base_lr, schedule.max_lr) if value is not None]
-    return _WORDS[schedule.name][1].format(rate(max(rates, default=None)))
+    words = "a rate that rises to {}" if arm.never_turns else _WORDS[schedule.name][1]
+    return words.format(rate(max(rates, default=None)))
