@@ -144,8 +144,11 @@ def _decided(arms: Sequence[Arm], constant: Arm, evidence: Evidence) -> str:
     if not fewer[0]:
         every = evidence.of(Quantity.ERROR)
         beaten = [one.against for one in every if one.arm == arms[0].name and _fewer_errors(one)]
-        what = f": fewer errors than {called(beaten[0], evidence)}" if beaten and not others else ""
-        return f"Use {', or '.join([first, *others])}{what}."
+        if not beaten or others:
+            return f"Use {', or '.join([first, *others])}."
+        if evidence.arms[beaten[0]].settings.schedule.name == arms[0].settings.schedule.name:
+            first = f"{arms[0].name}, {first}"  # else both would read alike
+        return f"Use {first}: fewer errors than {called(beaten[0], evidence)}."
     than = called(constant.name, evidence)
     if constant.settings.schedule.name == "constant":
         own = rate(constant.settings.schedule.base_lr)
