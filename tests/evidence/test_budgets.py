@@ -127,6 +127,8 @@ def test_nearly_as_good_peaks_are_counted_around_the_chosen_one():
     between = np.interp(np.log(2.2), np.log([2.1, 3.0]), np.log([4, 8]))
     assert high == pytest.approx(np.exp(between))
     assert not search.at_end
+    faultless = PeakSearch("clr", 2, {1: 3.0, 2: 0.0, 4: 3.0}, {}).good_peaks()
+    assert faultless == pytest.approx((2, 2), rel=0.02)
 
 
 def test_widths_of_good_peaks_are_compared_with_an_interval_over_seeds():

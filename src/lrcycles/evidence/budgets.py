@@ -15,6 +15,7 @@ from lrcycles.evidence.families import Family, Tested, decide
 from lrcycles.evidence.paired import FEWEST, Interval, compare_pairs, half_width
 from lrcycles.evidence.sign_flips import signed_ranks
 
+TINY = 1e-6  # percent: an error of 0 has no logarithm
 GOOD = 0.1  # peaks are good if their mean error is above the least one by this share of it or less
 
 
@@ -140,14 +141,15 @@ def _wider(first: PeakSearch, second: PeakSearch, omitted: int | None) -> float 
 
 def _good(means: Mapping[float, float]) -> tuple[float, float]:
     """Return the logarithms of the ends between which the error is within a tenth of the least."""
-    peaks = sorted(means)
-    best = peaks.index(min(peaks, key=lambda peak: means[peak]))
-    most = log((1 + GOOD) * means[peaks[best]])
+    errors = {peak: log(max(means[peak], TINY)) for peak in sorted(means)}
+    peaks = list(errors)
+    best = peaks.index(min(peaks, key=lambda peak: errors[peak]))
+    most = log(1 + GOOD) + errors[peaks[best]]
 
     def end(outwards: Sequence[float]) -> float:
         for inner, outer in pairwise(outwards):
-            if (above := log(means[outer])) > most:
-                share = (most - log(means[inner])) / (above - log(means[inner]))
+            if errors[outer] > most:
+                share = (most - errors[inner]) / (errors[outer] - errors[inner])
                 return log(inner) + share * log(outer / inner)
         return log(outwards[-1])
 

@@ -208,7 +208,8 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
         elif one.outcome == Outcome.UNDECIDED and one.estimate is not None:
             open_words = f"{name} is not shown to beat {other}."
             constant = evidence.error(one.arm, found.constant)
-            if constant is not None and _fewer_errors(constant):
+            is_rate = evidence.arms[found.constant].settings.schedule.name == "constant"
+            if is_rate and constant is not None and _fewer_errors(constant):
                 open_words = f"{name} also beats that rate, but is not shown to beat {other}."
             if one.estimate.mean < 0:
                 open_words = _undecided(one.arm, one.against, evidence)

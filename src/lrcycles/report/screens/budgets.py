@@ -35,7 +35,7 @@ def screen(evidence: Evidence) -> Screen:
         [
             *_contenders(list(found.values()), evidence),
             *answers.about(compared, evidence),
-            *_sensitive(compared, evidence),
+            *sensitive(compared, evidence),
         ],
         [_table(evidence, list(found)), picture],
         use.parts_of(evidence, compared),
@@ -95,7 +95,7 @@ def _called(plan: Plan) -> str:
     return f"{plan.name} ({noun(plan.schedule)})"
 
 
-def _sensitive(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
+def sensitive(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
     """Word whether an arm tolerates a wider range of peak rates than the decay."""
     searches = evidence.of_stages.peak_searches if evidence.of_stages else {}
     words = []
@@ -107,7 +107,7 @@ def _sensitive(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
         if (wider := compare_widths(searches[one.arm], searches[one.against])) is None:
             continue
         ratio, ends = wider
-        size = f"{number(ratio)} times as wide ({span(*ends)}; 1 means equal)"
+        size = f"{number(ratio)} times as wide ({span(*ends)}) on a logarithmic scale"
         if ends[0] <= 1 <= ends[1]:
             shown = f"{one.arm} is not shown to be less sensitive to its peak rate than"
             words.append(f"{shown} {one.against}: the range of good peaks is {size}.")
