@@ -10,7 +10,14 @@ import pytest
 from scipy import stats
 
 from lrcycles.cells.result import ScheduleResult
-from lrcycles.evidence.budgets import PeakSearch, Plan, compare_budgets, find_plans, reaching
+from lrcycles.evidence.budgets import (
+    PeakSearch,
+    Plan,
+    compare_budgets,
+    compare_widths,
+    find_plans,
+    reaching,
+)
 from lrcycles.evidence.families import Outcome, Reason
 from studies.verdicts.trainings import CELL, make_arm
 
@@ -114,6 +121,38 @@ def test_without_the_opponent_nothing_is_compared():
 def test_nearly_as_good_peaks_are_counted_around_the_chosen_one():
     means = {1: 2.2, 2: 2.0, 4: 2.1, 8: 3.0, 16: 2.15}
     search = PeakSearch("clr", 2, means, {})
-    assert search.good_peaks() == (1, 4)  # 16 lies beyond a worse one
+    # 2.2 is a tenth above 2, and 16 lies beyond a worse one.
+    low, high = search.good_peaks()
+    assert low == pytest.approx(1)
+    between = np.interp(np.log(2.2), np.log([2.1, 3.0]), np.log([4, 8]))
+    assert high == pytest.approx(np.exp(between))
     assert not search.at_end
-    assert PeakSearch("clr", 1, {1: 2.0, 2: 100.0}, {}).good_peaks() == (1, 1)
+    faultless = PeakSearch("clr", 2, {1: 3.0, 2: 0.0, 4: 3.0}, {}).good_peaks()
+    assert faultless == pytest.approx((2, 2), rel=0.02)
+
+
+def test_widths_of_good_peaks_are_compared_with_an_interval_over_seeds():
+    steep = {1: [4.0] * 8, 2: [2.0] * 8, 4: [4.0] * 8}
+    flat = {1: [8**0.5] * 8, 2: [2.0] * 8, 4: [8**0.5] * 8}  # half the slope on both sides
+    first, second = (
+        PeakSearch("a", 2, {peak: own[0] for peak, own in errors.items()}, errors)
+        for errors in (flat, steep)
+    )
+    widths = [np.log(high / low) for low, high in (first.good_peaks(), second.good_peaks())]
+    ratio, interval = compare_widths(first, second)
+    assert ratio == pytest.approx(widths[0] / widths[1]) == pytest.approx(2)
+    assert interval == pytest.approx((2, 2))
+    noise = np.random.default_rng(0).normal(0, 0.05, (3, 8))
+    noisy = {peak: list(own + row) for (peak, own), row in zip(steep.items(), noise, strict=True)}
+    means = {peak: float(np.mean(own)) for peak, own in noisy.items()}
+    ratio, (low, high) = compare_widths(first, PeakSearch("b", 2, means, noisy))
+
+    def without(seed):
+        left = {peak: np.delete(own, seed).mean() for peak, own in noisy.items()}
+        ends = PeakSearch("b", 2, left, {}).good_peaks()
+        return np.log(widths[0] / np.log(ends[1] / ends[0]))
+
+    pseudo = [8 * np.log(ratio) - 7 * without(seed) for seed in range(8)]
+    half = stats.t.ppf(0.975, 7) * stats.sem(pseudo)
+    assert np.log([low, high]) == pytest.approx([np.log(ratio) - half, np.log(ratio) + half])
+    assert compare_widths(first, PeakSearch("c", 2, means, {**noisy, 4: noisy[4][1:]})) is None

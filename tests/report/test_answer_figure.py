@@ -38,14 +38,12 @@ def test_every_seed_is_a_dot_and_the_intervals_are_those_of_the_estimate():
     assert [list(line.get_xdata()) for line in errors.lines if line.get_linewidth() == 2.4] == [
         [pytest.approx(1.8)] * 2
     ]
-    thin, thick = (
-        next(list(line.get_xdata()) for line in differences.lines if line.get_linewidth() == width)
-        for width in (1.3, 4)
-    )
-    assert thin == pytest.approx(found.interval())
+    (whole,) = (line for line in differences.lines if line.get_linewidth() == 4)
+    (of_seeds,) = (line for line in differences.lines if line.get_marker() == "|")
+    assert list(whole.get_xdata()) == pytest.approx(found.interval())
     half = 2.7764451 * np.std([0, 0.1, 0.2, 0.3, 0.4], ddof=1) / np.sqrt(5)  # t(0.975, 4)
-    assert thick == pytest.approx([1.8 - half, 1.8 + half])
-    assert thin[0] < thick[0]
+    assert list(of_seeds.get_xdata()) == pytest.approx([1.8 - half, 1.8 + half])
+    assert whole.get_xdata()[0] < of_seeds.get_xdata()[0]
 
 
 def test_one_pair_has_dots_and_no_interval():
@@ -53,7 +51,7 @@ def test_one_pair_has_dots_and_no_interval():
         [_row("a", [1.0])], [(_row("a vs b", [0.1]), compare_pairs([0.1]))], margin=0.05
     )
     for ax in figure.axes:
-        assert not [line for line in ax.lines if line.get_linewidth() in (1.3, 2.4, 4)]
+        assert not [line for line in ax.lines if line.get_linewidth() in (2.4, 4)]
 
 
 def test_equal_errors_do_not_hide_each_other():
@@ -68,3 +66,11 @@ def test_every_schedule_has_words():
         arm = Arm("x", "clr", {0: cell_result(schedule=schedule)}, [0.001])
         assert "0.01" in to_use([arm])[0]
         assert with_noun(arm) != "x"
+
+
+def test_a_rate_that_never_falls_is_not_called_cycles():
+    rising = ScheduleResult(name="triangular", base_lr=0.001, max_lr=0.01, step_size=2500)
+    arm = Arm("up", "clr", {0: cell_result(schedule=rising)}, [0.001])
+    assert arm.total_steps == 2500
+    assert with_noun(arm) == "up (rising rate)"
+    assert to_use([arm]) == ["a rate that rises to 0.01"]

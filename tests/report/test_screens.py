@@ -18,6 +18,7 @@ from lrcycles.evidence.comparisons import Pair, Role
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.gather import Stages
 from lrcycles.evidence.weigh import Evidence
+from lrcycles.report.screens import budgets as screen_of_budgets
 from lrcycles.report.section import Lead, Picture, Points, Section, Table
 from lrcycles.report.sections import short
 from tests.report_inputs import arm, weighed
@@ -170,7 +171,7 @@ def budgets(**more: Any) -> Evidence:
             arm(f"linear_decay_{epochs}", shifted(decay, sign=-1), schedule="linear_decay",
                 base_lr=0.0, max_lr=0.004, **settings),
             arm(f"triangular_{epochs}", shifted(cycles, 0.5), group="clr", schedule="triangular",
-                base_lr=0.0001, max_lr=0.008, **settings),
+                base_lr=0.0001, max_lr=0.008, step_size=45 * epochs, **settings),
         ]  # fmt: skip
         decayed = f"linear_decay_{epochs}"
         pairs += [
@@ -186,11 +187,11 @@ def budgets(**more: Any) -> Evidence:
 def test_every_length_has_its_own_answer():
     lead, _, section = on_screen(budgets())
     assert lead == (
+        "triangular (cycles) is better than linear_decay at 1 of 2 lengths, and worse at none. "
         "1 epoch: use a linear decay from 0.004, or cycles up to 0.008: fewer errors than a "
         "constant rate. Expect 1.53 % errors. "
         "3 epochs: use cycles up to 0.008: fewer errors than the constant rate 0.002. Expect "
-        "1.53 % errors. triangular is better than linear_decay at 1 of 2 lengths, and worse at "
-        "none."
+        "1.53 % errors."
     )
     table = next(block for block in section.blocks if isinstance(block, Table))
     assert [row[0] for row in table.rows] == ["constant", "linear_decay", "triangular"]
@@ -206,6 +207,32 @@ def test_a_peak_at_the_end_of_the_rates_is_warned_of_on_the_first_screen():
     _, lines, section = on_screen(budgets(peak_searches=searches))
     assert lines[-1].startswith("triangular_1 has its best peak at an end of the rates")
     assert [b.name for b in section.blocks if isinstance(b, Picture)] == ["peaks"]
+
+
+@pytest.mark.parametrize(
+    ("steepness", "words"),
+    [
+        (2.0, "triangular_1 is less sensitive to its peak rate than linear_decay_1: the range of "
+         "good peaks is 2.00 times as wide"),
+        (0.5, "triangular_1 is more sensitive"),
+        (1.0, "triangular_1 is not shown to be less sensitive"),
+    ],
+)  # fmt: skip
+def test_the_sensitivity_to_the_peak_rate_is_compared_with_the_decay(steepness, words):
+    def search(name: str, slope: float) -> PeakSearch:
+        errors = {0.002: [2.0 * 2**slope] * 8, 0.004: [2.0] * 8, 0.008: [2.0 * 2**slope] * 8}
+        return PeakSearch(name, 0.004, {peak: own[0] for peak, own in errors.items()}, errors)
+
+    searches = {
+        "linear_decay_1": search("linear_decay_1", steepness),
+        "triangular_1": search("triangular_1", 1.0),
+    }
+    evidence = budgets(peak_searches=searches)
+    pair = evidence.error("triangular_1", "linear_decay_1")
+    found = screen_of_budgets.sensitive([pair], evidence)
+    assert len(found) == 1
+    assert found[0].startswith(words)
+    assert on_screen(evidence)[0].startswith("Each at its own best peak rate: triangular (cycles)")
 
 
 def test_the_rows_of_a_paper_are_named_by_how_they_differ():

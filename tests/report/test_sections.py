@@ -228,7 +228,7 @@ def test_a_search_for_peaks_is_read_and_shown(searched):
     search = searched.stages.peak_searches["clr"]
     assert search.errors == {0.001: [3.0, 3.2, 3.1], 0.002: [2.0, 2.2, 2.1], 0.004: [2.1, 2.3]}
     section = budgets.section(searched)
-    assert row(section, "triangular")["10 epochs"] == "0.002; no other"
+    assert row(section, "triangular")["10 epochs"] == "0.002; 0.00169 to 0.00205 (1.2 times)"
     check_words(section)
 
 

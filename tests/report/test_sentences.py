@@ -73,7 +73,9 @@ def test_the_first_line_says_what_to_use_and_the_others_what_cycling_gains(tmp_p
     )
     # What to use is compared with the constant rate too.
     assert of_decay.startswith("linear_decay makes fewer errors than baseline (constant rate): -")
-    assert sure == "This is decided at 8 seeds, for other seeds and other test images."
+    assert (
+        sure == "These differences are decided at 8 seeds, for other seeds and other test images."
+    )
 
 
 def _diverged(arms: Any, name: str, count: int) -> Any:
@@ -149,22 +151,22 @@ ODD = {
         lambda: _with_errors(three(), lambda _, e: e - 0.01),
         [
             FEWER,
-            "clr (cycles) makes fewer errors than baseline (constant rate), but this is undecided: "
-            "-0.01 points (-0.",
+            "It is undecided whether clr (cycles) makes fewer errors than baseline (constant "
+            "rate): -0.01 points (-0.",
         ],
         "Other seeds repeat the difference, but other test images may not.",
     ),
     "more images than seeds can mend": (
         lambda: three(gain=0.03),
         ["Keep a constant rate of 0.001 for now: nothing is shown to make fewer errors."],
-        "Only more test images would narrow an interval much.",
+        "Only more test images could settle this.",
     ),
     "noise": (
         lambda: _with_errors(three(), lambda s, e: e - 0.2 - 0.4 * (-1) ** s),
         [
             FEWER,
-            "clr (cycles) makes fewer errors than baseline (constant rate), but this is undecided: "
-            "-0.20 points",
+            "It is undecided whether clr (cycles) makes fewer errors than baseline (constant "
+            "rate): -0.20 points",
         ],
         "Chance can still explain the difference.",
     ),
@@ -264,8 +266,8 @@ def test_the_published_figures_stand_beside_ours_in_four_rows(tmp_path):
     assert rows["time (s) in Keras, constant rate"] == ["86.4", "25.0", "not timed (2,750 steps)"]
     # 43.23 s after 86.42 s; here ten epochs of 1.75 s after ten of 2.5 s.
     assert rows["time (s) in Keras, cyclical rate"] == [
-        "43.2 (129.7 with the run that it continues)",
-        "17.5 (42.5 with the run that it continues)",
+        "129.7 in all, 43.2 of it in the second run",
+        "42.5 in all, 17.5 of it in the second run",
         "not timed (2,750 steps)",
     ]  # fmt: skip
 

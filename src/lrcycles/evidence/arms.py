@@ -91,14 +91,14 @@ class Arm:
 
     @property
     def turned_share(self) -> float | None:
-        """The part of its first half-cycle that a cyclical arm completes; from 1 on it turns."""
+        """The part of its first half-cycle that a cyclical arm completes; above 1 it turns."""
         step_size = self.settings.schedule.step_size
         return self.total_steps / step_size if step_size else None
 
     @property
     def never_turns(self) -> bool:
         """Whether a cyclical arm ends before its rate first falls."""
-        return self.turned_share is not None and self.turned_share < 1
+        return self.turned_share is not None and self.turned_share <= 1
 
     @property
     def steps_per_epoch(self) -> int:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from statistics import median
+from itertools import pairwise
+from math import exp, log
+from statistics import fmean, median, stdev
 from typing import Any
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Comparison, Key, Quantity, Role
 from lrcycles.evidence.families import Family, Tested, decide
-from lrcycles.evidence.paired import compare_pairs
+from lrcycles.evidence.paired import FEWEST, Interval, compare_pairs, half_width
 from lrcycles.evidence.sign_flips import signed_ranks
+
+TINY = 1e-6  # percent: an error of 0 has no logarithm
+GOOD = 0.1  # peaks are good if their mean error is above the least one by this share of it or less
 
 
 @dataclass(frozen=True)
@@ -89,18 +93,67 @@ class PeakSearch:
         """Whether a better peak may lie beyond the ones that were tried."""
         return self.peak in (min(self.means), max(self.means))
 
-    def good_peaks(self, tolerance: float = 0.1) -> tuple[float, float]:
-        """Give the ends of the peaks around the chosen one that are nearly as good.
+    def good_peaks(self) -> tuple[float, float]:
+        """Give the ends of the peaks around the best one with an error up to a tenth larger.
 
-        Args:
-            tolerance: how far a mean error may exceed the least one, as a share of it.
+        Between two rates that were tried, the error is interpolated on logarithmic scales. Beyond
+        the last rates nothing is known.
         """
-        most = (1 + tolerance) * self.means[self.peak]
-        peaks = sorted(self.means)
-        place = peaks.index(self.peak)
-        above = list(takewhile(lambda peak: self.means[peak] <= most, peaks[place:]))
-        below = list(takewhile(lambda peak: self.means[peak] <= most, peaks[place::-1]))
-        return below[-1], above[-1]
+        low, high = _good(self.means)
+        return exp(low), exp(high)
+
+
+def compare_widths(first: PeakSearch, second: PeakSearch) -> tuple[float, Interval] | None:
+    """Give how many times wider the good peaks of `first` reach than those of `second`.
+
+    The width is the ratio of the ends of `PeakSearch.good_peaks`, and widths are compared by their
+    logarithms. The 95 % interval, for other seeds, is a jackknife over the seeds of the search.
+    None where a training diverged, or where a width is 0.
+
+    Source: Efron and Tibshirani 1993, chapter 11.
+    """
+    counts = {len(own) for one in (first, second) for own in one.errors.values()}
+    if len(counts) != 1 or (n := counts.pop()) < FEWEST:
+        return None
+    if first.errors.keys() != first.means.keys() or second.errors.keys() != second.means.keys():
+        return None
+    every = [_wider(first, second, omitted) for omitted in (None, *range(n))]
+    if any(one is None for one in every):
+        return None
+    whole, *without = (one for one in every if one is not None)
+    variance = (n - 1) ** 2 / n * stdev(without) ** 2
+    half = half_width(0.95, [(variance, n - 1)]) if variance else 0.0
+    return exp(whole), (exp(whole - half), exp(whole + half))
+
+
+def _wider(first: PeakSearch, second: PeakSearch, omitted: int | None) -> float | None:
+    """Return the logarithm of the ratio of two widths, without one seed."""
+    widths = []
+    for search in (first, second):
+        means = {
+            peak: fmean(error for place, error in enumerate(own) if place != omitted)
+            for peak, own in search.errors.items()
+        }
+        low, high = _good(means)
+        widths.append(high - low)
+    return log(widths[0] / widths[1]) if all(widths) else None
+
+
+def _good(means: Mapping[float, float]) -> tuple[float, float]:
+    """Return the logarithms of the ends between which the error is within a tenth of the least."""
+    errors = {peak: log(max(means[peak], TINY)) for peak in sorted(means)}
+    peaks = list(errors)
+    best = peaks.index(min(peaks, key=lambda peak: errors[peak]))
+    most = log(1 + GOOD) + errors[peaks[best]]
+
+    def end(outwards: Sequence[float]) -> float:
+        for inner, outer in pairwise(outwards):
+            if errors[outer] > most:
+                share = (most - errors[inner]) / (errors[outer] - errors[inner])
+                return log(inner) + share * log(outer / inner)
+        return log(outwards[-1])
+
+    return end(peaks[best::-1]), end(peaks[best:])
 
 
 def find_plans(arms: Sequence[Arm]) -> list[Plan]:

@@ -142,7 +142,13 @@ def _decided(arms: Sequence[Arm], constant: Arm, evidence: Evidence) -> str:
     fewer = [one is not None and _fewer_errors(one) for one in gains]
     first, *others = to_use(arms)
     if not fewer[0]:
-        return f"Use {', or '.join([first, *others])}."
+        every = evidence.of(Quantity.ERROR)
+        beaten = [one.against for one in every if one.arm == arms[0].name and _fewer_errors(one)]
+        if not beaten or others:
+            return f"Use {', or '.join([first, *others])}."
+        if evidence.arms[beaten[0]].settings.schedule.name == arms[0].settings.schedule.name:
+            first = f"{arms[0].name}, {first}"  # else both would read alike
+        return f"Use {first}: fewer errors than {called(beaten[0], evidence)}."
     than = called(constant.name, evidence)
     if constant.settings.schedule.name == "constant":
         own = rate(constant.settings.schedule.base_lr)
@@ -201,6 +207,10 @@ def _about_cycles(found: Answer, evidence: Evidence) -> list[str]:
             words.append(f"{name} gains nothing over {other}.")
         elif one.outcome == Outcome.UNDECIDED and one.estimate is not None:
             open_words = f"{name} is not shown to beat {other}."
+            constant = evidence.error(one.arm, found.constant)
+            is_rate = evidence.arms[found.constant].settings.schedule.name == "constant"
+            if is_rate and constant is not None and _fewer_errors(constant):
+                open_words = f"{name} also beats that rate, but is not shown to beat {other}."
             if one.estimate.mean < 0:
                 open_words = _undecided(one.arm, one.against, evidence)
             words.append(open_words)
@@ -279,5 +289,6 @@ def _sure(compared: Sequence[Comparison]) -> list[str]:
         return words
     seeds = counted(max(one.seeds for one in decided), "seed")
     if len(decided) == len(compared):
-        return [f"This is decided at {seeds}, for other seeds and other test images."]
+        what = "This is" if len(decided) == 1 else "These differences are"
+        return [f"{what} decided at {seeds}, for other seeds and other test images."]
     return words

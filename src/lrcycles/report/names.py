@@ -19,7 +19,7 @@ _WORDS = {
     "linear_decay": ("linear decay", "a linear decay from {}"),
     "cosine": ("cosine decay", "a cosine decay from {}"),
     "sgdr": ("warm restarts", "warm restarts from {}"),
-    "one_cycle": ("one cycle", "one cycle up to {}"),
+    "one_cycle": ("1cycle", "1cycle (one rise, then a fall) up to {}"),
     "inverse_time": ("inverse-time decay", "an inverse-time decay from {}"),
     "reduce_on_plateau": ("decay on plateaus", "a rate that falls on plateaus, from {}"),
 }
@@ -30,10 +30,15 @@ def with_noun(arm: Arm) -> str:
 
     A name such as linear_decay needs no words.
     """
-    noun = _WORDS[arm.settings.schedule.name][0]
-    if noun.replace(" ", "_") in arm.name or arm.name == arm.settings.schedule.name:
+    words = "rising rate" if arm.never_turns else noun(arm.settings.schedule.name)
+    if words.replace(" ", "_") in arm.name or arm.settings.schedule.name in arm.name:
         return arm.name
-    return f"{arm.name} ({noun})"
+    return f"{arm.name} ({words})"
+
+
+def noun(schedule: str) -> str:
+    """Write a schedule as a noun."""
+    return _WORDS[schedule][0]
 
 
 def to_use(arms: Sequence[Arm]) -> list[str]:
@@ -48,4 +53,5 @@ def to_use(arms: Sequence[Arm]) -> list[str]:
 def _phrase(arm: Arm) -> str:
     schedule = arm.settings.schedule
     rates = [value for value in (schedule.base_lr, schedule.max_lr) if value is not None]
-    return _WORDS[schedule.name][1].format(rate(max(rates, default=None)))
+    words = "a rate that rises to {}" if arm.never_turns else _WORDS[schedule.name][1]
+    return words.format(rate(max(rates, default=None)))

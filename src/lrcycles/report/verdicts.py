@@ -178,7 +178,7 @@ def _answer(comparison: Comparison, arm: str, against: str) -> str:
         leans = _leans(comparison)
         if not leans:
             return f"Undecided between {arm} and {against}"
-        return f"{arm} {leans} {against}, but this is undecided"
+        return f"It is undecided whether {arm} {leans} {against}"
     if outcome == Outcome.NO_VERDICT:
         return f"{arm} against {against}, without a verdict"
     size = ", by less than matters"
@@ -250,7 +250,7 @@ def advice(comparison: Comparison) -> str:
     if reason not in (Reason.SEEDS, Reason.CHANCE, Reason.INTERVAL):
         return ""
     if reason != Reason.SEEDS and _images_prevail(comparison):
-        return "Only more test images would narrow an interval much."
+        return "Only more test images could settle this."
     look = next_look(comparison.seeds)
     if reason == Reason.SEEDS and look is not None:
         return (

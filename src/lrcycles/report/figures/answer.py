@@ -77,11 +77,11 @@ def _differences(
         whole, (of_seeds, _) = found.interval(), found.halves()
         at = place + 0.25
         if whole is not None:
-            ax.plot(whole, [at] * 2, color="black", linewidth=1.3, solid_capstyle="butt")
-            ax.plot([found.mean], [at], "o", color="black", markersize=7)
+            ax.plot(whole, [at] * 2, color="black", linewidth=4, solid_capstyle="butt")
+            ax.plot([found.mean], [at], "o", color="black", markersize=8)
         if of_seeds is not None:
             ends = [found.mean - of_seeds, found.mean + of_seeds]
-            ax.plot(ends, [at] * 2, color="black", linewidth=4, solid_capstyle="butt")
+            ax.plot(ends, [at] * 2, "|", color="white", markersize=3.6, markeredgewidth=1.6)
     values = [row.values for row, _ in differences]
     stay_near(ax, values, in_sight=(-margin, margin), least=margin)
     ax.set_xlabel(

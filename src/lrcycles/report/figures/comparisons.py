@@ -137,7 +137,18 @@ def errors_over_peaks(
         Line2D([], [], color=colour, marker=marker, ms=5, label=shortened(name))
         for name, (colour, marker) in looks.items()
     ]
-    marks.append(Line2D([], [], color=GREY, marker="o", ls="", ms=10, mfc="none", label="chosen"))
+    marks.append(
+        Line2D(
+            [],
+            [],
+            color=GREY,
+            marker="o",
+            ls="",
+            ms=10,
+            mfc="none",
+            label="chosen: with an outline",
+        )
+    )
     figure.legend(handles=marks, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lrcycles.evidence.answer import Answer, Certainty, answer, lengths
-from lrcycles.evidence.budgets import Plan
+from lrcycles.evidence.budgets import Plan, compare_widths
 from lrcycles.evidence.comparisons import Comparison, Quantity
 from lrcycles.evidence.families import Family
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import answers
-from lrcycles.report.formatting import UNKNOWN, counted, listed, rate
+from lrcycles.report.formatting import UNKNOWN, counted, listed, number, rate, span
+from lrcycles.report.names import noun
 from lrcycles.report.screens import use
 from lrcycles.report.section import Screen, Table
 from lrcycles.report.sections.budgets import curves
@@ -23,12 +26,17 @@ def screen(evidence: Evidence) -> Screen:
     names = list(dict.fromkeys(arm for one in compared for arm in (one.against, one.arm)))
     names = list(dict.fromkeys([*names, *chosen]))
     searched = evidence.of_stages is not None and evidence.of_stages.peak_searches
-    lead = [_use(epochs, one, evidence) for epochs, one in found.items()]
-    lead += [text for one in _asked_plans(evidence, compared) if (text := _wins(one, evidence))]
+    lead = [text for one in _asked_plans(evidence, compared) if (text := _wins(one, evidence))]
+    lead = [f"Each at its own best peak rate: {text}" for text in lead] if searched else lead
+    lead += [_use(epochs, one, evidence) for epochs, one in found.items()]
     picture = curves(evidence) if searched else use.picture_of(evidence, names, compared)
     return Screen(
         [*answers.failures(evidence, names), *lead],
-        [*_contenders(list(found.values()), evidence), *answers.about(compared, evidence)],
+        [
+            *_contenders(list(found.values()), evidence),
+            *answers.about(compared, evidence),
+            *sensitive(compared, evidence),
+        ],
         [_table(evidence, list(found)), picture],
         use.parts_of(evidence, compared),
     )
@@ -72,11 +80,44 @@ def _wins(plan: Plan, evidence: Evidence) -> str | None:
         if plan is not decay and any(one.verdict.p is not None for one in known):
             fewer = sum(one.outcome.is_better for one in known)
             more = sum(one.outcome.is_worse for one in known)
+            if len(known) in (fewer, more):
+                what = "fewer" if fewer else "more"
+                return f"{_called(plan)} makes {what} errors than {decay.name} at every length."
             return (
-                f"{plan.name} is better than {decay.name} at {fewer or 'none'} of "
+                f"{_called(plan)} is better than {decay.name} at {fewer or 'none'} of "
                 f"{counted(len(known), 'length')}, and worse at {more or 'none'}."
             )
     return None
+
+
+def _called(plan: Plan) -> str:
+    """Write a plan's name with its schedule in words."""
+    return f"{plan.name} ({noun(plan.schedule)})"
+
+
+def sensitive(compared: Sequence[Comparison], evidence: Evidence) -> list[str]:
+    """Word whether an arm tolerates a wider range of peak rates than the decay."""
+    searches = evidence.of_stages.peak_searches if evidence.of_stages else {}
+    words = []
+    for one in compared:
+        if evidence.arms[one.against].settings.schedule.name != "linear_decay":
+            continue
+        if one.arm not in searches or one.against not in searches:
+            continue
+        if (wider := compare_widths(searches[one.arm], searches[one.against])) is None:
+            continue
+        ratio, ends = wider
+        size = f"{number(ratio)} times as wide ({span(*ends)}) on a logarithmic scale"
+        if ends[0] <= 1 <= ends[1]:
+            shown = f"{one.arm} is not shown to be less sensitive to its peak rate than"
+            words.append(f"{shown} {one.against}: the range of good peaks is {size}.")
+        else:
+            how = "less" if ratio > 1 else "more"
+            words.append(
+                f"{one.arm} is {how} sensitive to its peak rate than {one.against}: the range of "
+                f"good peaks is {size}."
+            )
+    return words
 
 
 def _table(evidence: Evidence, every: list[int]) -> Table:

@@ -101,8 +101,8 @@ def _caption(margin: float, between: str, *, errors: bool, differences: bool) ->
     if differences:
         text += (
             f"{' Bottom: d' if errors else ' D'}ifferences {between}, and in brackets the 95 % "
-            "interval of their mean, for other seeds and other test images: the thin line. The "
-            "thick line is for other seeds alone, so it decides nothing. The experiment calls a "
+            "interval of their mean, for other seeds and other test images: the black line. Its "
+            "white marks are the interval for other seeds alone. The experiment calls a "
             f"difference within ±{margin:g} points, the grey band, too small to matter."
         )
     return text
@@ -176,7 +176,7 @@ def _after(first: float | None, second: float | None, *, continued: bool) -> str
         return "not measured"
     if first is None or not continued:
         return number(second, 1)
-    return f"{number(second, 1)} ({number(first + second, 1)} with the run that it continues)"
+    return f"{number(first + second, 1)} in all, {number(second, 1)} of it in the second run"
 
 
 def table_of(evidence: Evidence, names: Sequence[str]) -> Table:

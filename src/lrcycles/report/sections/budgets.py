@@ -182,7 +182,7 @@ def curves(evidence: Evidence) -> Picture:
 def _widths(by_length: dict[int, dict[str, PeakSearch]]) -> Table:
     """Tabulate each chosen peak, and how far it may be off before the error grows by a tenth."""
     names = list(dict.fromkeys(name for of_length in by_length.values() for name in of_length))
-    head = ["chosen peak; peaks with an error up to 10 % larger (width of their range)"]
+    head = ["chosen peak; peaks with an error up to 10 % larger, interpolated (their ratio)"]
     head += [counted(epochs, "epoch") for epochs in by_length]
     rows = [[name, *(_width(of.get(name)) for of in by_length.values())] for name in names]
     return Table(head, rows)
@@ -192,6 +192,4 @@ def _width(search: PeakSearch | None) -> str:
     if search is None:
         return UNKNOWN
     low, high = search.good_peaks()
-    if low == high:
-        return f"{rate(search.peak)}; no other"
-    return f"{rate(search.peak)}; {rate(low)} to {rate(high)} ({high / low:.3g} times)"
+    return f"{rate(search.peak)}; {rate(low)} to {rate(high)} ({high / low:.2g} times)"
