@@ -187,7 +187,8 @@ def language_of_sums() -> keras.Model:
     h = h + layers.MultiHeadAttention(3, 16)(a, a, use_causal_mask=True)
     b = layers.LayerNormalization()(h)
     h = h + layers.Dense(48)(layers.Dense(96, activation="gelu")(b))
-    return keras.Model(tokens, layers.Dense(13, activation="softmax")(layers.LayerNormalization()(h)))
+    h = layers.LayerNormalization()(h)
+    return keras.Model(tokens, layers.Dense(13, activation="softmax")(h))
 
 
 def clean_images() -> Four:
@@ -245,7 +246,8 @@ TASKS = [
 ]  # fmt: skip
 # Networks and optimizers of the tutorial and of the papers, on which the first rules were made.
 EARLIER = [
-    Task("mnist_dense_adam", clean_images, dense_images, lambda: adam(), CLASSES, "accuracy", 50, 4),
+    Task("mnist_dense_adam", clean_images, dense_images,
+         lambda: adam(), CLASSES, "accuracy", 50, 4),
     Task("mnist_dense_sgd", clean_images, dense_images, lambda: sgd(), CLASSES, "accuracy", 50, 4),
     Task("mnist_dense_adagrad", clean_images, dense_images,
          lambda: keras.optimizers.Adagrad(), CLASSES, "accuracy", 50, 4),
