@@ -11,7 +11,7 @@ from studies.networks.task import Four, Task, parted, with_noise
 
 
 def pieces() -> Four:
-    """Return scikit-learn's digits as 16 pieces of 2 x 2 pixels; a tenth of the labels are wrong."""
+    """Return scikit-learn's digits as 16 pieces of 2 x 2 pixels; a tenth of the labels is wrong."""
     x, y, x_test, y_test = digits()
     random = np.random.default_rng(20)
     images = np.concatenate([x_test[:2000], x]).reshape(-1, 4, 2, 4, 2)
