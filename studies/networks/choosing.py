@@ -132,14 +132,17 @@ def point_sets() -> Four:
 
 
 def deep_sets() -> keras.Model:
-    """Build a network for sets: equal layers for every point, a mean, and layers for the set."""
+    """Build a network for sets: equal layers for every point, a mean, and layers for the set.
+
+    Without dead units: Keras's Adafactor divides 0 by 0 where a kernel has no gradient.
+    """
     return keras.Sequential(
         [
             keras.Input((12, 3)),
-            layers.Dense(48, activation="relu"),
-            layers.Dense(48, activation="relu"),
+            layers.Dense(48, activation="gelu"),
+            layers.Dense(48, activation="gelu"),
             layers.GlobalAveragePooling1D(),
-            layers.Dense(48, activation="relu"),
+            layers.Dense(48, activation="gelu"),
             layers.Dense(6, activation="softmax"),
         ]
     )

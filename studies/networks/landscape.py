@@ -20,9 +20,11 @@ class Landscape:
         losses: by schedule, one row for each seed and one column for each peak. A training that
             diverged counts as the loss before training.
         initial_loss: before training.
+        steps: of a whole training.
     """
 
     task: str
+    steps: int
     peaks: Array
     losses: Mapping[str, Array]
     initial_loss: float
@@ -39,7 +41,8 @@ class Landscape:
         }
         peaks = next(iter(tables.values())).columns.to_numpy(float)
         losses = {schedule: table.to_numpy(float) for schedule, table in tables.items()}
-        return cls(str(whole["task"].iloc[0]), peaks, losses, initial)
+        first = whole.iloc[0]
+        return cls(str(first["task"]), int(first["whole"]), peaks, losses, initial)
 
     def at(self, schedule: str, peak: float) -> float:
         """Interpolate the mean loss at a peak rate, on logarithmic scales.
@@ -56,13 +59,25 @@ class Landscape:
             inside = y[-1] + max(0.0, (y[-1] - y[-2]) / (x[-1] - x[-2])) * (at - x[-1])
         return float(min(np.exp(inside), max(self.initial_loss, np.exp(y).max())))
 
+    def best(self, schedule: str) -> tuple[float, float]:
+        """Return the best peak of a schedule in the grid, and its mean loss."""
+        means = self.losses[schedule].mean(axis=0)
+        return float(self.peaks[means.argmin()]), float(means.min())
+
+    def optimum(self, schedule: str) -> float:
+        """Return the peak at the lowest point of a parabola through the three best peaks."""
+        x, y = np.log(self.peaks), np.log(self.losses[schedule].mean(axis=0))
+        place = int(y.argmin())
+        if place in (0, len(y) - 1):
+            return float(self.peaks[place])
+        second, first, _ = np.polyfit(x[place - 1 : place + 2] - x[place], y[place - 1 : place + 2], 2)
+        return float(np.exp(x[place] - first / (2 * second)))
+
     @property
     def oracle(self) -> tuple[str, float, float]:
         """Return schedule, peak and mean loss of the best cell of the grid."""
-        means = {name: rows.mean(axis=0) for name, rows in self.losses.items()}
-        name = min(means, key=lambda one: float(means[one].min()))
-        place = int(means[name].argmin())
-        return name, float(self.peaks[place]), float(means[name][place])
+        name = min(self.losses, key=lambda one: self.best(one)[1])
+        return name, *self.best(name)
 
     def ratio(self, schedule: str, peak: float) -> float:
         """Return the loss at a peak rate, relative to the oracle's."""
