@@ -70,9 +70,7 @@ def adding() -> Four:
 
 def gru() -> keras.Model:
     """Build a recurrent network that ends in one number."""
-    return keras.Sequential(
-        [keras.Input((12, 2)), layers.GRU(24, unroll=True), layers.Dense(1)]
-    )
+    return keras.Sequential([keras.Input((12, 2)), layers.GRU(24, unroll=True), layers.Dense(1)])
 
 
 def topics() -> Four:
@@ -110,9 +108,7 @@ def friedman() -> Four:
 
 def deep_regression() -> keras.Model:
     """Build a network of eight narrow layers."""
-    hidden = [
-        layers.Dense(16, activation="relu", kernel_initializer="he_normal") for _ in range(8)
-    ]
+    hidden = [layers.Dense(16, activation="relu", kernel_initializer="he_normal") for _ in range(8)]
     return keras.Sequential([keras.Input((10,)), *hidden, layers.Dense(1)])
 
 
@@ -226,6 +222,7 @@ def convolutions() -> keras.Model:
             layers.Dense(10, activation="softmax"),
         ]
     )
+
 
 CLASSES = "sparse_categorical_crossentropy"
 adam, sgd = keras.optimizers.Adam, keras.optimizers.SGD

@@ -70,7 +70,9 @@ class Landscape:
         place = int(y.argmin())
         if place in (0, len(y) - 1):
             return float(self.peaks[place])
-        second, first, _ = np.polyfit(x[place - 1 : place + 2] - x[place], y[place - 1 : place + 2], 2)
+        second, first, _ = np.polyfit(
+            x[place - 1 : place + 2] - x[place], y[place - 1 : place + 2], 2
+        )
         return float(np.exp(x[place] - first / (2 * second)))
 
     @property

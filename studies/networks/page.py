@@ -22,9 +22,7 @@ OUT = Path("docs/study-networks")
 
 def landscapes() -> dict[str, Landscape]:
     """Return the landscape of every task whose grid is complete."""
-    return {
-        task.name: Landscape.of(measure.kept(task)) for task in tasks.of_part("grid")
-    }
+    return {task.name: Landscape.of(measure.kept(task)) for task in tasks.of_part("grid")}
 
 
 def apply_rules() -> None:

@@ -41,8 +41,10 @@ def _range_test(
         epochs=task.epochs if length == "short" else None,
         verbose=False,
     )
-    return curves.table.rename(columns={curves.metric: "metric"}).assign(
+    columns = curves.table[["seed", "step", "lr", "loss", "heldout_loss"]]
+    return columns.assign(
         repeat=repeat,
+        metric=curves.table[curves.metric],
         metric_rises=curves.metric_rises,
         initial_loss=curves.table["seed"].map(curves.initial_loss),
         initial_metric=curves.table["seed"].map(curves.initial_metric),

@@ -46,9 +46,7 @@ class Trainer:
         self.steps = self.samples // task.batch_size * task.epochs
         self.model.optimizer.build(self.model.trainable_variables)
         self.model.test_step(tuple(part[:2] for part in self._heldout))  # builds the metrics
-        self._start = state.Snapshot(
-            state.variables_of(self.model, reachable.parts_of(self.model))
-        )
+        self._start = state.Snapshot(state.variables_of(self.model, reachable.parts_of(self.model)))
         self._weights: dict[int, list[Array]] = {}
         any_length = tf.TensorSpec([None, task.batch_size], tf.int32), tf.TensorSpec([None])
         self._steps = tf.function(self._advance, input_signature=any_length)
@@ -74,9 +72,7 @@ class Trainer:
         ends = np.linspace(0, len(rates), CHECKS + 1).round().astype(int)
         for begin, end in pairwise(ends):
             started = time.process_time()
-            self._steps(
-                tf.constant(order[begin:end]), tf.constant(rates[begin:end], tf.float32)
-            )
+            self._steps(tf.constant(order[begin:end]), tf.constant(rates[begin:end], tf.float32))
             seconds += time.process_time() - started
             logs = self._evaluate(self)
             losses.append(logs["loss"] if np.isfinite(logs["loss"]) else np.nan)
