@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrcycles.advising.advice import Advice as Advice
+    from lrcycles.advising.of_model import advise as advise
     from lrcycles.bounds.plots import plot_bounds as plot_bounds
     from lrcycles.bounds.select import Bounds as Bounds
     from lrcycles.bounds.select import select_bounds as select_bounds
@@ -59,6 +61,8 @@ __version__ = "0.1.0"
 
 # The module of each public name. A name is loaded on first use, so `import lrcycles` is fast.
 _PUBLIC = {
+    "advising.of_model": "advise",
+    "advising.advice": "Advice",
     "errors": "InputError",
     "schedules.rates": "constant triangular triangular2 exp_range exp_range_bounds welch hann "
     "linear_decay cosine sgdr one_cycle step_decay inverse_time linear_ramp exponential_ramp",

@@ -19,7 +19,7 @@ from lrcycles.schedules import plateau, rates
 from lrcycles.schedules.limits import check_settings, need_count, need_order, need_positive
 from lrcycles.schedules.rates import Rates
 
-_ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
+ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
 # The default final_lr of one_cycle, as a share of base_lr: "several orders of magnitude" below it
 # (Smith 2018, sec. 4.3). PyTorch has 1/10,000.
 FINAL_SHARE = 1e-3
@@ -139,7 +139,7 @@ SCHEDULES: Mapping[str, ScheduleRow] = MappingProxyType(
             lengths=_three_phases,
             needs=("max_lr",),
             options={
-                "step_size": lambda steps, _: max(1, int(_ONE_CYCLE_SHARE * steps)),
+                "step_size": lambda steps, _: max(1, int(ONE_CYCLE_SHARE * steps)),
                 "final_lr": lambda _, base_lr: base_lr * FINAL_SHARE,
             },
             momentum_may_cycle=True,
