@@ -140,6 +140,11 @@ class Advice:
             files.write_figure(Path(path), figure)
         return figure
 
+    def write(self, folder: str | Path) -> None:
+        """Write advice.json and advice.png into a folder."""
+        files.write_json(Path(folder) / "advice.json", self.to_dict())
+        self.plot(Path(folder) / "advice.png")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of advice.json."""
         probes = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lrcycles.advising import choices, snippet, sweeps, wording
 from lrcycles.advising.advice import Advice, Cost
 from lrcycles.advising.meter import Meter
 from lrcycles.advising.peak import PeakEstimate, estimate_peak
-from lrcycles.advising.plan import next_probe
+from lrcycles.advising.plan import StartingPoint, next_probe
 from lrcycles.advising.probes import ProbeResult, as_table, train_probe
 from lrcycles.advising.sweeps import RangeTest
 from lrcycles.errors import InputError
@@ -19,7 +19,6 @@ from lrcycles.range_tests import progress
 from lrcycles.range_tests.curves import plain
 from lrcycles.range_tests.keras_model import opening
 from lrcycles.range_tests.keras_model.request import Request, fixed_batch_size
-from lrcycles.range_tests.progress import Progress
 from lrcycles.schedules.limits import check_settings, is_number
 
 WARMUP_SHARE = 0.1  # of the training, where the peak needs a warm-up
@@ -118,7 +117,7 @@ def advise(
         meter = Meter(trial, training, float(budget))
         tested = sweeps.run_range_test(meter, trial, numbers, per_epoch, expect=bar.expect)
         for_sweeps = meter.spent
-        done = _probe(meter, tested, numbers, bar)
+        done = probe_peaks(meter, tested.start, numbers, expect=bar.expect)
     fit = snippet.Fit(
         data=snippet.data_arguments(y, sample_weight, class_weight, batch_size),
         length=snippet.length_arguments(epochs, training.batches, steps_per_epoch, per_epoch),
@@ -144,19 +143,26 @@ def _check(epochs: Any, total_steps: Any, steps_per_epoch: Any, budget: Any) -> 
         )
 
 
-def _probe(
-    meter: Meter, tested: RangeTest, numbers: Sequence[int] | None, bar: Progress
+def probe_peaks(
+    meter: Meter,
+    start: StartingPoint,
+    numbers: Sequence[int] | None,
+    *,
+    expect: Callable[[int], None],
 ) -> list[ProbeResult]:
-    """Train one probe after another until the plan or the budget ends."""
+    """Train one probe after another until the plan or the budget ends.
+
+    Args:
+        numbers: the user's seeds.
+        expect: is told the updates of the probe that comes.
+    """
     updates = meter.training.batches // meter.training.batches_per_step
     done: list[ProbeResult] = []
     while True:
-        probe = next_probe(
-            done, start=tested.start, total_steps=updates, budget_steps=meter.updates_left
-        )
+        probe = next_probe(done, start=start, total_steps=updates, budget_steps=meter.updates_left)
         if probe is None or probe.steps > meter.updates_left:
             return done
-        bar.expect(probe.steps)
+        expect(probe.steps)
         done.append(train_probe(probe, meter, seed=_seed(probe.seed, numbers)))
 
 

@@ -41,7 +41,7 @@ def estimate_peak(
     start: StartingPoint,
     total_steps: int,  # noqa: ARG001
 ) -> PeakEstimate:
-    """Take the best probe of the longest length; its neighbours make the interval."""
+    """Take the best probe of the longest length; its neighbours of any length are the interval."""
     fine = [one for one in done if not one.failed(start.initial_loss)]
     highest = start.explosion or start.high
     if not fine:
@@ -54,7 +54,7 @@ def estimate_peak(
     steps = max(one.probe.steps for one in fine)
     longest = [one for one in fine if one.probe.steps == steps]
     best = min(longest, key=lambda one: one.loss)
-    peaks = sorted({one.probe.peak_lr for one in done if one.probe.steps == steps})
+    peaks = sorted({one.probe.peak_lr for one in done})
     peak = best.probe.peak_lr
     below = [rate for rate in peaks if rate < peak]
     above = [rate for rate in peaks if rate > peak]

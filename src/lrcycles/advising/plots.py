@@ -28,7 +28,8 @@ def figure_of(advice: Advice) -> Figure:
     for ax in (above, middle):
         ax.axvspan(low, high, color=_INTERVAL, linewidth=0, zorder=0.5, label="90 % interval")
         ax.axvline(advice.peak_lr, color=_PEAK, linewidth=2, label=f"peak {advice.peak_lr:g}")
-        ax.legend(frameon=False, fontsize=9)
+        ax.legend(frameon=False, fontsize=8)
+    figure.suptitle(f"{advice.schedule_name} with the peak {advice.peak_lr:g}", fontsize=11)
     return figure
 
 
@@ -38,6 +39,8 @@ def _draw_probes(ax: Axes, advice: Advice) -> None:
     ax.set_xlabel("peak learning rate")
     ax.set_ylabel("held-out loss at the end")
     table = advice.probes
+    if (table["loss"].dropna() > 0).all():
+        ax.set_yscale("log")
     if table.empty:
         ax.text(0.5, 0.5, "no probe was trained", transform=ax.transAxes, ha="center")
         return
@@ -51,17 +54,12 @@ def _draw_probes(ax: Axes, advice: Advice) -> None:
             ax.plot(
                 means.index, means, "^--" if warm else "o-", color=colour, markersize=4, label=label
             )
-            failed = rows[rows["failed"]]["peak_lr"]
-            ax.plot(
-                failed,
-                np.ones(len(failed)),
-                "x",
-                color=colour,
-                clip_on=False,
-                transform=ax.get_xaxis_transform(),
-            )
-    if table["failed"].any():
-        ax.plot([], [], "x", color=GREY, label="failed")
+    failed = table[table["failed"]]["peak_lr"]
+    if len(failed):
+        at_top = ax.get_xaxis_transform()
+        ax.plot(
+            failed, np.full(len(failed), 0.97), "x", color=GREY, transform=at_top, label="failed"
+        )
     if advice.expected_loss is not None and advice.expected_interval is not None:
         low, high = advice.expected_interval
         middle = float(np.clip(advice.expected_loss, low, high))

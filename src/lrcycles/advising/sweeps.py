@@ -121,6 +121,18 @@ def run_range_test(
         stop_factor=STOP_FACTOR,
         affordable=affordable,
     )
+    return _read(meter, trial, measured, span, notes, steps_per_epoch)
+
+
+def _read(
+    meter: Meter,
+    trial: Any,
+    measured: Sequence[SeedCurve],
+    span: Range,
+    notes: Sequence[str],
+    steps_per_epoch: int | None,
+) -> RangeTest:
+    """Join the sweeps to curves, and read from them what they show."""
     curves = as_curves(
         measured,
         span,

@@ -113,6 +113,17 @@ class Feeding(StrEnum):
     streamed = "streamed"
 
 
+class AdvisedSchedule(StrEnum):
+    auto = "auto"
+    linear_decay = "linear_decay"
+    cosine = "cosine"
+    one_cycle = "one_cycle"
+    triangular = "triangular"
+    triangular2 = "triangular2"
+    exp_range = "exp_range"
+    constant = "constant"
+
+
 class SaveModels(StrEnum):
     all = "all"
     first_seed = "first_seed"
@@ -258,6 +269,12 @@ class Report:
 
 
 @dataclass
+class Advise:
+    budget: Annotated[float, Number(0, 1000, above=True)]  # trainings
+    schedule: AdvisedSchedule
+
+
+@dataclass
 class Tracking:
     required: bool
 
@@ -274,5 +291,6 @@ class Config:
     bounds: BoundsConfig
     train: Train
     report: Report
+    advise: Advise
     tracking: Tracking
     arms: Arms
