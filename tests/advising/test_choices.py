@@ -1,4 +1,4 @@
-"""Every schedule that may be named has the advised peak as its highest rate, and its code builds it."""
+"""Every schedule that may be named has the advised peak as its highest rate."""
 
 from __future__ import annotations
 

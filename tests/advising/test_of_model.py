@@ -104,6 +104,16 @@ def test_model_optimizer_and_random_state_are_bit_for_bit_as_before(blobs):
     assert before[3] is after[3]
 
 
+def test_short_probes_of_a_network_with_batch_normalisation_are_scored_by_their_own_statistics(
+    blobs,
+):
+    layer = keras.layers.BatchNormalization()
+    model = graph(compiled("adam", layer))
+    found = lrcycles.advise(model, blobs[0] + 10, blobs[1], batch_size=16, budget=1.0, **SHORT)
+    assert not found.probes["failed"].all()
+    assert layer.momentum == 0.99
+
+
 def test_the_same_seeds_give_the_same_answer_and_others_other_probes(blobs):
     def losses(seeds):
         model = graph(compiled("adam", keras.layers.Dropout(0.2)))
@@ -149,7 +159,7 @@ def test_a_loss_that_nothing_lowers_still_gets_an_answer_with_what_was_tried(blo
     assert found.bounds is None
     assert found.status == "warned"
     assert 1e-5 <= found.peak_lr <= found.curves.table["lr"].max()
-    assert "were not tried" in " ".join(found.warnings)
+    assert "Nothing shows that peaks above" in " ".join(found.warnings)
 
 
 @keras.saving.register_keras_serializable(package="tests")

@@ -131,12 +131,16 @@ class Advice:
         """Draw the range test, the probes, the peak with its interval, and the schedule.
 
         Args:
-            path: a PNG to write.
+            path: a PNG to write. Without it, a notebook shows the figure.
         """
-        from lrcycles.advising.plots import figure_of  # lazily: it imports Matplotlib
+        # lazily: they import Matplotlib
+        from lrcycles.advising.plots import figure_of
+        from lrcycles.bounds.plots import show_in_notebook
 
         figure = figure_of(self)
-        if path is not None:
+        if path is None:
+            show_in_notebook(figure)
+        else:
             files.write_figure(Path(path), figure)
         return figure
 

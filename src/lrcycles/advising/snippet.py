@@ -80,6 +80,8 @@ def compile_lines(model: Any, optimizer: Any, loss: Any) -> list[str]:
         optimizer: the one that `advise` got in place of the compiled one; None for none.
         loss: of a model that is not compiled.
     """
+    if optimizer is None and model.optimizer is None:
+        return ["# Give `schedule` to the optimizers of your train step, as their learning_rate."]
     if optimizer is None:
         lines = ["model.optimizer.learning_rate = schedule"]
         if int(np.asarray(model.optimizer.iterations)):

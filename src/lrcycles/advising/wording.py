@@ -85,8 +85,9 @@ def reasons(
         sentences.append("This peak is best with a warm-up, and not without one.")
     if schedule_name != AUTO:
         sentences.append(
-            f"The probes fall linearly. {schedule_name} gets the same peak: the ratio between the "
-            "best peaks of both has not been measured."
+            f"The probes fall linearly. {schedule_name} gets the same peak, because the ratio "
+            "between the best peaks of both is not known. The expected loss is that of linear "
+            "decay."
         )
     return [*sentences, *curves.notes]
 
@@ -100,47 +101,44 @@ def warnings(
     total_steps: int,
 ) -> list[str]:
     """Say what was not seen, and what to do about it."""
-    start, missing = range_test.start, range_test.missing
-    highest = start.high if start.explosion is None else start.explosion
-    sentences = []
-    if missing.start:
-        sentences.append(
-            f"Rates below {start.low:.3g} were not tried, although {missing.start}. They are safe "
-            "but may be too low."
-        )
-    if missing.end:
-        sentences.append(
-            f"Rates above {start.high:.3g} were not tried, although {missing.end}. "
-            f"{estimate.peak_lr:.3g} is safe as far as it was tried."
-        )
-    if missing.either:
-        sentences.append(f"The range test does not show both ends: {missing.either}.")
+    start = range_test.start
     if not done:
         return [
-            *sentences,
+            *_unseen(range_test, estimate),
             "No probe was trained: after the range test the budget pays for "
             f"{max(0.0, updates_left):,.0f} updates, of a training of {total_steps:,}. Raise "
             "budget, or train longer.",
         ]
-    failed = [one for one in done if one.failed(start.initial_loss)]
-    if len(failed) == len(done):
-        tried = min(one.probe.peak_lr for one in done)
+    if all(one.failed(start.initial_loss) for one in done):
+        lowest = min(one.probe.peak_lr for one in done)
         return [
-            *sentences,
-            f"Every probe failed, down to the peak {tried:.3g}. The lower rate "
-            f"{estimate.peak_lr:.3g} was not tried. Check the data and the loss, or raise budget.",
+            f"Every probe failed, down to the peak {lowest:.3g}. The answer, "
+            f"{estimate.peak_lr:.3g}, is a guess. Check the data and the loss, or raise budget.",
         ]
-    if estimate.open_above:
-        sentences.append(
-            f"No probe shows that a peak above {estimate.peak_lr:.3g} is worse (the sweeps reach "
-            f"{highest:.3g}). Raise budget to see higher peaks."
-        )
+    return _unseen(range_test, estimate)
+
+
+def _unseen(range_test: RangeTest, estimate: PeakEstimate) -> list[str]:
+    """Say which better rates may lie beyond those that were tried."""
+    start, missing = range_test.start, range_test.missing
+    peak, sentences = f"{estimate.peak_lr:.3g}", []
     if estimate.open_below:
         sentences.append(
-            f"No probe shows that a peak below {estimate.peak_lr:.3g} is worse. Raise budget to "
-            "see lower peaks."
+            f"Nothing shows that peaks below {peak} are worse. They are safe, but may be too low. "
+            "Raise budget to see them."
         )
-    return sentences
+    if estimate.open_above:
+        end = "exploded at" if start.explosion is not None else "reached"
+        highest = start.high if start.explosion is None else start.explosion
+        sentences.append(
+            f"Nothing shows that peaks above {peak} are worse. The sweeps {end} {highest:.3g}. "
+            f"{peak} is safe as far as it was tried. Raise budget to see higher peaks."
+        )
+    reasons = (missing.start, missing.end, missing.either)
+    return [
+        *sentences,
+        *(f"The range test misses an end: {why}." for why in reasons if why and sentences),
+    ]
 
 
 def known(value: float) -> float | None:

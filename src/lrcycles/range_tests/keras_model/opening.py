@@ -16,6 +16,8 @@ from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
 from lrcycles.range_tests.keras_model.request import Request
 from lrcycles.range_tests.keras_model.trial import Trial, exchange_optimizer
 
+FORGETTING = 0.9  # momentum of the statistics of batch normalisation in short trainings
+
 
 @contextmanager
 def opened(
@@ -29,6 +31,7 @@ def opened(
     metric: tuple[str | None, bool | None],
     fresh_weights: bool,
     steps_per_epoch: int | None,
+    forget_fast: bool = False,
     on_step: Callable[[int, float, float], None],
 ) -> Iterator[tuple[Trial, int | None]]:
     """Give a trial of the model and the mini-batches of an epoch; restore everything afterwards.
@@ -36,11 +39,14 @@ def opened(
     Args:
         data: x, y and sample_weight.
         metric: the name of a metric, and whether it rises.
+        forget_fast: let batch normalisation forget its first statistics within short trainings.
     """
     with state.same_randomness():
         source = sources.source(*data, request)
         keras_steps.build(model, source.first)
         with state.undisturbed(model, optimizer):
+            if forget_fast:
+                _forget_fast(model)
             exchange_optimizer(model, optimizer, loss, metric[0])
             trial = Trial(
                 model,
@@ -51,6 +57,17 @@ def opened(
                 on_step=on_step,
             )
             yield trial, steps_per_epoch or source.steps_per_epoch
+
+
+def _forget_fast(model: Any) -> None:
+    """Let the moving statistics of batch normalisation be those of the last ten updates or so.
+
+    Keras's default, a momentum of 0.99, remembers the initial values for hundreds of updates. The
+    held-out loss after fewer updates would be wrong. Training itself does not use the statistics.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, FORGETTING)
 
 
 def seed_list(seeds: int | Sequence[int]) -> list[int]:
