@@ -47,6 +47,12 @@ class ScheduleName(StrEnum):
         _members[_name] = _name
 
 
+class Shape(StrEnum):
+    linear = "linear"
+    cosine = "cosine"
+    square_root = "1-sqrt"
+
+
 class OptimizerName(StrEnum):
     adam = "adam"
     sgd = "sgd"
@@ -208,6 +214,11 @@ class ArmConfig:
     max_lr: RateOrWord | None = None
     cycles: Cycles | None = None
     step_size: Annotated[int, whole(1, 100_000_000)] | None = None
+    warmup_steps: Annotated[int, whole(0, 100_000_000)] | None = None
+    warmup_percent: Annotated[float, Number(0, 100, below=True)] | None = None  # of the training
+    decay_steps: Annotated[int, whole(1, 100_000_000)] | None = None  # of warmup_stable_decay
+    decay_percent: Annotated[float, Number(0, 100, above=True)] | None = None  # of the training
+    shape: Shape | None = None  # of one_cycle and warmup_stable_decay
     final_lr: Annotated[float, Number(0, 1e6)] | None = None  # of one_cycle
     gamma: Share | None = None  # of exp_range and inverse_time
     power: Annotated[float, Number(0, 100, above=True)] | None = None  # of inverse_time
