@@ -13,12 +13,14 @@ from lrcycles.schedules.table import SCHEDULES
 
 
 @pytest.mark.parametrize("name", choices.SCHEDULES)
-def test_the_peak_is_the_highest_rate_and_the_code_builds_the_same_schedule(name):
-    chosen = choices.choose(name, peak_lr=0.02, updates=600)
+@pytest.mark.parametrize("warmup", [0, 60])
+def test_the_peak_is_the_highest_rate_and_the_code_builds_the_same_schedule(name, warmup):
+    chosen = choices.choose(name, peak_lr=0.02, updates=600, warmup_steps=warmup)
     schedule = chosen.build()
-    rates = np.array([float(schedule(step)) for step in range(600)])
+    rates = np.asarray(schedule(np.arange(600)))
     assert rates.max() == pytest.approx(0.02, rel=1e-6)
     assert rates.min() > 0
+    assert (np.diff(rates[: warmup + 1]) > 0).all()
     if name != "constant":
         assert rates[-1] < 0.02 / 20
     assert eval(chosen.code(), {"lrcycles": lrcycles}).get_config() == schedule.get_config()

@@ -11,11 +11,11 @@ from typing import Any
 from lrcycles.bounds.calibrated import RATIO
 from lrcycles.errors import InputError
 from lrcycles.schedules.table import (
+    DECAY_SHARE,
     FINAL_SHARE,
     ONE_CYCLE_SHARE,
     cycle_step_size,
     default_gamma,
-    schedule_row,
 )
 
 AUTO = "linear_decay"  # what `auto` answers: it won every comparison of docs/findings.md
@@ -50,45 +50,55 @@ class Choice:
         return f"lrcycles.{self.keras_class}({settings})"
 
 
-def _falling(peak: float, updates: int) -> Settings:
+def _falling(peak: float, updates: int, _own: int) -> Settings:
     return {"max_lr": peak, "total_steps": updates}
 
 
-def _cyclic(peak: float, updates: int) -> Settings:
-    half = cycle_step_size(updates, CYCLES)
+def _stable(peak: float, updates: int, own: int) -> Settings:
+    return {**_falling(peak, updates, own), "decay_steps": max(1, int(DECAY_SHARE * own))}
+
+
+def _cyclic(peak: float, _updates: int, own: int) -> Settings:
+    half = cycle_step_size(own, CYCLES)
     return {"base_lr": _base(peak), "max_lr": peak, "step_size": half, "cycles": CYCLES}
 
 
-def _one_cycle(peak: float, updates: int) -> Settings:
-    half = max(1, int(ONE_CYCLE_SHARE * updates))
-    base = _base(peak)
+def _shrinking(peak: float, updates: int, own: int) -> Settings:
+    return {**_cyclic(peak, updates, own), "gamma": default_gamma(own)}
+
+
+def _one_cycle(peak: float, _updates: int, own: int) -> Settings:
+    half = max(1, int(ONE_CYCLE_SHARE * own))
     return {
-        "base_lr": base,
+        "base_lr": _base(peak),
         "max_lr": peak,
-        "final_lr": base * FINAL_SHARE,
+        "final_lr": _base(peak) * FINAL_SHARE,
         "rise_steps": half,
         "fall_steps": half,
-        "annihilation_steps": max(0, updates - 1 - 2 * half),
+        "annihilation_steps": max(0, own - 1 - 2 * half),
     }
+
+
+def _constant(peak: float, _updates: int, _own: int) -> Settings:
+    return {"base_lr": peak}
 
 
 def _base(peak: float) -> float:
     return float(f"{peak / RATIO:.3g}")
 
 
-# Each returns the settings of a training of so many updates, without warm-up.
-SCHEDULES: Mapping[str, tuple[str, Callable[[float, int], Settings]]] = MappingProxyType(
+# The class of each schedule, and a function that returns its settings from the peak, the updates of
+# the training, and those of them that come after the warm-up.
+SCHEDULES: Mapping[str, tuple[str, Callable[[float, int, int], Settings]]] = MappingProxyType(
     {
         "linear_decay": ("LinearDecay", _falling),
         "cosine": ("Cosine", _falling),
+        "warmup_stable_decay": ("WarmupStableDecay", _stable),
         "one_cycle": ("OneCycle", _one_cycle),
         "triangular": ("Triangular", _cyclic),
         "triangular2": ("Triangular2", _cyclic),
-        "exp_range": (
-            "ExpRange",
-            lambda peak, updates: _cyclic(peak, updates) | {"gamma": default_gamma(updates)},
-        ),
-        "constant": ("Constant", lambda peak, _: {"base_lr": peak}),
+        "exp_range": ("ExpRange", _shrinking),
+        "constant": ("Constant", _constant),
     }
 )
 
@@ -116,15 +126,10 @@ def choose(
         warmup_steps: updates of a linear rise to the first rate.
         steps_per_update: mini-batches of an update.
     """
-    keras_class, settings = SCHEDULES[name]
-    rows = schedule_row(name)
-    chosen = Choice(keras_class, settings(peak_lr, updates - (warmup_steps if rows.repeats else 0)))
+    keras_class, settings_of = SCHEDULES[name]
+    settings = settings_of(peak_lr, updates, updates - warmup_steps)
     if warmup_steps:
-        chosen = _warmed_up(chosen, warmup_steps)
+        settings["warmup_steps"] = warmup_steps
     if steps_per_update > 1:
-        chosen.settings["steps_per_update"] = steps_per_update
-    return chosen
-
-
-def _warmed_up(choice: Choice, warmup_steps: int) -> Choice:
-    return Choice(choice.keras_class, {**choice.settings, "warmup_steps": warmup_steps})
+        settings["steps_per_update"] = steps_per_update
+    return Choice(keras_class, settings)

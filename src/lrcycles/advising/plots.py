@@ -77,8 +77,7 @@ def _draw_probes(ax: Axes, advice: Advice) -> None:
 
 def _draw_schedule(ax: Axes, advice: Advice) -> None:
     steps = np.unique(np.linspace(0, advice.total_steps - 1, 500).astype(int))
-    schedule = advice.schedule()
-    ax.plot(steps, [float(schedule(int(step))) for step in steps], color=_PEAK, linewidth=2)
+    ax.plot(steps, np.asarray(advice.schedule()(steps)), color=_PEAK, linewidth=2)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("mini-batch")
     ax.set_ylabel("learning rate")

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lrcycles.advising.meter import Meter
-from lrcycles.schedules.rates import linear_decay
+from lrcycles.schedules.table import rate_table
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -43,10 +42,13 @@ class Probe:
         >>> Probe(4.0, steps=6, warmup_steps=2, seed=0).rates().round(3).tolist()
         [1.333, 2.667, 4.0, 3.0, 2.0, 1.0]
         """
-        rise = self.peak_lr * np.arange(1, self.warmup_steps + 1) / (self.warmup_steps + 1)
-        left = self.steps - self.warmup_steps
-        fall = linear_decay(np.arange(left), max_lr=self.peak_lr, total_steps=left)
-        return np.concatenate([rise, fall]).astype(np.float32)
+        return rate_table(
+            "linear_decay",
+            total_steps=self.steps,
+            base_lr=0.0,
+            max_lr=self.peak_lr,
+            warmup_steps=self.warmup_steps,
+        )
 
 
 @dataclass(frozen=True)

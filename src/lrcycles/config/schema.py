@@ -123,6 +123,7 @@ class AdvisedSchedule(StrEnum):
     auto = "auto"
     linear_decay = "linear_decay"
     cosine = "cosine"
+    warmup_stable_decay = "warmup_stable_decay"
     one_cycle = "one_cycle"
     triangular = "triangular"
     triangular2 = "triangular2"
