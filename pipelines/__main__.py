@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from lrcycles.errors import Interruption, interruptions
-from lrcycles.stages.command_line import HELP, STAGES, is_override, unknown_stage
+from lrcycles.stages.command_line import BY_HAND, HELP, STAGES, is_override, unknown_stage
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     if set(words) & set(HELP):
         print((__doc__ or "").strip())
         return 0
-    stage = words.pop(0) if words and words[0] in STAGES else None
+    stage = words.pop(0) if words and words[0] in STAGES | BY_HAND else None
     if words and "=" not in words[0] and words[0][:1].isalpha():
         return _refuse(unknown_stage(words[0]))
     if wrong := [word for word in words if not is_override(word)]:

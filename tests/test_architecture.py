@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "training": {"cells", "data", "models", "schedules", "files"},
     "range_tests": {"training", "cells", "schedules", "files", "drawing"},
     "bounds": {"range_tests", "schedules", "drawing"},
+    "advising": {"bounds", "range_tests", "schedules", "drawing", "files"},
     "evidence": {"cells", "config.schema", "tracking", "files"},
     "report": {"evidence", "bounds.plots", "config.schema", "drawing", "files"},
     "stages": {"training", "cells", "config", "tracking", "files"},
@@ -44,6 +45,7 @@ OWNERS = {
     "tensorflow": {"training", "range_tests.keras_model"},
     "jax": {"training", "range_tests.keras_model"},
     "keras": {
+        "advising.snippet",  # one lazy import, to name an optimizer
         "data.sources",
         "models",
         "range_tests.keras_model",
@@ -55,11 +57,11 @@ OWNERS = {
         "schedules.rates",  # one lazy import, for tensors
         "training",
     },
-    "matplotlib": {"drawing", "data", "range_tests", "bounds", "report", "files"},
+    "matplotlib": {"drawing", "data", "range_tests", "bounds", "advising", "report", "files"},
     "seaborn": {"drawing", "report"},
 }
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 14, 300, 50
-LONG_FUNCTIONS = {"range_tests.of_model.range_test"}
+LONG_FUNCTIONS = {"range_tests.of_model.range_test", "advising.of_model.advise"}
 
 
 @cache

@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrcycles.advising.advice import Advice as Advice
+    from lrcycles.advising.of_model import advise as advise
     from lrcycles.bounds.plots import plot_bounds as plot_bounds
     from lrcycles.bounds.select import Bounds as Bounds
     from lrcycles.bounds.select import select_bounds as select_bounds
@@ -32,19 +34,21 @@ if TYPE_CHECKING:
     from lrcycles.schedules.keras_schedules import StepDecay as StepDecay
     from lrcycles.schedules.keras_schedules import Triangular as Triangular
     from lrcycles.schedules.keras_schedules import Triangular2 as Triangular2
+    from lrcycles.schedules.keras_schedules import WarmupStableDecay as WarmupStableDecay
     from lrcycles.schedules.keras_schedules import Welch as Welch
     from lrcycles.schedules.plateau import PlateauRule as PlateauRule
     from lrcycles.schedules.plateau import PlateauState as PlateauState
     from lrcycles.schedules.plateau import plateau as plateau
+    from lrcycles.schedules.ramps import exponential_ramp as exponential_ramp
+    from lrcycles.schedules.ramps import linear_ramp as linear_ramp
+    from lrcycles.schedules.ramps import ramp_table as ramp_table
     from lrcycles.schedules.rates import constant as constant
     from lrcycles.schedules.rates import cosine as cosine
     from lrcycles.schedules.rates import exp_range as exp_range
     from lrcycles.schedules.rates import exp_range_bounds as exp_range_bounds
-    from lrcycles.schedules.rates import exponential_ramp as exponential_ramp
     from lrcycles.schedules.rates import hann as hann
     from lrcycles.schedules.rates import inverse_time as inverse_time
     from lrcycles.schedules.rates import linear_decay as linear_decay
-    from lrcycles.schedules.rates import linear_ramp as linear_ramp
     from lrcycles.schedules.rates import one_cycle as one_cycle
     from lrcycles.schedules.rates import sgdr as sgdr
     from lrcycles.schedules.rates import step_decay as step_decay
@@ -52,21 +56,27 @@ if TYPE_CHECKING:
     from lrcycles.schedules.rates import triangular2 as triangular2
     from lrcycles.schedules.rates import welch as welch
     from lrcycles.schedules.table import cycle_step_size as cycle_step_size
-    from lrcycles.schedules.table import ramp_table as ramp_table
     from lrcycles.schedules.table import rate_table as rate_table
+    from lrcycles.schedules.warmup import linear_warmup as linear_warmup
+    from lrcycles.schedules.warmup import warmup_stable_decay as warmup_stable_decay
 
 __version__ = "0.1.0"
 
 # The module of each public name. A name is loaded on first use, so `import lrcycles` is fast.
 _PUBLIC = {
+    "advising.of_model": "advise",
+    "advising.advice": "Advice",
     "errors": "InputError",
     "schedules.rates": "constant triangular triangular2 exp_range exp_range_bounds welch hann "
-    "linear_decay cosine sgdr one_cycle step_decay inverse_time linear_ramp exponential_ramp",
-    "schedules.table": "rate_table ramp_table cycle_step_size",
+    "linear_decay cosine sgdr one_cycle step_decay inverse_time",
+    "schedules.warmup": "linear_warmup warmup_stable_decay",
+    "schedules.ramps": "linear_ramp exponential_ramp ramp_table",
+    "schedules.table": "rate_table cycle_step_size",
     "schedules.cycles": "check_cycles",
     "schedules.plateau": "PlateauRule PlateauState plateau",
     "schedules.keras_schedules": "Constant Triangular Triangular2 ExpRange ExpRangeBounds Welch "
-    "Hann LinearDecay Cosine SGDR OneCycle StepDecay InverseTime CyclicMomentum",
+    "Hann LinearDecay Cosine SGDR OneCycle StepDecay InverseTime WarmupStableDecay "
+    "CyclicMomentum",
     "schedules.keras_base": "CycleWarning",
     "schedules.keras_optimizers": "controlled",
     "schedules.keras_loading": "register_keras_objects",

@@ -1,4 +1,4 @@
-"""The command `lrcycles`: suggests bounds, draws range tests, compares runs, fills MLflow."""
+"""The command `lrcycles`: advises, suggests bounds, draws range tests, compares, fills MLflow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lrcycles import __version__
+from lrcycles.advising.command import add_advise
 from lrcycles.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return 0 on success, and 1 after one line about a user's mistake."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
-    if getattr(chosen, "epochs", None) and not chosen.steps_per_epoch:
+    if hasattr(chosen, "file") and chosen.epochs and not chosen.steps_per_epoch:
         parser.error(
             "--epochs must come with --steps-per-epoch N. Received: only --epochs. Add it."
         )
@@ -46,13 +47,14 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lrcycles",
-        description="Suggest bounds for cyclical learning rates, and compare trained runs.",
+        description="Find learning rates and bounds for cycles, and compare trained runs.",
         epilog="example:\n  lrcycles suggest metrics.csv\n\n"
         "`lrcycles COMMAND --help` lists the options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"lrcycles {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_advise(commands)
     _add_suggest(commands)
     _add_plot(commands)
     _add_compare(commands)
@@ -114,13 +116,8 @@ def _add_compare(commands: Any) -> None:
     )
     parser.add_argument("first", metavar="A")
     parser.add_argument("second", metavar="B")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="the folder of the report (default: outputs/compare/A_B)",
-    )
+    text = "the folder of the report (default: outputs/compare/A_B)"
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help=text)
     parser.add_argument(
         "--margin",
         type=float,

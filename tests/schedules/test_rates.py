@@ -14,16 +14,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from benchmarks import schedule_references as references
 from lrcycles.schedules import rates
+from lrcycles.schedules.ramps import exponential_ramp, linear_ramp
 from lrcycles.schedules.rates import (
     constant,
     cosine,
     exp_range,
     exp_range_bounds,
-    exponential_ramp,
     hann,
     inverse_time,
     linear_decay,
-    linear_ramp,
     one_cycle,
     sgdr,
     step_decay,

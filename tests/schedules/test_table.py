@@ -14,12 +14,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lrcycles.config.schema import ScheduleName
 from lrcycles.errors import InputError
 from lrcycles.schedules import table as schedules
+from lrcycles.schedules.ramps import ramp_table
 from lrcycles.schedules.table import (
     SCHEDULES,
     ScheduleRow,
     cycle_step_size,
     default_gamma,
-    ramp_table,
     rate_table,
 )
 
@@ -204,7 +204,7 @@ def test_a_ramp_needs_two_steps_and_ordered_bounds():
         ramp_table("linear", min_lr=1, max_lr=0.1, steps=5)
 
 
-NOT_THE_RUNS = {"step", "cycle_factor", "shape"}  # the step itself, and what no arm can set
+NOT_THE_RUNS = {"step", "cycle_factor", "warmup_steps"}  # what no row names
 LENGTHS = {"step_size", "total_steps", "first_cycle_steps"} | {
     f"{phase}_steps" for phase in ("rise", "fall", "annihilation")
 }

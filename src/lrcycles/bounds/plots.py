@@ -56,7 +56,7 @@ def plot_bounds(curves: Curves, bounds: Bounds, ax: Axes | None = None) -> Figur
         )
     if ax is None:
         figure = bounds_on_curve(table, bounds.to_dict(), metric=curves.metric)
-        _show_in_notebook(figure)
+        show_in_notebook(figure)
         return figure
     if not isinstance(ax, Axes) or ax.name != "rectilinear":
         raise InputError(
@@ -70,7 +70,7 @@ def plot_bounds(curves: Curves, bounds: Bounds, ax: Axes | None = None) -> Figur
     return ax
 
 
-def _show_in_notebook(figure: Figure, shown_in: int | None = None) -> None:
+def show_in_notebook(figure: Figure, shown_in: int | None = None) -> None:
     """Show the figure in IPython, wherever in a cell the call is; elsewhere do nothing.
 
     pyplot would also show it, but pyplot keeps every figure of a script in memory.
@@ -85,7 +85,7 @@ def _show_in_notebook(figure: Figure, shown_in: int | None = None) -> None:
     figure.savefig(png, format="png", dpi=120)
     output = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": repr(figure)}
     shell.display_pub.publish(output)
-    vars(figure)["_ipython_display_"] = partial(_show_in_notebook, figure, shell.execution_count)
+    vars(figure)["_ipython_display_"] = partial(show_in_notebook, figure, shell.execution_count)
 
 
 def bounds_on_curve(

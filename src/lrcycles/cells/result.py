@@ -33,6 +33,9 @@ class ScheduleResult:
     max_lr: float | None = None
     step_size: int | None = None  # half a cycle, in steps
     cycles: int | None = None
+    warmup_steps: int | None = None
+    decay_steps: int | None = None
+    shape: str | None = None
     final_lr: float | None = None
     gamma: float | None = None
     power: float | None = None

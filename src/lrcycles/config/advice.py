@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrcycles.config import comparisons
-from lrcycles.config.resolve import arm_length
+from lrcycles.config.resolve import arm_length, arm_phases
 from lrcycles.config.schema import GROUPS, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
@@ -66,15 +66,17 @@ def _unwise_arm(config: Config, arm: ArmConfig) -> list[str]:
     steps_per_epoch = images // batch_size
     total_steps = epochs * steps_per_epoch
     step_size, cycles = arm.step_size, None
+    warmup_steps = arm_phases(config, arm).get("warmup_steps", 0)
     if step_size is None:
         cycles = arm.cycles or config.train.cycles
-        step_size = cycle_step_size(total_steps, cycles)
+        step_size = cycle_step_size(total_steps, cycles, warmup_steps=warmup_steps)
     unwise = check_cycles(
         arm.schedule.value,
         total_steps=total_steps,
         step_size=step_size,
         steps_per_epoch=steps_per_epoch,
         cycles=cycles,
+        warmup_steps=warmup_steps,
     )  # without gamma: the default leaves a tenth at the end of any run
     too_short = step_size < STEP_SIZE_EPOCHS[0] * steps_per_epoch
     if unwise and too_short and epochs == TUTORIAL_EPOCHS:

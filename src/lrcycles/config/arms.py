@@ -49,6 +49,11 @@ RESERVED = frozenset(
 )
 WITHOUT_MOMENTUM = (OptimizerName.adagrad, OptimizerName.adadelta)
 MOST_STEPS = 10_000_000  # of one training
+_ONE_OF = (
+    ("cycles", "step_size"),
+    ("warmup_steps", "warmup_percent"),
+    ("decay_steps", "decay_percent"),
+)
 _WORDS = (*BOUNDS, *PEAKS)
 _ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}  # stand for bounds that are not selected yet
 
@@ -136,9 +141,9 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
         _check_peak(config, where, arm)
     name = arm.schedule.value
     row = SCHEDULES[name]
-    settings = ("max_lr", "step_size", "cycles", *SHAPES)
+    settings = ("max_lr", "step_size", "cycles", "decay_percent", *SHAPES)
     given = [key for key in settings if getattr(arm, key) is not None]
-    if extra := [key for key in given if key not in row.takes]:
+    if extra := [key for key in given if key.replace("percent", "steps") not in row.takes]:
         received = ", ".join(f"{key}={getattr(arm, key)}" for key in extra)
         raise InputError(
             f"{where}: schedule {name} takes no {', '.join(extra)}. Received: {received}. "
@@ -147,21 +152,23 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
     one_rate = "max_lr" not in row.takes
     rates = {} if row.base_lr_may_be_0 and arm.base_lr == 0 else {"base_lr": arm.base_lr}
     need_rates(where, rates if one_rate else rates | {"max_lr": arm.max_lr}, words=_WORDS)
-    if row.repeats and arm.cycles is not None and arm.step_size is not None:
-        raise InputError(
-            f"{where} must have cycles or step_size, not both. Received: cycles={arm.cycles}, "
-            f"step_size={arm.step_size}. Leave one out."
-        )
+    for either, other in _ONE_OF:
+        if getattr(arm, either) is not None and getattr(arm, other) is not None:
+            raise InputError(
+                f"{where} must have {either} or {other}, not both. Received: "
+                f"{either}={getattr(arm, either)}, {other}={getattr(arm, other)}. Leave one out."
+            )
     try:
         rate_table(
             total_steps=arm_steps(config, arm),
             # The smallest peak is the nearest to the other rates, which must lie below it.
-            **arm_schedule(
-                arm, config.train.cycles, _ANY_BOUNDS, next(iter(config.train.peaks), None)
-            ),
+            **arm_schedule(config, arm, _ANY_BOUNDS, next(iter(config.train.peaks), None)),
         )
     except InputError as error:
         length = _length(config, where, arm)
+        for key in ("decay_percent", "warmup_percent"):
+            if getattr(arm, key) is not None:
+                length = f"{key}={getattr(arm, key)}, {length}"
         if asks_for_peak(arm):
             length = f"the first of train.peaks={plain.received(config.train.peaks)}, {length}"
         if row.repeats and arm.step_size is None and arm.cycles is None:

@@ -85,6 +85,22 @@ def arm_steps(config: Config, arm: ArmConfig) -> int:
     return epochs * (images // batch_size)
 
 
+def arm_phases(config: Config, arm: ArmConfig) -> dict[str, int]:
+    """Return the steps of an arm's warm-up and of its final decay, as far as it sets them.
+
+    A share is of all steps. The share of a warm-up is rounded up, as in Hugging Face, and that of a
+    decay down, so that shares of 100 % in all fit into the training.
+    """
+    total = arm_steps(config, arm)
+    warmup, decay = arm.warmup_steps, arm.decay_steps
+    if arm.warmup_percent is not None:
+        warmup = math.ceil(round(total * arm.warmup_percent / 100, 6))
+    if arm.decay_percent is not None:
+        decay = max(1, math.floor(round(total * arm.decay_percent / 100, 6)))
+    # A warm-up of 0 steps is none.
+    return {key: n for key, n in (("warmup_steps", warmup), ("decay_steps", decay)) if n}
+
+
 def tuning_trainings(config: Config, arm: ArmConfig) -> int:
     """Return how many trainings choose the arm's peak."""
     return len(config.train.peaks) * len(tuning_seeds(config)) if asks_for_peak(arm) else 0
@@ -106,12 +122,11 @@ def asks_for_peak(arm: ArmConfig) -> bool:
 
 
 def arm_schedule(
-    arm: ArmConfig, cycles: int, bounds: Mapping[str, Any] | None, peak: float | None = None
+    config: Config, arm: ArmConfig, bounds: Mapping[str, Any] | None, peak: float | None = None
 ) -> dict[str, Any]:
     """Return the arguments of `rate_table` for an arm, except the number of steps.
 
     Args:
-        cycles: the number of cycles of an arm that sets neither cycles nor step_size.
         bounds: base_lr and max_lr for an arm that asks for the selected bounds.
         peak: the rate for an arm that asks for a peak.
     """
@@ -136,8 +151,8 @@ def arm_schedule(
     if "max_lr" in row.takes:
         settings["max_lr"] = value("max_lr")
     if row.repeats and arm.step_size is None:
-        settings["cycles"] = arm.cycles or cycles
+        settings["cycles"] = arm.cycles or config.train.cycles
     for key in ("step_size", *SHAPES):
         if getattr(arm, key) is not None:
-            settings[key] = getattr(arm, key)
-    return settings
+            settings[key] = plain.plain(getattr(arm, key))
+    return settings | arm_phases(config, arm)

@@ -47,6 +47,12 @@ class ScheduleName(StrEnum):
         _members[_name] = _name
 
 
+class Shape(StrEnum):
+    linear = "linear"
+    cosine = "cosine"
+    square_root = "1-sqrt"
+
+
 class OptimizerName(StrEnum):
     adam = "adam"
     sgd = "sgd"
@@ -111,6 +117,18 @@ class Feeding(StrEnum):
     auto = "auto"
     resident = "resident"
     streamed = "streamed"
+
+
+class AdvisedSchedule(StrEnum):
+    auto = "auto"
+    linear_decay = "linear_decay"
+    cosine = "cosine"
+    warmup_stable_decay = "warmup_stable_decay"
+    one_cycle = "one_cycle"
+    triangular = "triangular"
+    triangular2 = "triangular2"
+    exp_range = "exp_range"
+    constant = "constant"
 
 
 class SaveModels(StrEnum):
@@ -197,6 +215,11 @@ class ArmConfig:
     max_lr: RateOrWord | None = None
     cycles: Cycles | None = None
     step_size: Annotated[int, whole(1, 100_000_000)] | None = None
+    warmup_steps: Annotated[int, whole(0, 100_000_000)] | None = None
+    warmup_percent: Annotated[float, Number(0, 100, below=True)] | None = None  # of the training
+    decay_steps: Annotated[int, whole(1, 100_000_000)] | None = None  # of warmup_stable_decay
+    decay_percent: Annotated[float, Number(0, 100, above=True)] | None = None  # of the training
+    shape: Shape | None = None  # of one_cycle and warmup_stable_decay
     final_lr: Annotated[float, Number(0, 1e6)] | None = None  # of one_cycle
     gamma: Share | None = None  # of exp_range and inverse_time
     power: Annotated[float, Number(0, 100, above=True)] | None = None  # of inverse_time
@@ -258,6 +281,12 @@ class Report:
 
 
 @dataclass
+class Advise:
+    budget: Annotated[float, Number(0, 1000, above=True)]  # trainings
+    schedule: AdvisedSchedule
+
+
+@dataclass
 class Tracking:
     required: bool
 
@@ -274,5 +303,6 @@ class Config:
     bounds: BoundsConfig
     train: Train
     report: Report
+    advise: Advise
     tracking: Tracking
     arms: Arms

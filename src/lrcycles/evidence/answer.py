@@ -13,7 +13,10 @@ from lrcycles.evidence.families import Family, Outcome
 from lrcycles.evidence.weigh import Evidence
 
 # From the simplest: of arms that are level, the first is taken.
-_SIMPLEST_FIRST = ["constant", "linear_decay", "cosine", "reduce_on_plateau", "one_cycle"]
+_SIMPLEST_FIRST = [
+    *("constant", "linear_decay", "cosine", "warmup_stable_decay", "reduce_on_plateau"),
+    "one_cycle",
+]
 
 
 class Question(StrEnum):

@@ -93,7 +93,7 @@ class Arm:
     def turned_share(self) -> float | None:
         """The part of its first half-cycle that a cyclical arm completes; above 1 it turns."""
         step_size = self.settings.schedule.step_size
-        return self.total_steps / step_size if step_size else None
+        return (self.total_steps - self.warmup_steps) / step_size if step_size else None
 
     @property
     def never_turns(self) -> bool:
@@ -111,6 +111,11 @@ class Arm:
         return self.settings.epochs * self.steps_per_epoch
 
     @property
+    def warmup_steps(self) -> int:
+        """The steps before the schedule begins, in which the rate rises to its first rate."""
+        return self.settings.schedule.warmup_steps or 0
+
+    @property
     def step_cost_key(self) -> str:
         """Equal for arms whose steps cost equal time."""
         cycled_momentum = self.settings.momentum is not None
@@ -122,7 +127,7 @@ class Arm:
         schedule = self.settings.schedule
         if not schedule.step_size or schedule.cycles or schedule.name == "one_cycle":
             return None
-        share = self.total_steps / (2 * schedule.step_size) % 1
+        share = (self.total_steps - self.warmup_steps) / (2 * schedule.step_size) % 1
         return share if _MID_CYCLE < share < 1 - _MID_CYCLE else None
 
     @property
@@ -132,7 +137,9 @@ class Arm:
         if not step_size:
             return []
         cycle = 2 * step_size / self.steps_per_epoch
-        return [cycle * k for k in range(1, int(self.settings.epochs / cycle + 1e-9) + 1)]
+        start = self.warmup_steps / self.steps_per_epoch
+        count = int((self.settings.epochs - start) / cycle + 1e-9)
+        return [start + cycle * k for k in range(1, count + 1)]
 
     def values(self, quantity: str) -> dict[int, float]:
         """Give one figure, such as test_error_percent, of each seed that did not fail."""

@@ -7,17 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests import length, progress, sweep, widening
 from lrcycles.range_tests.curves import Curves, SeedCurve, plain
-from lrcycles.range_tests.keras_model import sources, state
-from lrcycles.range_tests.keras_model import steps as keras_steps
-from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
+from lrcycles.range_tests.keras_model import opening
 from lrcycles.range_tests.keras_model.request import Request, fixed_batch_size
-from lrcycles.range_tests.keras_model.trial import Trial, exchange_optimizer
+from lrcycles.range_tests.keras_model.trial import Trial
 from lrcycles.range_tests.length import Length
 from lrcycles.range_tests.progress import Progress
 from lrcycles.schedules.limits import need_count
@@ -127,7 +124,7 @@ def range_test(
             *(steps_per_epoch, epochs, stop_factor),
         ),
     )
-    asked = (steps, None if seeds is None else _seeds(seeds), every)
+    asked = (steps, None if seeds is None else opening.seed_list(seeds), every)
     usual = length.choose(*asked)
     _check_kinds(steps_per_epoch, epochs, verbose, stop_factor)
     sweep.check_sweep(
@@ -135,7 +132,7 @@ def range_test(
     )
     span = sweep.Range(ramp, min_lr=plain(min_lr), max_lr=plain(max_lr), steps=usual.steps)
     span.rates()  # refuses a wrong range before anything is trained
-    _check_arguments(model, optimizer, loss, sample_weight, class_weight)
+    opening.check_arguments(model, optimizer, loss, sample_weight, class_weight)
     shortest = length.choose(*asked, None if epochs is None else length.Training(batches=0))
     request = Request(
         batch_size=batch_size,
@@ -144,30 +141,31 @@ def range_test(
         fixed_size=fixed_batch_size(model, batch_size),
         needed=len(shortest.seeds) * shortest.steps,
     )
-    with state.same_randomness(), progress.bar(verbose=verbose) as bar:
-        source = sources.source(x, y, sample_weight, request)
-        per_epoch = steps_per_epoch or source.steps_per_epoch
-        keras_steps.build(model, source.first)
-        with state.undisturbed(model, optimizer):
-            exchange_optimizer(model, optimizer, loss, metric)
-            trial = Trial(
-                model,
-                source,
-                (metric, metric_rises),
-                class_weight=class_weight,
-                fresh=fresh_weights,
-                on_step=bar.step,
-            )
-            training = None if epochs is None else trial.training(epochs, per_epoch)
-            chosen = length.choose(*asked, training)
-            started = time.perf_counter()
-            span, curves, notes = widening.sweep_and_widen(
-                replace(span, steps=chosen.steps),
-                lambda over: _sweeps(trial, over, chosen, bar, stop_factor),
-                widen=widen,
-                stop_factor=stop_factor,
-            )
-            seconds = time.perf_counter() - started
+    with (
+        progress.bar(verbose=verbose) as bar,
+        opening.opened(
+            model,
+            (x, y, sample_weight),
+            request,
+            class_weight=class_weight,
+            optimizer=optimizer,
+            loss=loss,
+            metric=(metric, metric_rises),
+            fresh_weights=fresh_weights,
+            steps_per_epoch=steps_per_epoch,
+            on_step=bar.step,
+        ) as (trial, per_epoch),
+    ):
+        training = None if epochs is None else trial.training(epochs, per_epoch)
+        chosen = length.choose(*asked, training)
+        started = time.perf_counter()
+        span, curves, notes = widening.sweep_and_widen(
+            replace(span, steps=chosen.steps),
+            lambda over: _sweeps(trial, over, chosen, bar, stop_factor),
+            widen=widen,
+            stop_factor=stop_factor,
+        )
+        seconds = time.perf_counter() - started
     return sweep.as_curves(
         curves,
         span,
@@ -199,22 +197,6 @@ def _sweeps(
         yield curve
 
 
-def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    try:
-        numbers = list(range(seeds)) if isinstance(seeds, int | np.integer) else list(seeds)
-    except TypeError:
-        numbers = []
-    whole = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in numbers)
-    if isinstance(seeds, bool) or not numbers or not whole or min(numbers) < 0:
-        raise InputError(
-            "seeds must be a count of at least 1 or a list of whole numbers of at least 0. "
-            f"Received: seeds={seeds!r}. Set seeds=3, for example."
-        )
-    if len(set(numbers)) < len(numbers):
-        raise InputError(f"seeds must all differ. Received: seeds={seeds!r}. Name each seed once.")
-    return [int(seed) for seed in numbers]
-
-
 def _check_kinds(steps_per_epoch: Any, epochs: Any, verbose: Any, stop_factor: Any) -> None:
     if not isinstance(stop_factor, int | float | np.number):
         raise InputError(
@@ -223,39 +205,4 @@ def _check_kinds(steps_per_epoch: Any, epochs: Any, verbose: Any, stop_factor: A
     for name, count in (("steps_per_epoch", steps_per_epoch), ("epochs", epochs)):
         if count is not None:
             need_count(name, count)
-    if verbose not in (True, False, "auto"):
-        raise InputError(
-            f"verbose must be True, False or 'auto'. Received: {verbose!r}. Leave it out."
-        )
-
-
-def _check_arguments(
-    model: Any, optimizer: Any, loss: Any, sample_weight: Any, class_weight: Any
-) -> None:
-    if not isinstance(model, keras.Model):
-        raise InputError(
-            f"model must be a keras.Model. Received: {type(model).__name__}. "
-            "Pass a Sequential, functional or subclassed Keras model."
-        )
-    if model.compiled:
-        if loss is not None:
-            raise InputError(
-                "loss must be left out for a compiled model, which has its own. "
-                f"Received: loss={loss!r}. Leave it out, or compile the model with it."
-            )
-        held = [model.optimizer, optimizer, *optimizers_of(parts_of(model))]
-        if all(one is None for one in held):
-            raise InputError(
-                "The model must have an optimizer. Received: a model compiled without one. "
-                "Pass optimizer=."
-            )
-    elif optimizer is None or loss is None:
-        raise InputError(
-            "An uncompiled model must come with optimizer= and loss=. "
-            f"Received: optimizer={optimizer!r}, loss={loss!r}. Pass both, or compile the model."
-        )
-    if sample_weight is not None and class_weight is not None:
-        raise InputError(
-            "Only one of sample_weight and class_weight may be given. Received: both. "
-            "Multiply the class weights into sample_weight."
-        )
+    opening.need_verbose(verbose)

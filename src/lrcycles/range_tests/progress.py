@@ -1,4 +1,4 @@
-"""Shows the progress of a range test: a bar with the time left in a terminal or notebook."""
+"""Shows the progress of sweeps and trials: a bar with the time left in a terminal or notebook."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Progress:
 
 
 @contextmanager
-def bar(*, verbose: bool | str) -> Iterator[Progress]:
+def bar(*, verbose: bool | str, name: str = "range test") -> Iterator[Progress]:
     """Open a bar; `verbose` is True, False or "auto", which is True where somebody can see it."""
     from tqdm.auto import tqdm
 
     seen = sys.stderr.isatty() or "ipykernel" in sys.modules
     disabled = not (seen if verbose == "auto" else verbose)
-    with tqdm(desc="range test", unit="step", disable=disabled) as shown:
+    with tqdm(desc=name, unit="step", disable=disabled) as shown:
         yield Progress(shown)

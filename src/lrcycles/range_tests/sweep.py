@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves, SeedCurve
 from lrcycles.schedules.limits import need_count
-from lrcycles.schedules.table import ramp_table
+from lrcycles.schedules.ramps import ramp_table
 
 Rates = NDArray[np.float32]
 # Makes one update per rate and returns each raw loss. It stops after a loss that is not finite,

@@ -142,6 +142,7 @@ def sweep_and_widen(
     *,
     widen: int,
     stop_factor: float,
+    affordable: Callable[[Range], bool] = lambda _: True,
 ) -> tuple[Range, list[SeedCurve], list[str]]:
     """Sweep every seed, and again over a wider range until most curves show both ends of learning.
 
@@ -151,11 +152,20 @@ def sweep_and_widen(
     Args:
         sweeps: returns one curve per seed over the range that it is given.
         widen: how often the range may be widened, by a decade at each end that is missing.
+        affordable: whether a wider range may be swept.
 
     Returns:
         The last range, its curves, and notes on each widening and on what is still missing.
     """
     notes: list[str] = []
+
+    def wider_than(span: Range, missing: MissingEnds) -> Range | None:
+        if not widen or not (missing.start or missing.end):
+            return None
+        wider = span.lowered() if missing.start else span
+        wider = wider.raised() if missing.end else wider
+        return wider if affordable(wider) else None
+
     while True:
         curves: list[SeedCurve] = []
         judged: dict[int, MissingEnds] = {}
@@ -165,15 +175,14 @@ def sweep_and_widen(
                 curve, steps=span.steps, stop_factor=stop_factor, ramp=span.ramp
             )
             missing = missing_in_most(judged)
-            if widen and (missing.start or missing.end):
+            if (wider := wider_than(span, missing)) is not None:
                 break
         else:
             missing = missing_for_bounds(judged)
-        if not widen or not (missing.start or missing.end):
+            wider = wider_than(span, missing)
+        if wider is None:
             return span, curves, notes + _notes_on_missing(span, missing)
         widen -= 1
-        wider = span.lowered() if missing.start else span
-        wider = wider.raised() if missing.end else wider
         why = " and ".join(filter(None, (missing.start, missing.end)))
         notes.append(f"The range {span} was widened to {wider}, because {why}.")
         span = wider

@@ -145,7 +145,8 @@ def rates_of(arm: Arm) -> str:
     """Write the bounds of an arm's schedule in the order in which the arm meets them."""
     schedule = arm.settings.schedule
     bounds = [value for value in (schedule.base_lr, schedule.max_lr) if value is not None]
-    first = arm.rates[0] if arm.rates else None
+    rates = arm.rates[arm.warmup_steps :] or arm.rates
+    first = rates[0] if rates else None
     if len(bounds) > 1 and first is not None and abs(first - bounds[1]) < abs(first - bounds[0]):
         bounds.reverse()
     return " to ".join(rate(value) for value in bounds)

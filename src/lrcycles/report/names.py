@@ -20,6 +20,7 @@ _WORDS = {
     "cosine": ("cosine decay", "a cosine decay from {}"),
     "sgdr": ("warm restarts", "warm restarts from {}"),
     "one_cycle": ("1cycle", "1cycle (one rise, then a fall) up to {}"),
+    "warmup_stable_decay": ("stable rate with a final decay", "a rate of {} with a final decay"),
     "inverse_time": ("inverse-time decay", "an inverse-time decay from {}"),
     "reduce_on_plateau": ("decay on plateaus", "a rate that falls on plateaus, from {}"),
 }
@@ -54,4 +55,5 @@ def _phrase(arm: Arm) -> str:
     schedule = arm.settings.schedule
     rates = [value for value in (schedule.base_lr, schedule.max_lr) if value is not None]
     words = "a rate that rises to {}" if arm.never_turns else _WORDS[schedule.name][1]
-    return words.format(rate(max(rates, default=None)))
+    after = " after a warm-up" if arm.warmup_steps else ""
+    return words.format(rate(max(rates, default=None))) + after

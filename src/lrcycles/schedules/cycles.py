@@ -24,6 +24,7 @@ def check_cycles(
     step_size: int,
     steps_per_epoch: int | None = None,
     cycles: int | None = None,
+    warmup_steps: int = 0,
     gamma: float | None = None,
 ) -> list[str]:
     """Return a sentence for everything that is unwise about cycles of 2 * `step_size` steps.
@@ -32,6 +33,7 @@ def check_cycles(
         schedule: a name in `SCHEDULES`. The amplitude of some schedules shrinks.
         steps_per_epoch: if None, nothing that is counted in epochs is checked.
         cycles: the schedule stays at base_lr after so many cycles.
+        warmup_steps: the steps of the run before the first cycle.
         gamma: of exp_range and exp_range_bounds, the factor of each step.
 
     Raises:
@@ -47,14 +49,15 @@ def check_cycles(
         step_size=step_size,
         steps_per_epoch=steps_per_epoch,
         cycles=cycles,
+        warmup_steps=warmup_steps,
         gamma=gamma,
     )
     row = schedule_row(schedule)
-    run = _Run(total_steps, step_size, steps_per_epoch, cycles)
-    if step_size > total_steps:
+    run = _Run(total_steps - warmup_steps, step_size, steps_per_epoch, cycles, warmup_steps)
+    if step_size > run.total_steps:
         return [
             f"The rate never turns: step_size={step_size} is longer than the run of "
-            f"{total_steps:,} steps. {run.remedy()}."
+            f"{run.total_steps:,} steps{run.after}. {run.remedy()}."
         ]
     unwise = [_few(run), _length(run), _shrinkage(schedule, row, run)]
     if faults := [sentence for sentence in unwise if sentence]:
@@ -66,12 +69,18 @@ def check_cycles(
 
 @dataclass(frozen=True)
 class _Run:
-    """The length of a run and of its half-cycles, as `check_cycles` takes them."""
+    """The length of a run without its warm-up, and of its half-cycles."""
 
     total_steps: int
     step_size: int
     steps_per_epoch: int | None
     cycles: int | None
+    warmup_steps: int
+
+    @property
+    def after(self) -> str:
+        """What follows a number of steps or epochs that are counted from the end of a warm-up."""
+        return " after the warm-up" if self.warmup_steps else ""
 
     @property
     def count(self) -> float:
@@ -93,7 +102,7 @@ class _Run:
         # The run is too short for three cycles of four epochs.
         assert self.steps_per_epoch is not None
         least = STEP_SIZE_EPOCHS[0]
-        train = f"Train for at least {2 * least * FEWEST_CYCLES} epochs"
+        train = f"Train for at least {2 * least * FEWEST_CYCLES} epochs{self.after}"
         if self.cycles is None:
             return f"{train} with step_size {least * self.steps_per_epoch:,}"
         return train if self.cycles == FEWEST_CYCLES else f"{train} with {FEWEST_CYCLES} cycles"
@@ -125,7 +134,7 @@ def _cut(run: _Run) -> list[str]:
     return [
         f"The run ends {100 * part:.0f} % into a cycle, where the accuracy is lower than at the "
         "end of a cycle (by about 1.9 percentage points in a replication). "
-        f"End the run after a multiple of {2 * run.step_size:,} steps."
+        f"End the run after a multiple of {2 * run.step_size:,} steps{run.after}."
     ]
 
 

@@ -17,6 +17,7 @@ from lrcycles.errors import InputError
 from lrcycles.schedules import table
 from lrcycles.schedules.cycles import check_cycles
 from lrcycles.schedules.limits import check_settings, run_length
+from lrcycles.schedules.warmup import after_warmup, risen
 
 registered = keras.saving.register_keras_serializable(package="lrcycles")
 
@@ -32,11 +33,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         steps_per_update: the optimizer's gradient_accumulation_steps. With gradient accumulation
             Keras counts every mini-batch as a step, while the schedule counts updates.
+        warmup_steps: updates in which the rate first rises to the first rate of the schedule, as in
+            `lrcycles.linear_warmup`. total_steps includes them.
     """
 
     rate: ClassVar[Callable[..., Any]]
 
     steps_per_update: int = 1
+    warmup_steps: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -47,25 +51,37 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
                 )
         row = table.SCHEDULES.get(type(self).rate.__name__)
         may_be_0 = row is not None and row.base_lr_may_be_0
-        check_settings(**self.get_config(), base_lr_may_be_0=may_be_0)
+        shapes = row.shapes if row is not None else ()
+        check_settings(**self.get_config(), base_lr_may_be_0=may_be_0, shapes=shapes)
 
     def __call__(self, step: Any) -> Any:
-        return self.at(step)
+        rate = risen(self.at(step), self._updates(step), self.warmup_steps)
+        return keras.ops.cast(rate, "float32")
 
     def at(self, step: Any, **changed: float) -> Any:
-        """Return the rate at `step` as float32, with some settings `changed`."""
+        """Return the rate at `step` as float32, with some settings `changed`.
+
+        During the warm-up it is the first rate of the schedule.
+        """
         settings = self.get_config() | changed
-        steps_per_update, cycles = settings.pop("steps_per_update"), settings.pop("cycles", None)
-        # Arithmetic on a Keras variable would round to 32 bits; its value does not.
-        counted = step.value if isinstance(step, keras.Variable) else step
-        updates = keras.ops.convert_to_tensor(counted)
-        if steps_per_update > 1:
-            updates = keras.ops.floor_divide(updates, steps_per_update)
+        del settings["steps_per_update"], settings["warmup_steps"]
+        cycles = settings.pop("cycles", None)
+        if "total_steps" in settings:
+            settings["total_steps"] -= self.warmup_steps
+        updates = after_warmup(self._updates(step), self.warmup_steps)
         # A whole cycle ends where the next one begins. Holding the step there holds the rate.
         if cycles is not None:
             fall = settings["fall_size"] or settings["step_size"]
             updates = keras.ops.minimum(updates, cycles * (settings["step_size"] + fall))
         return keras.ops.cast(type(self).rate(updates, **settings), "float32")
+
+    def _updates(self, step: Any) -> Any:
+        # Arithmetic on a Keras variable would round to 32 bits; its value does not.
+        counted = step.value if isinstance(step, keras.Variable) else step
+        updates = keras.ops.convert_to_tensor(counted)
+        if self.steps_per_update > 1:
+            updates = keras.ops.floor_divide(updates, self.steps_per_update)
+        return updates
 
     def get_config(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -99,6 +115,7 @@ class Cyclic(Schedule):
         cycles: int | None = None,
         fall_size: int | None = None,
         steps_per_update: int = 1,
+        warmup_steps: int = 0,
         steps_per_epoch: int | None = None,
         **others: Any,
     ) -> Self:
@@ -113,6 +130,7 @@ class Cyclic(Schedule):
             cycles: whole cycles of the run; by default those of `bounds`.
             fall_size: updates of each cycle in which the rate falls; None for half of them.
             steps_per_update: mini-batches of an update.
+            warmup_steps: updates of the run before the cycles, in which the rate rises to base_lr.
             steps_per_epoch: mini-batches of an epoch; by default those of `bounds`, which has none
                 if the range test read a generator.
             others: further settings of the schedule, such as gamma.
@@ -131,17 +149,19 @@ class Cyclic(Schedule):
         )
         cycles = cycles or bounds.cycles
         updates = total // steps_per_update
-        half = table.cycle_step_size(updates, cycles)
+        half = table.cycle_step_size(updates, cycles, warmup_steps=warmup_steps)
+        of_cycles = updates - warmup_steps
         gamma = others.get("gamma")
         if gamma is None and "gamma" in {field.name for field in fields(cls)}:
-            others = others | {"gamma": table.default_gamma(updates)}
+            others = others | {"gamma": table.default_gamma(of_cycles)}
         schedule = cls(
             base_lr=bounds.base_lr,
             max_lr=bounds.max_lr,
-            step_size=half if fall_size is None else _rise(updates, cycles, fall_size),
+            step_size=half if fall_size is None else _rise(of_cycles, cycles, fall_size),
             fall_size=fall_size,
             cycles=cycles,
             steps_per_update=steps_per_update,
+            warmup_steps=warmup_steps,
             **others,
         )
         warn_of_cycles(
@@ -151,6 +171,7 @@ class Cyclic(Schedule):
                 step_size=half,
                 steps_per_epoch=steps_per_epoch and max(1, steps_per_epoch // steps_per_update),
                 cycles=cycles,
+                warmup_steps=warmup_steps,
                 gamma=gamma,  # the default leaves a tenth at the end of any run
             )
         )

@@ -14,12 +14,12 @@ on in mid-cycle after it is loaded. Call `lrcycles.register_keras_objects()` bef
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 import keras
 
 from lrcycles.errors import InputError
-from lrcycles.schedules import rates, table
+from lrcycles.schedules import rates, table, warmup
 from lrcycles.schedules.keras_base import Cyclic, Schedule, check_others, need_bounds, registered
 from lrcycles.schedules.limits import check_settings, is_number, run_length
 
@@ -103,6 +103,24 @@ class Cosine(Schedule):
 
 @registered
 @dataclass(frozen=True, kw_only=True)
+class WarmupStableDecay(Schedule):
+    """A linear rise to `max_lr`, a constant rate, then a fall to `base_lr` at `total_steps`.
+
+    Args:
+        decay_steps: the steps of the fall.
+        shape: linear or 1-sqrt.
+    """
+
+    rate = staticmethod(warmup.warmup_stable_decay)
+    max_lr: float
+    total_steps: int
+    decay_steps: int
+    base_lr: float = 0.0
+    shape: warmup.Cooldown = "linear"
+
+
+@registered
+@dataclass(frozen=True, kw_only=True)
 class SGDR(Schedule):
     """`Cosine` with restarts. Every cycle is `cycle_factor` times as long as the one before."""
 
@@ -132,13 +150,6 @@ class OneCycle(Schedule):
     annihilation_steps: float = 0
     shape: rates.Shape = "linear"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.shape not in get_args(rates.Shape):
-            raise InputError(
-                f"shape must be linear or cosine. Received: {self.shape!r}. Set one of them."
-            )
-
     @classmethod
     def from_bounds(
         cls,
@@ -148,6 +159,7 @@ class OneCycle(Schedule):
         total_steps: int | None = None,
         annihilation: float = 0.1,
         steps_per_update: int = 1,
+        warmup_steps: int = 0,
         steps_per_epoch: int | None = None,
         **others: Any,
     ) -> Self:
@@ -157,8 +169,10 @@ class OneCycle(Schedule):
             bounds: the result of `select_bounds`.
             epochs: the length of the run.
             total_steps: the length of the run in mini-batches, instead of `epochs`.
-            annihilation: the share of the run in which the rate falls from base_lr to final_lr.
+            annihilation: the share of the run, without the warm-up, in which the rate falls from
+                base_lr to final_lr.
             steps_per_update: mini-batches of an update.
+            warmup_steps: updates before the cycle, in which the rate rises to base_lr.
             steps_per_epoch: mini-batches of an epoch; by default those of `bounds`.
             others: further settings of the schedule: final_lr, by default base_lr / 1000 as in the
                 pipeline, and shape.
@@ -184,6 +198,8 @@ class OneCycle(Schedule):
                 f"Received: {annihilation!r}. Set 0.1, for example."
             )
         updates = total // steps_per_update
+        check_settings(total_steps=updates, warmup_steps=warmup_steps)
+        updates -= warmup_steps
         half = table.cycle_step_size(round(updates * (1 - annihilation)), 1)
         settings = {
             "base_lr": bounds.base_lr,
@@ -194,6 +210,7 @@ class OneCycle(Schedule):
             # The last update of the run has final_lr.
             "annihilation_steps": max(0, updates - 1 - 2 * half) if annihilation else 0,
             "steps_per_update": steps_per_update,
+            "warmup_steps": warmup_steps,
         }
         return cls(**settings | others)
 
@@ -226,7 +243,8 @@ class CyclicMomentum(keras.optimizers.schedules.LearningRateSchedule):
     """Momentum against the rate: highest at the lowest rate, lowest at the highest rate.
 
     For `lrcycles.controlled(optimizer, momentum=...)`. Where the amplitude of the rate shrinks, the
-    amplitude of the momentum shrinks too, as in PyTorch.
+    amplitude of the momentum shrinks too, as in PyTorch. During a warm-up of the rate the momentum
+    stays at its first value.
     Source: Smith 2018, sec. 4.3.
     """
 

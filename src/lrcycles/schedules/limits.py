@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from numbers import Real
 from typing import Any
 
@@ -13,18 +14,21 @@ from lrcycles.errors import InputError
 COUNTS = frozenset(
     {"total_steps", "step_size", "fall_size", "cycles", "epochs", "steps_per_epoch"}
     | {"first_cycle_steps", "cycle_factor", "every_steps", "steps_per_update"}
-    | {"patience_epochs"}
+    | {"patience_epochs", "decay_steps"}
 )
 POSITIVE = frozenset({"rise_steps", "fall_steps", "power", "min_lr"})
 NOT_NEGATIVE = frozenset({"annihilation_steps", "final_lr"})
 SHARES = frozenset({"gamma", "factor"})
 
 
-def check_settings(*, base_lr_may_be_0: bool = False, **settings: Any) -> None:
+def check_settings(
+    *, base_lr_may_be_0: bool = False, shapes: Collection[str] = (), **settings: Any
+) -> None:
     """Refuse a value that its setting cannot have. A setting that is None was not given.
 
     Args:
         base_lr_may_be_0: the rate falls to base_lr and never rises from it by a factor.
+        shapes: the values that `shape` may have.
 
     Raises:
         InputError: a setting breaks its rule.
@@ -45,6 +49,11 @@ def check_settings(*, base_lr_may_be_0: bool = False, **settings: Any) -> None:
                 f"{name} must be above 0 and at most 1. Received: {value!r}. "
                 f"Set {name} to a number in that range."
             )
+        elif name == "shape" and value not in shapes:
+            raise InputError(
+                f"shape must be {' or '.join(shapes)}. Received: {value!r}. Set one of them."
+            )
+    _check_phases(given)
     if "base_lr" in given and not (base_lr_may_be_0 and given["base_lr"] == 0):
         need_positive("base_lr", given["base_lr"])
     if "max_lr" in given:
@@ -53,6 +62,28 @@ def check_settings(*, base_lr_may_be_0: bool = False, **settings: Any) -> None:
         raise InputError(
             f"final_lr must be below max_lr. Received: final_lr={given['final_lr']}, "
             f"max_lr={given['max_lr']}. Lower final_lr."
+        )
+
+
+def _check_phases(given: Mapping[str, Any]) -> None:
+    """Refuse a warm-up or a decay that does not fit into the run."""
+    warmup, decay, total = (
+        given.get(name) for name in ("warmup_steps", "decay_steps", "total_steps")
+    )
+    if warmup is not None:
+        need_count("warmup_steps", warmup, least=0)
+    if total is None:
+        return
+    if (warmup or 0) >= total:
+        raise InputError(
+            f"warmup_steps must be below total_steps. Received: warmup_steps={warmup}, "
+            f"total_steps={total}. Lower warmup_steps or train longer."
+        )
+    if decay is not None and decay > total - (warmup or 0):
+        raise InputError(
+            "decay_steps must be at most total_steps - warmup_steps. Received: "
+            f"decay_steps={decay}, total_steps={total}, warmup_steps={warmup or 0}. Lower "
+            "decay_steps or warmup_steps, or train longer."
         )
 
 

@@ -134,7 +134,7 @@ def linear_decay(step: Steps, *, max_lr: float, total_steps: int, base_lr: float
     >>> linear_decay(np.arange(6), max_lr=4.0, total_steps=4).tolist()
     [4.0, 3.0, 2.0, 1.0, 0.0, 0.0]
     """
-    left = total_steps - _maths(step).minimum(step, total_steps)
+    left = total_steps - maths_of(step).minimum(step, total_steps)
     return base_lr + (max_lr - base_lr) * (left / total_steps)
 
 
@@ -146,7 +146,7 @@ def cosine(step: Steps, *, max_lr: float, total_steps: int, base_lr: float = 0.0
     >>> cosine(np.arange(4), max_lr=4.0, total_steps=2).round(9).tolist()
     [4.0, 2.0, 0.0, 0.0]
     """
-    left = total_steps - _maths(step).minimum(step, total_steps)
+    left = total_steps - maths_of(step).minimum(step, total_steps)
     return base_lr + (max_lr - base_lr) * _half_sine(left / total_steps)
 
 
@@ -174,7 +174,7 @@ def sgdr(
     while starts[-1] + lengths[-1] < 2**31:  # the largest step in 32 bits
         starts.append(starts[-1] + lengths[-1])
         lengths.append(lengths[-1] * cycle_factor)
-    maths = _maths(step)
+    maths = maths_of(step)
     begun = maths.greater_equal(maths.expand_dims(step, -1), np.array(starts))
     cycle = maths.sum(begun, axis=-1) - 1
     done = maths.subtract(step, maths.take(np.array(starts), cycle))
@@ -211,7 +211,7 @@ def one_cycle(
     at = step / 1  # a phase may end between two steps
 
     def level(share: Rates) -> Rates:
-        within = _maths(share).clip(share, 0.0, 1.0)
+        within = maths_of(share).clip(share, 0.0, 1.0)
         return _half_sine(within) if shape == "cosine" else within
 
     up, down = level(at / rise_steps), level((ends[1] - at) / fall_steps)  # one of the two is 1
@@ -243,26 +243,6 @@ def inverse_time(step: Steps, *, base_lr: float, gamma: float, power: float = 1.
     return base_lr * (1 + gamma * (step / 1)) ** -power
 
 
-def linear_ramp(step: Steps, *, min_lr: float, max_lr: float, steps: int) -> Rates:
-    """Rise by equal amounts from `min_lr` at step 0 to `max_lr` at step `steps` - 1.
-
-    Source: Smith 2017, sec. 3.3.
-
-    >>> [linear_ramp(s, min_lr=1.0, max_lr=3.0, steps=5) for s in range(5)]
-    [1.0, 1.5, 2.0, 2.5, 3.0]
-    """
-    return min_lr + (max_lr - min_lr) * (step / (steps - 1))
-
-
-def exponential_ramp(step: Steps, *, min_lr: float, max_lr: float, steps: int) -> Rates:
-    """Rise by equal factors from `min_lr` at step 0 to `max_lr` at step `steps` - 1.
-
-    >>> [exponential_ramp(s, min_lr=1.0, max_lr=16.0, steps=5) for s in range(5)]
-    [1.0, 2.0, 4.0, 8.0, 16.0]
-    """
-    return min_lr * (max_lr / min_lr) ** (step / (steps - 1))
-
-
 def _cycle(step: Steps, step_size: float, fall_size: float | None) -> tuple[Any, Any]:
     """Return the height within a cycle, from 0 to 1, and the number of cycles before it."""
     rise, fall = _whole(step_size), _whole(step_size if fall_size is None else fall_size)
@@ -272,7 +252,7 @@ def _cycle(step: Steps, step_size: float, fall_size: float | None) -> tuple[Any,
     cycle = (step - position) / (rise + fall)
     if fall_size is None:
         return (rise - abs(position - rise)) / rise, cycle
-    return _maths(step).minimum(position / rise, (rise + fall - position) / fall), cycle
+    return maths_of(step).minimum(position / rise, (rise + fall - position) / fall), cycle
 
 
 def _whole(size: float) -> float:
@@ -282,15 +262,15 @@ def _whole(size: float) -> float:
 
 def _power(gamma: float, step: Steps) -> Rates:
     # In 32 bits the rounding error of gamma would grow with the step in gamma**step.
-    return _maths(step).exp((step / 1) * math.log(gamma))
+    return maths_of(step).exp((step / 1) * math.log(gamma))
 
 
 def _half_sine(share: Rates) -> Rates:
     """Rise from 0 to 1 along half a cosine. Close to 0, sin**2 is more exact than 1 - cos."""
-    return _maths(share).sin(share * (math.pi / 2)) ** 2
+    return maths_of(share).sin(share * (math.pi / 2)) ** 2
 
 
-def _maths(value: Any) -> Any:
+def maths_of(value: Any) -> Any:
     """Return NumPy for numbers and arrays, keras.ops for tensors."""
     if isinstance(value, Number | np.ndarray):
         return np

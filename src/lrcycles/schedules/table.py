@@ -7,22 +7,25 @@ test asks for a word in docs/pipeline.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrcycles.errors import InputError
-from lrcycles.schedules import plateau, rates
-from lrcycles.schedules.limits import check_settings, need_count, need_order, need_positive
+from lrcycles.schedules import plateau, rates, warmup
+from lrcycles.schedules.limits import check_settings
 from lrcycles.schedules.rates import Rates
 
-_ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
+ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
 # The default final_lr of one_cycle, as a share of base_lr: "several orders of magnitude" below it
 # (Smith 2018, sec. 4.3). PyTorch has 1/10,000.
 FINAL_SHARE = 1e-3
+# The default decay_steps of warmup_stable_decay, as a share of the run (Hägele et al. 2024).
+DECAY_SHARE = 0.2
 
 Lengths = Callable[[int, int], dict[str, int]]
 Default = Callable[[int, float], float]
@@ -64,6 +67,7 @@ class ScheduleRow:
         repeats: the rate goes through cycles, any number of them.
         restarts: a cycle ends with a jump to max_lr, one step after its lowest rate.
         base_lr_may_be_0: the rate ends at base_lr instead of rising from it.
+        shapes: the values of `shape`.
         momentum_may_cycle: the rate rises and falls between bounds that stay, so that momentum can
             cycle against it.
         amplitude_per_cycle: one cycle multiplies the amplitude by this; `gamma` does so each step.
@@ -78,6 +82,7 @@ class ScheduleRow:
     repeats: bool = False
     restarts: bool = False
     base_lr_may_be_0: bool = False
+    shapes: tuple[str, ...] = ()
     momentum_may_cycle: bool = False
     amplitude_per_cycle: float = 1.0
     between_epochs: Callable[..., float] | None = None
@@ -139,10 +144,23 @@ SCHEDULES: Mapping[str, ScheduleRow] = MappingProxyType(
             lengths=_three_phases,
             needs=("max_lr",),
             options={
-                "step_size": lambda steps, _: max(1, int(_ONE_CYCLE_SHARE * steps)),
+                "step_size": lambda steps, _: max(1, int(ONE_CYCLE_SHARE * steps)),
                 "final_lr": lambda _, base_lr: base_lr * FINAL_SHARE,
+                "shape": None,
             },
+            shapes=get_args(rates.Shape),
             momentum_may_cycle=True,
+        ),
+        "warmup_stable_decay": ScheduleRow(
+            rate=warmup.warmup_stable_decay,
+            lengths=_whole_run,
+            needs=("max_lr",),
+            options={
+                "decay_steps": lambda steps, _: max(1, int(DECAY_SHARE * steps)),
+                "shape": None,
+            },
+            base_lr_may_be_0=True,
+            shapes=get_args(warmup.Cooldown),
         ),
         "inverse_time": ScheduleRow(
             rate=rates.inverse_time, needs=("gamma",), options={"power": None}
@@ -154,28 +172,27 @@ SCHEDULES: Mapping[str, ScheduleRow] = MappingProxyType(
         ),
     }
 )
-RAMPS: Mapping[str, Callable[..., Rates]] = MappingProxyType(
-    {"linear": rates.linear_ramp, "exponential": rates.exponential_ramp}
-)
 
 
-def cycle_step_size(total_steps: int, cycles: int) -> int:
+def cycle_step_size(total_steps: int, cycles: int, *, warmup_steps: int = 0) -> int:
     """Return the half-cycle, in steps, of `cycles` whole cycles within `total_steps`.
+
+    The warm-up is a part of the run and no part of a cycle.
 
     Raises:
         InputError: the run is too short for a rise and a fall of one step per cycle.
 
-    >>> cycle_step_size(2750, 3)
-    458
+    >>> cycle_step_size(2750, 3), cycle_step_size(2750, 3, warmup_steps=50)
+    (458, 450)
     """
-    need_count("cycles", cycles)
-    need_count("total_steps", total_steps)
-    if total_steps < 2 * cycles:
+    check_settings(cycles=cycles, total_steps=total_steps, warmup_steps=warmup_steps)
+    if total_steps - warmup_steps < 2 * cycles:
+        left = f" after the warm-up of {warmup_steps} steps" if warmup_steps else ""
         raise InputError(
-            f"total_steps must be at least 2 * cycles. Received: total_steps={total_steps}, "
+            f"total_steps must be at least 2 * cycles{left}. Received: total_steps={total_steps}, "
             f"cycles={cycles}. Train longer, or lower cycles or the batch size."
         )
-    return total_steps // (2 * cycles)
+    return (total_steps - warmup_steps) // (2 * cycles)
 
 
 def default_gamma(total_steps: int) -> float:
@@ -197,7 +214,8 @@ def rate_table(
     max_lr: float | None = None,
     step_size: int | None = None,
     cycles: int | None = None,
-    **others: float | None,
+    warmup_steps: int = 0,
+    **others: Any,
 ) -> NDArray[np.float32]:
     """Tabulate the rate of updates 0 to `total_steps` - 1 under the schedule `name`.
 
@@ -207,10 +225,12 @@ def rate_table(
         cycles: whole cycles that fill the run, instead of `step_size`. The few steps left over
             stay where the last cycle ended, at `base_lr`. one_cycle takes only `step_size`;
             by default its rise and its fall each take 0.45 of the run.
-        others: the other settings of the schedule: `gamma` of exp_range, by default
-            `default_gamma(total_steps)`; `final_lr` of one_cycle, by default `base_lr` / 1000;
-            `gamma` and `power` of inverse_time; `factor` and `patience_epochs` of
-            reduce_on_plateau, whose table stays at `base_lr` until validation reduces the rate.
+        warmup_steps: the rate first rises linearly to the first rate of the schedule, which has the
+            rest of the run.
+        others: the other settings of the schedule. By default `gamma` of exp_range is
+            `default_gamma` of the steps after the warm-up, `decay_steps` of warmup_stable_decay is
+            a fifth of them, and `final_lr` of one_cycle is `base_lr` / 1000. The table of
+            reduce_on_plateau stays at `base_lr` until validation reduces the rate.
 
     Raises:
         InputError: the name is unknown, a bound is out of order, a setting is missing, or the
@@ -220,58 +240,44 @@ def rate_table(
     [1.0, 2.0, 3.0, 2.0, 1.0]
     """
     row = schedule_row(name)
-    need_count("total_steps", total_steps)
+    check_settings(total_steps=total_steps, warmup_steps=warmup_steps)
     given = {"max_lr": max_lr, "step_size": step_size, "cycles": cycles, **others}
     settings = {key: value for key, value in given.items() if value is not None}
     _check_names(name, row, settings)
+    own_steps = total_steps - warmup_steps
     for key, default in row.options.items():
         if default is not None and key not in settings:
-            settings[key] = default(total_steps, base_lr)
-    check_settings(base_lr=base_lr, base_lr_may_be_0=row.base_lr_may_be_0, **settings)
-    steps = np.arange(total_steps)
+            settings[key] = default(own_steps, base_lr)
+    check_settings(
+        total_steps=total_steps,
+        warmup_steps=warmup_steps,
+        base_lr=base_lr,
+        base_lr_may_be_0=row.base_lr_may_be_0,
+        shapes=row.shapes,
+        **settings,
+    )
+    run = np.arange(total_steps)
+    steps = warmup.after_warmup(run, warmup_steps)
     half = int(settings.pop("step_size", 0))
     if settings.pop("cycles", None) is not None:
         assert cycles is not None
-        half = cycle_step_size(total_steps, cycles)
+        half = cycle_step_size(total_steps, cycles, warmup_steps=warmup_steps)
         # A whole cycle ends at base_lr. Holding the step there holds the rate there.
         steps = np.minimum(steps, 2 * cycles * half - row.restarts)
     if row.between_epochs is not None:
         row.between_epochs([], base_lr=base_lr, **settings)  # refuses a setting that cannot work
         settings = {}
-    lengths = row.lengths(total_steps, half) if row.lengths else {}
+    lengths = row.lengths(own_steps, half) if row.lengths else {}
     drawn = row.rate(steps, base_lr=base_lr, **lengths, **settings)
-    return np.asarray(drawn, dtype=np.float32)
-
-
-def ramp_table(name: str, *, min_lr: float, max_lr: float, steps: int) -> NDArray[np.float32]:
-    """Tabulate the rates of a range test: `steps` updates from `min_lr` to `max_lr`.
-
-    Raises:
-        InputError: the ramp is unknown, the bounds are out of order, or there are fewer than two
-            steps.
-
-    >>> ramp_table("exponential", min_lr=1, max_lr=4, steps=3).tolist()
-    [1.0, 2.0, 4.0]
-    """
-    if not isinstance(name, str) or name not in RAMPS:
-        raise _unknown("ramp", name, list(RAMPS))
-    need_positive("min_lr", min_lr)
-    need_order("min_lr", min_lr, max_lr)
-    need_count("steps", steps, least=2)
-    drawn = RAMPS[name](np.arange(steps), min_lr=min_lr, max_lr=max_lr, steps=steps)
-    return np.asarray(drawn, dtype=np.float32)
+    return np.asarray(warmup.risen(drawn, run, warmup_steps), dtype=np.float32)
 
 
 def schedule_row(name: str) -> ScheduleRow:
     """Return the row of a schedule; refuse an unknown name."""
     if not isinstance(name, str) or name not in SCHEDULES:
-        raise _unknown("schedule", name, list(SCHEDULES))
+        listed = ", ".join(sorted(SCHEDULES))
+        raise InputError(f"The schedule must be one of {listed}. Received: {name!r}. Choose one.")
     return SCHEDULES[name]
-
-
-def _unknown(noun: str, name: str, names: Sequence[str]) -> InputError:
-    listed = ", ".join(sorted(names))
-    return InputError(f"The {noun} must be one of {listed}. Received: {name!r}. Choose one.")
 
 
 def _check_names(name: str, row: ScheduleRow, settings: Mapping[str, float]) -> None:

@@ -43,6 +43,10 @@ STAGES = {
         "report.html, report.md, headline.json, metrics.json, figures",
     ),
 }
+# Stages that no pipeline runs.
+BY_HAND = {
+    "advise": Description("artifacts/data", "advise.budget=0.75", "advice.json, advice.png"),
+}
 
 
 def read_arguments(stage: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -119,7 +123,7 @@ def unknown_stage(name: str) -> str:
     >>> unknown_stage("trian")[-58:]
     'Received: trian. Did you mean `python -m pipelines.train`?'
     """
-    near = _nearest(name, list(STAGES))
+    near = _nearest(name, [*STAGES, *BY_HAND])
     remedy = f"Did you mean `python -m pipelines.{near}`?" if near else "Name one of them."
     return f"The stage must be one of {', '.join(STAGES)}. Received: {name}. {remedy}"
 
@@ -150,7 +154,7 @@ def help_text(stage: str, purpose: str, conf: Path) -> str:
         purpose: what the stage does, in a sentence.
         conf: the folder with the files that an override may choose.
     """
-    described = STAGES[stage]
+    described = (STAGES | BY_HAND)[stage]
     group = " group=clr" if stage == "train" else ""
     lines = [
         f"usage: python -m pipelines.{stage}{' group=GROUP' if group else ''} [KEY=VALUE ...]",

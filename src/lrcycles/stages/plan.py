@@ -179,7 +179,7 @@ def _cell(
         group=group,
         arm=name,
         seed=seed,
-        schedule=arm_schedule(arm, config.train.cycles, bounds, peak),
+        schedule=arm_schedule(config, arm, bounds, peak),
         optimizer=plain(arm.optimizer or config.optimizer),
         momentum=_momentum(arm),
         class_weights=_class_weights(config, arm, data["class_counts"]),

@@ -12,6 +12,7 @@ import numpy as np
 from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import CellResult, EpochResult, ScheduleResult
 from lrcycles.schedules.table import SCHEDULES, cycle_step_size, rate_table
+from lrcycles.schedules.warmup import risen
 from lrcycles.training.engine import backend_module
 
 _SECONDS = ("train_seconds", "epoch_seconds", "evaluate_seconds", "compile_seconds")
@@ -92,16 +93,25 @@ def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, 
             mirrored = {**cell.schedule, "base_lr": low, "max_lr": high}
             if "final_lr" in SCHEDULES[cell.schedule["name"]].takes:
                 mirrored["final_lr"] = low  # momentum stays high while the rate is annealed
-            momenta.append(np.float32(low + high) - rate_table(total_steps=total_steps, **mirrored))
+            warmup_steps = mirrored.pop("warmup_steps", 0)
+            table = rate_table(total_steps=total_steps - warmup_steps, **mirrored)
+            # During the warm-up the momentum stays at its first value.
+            momenta.append(np.float32(low + high) - np.pad(table, (warmup_steps, 0), mode="edge"))
     return np.stack(rates), np.stack(momenta) if momenta else None
 
 
 def reduce_rates(rates: np.ndarray, cell: Cell, history: Sequence[EpochResult]) -> None:
-    """Set the rates of the coming steps, if the schedule depends on the validation loss."""
+    """Set the rates of the coming steps, if the schedule depends on the validation loss.
+
+    Args:
+        rates: of the steps after `history`.
+    """
     settings = dict(cell.schedule)
     reduced = SCHEDULES[settings.pop("name")].between_epochs
     if reduced is not None:
-        rates[:] = reduced([entry.validation_loss for entry in history], **settings)
+        warmup_steps = settings.pop("warmup_steps", 0)
+        rate = reduced([entry.validation_loss for entry in history], **settings)
+        rates[:] = risen(rate, history[-1].step + np.arange(len(rates)), warmup_steps)
 
 
 def cell_record(
@@ -163,7 +173,9 @@ def _schedule(cell: Cell, total_steps: int) -> ScheduleResult:
     """Return the cell's schedule, with the step_size that follows from whole cycles."""
     settings = dict(cell.schedule)
     if settings.get("cycles"):
-        settings["step_size"] = cycle_step_size(total_steps, settings["cycles"])
+        settings["step_size"] = cycle_step_size(
+            total_steps, settings["cycles"], warmup_steps=settings.get("warmup_steps", 0)
+        )
     return ScheduleResult(**settings)
 
 

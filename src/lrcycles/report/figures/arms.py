@@ -33,6 +33,7 @@ def rates_over_steps(
     rates: Mapping[str, ArrayLike],
     step_sizes: Mapping[str, int | None] | None = None,
     *,
+    warmups: Mapping[str, int] | None = None,
     colours: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw the learning rate at every step, a panel per arm; dotted: the rest of a cut half-cycle.
@@ -40,6 +41,7 @@ def rates_over_steps(
     Args:
         rates: for each arm the rate of each of its steps.
         step_sizes: for each cyclical arm its half-cycle in steps.
+        warmups: the steps before the cycles, of the arms that have such.
         colours: of each arm.
     """
     many = len(rates) > MANY
@@ -51,13 +53,14 @@ def rates_over_steps(
         lr = np.asarray(values, dtype=float)
         steps = np.arange(1, len(lr) + 1)
         ax.plot(steps, lr, color=colours[arm], linewidth=2)
-        step_size = (step_sizes or {}).get(arm)
-        if step_size is not None and len(lr) < step_size:
-            peak = lr[0] + (lr[-1] - lr[0]) * step_size / len(lr)
-            ax.plot([len(lr), step_size], [lr[-1], peak], ":", color=GREY, linewidth=1.5)
+        step_size, start = (step_sizes or {}).get(arm), (warmups or {}).get(arm, 0)
+        done = len(lr) - start
+        if step_size is not None and 0 < done < step_size:
+            peak = lr[start] + (lr[-1] - lr[start]) * step_size / done
+            ax.plot([len(lr), start + step_size], [lr[-1], peak], ":", color=GREY, linewidth=1.5)
             note = "never falls"
             if not many:
-                note += f": ends at {100 * len(lr) / step_size:.0f} % of one half-cycle"
+                note += f": ends at {100 * done / step_size:.0f} % of one half-cycle"
             ax.annotate(
                 note,
                 (len(lr), lr[-1]),

@@ -44,6 +44,7 @@ def _settings(arm: Arm) -> dict[str, str]:
     return {
         "schedule": own.schedule.name,
         "rates": rates_of(arm) or UNKNOWN,
+        "warm-up (steps)": f"{arm.warmup_steps:,}",
         "step_size": UNKNOWN if step_size is None else f"{step_size:,}",
         "batch size": f"{own.batch_size:,}",
         "epochs": str(own.epochs),

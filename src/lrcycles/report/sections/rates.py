@@ -17,6 +17,7 @@ def section(evidence: Evidence) -> Section:
             for name, arm in evidence.arms.items()
             if arm.never_turns
         },
+        warmups={name: arm.warmup_steps for name, arm in evidence.arms.items()},
         colours=colours_of(evidence),
     )
     caption = "The rate of each arm."

@@ -1,0 +1,146 @@
+"""Words an advice: its lines, its reasons and what was not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lrcycles.advising.choices import AUTO
+from lrcycles.advising.peak import PeakEstimate
+from lrcycles.advising.probes import ProbeResult
+from lrcycles.advising.sweeps import RangeTest
+
+if TYPE_CHECKING:
+    from lrcycles.advising.advice import Advice
+
+
+def lines(advice: Advice) -> str:
+    """Word what a reader needs first; the code comes last."""
+    low, high = advice.peak_interval
+    return "\n".join(
+        [
+            f"{advice.schedule_name}: {_shape(advice)}",
+            f"peak rate {advice.peak_lr:g} (90 % interval {low:g} to {high:g})",
+            _expectation(advice),
+            _cost(advice),
+            *(f"warning: {warning}" for warning in advice.warnings),
+            "",
+            advice.code,
+        ]
+    )
+
+
+def _shape(advice: Advice) -> str:
+    warmup = "without warm-up"
+    if advice.warmup_steps:
+        warmup = f"after a linear warm-up of {advice.warmup_steps:,} steps"
+    return f"{advice.total_steps:,} steps, {warmup}"
+
+
+def _expectation(advice: Advice) -> str:
+    if advice.expected_loss is None or advice.expected_interval is None:
+        return "expected loss unknown, because no probe ended well"
+    low, high = advice.expected_interval
+    words = f"expected held-out loss {advice.expected_loss:.3g} ({low:.3g} to {high:.3g})"
+    if advice.chance is not None:
+        words += f"; chance to be within 2 % of the best peak: {100 * advice.chance:.0f} %"
+    return words
+
+
+def _cost(advice: Advice) -> str:
+    cost, count = advice.cost, len(advice.probes)
+    noun = "probe" if count == 1 else "probes"
+    return (
+        f"cost: {cost.used:.2f} of {cost.planned:g} trainings (range test {cost.range_test:.2f}, "
+        f"{count} {noun} {cost.probes:.2f}), {cost.seconds:.3g} s"
+    )
+
+
+def reasons(
+    range_test: RangeTest,
+    done: Sequence[ProbeResult],
+    estimate: PeakEstimate,
+    *,
+    schedule_name: str,
+) -> list[str]:
+    """Say where the answer comes from."""
+    start, curves = range_test.start, range_test.curves
+    sentences = [
+        f"The range test over the rates {start.low:.3g} to {start.high:.3g} starts the probes at "
+        f"{start.peak_lr:g}."
+    ]
+    if start.explosion is not None:
+        sentences.append(f"The loss of a sweep exploded at {start.explosion:.3g}.")
+    for steps in sorted({one.probe.steps for one in done}):
+        of_length = [one for one in done if one.probe.steps == steps]
+        failed = sum(one.failed(start.initial_loss) for one in of_length)
+        rates = [one.probe.peak_lr for one in of_length]
+        noun = "probe" if len(of_length) == 1 else "probes"
+        sentences.append(
+            f"{len(of_length)} {noun} of {steps:,} updates, with peaks from {min(rates):.3g} to "
+            f"{max(rates):.3g}: {failed} failed."
+        )
+    if estimate.needs_warmup:
+        sentences.append("This peak is best with a warm-up, and not without one.")
+    if schedule_name != AUTO:
+        sentences.append(
+            f"The probes fall linearly. {schedule_name} gets the same peak, because the ratio "
+            "between the best peaks of both is not known. The expected loss is that of linear "
+            "decay."
+        )
+    return [*sentences, *curves.notes]
+
+
+def warnings(
+    range_test: RangeTest,
+    done: Sequence[ProbeResult],
+    estimate: PeakEstimate,
+    *,
+    updates_left: float,
+    total_steps: int,
+) -> list[str]:
+    """Say what was not seen, and what to do about it."""
+    start = range_test.start
+    if not done:
+        return [
+            *_unseen(range_test, estimate),
+            "No probe was trained: after the range test the budget pays for "
+            f"{max(0.0, updates_left):,.0f} updates, of a training of {total_steps:,}. Raise "
+            "budget, or train longer.",
+        ]
+    if all(one.failed(start.initial_loss) for one in done):
+        lowest = min(one.probe.peak_lr for one in done)
+        return [
+            f"Every probe failed, down to the peak {lowest:.3g}. The answer, "
+            f"{estimate.peak_lr:.3g}, is a guess. Check the data and the loss, or raise budget.",
+        ]
+    return _unseen(range_test, estimate)
+
+
+def _unseen(range_test: RangeTest, estimate: PeakEstimate) -> list[str]:
+    """Say which better rates may lie beyond those that were tried."""
+    start, missing = range_test.start, range_test.missing
+    peak, sentences = f"{estimate.peak_lr:.3g}", []
+    if estimate.open_below:
+        sentences.append(
+            f"Nothing shows that peaks below {peak} are worse. They are safe, but may be too low. "
+            "Raise budget to see them."
+        )
+    if estimate.open_above:
+        end = "exploded at" if start.explosion is not None else "reached"
+        highest = start.high if start.explosion is None else start.explosion
+        sentences.append(
+            f"Nothing shows that peaks above {peak} are worse. The sweeps {end} {highest:.3g}. "
+            f"{peak} is safe as far as it was tried. Raise budget to see higher peaks."
+        )
+    reasons = (missing.start, missing.end, missing.either)
+    return [
+        *sentences,
+        *(f"The range test misses an end: {why}." for why in reasons if why and sentences),
+    ]
+
+
+def known(value: float) -> float | None:
+    """Return None in place of NaN, which JSON cannot hold."""
+    return float(value) if math.isfinite(value) else None
