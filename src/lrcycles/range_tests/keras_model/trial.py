@@ -11,11 +11,13 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests import sweep
+from lrcycles.range_tests.curves import SeedCurve
 from lrcycles.range_tests.keras_model import batches, checks, reachable, state, steps
 from lrcycles.range_tests.keras_model.batches import Batch
 from lrcycles.range_tests.keras_model.rates import SweptRates
 from lrcycles.range_tests.keras_model.sources import Source
 from lrcycles.range_tests.length import Training
+from lrcycles.schedules.optimizers import WRAPPERS, class_named
 
 HELDOUT_LOSS = "heldout_loss"
 
@@ -25,7 +27,9 @@ def exchange_optimizer(model: Any, optimizer: Any, loss: Any, metric: str | None
     if optimizer is None:
         return
     try:
-        chosen = keras.optimizers.get(optimizer)
+        chosen = (
+            _named(optimizer) if isinstance(optimizer, str) else keras.optimizers.get(optimizer)
+        )
     except (ValueError, TypeError) as error:
         raise InputError(
             f"optimizer must be one of Keras or its name. Received: {optimizer!r}. "
@@ -40,6 +44,17 @@ def exchange_optimizer(model: Any, optimizer: Any, loss: Any, metric: str | None
     classifies = "crossentropy" in str(getattr(loss, "name", getattr(loss, "__name__", loss)))
     metrics = [metric] if metric else ["accuracy"] if classifies else None
     model.compile(chosen, loss=loss, metrics=metrics)
+
+
+def _named(name: str) -> Any:
+    """Make the optimizer of a name, which Keras itself does not find for all of its classes."""
+    kind = class_named(name)
+    if kind in WRAPPERS:
+        raise InputError(
+            f"optimizer must be an object where it holds other optimizers. Received: {name!r}. "
+            f"Pass keras.optimizers.{kind}(...) instead of its name."
+        )
+    return keras.optimizers.get(name) if kind is None else getattr(keras.optimizers, kind)()
 
 
 class Trial:
@@ -80,6 +95,10 @@ class Trial:
     def notes(self) -> list[str]:
         """What the user should know about the metric and the optimizers, after the last sweep."""
         return [*self._notes, *self._rates.notes]
+
+    def unused(self, curves: Sequence[SeedCurve]) -> list[str]:
+        """Say which rates of the curves the optimizer has replaced by lower ones."""
+        return self._rates.unused(max((curve.lr for curve in curves), key=len))
 
     def training(self, epochs: int, steps_per_epoch: int | None) -> Training:
         """Describe the training that the range test is paid for.
