@@ -92,7 +92,9 @@ def by_function():
 @pytest.mark.parametrize("make", [by_map, by_function])
 def test_the_optimizers_inside_of_one_keep_the_ratio_of_their_rates(make):
     model = compiled(keras.optimizers.MultiOptimizer(make()), model=network())
+    inside = list(model.optimizer.optimizers)
     curves = range_test(model, Loader(BATCHES), **SETTINGS)
+    assert model.optimizer.optimizers == inside
     dense, embedding = keras.optimizers.SGD(), keras.optimizers.Adam()
     alone = network()
     expected = []
@@ -107,3 +109,16 @@ def test_the_optimizers_inside_of_one_keep_the_ratio_of_their_rates(make):
         expected.append(float(loss))
     assert_allclose(curves.table["loss"], expected, rtol=1e-5)
     assert any("0.5 times that rate for optimizer (Adam)" in note for note in curves.notes)
+
+
+def test_an_optimizer_that_a_newer_keras_brings_is_checked_and_named(monkeypatch):
+    monkeypatch.delitem(OPTIMIZERS, "Lion")
+    curves = range_test(compiled("lion", model=network()), X, Y, **FEW)
+    assert "has not been tried with Lion, an optimizer of a newer Keras" in curves.notes[0]
+
+
+def test_a_note_says_from_where_on_adafactor_limits_its_rate():
+    model = compiled(keras.optimizers.Adafactor(), model=network())
+    model.optimizer.iterations.assign(20)
+    curves = range_test(model, Loader(BATCHES), **SETTINGS)
+    assert any("from update 24 on, at a rate of 1." in note for note in curves.notes)

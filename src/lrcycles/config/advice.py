@@ -14,7 +14,7 @@ from lrcycles.config.resolve import (
 from lrcycles.config.schema import GROUPS, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
-from lrcycles.schedules.optimizers import class_named, unused_rates
+from lrcycles.schedules.optimizers import LIMITED, class_named, unused_rates
 from lrcycles.schedules.table import SCHEDULES, cycle_step_size, rate_table
 
 REPLAYING = "tutorial"  # the experiment that repeats the published runs where it can
@@ -62,9 +62,9 @@ def _unused_rates(config: Config) -> list[str]:
     """Say which rates an optimizer will not use, of arms whose rates are numbers."""
     sentences = []
     for _, name, arm in all_arms(config):
-        if asks_for_bounds(arm) or asks_for_peak(arm):
-            continue
         optimizer = class_named((arm.optimizer or config.optimizer).name)
+        if optimizer != LIMITED or asks_for_bounds(arm) or asks_for_peak(arm):
+            continue
         schedule = arm_schedule(arm, config.train.cycles, None)
         rates = rate_table(total_steps=arm_steps(config, arm), **schedule)
         if (sentence := unused_rates(optimizer, rates)) is not None:

@@ -38,8 +38,8 @@ def controlled(
     """Return a copy of `optimizer` with a rate for each layer and a schedule of the momentum.
 
     Args:
-        optimizer: a new optimizer of Keras, one of `lrcycles.schedules.optimizers.OPTIMIZERS`. If
-            you use exclude_from_weight_decay, call it on the result.
+        optimizer: a new optimizer of Keras, not Ftrl, ScheduleFreeAdamW or one that holds others.
+            If you use exclude_from_weight_decay, call it on the result.
         layer_rates: pattern of a layer's name -> factor of the layer's rate; 0 freezes the layer.
             The first pattern that matches counts. A pattern with a slash is compared with the end
             of the variable's path: "*/bias" means all biases. The factor multiplies the update and

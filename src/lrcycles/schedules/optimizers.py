@@ -36,6 +36,7 @@ UNUSABLE = {
         "adamw",
     ),
 }
+LIMITED = "Adafactor"  # replaces rates above 1 / sqrt(updates made), also with relative_step=False
 WRAPPERS = ("LossScaleOptimizer", "MultiOptimizer")  # they hold other optimizers
 
 
@@ -91,7 +92,7 @@ def unused_rates(optimizer_class: str | None, rates: ArrayLike, *, updates: int 
         rates: the rate of each update.
         updates: those made before.
     """
-    if optimizer_class != "Adafactor":
+    if optimizer_class != LIMITED:
         return None
     planned = np.asarray(rates, float)
     made = updates + np.arange(1, len(planned) + 1)
@@ -100,7 +101,7 @@ def unused_rates(optimizer_class: str | None, rates: ArrayLike, *, updates: int 
         return None
     first = above[0]
     return (
-        "Adafactor replaces a rate above 1 / sqrt(updates made) by this limit, also with "
-        f"relative_step=False. That happens from update {made[first]:,} on, at a rate of "
+        f"{LIMITED} replaces a rate above 1 / sqrt(updates made) by this limit, also with "
+        f"relative_step=False. It does so from update {made[first]:,} on, at a rate of "
         f"{planned[first]:.2g}."
     )

@@ -106,7 +106,7 @@ class SweptRates:
         return notes
 
     def unused(self, rates: np.ndarray) -> list[str]:
-        """A sentence about the rates of a sweep that the main optimizer replaced by lower ones."""
+        """Say which rates of a sweep the main optimizer has replaced by lower ones."""
         updates = self._start[id(self.main)] // self.accumulated
         note = unused_rates(type(self.main).__name__, rates, updates=updates)
         return [note] if note else []

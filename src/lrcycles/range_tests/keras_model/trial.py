@@ -26,11 +26,16 @@ def exchange_optimizer(model: Any, optimizer: Any, loss: Any, metric: str | None
     """Give the model the optimizer of the range test, and compile it if it is not compiled."""
     if optimizer is None:
         return
-    try:
-        chosen = (
-            _named(optimizer) if isinstance(optimizer, str) else keras.optimizers.get(optimizer)
+    kind = class_named(optimizer) if isinstance(optimizer, str) else None
+    if kind in WRAPPERS:
+        raise InputError(
+            "optimizer must be an object, not a name, where it holds other optimizers. "
+            f"Received: {optimizer!r}. Pass keras.optimizers.{kind}(...)."
         )
-    except (ValueError, TypeError) as error:
+    try:
+        # Keras itself finds not all of its classes by name.
+        chosen = getattr(keras.optimizers, kind)() if kind else keras.optimizers.get(optimizer)
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"optimizer must be one of Keras or its name. Received: {optimizer!r}. "
             'Set for example optimizer="adam".'
@@ -44,17 +49,6 @@ def exchange_optimizer(model: Any, optimizer: Any, loss: Any, metric: str | None
     classifies = "crossentropy" in str(getattr(loss, "name", getattr(loss, "__name__", loss)))
     metrics = [metric] if metric else ["accuracy"] if classifies else None
     model.compile(chosen, loss=loss, metrics=metrics)
-
-
-def _named(name: str) -> Any:
-    """Make the optimizer of a name, which Keras itself does not find for all of its classes."""
-    kind = class_named(name)
-    if kind in WRAPPERS:
-        raise InputError(
-            f"optimizer must be an object where it holds other optimizers. Received: {name!r}. "
-            f"Pass keras.optimizers.{kind}(...) instead of its name."
-        )
-    return keras.optimizers.get(name) if kind is None else getattr(keras.optimizers, kind)()
 
 
 class Trial:
