@@ -141,6 +141,7 @@ def _read(
         stop_factor=STOP_FACTOR,
         steps_per_epoch=steps_per_epoch,
         momentum=trial.momentum,
+        optimizer=trial.optimizer,
         seconds=None,
         notes=[*trial.notes, *notes],
     )

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 HIGHEST = 100  # a loss that is still low at this rate hardly rises at ten times this rate
 WIDE_SPREAD_DECADES = 0.3  # a factor of two
 MEANINGS = {
+    "scaled": "max_lr lies below the explosion of the loss, by the optimizer and the length",
     "calibrated": "max_lr lies between the lowest loss and its explosion",
     "smith": "base_lr is where accuracy starts to rise, max_lr where its rise ends",
     "thirds": "max_lr is the largest rate that still converges",
 }
 # A rule that finds an answer where the first rule finds no end of learning.
 OTHERWISE = {
+    "scaled": "choose rule steep, which needs no end",
     "calibrated": "choose rule steep, which needs no end",
     "smith": "choose rule calibrated, which reads the loss",
 }
@@ -122,6 +124,12 @@ def reasons(seeds: Sequence[SeedBounds], ratio: int | None) -> list[str]:
         # Where no bound was found, both reasons are the same clause.
         sentences.append(f"Seed {seed.seed}: {'; '.join(dict.fromkeys(clauses))}.")
     return derived + sentences
+
+
+def unseen(seeds: Sequence[SeedBounds]) -> list[str]:
+    """Say once what most of the curves do not show, although there are bounds."""
+    sentences = [seed.warning for seed in seeds if seed.warning is not None]
+    return sentences[:1] if 2 * len(sentences) > len(seeds) else []
 
 
 def warnings(
