@@ -33,9 +33,9 @@ class Kind:
     slope: float
 
 
-ADAPTIVE = Kind("an optimizer that divides by the size of the gradients", -2.0, 0.3)
+ADAPTIVE = Kind("an optimizer that divides by the size of the gradients", -2.5, 0.4)
 VELOCITY = Kind("SGD with momentum", -0.8, 0.0)
-PLAIN = Kind("an optimizer whose steps shrink with the gradients", 0.9, 0.0)
+PLAIN = Kind("an optimizer whose steps shrink with the gradients", 0.6, 0.0)
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         **dict.fromkeys(
@@ -55,11 +55,11 @@ def scaled(curve: SeedCurve) -> SeedBounds:
     of its steps counts, and the best rate falls with the length. Where the steps shrink with the
     gradients, the highest rate that is stable is best at every length.
 
-    1. max_lr of `calibrated`, times 2^octaves of the kind of optimizer (`KINDS`): -2 for Adam and
-       its like, -0.8 for SGD with momentum, 0.9 for plain SGD and Adagrad. An optimizer that is not
+    1. max_lr of `calibrated`, times 2^octaves of the kind of optimizer (`KINDS`): -2.5 for Adam and
+       its like, -0.8 for SGD with momentum, 0.6 for plain SGD and Adagrad. An optimizer that is not
        known changes nothing.
     2. For Adam and its like, and a known length, times (updates / updates per e-fold of the rate
-       / 2^5.8)^-0.3.
+       / 2^5.8)^-0.4.
     3. Where the loss never rises again, so that `calibrated` has no answer: 2^2 times the rate at
        which the loss has fallen by 75 % of its whole fall. Higher rates gain nothing that a sweep
        shows.
