@@ -11,10 +11,10 @@ from studies.networks.task import Four, Task, parted, with_noise
 
 
 def rule_tokens() -> Four:
-    """Return sequences of 16 tokens; some tokens decide which others give the class."""
+    """Return sequences of 16 tokens; the first decides whether another one counts for the class."""
     random = np.random.default_rng(10)
     x = random.integers(0, 12, (14_000, 16)).astype("int32")
-    label = (x[:, 2] + np.where(x[:, 0] > 5, x[:, 7], x[:, 11])) % 8
+    label = (x[:, 2] + (x[:, 0] > 5) * x[:, 7]) % 8
     return parted(x, with_noise(label, 8, 0.1, random))
 
 
@@ -187,8 +187,42 @@ def language_of_sums() -> keras.Model:
     h = h + layers.MultiHeadAttention(3, 16)(a, a, use_causal_mask=True)
     b = layers.LayerNormalization()(h)
     h = h + layers.Dense(48)(layers.Dense(96, activation="gelu")(b))
-    return keras.Model(tokens, layers.Dense(13, activation="softmax")(layers.LayerNormalization()(h)))
+    h = layers.LayerNormalization()(h)
+    return keras.Model(tokens, layers.Dense(13, activation="softmax")(h))
 
+
+def clean_images() -> Four:
+    """Return MNIST at half its resolution."""
+    x, y, x_test, y_test = mnist14()
+    pictures = np.concatenate([x_test[:2000], x[:20_000]]).astype("float32")[..., None] / 255
+    return parted(pictures, np.concatenate([y_test[:2000], y[:20_000]]).astype("int32"))
+
+
+def dense_images() -> keras.Model:
+    """Build the tutorial's kind of network: one hidden layer."""
+    return keras.Sequential(
+        [
+            keras.Input((14, 14, 1)),
+            layers.Flatten(),
+            layers.Dense(196, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def convolutions() -> keras.Model:
+    """Build LeNet's kind of network: convolutions, pooling, dense layers, no normalization."""
+    return keras.Sequential(
+        [
+            keras.Input((14, 14, 1)),
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
 
 CLASSES = "sparse_categorical_crossentropy"
 adam, sgd = keras.optimizers.Adam, keras.optimizers.SGD
@@ -209,4 +243,16 @@ TASKS = [
          "binary_crossentropy", "binary_accuracy", 32, 5),
     Task("sums_language_muon", sums, language_of_sums,
          lambda: keras.optimizers.Muon(), CLASSES, "accuracy", 64, 2),
+]  # fmt: skip
+# Networks and optimizers of the tutorial and of the papers, on which the first rules were made.
+EARLIER = [
+    Task("mnist_dense_adam", clean_images, dense_images,
+         lambda: adam(), CLASSES, "accuracy", 50, 4),
+    Task("mnist_dense_sgd", clean_images, dense_images, lambda: sgd(), CLASSES, "accuracy", 50, 4),
+    Task("mnist_dense_adagrad", clean_images, dense_images,
+         lambda: keras.optimizers.Adagrad(), CLASSES, "accuracy", 50, 4),
+    Task("mnist_convolutions_momentum", clean_images, convolutions,
+         lambda: sgd(momentum=0.9), CLASSES, "accuracy", 50, 3),
+    Task("mnist_convolutions_rmsprop", clean_images, convolutions,
+         lambda: keras.optimizers.RMSprop(), CLASSES, "accuracy", 50, 3),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from studies.networks.task import Four, Task, parted, with_noise
 
 
 def pieces() -> Four:
-    """Return scikit-learn's digits as 16 pieces of 2 x 2 pixels; a tenth of the labels is random."""
+    """Return scikit-learn's digits as 16 pieces of 2 x 2 pixels; a tenth of the labels is wrong."""
     x, y, x_test, y_test = digits()
     random = np.random.default_rng(20)
     images = np.concatenate([x_test[:2000], x]).reshape(-1, 4, 2, 4, 2)
@@ -106,7 +106,7 @@ def residual_waves() -> keras.Model:
 
 
 def counting() -> Four:
-    """Return sequences of 14 tokens; the class is how often the first one comes again, at most 5."""
+    """Return sequences of 14 tokens; the class counts how often the first one comes again."""
     random = np.random.default_rng(23)
     x = random.integers(0, 5, (14_000, 14)).astype("int32")
     label = np.minimum((x[:, 1:] == x[:, :1]).sum(axis=1), 5)

@@ -11,20 +11,19 @@ from lrcycles.range_tests.curves import Curves
 from studies.networks.measure import OUT
 from studies.networks.task import Task
 
-REPEATS = 10
 FIRST_SEED = 200  # of the weights; the trainings have smaller seeds
-LENGTHS = ("short", "usual")  # at most a quarter of the training, and the default
+REPEATS = {"short": 10, "usual": 3}  # at most a quarter of the training, and the default
 
 
 def range_tests(task: Task, length: str) -> list[Curves]:
-    """Return `REPEATS` range tests, each of new weights and samples in another order.
+    """Return range tests, each of new weights and samples in another order.
 
     They are measured once and kept in a file.
     """
     path = OUT / f"{task.name}-{task.digest}-{length}.parquet"
     if not path.exists():
         data = task.data()[:2]
-        tests = [_range_test(task, data, length, repeat) for repeat in range(REPEATS)]
+        tests = [_range_test(task, data, length, repeat) for repeat in range(REPEATS[length])]
         files.write_table(path, pd.concat(tests, ignore_index=True))
     return [_curves(rows) for _, rows in files.read_table(path).groupby("repeat")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Trainer:
         self.reset(seed)
         losses, seconds, logs = [], 0.0, {"loss": np.nan, self.task.metric: np.nan}
         ends = np.linspace(0, len(rates), CHECKS + 1).round().astype(int)
-        for begin, end in zip(ends, ends[1:], strict=False):
+        for begin, end in pairwise(ends):
             started = time.process_time()
             self._steps(tf.constant(order[begin:end]), tf.constant(rates[begin:end], tf.float32))
             seconds += time.process_time() - started
