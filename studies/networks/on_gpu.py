@@ -52,10 +52,17 @@ ORDER = [
     "labels_dropout_adamw",
     "points_sets_adafactor",
     "friedman_deep_lion",
+    "mnist_convolutions_momentum",
+    "mnist_convolutions_rmsprop",
+    "mnist_dense_adam",
+    "mnist_dense_sgd",
+    "mnist_dense_adagrad",
     "topics_embedding_adam",
     "ratings_embedding_adam",
 ]
-TASKS = sorted([*choosing.TASKS, *judging.TASKS], key=lambda task: ORDER.index(task.name))
+TASKS = sorted(
+    [*choosing.TASKS, *judging.TASKS, *choosing.EARLIER], key=lambda task: ORDER.index(task.name)
+)
 
 
 def pack(folder: Path) -> None:
@@ -63,8 +70,11 @@ def pack(folder: Path) -> None:
     for part in ("src/lrcycles", "studies"):
         ignored = shutil.ignore_patterns("__pycache__", "*.npz")
         shutil.copytree(part, folder / part, ignore=ignored, dirs_exist_ok=True)
+    functions = {task.data.__name__: task.data for task in TASKS}
     arrays: dict[str, Any] = {
-        f"{task.name}/{place}": part for task in TASKS for place, part in enumerate(task.data())
+        f"{name}/{place}": part
+        for name, function in functions.items()
+        for place, part in enumerate(function())
     }
     np.savez_compressed(folder / "data.npz", **arrays)
 
@@ -251,7 +261,8 @@ def main() -> None:
     else:
         task = next(task for task in TASKS if task.name == given.name)
         with np.load(given.data) as arrays:
-            x, y, x_heldout, y_heldout = (arrays[f"{task.name}/{place}"] for place in range(4))
+            name = task.data.__name__
+            x, y, x_heldout, y_heldout = (arrays[f"{name}/{place}"] for place in range(4))
         measure(task, (x, y, x_heldout, y_heldout), WORK, given.stop, given.first, given.seeds)
 
 
