@@ -51,7 +51,7 @@ class Networks:
         x, y, *heldout = (jnp.asarray(part) for part in data)
         self._data = x, y
         self._heldout = [part.reshape(GROUPS, -1, *part.shape[1:]) for part in heldout]
-        self._starts: Any = None
+        self.starts: Any = None
         self._orders: Any = None
         self.state: Any = None
         self._programs: dict[str, Any] = {}
@@ -64,12 +64,12 @@ class Networks:
         self._orders = jnp.asarray(np.stack(orders))
         with jax.default_device(HOST):
             starts = list(map(self._start, seeds))
-        self._starts = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *starts)
+        self.starts = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *starts)
 
     def compile(self, count: int) -> None:
         """Compile for a number of networks, and give them any weights."""
         place = np.zeros(count, np.int32)
-        self.state = jax.tree.map(lambda start: jnp.take(start, place, axis=0), self._starts)
+        self.state = jax.tree.map(lambda start: jnp.take(start, place, axis=0), self.starts)
         arguments = self._arguments(
             place == 1, place, place, np.zeros((self.part_steps, count), np.float32)
         )
@@ -78,7 +78,7 @@ class Networks:
             for name, function, donated, given in [
                 ("advance", self._advance, (0,), (self.state, *arguments)),
                 ("evaluate", self._evaluate, (), (self.state[:2], *self._heldout)),
-                ("initial", self._evaluate, (), (self._starts[:2], *self._heldout)),
+                ("initial", self._evaluate, (), (self.starts[:2], *self._heldout)),
             ]
         }
 
@@ -101,7 +101,7 @@ class Networks:
 
     def initial(self) -> Array:
         """Return the loss of each seed's weights before training."""
-        return np.asarray(self._programs["initial"](self._starts[:2], *self._heldout)[0])
+        return np.asarray(self._programs["initial"](self.starts[:2], *self._heldout)[0])
 
     def _start(self, seed: int) -> tuple[list[Array], list[Array], list[Array]]:
         model = self.model
@@ -115,7 +115,7 @@ class Networks:
         return trained, others, [keras_state.host(v) for v in self.optimizer.variables]
 
     def _arguments(self, fresh: Array, place: Array, begin: Array, rates: Array) -> tuple[Any, ...]:
-        return self._starts, self._orders, *self._data, fresh, place, begin, np.float32(rates)
+        return self.starts, self._orders, *self._data, fresh, place, begin, np.float32(rates)
 
     def _advance(
         self,
