@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrcycles.range_tests.keras_model import reachable, state
-from studies.networks.task import Array, Task
+from studies.networks.task import Array, Task, sample_order
 
 CHECKS = 8  # evaluations of a training, the last one at its end
 
@@ -66,7 +66,7 @@ class Trainer:
 
     def train(self, rates: Array, seed: int) -> Outcome:
         """Train with one rate for each update."""
-        order = _order(self.samples, self.task.batch_size, len(rates), seed)
+        order = sample_order(self.samples, self.task.batch_size, len(rates), seed)
         self.reset(seed)
         losses, seconds, logs = [], 0.0, {"loss": np.nan, self.task.metric: np.nan}
         ends = np.linspace(0, len(rates), CHECKS + 1).round().astype(int)
@@ -91,11 +91,3 @@ class Trainer:
             self.model.optimizer.learning_rate.assign(rates[step])
             batch = order[step]
             self.model.train_step((tf.gather(self._x, batch), tf.gather(self._y, batch)))
-
-
-def _order(samples: int, batch_size: int, steps: int, seed: int) -> Array:
-    """Shuffle the samples anew in each epoch; the last short batch is dropped."""
-    draw = np.random.default_rng([seed, 7])
-    whole = samples // batch_size
-    epochs = [draw.permutation(samples)[: whole * batch_size] for _ in range(-(-steps // whole))]
-    return np.concatenate(epochs).reshape(-1, batch_size)[:steps].astype("int32")
