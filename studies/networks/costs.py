@@ -22,7 +22,7 @@ def by_task(answers: pd.DataFrame) -> pd.Series:
 
 
 def summary(answers: pd.DataFrame, advised: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each tuner and cost, with the share of tasks on which `advise` is better.
+    """Return a row for each tuner and cost, with the number of tasks on which `advise` is better.
 
     Args:
         answers: of the tuners, with columns tuner, task, repeat, cost and ratio.
@@ -53,8 +53,9 @@ def summary(answers: pd.DataFrame, advised: pd.DataFrame) -> pd.DataFrame:
 def caught_up(answers: pd.DataFrame, advised: pd.DataFrame) -> dict[str, float]:
     """Return the cost from which each tuner is at least as good as `advise`; infinite if never.
 
-    The measure is the geometric mean of the ratios over tasks and repeats.
+    The measure is the geometric mean of the ratios over the tasks of `advised` and their repeats.
     """
+    answers = answers[answers["task"].isin(advised["task"])]
     goal = float(by_task(advised.assign(tuner="advise", cost=0.0)).mean())
     means = by_task(answers).groupby(level=["tuner", "cost"]).mean().unstack("cost")
     found = {}

@@ -28,8 +28,8 @@ from studies.networks.search import OutOfBudgetError, Search, Trials
 from studies.networks.task import Task
 from studies.networks.trainer import CHECKS
 
-# Optuna's examples search 1e-5 to 1e-1 and KerasTuner's guide 1e-4 to 1e-2. The best peaks of SGD
-# and of embeddings lie above 0.1, so that a user who knows no more gives a decade more.
+# Optuna's example for Keras searches 1e-5 to 1e-1, KerasTuner's guide 1e-4 to 1e-2, each for Adam
+# or RMSprop. The tasks have other optimizers, of which SGD may need more than 0.1.
 PEAKS = (1e-5, 1.0)
 BUDGET = 10  # whole trainings
 COSTS = np.arange(1, 2 * BUDGET + 1) / 2  # where the answers are read
