@@ -80,4 +80,5 @@ def kept(task: Task) -> pd.DataFrame:
     """Return the kept trainings of a task, those of the first look excepted."""
     rows = pd.read_json(OUT / f"{task.name}-{task.digest}.jsonl", lines=True)
     whole = int(rows["steps"].max())
-    return rows[rows["seed"] != COARSE_SEED].assign(task=task.name, whole=whole)
+    seeds = [*SEEDS, *PROBE_SEEDS]
+    return rows[rows["seed"].isin(seeds)].assign(task=task.name, whole=whole)
