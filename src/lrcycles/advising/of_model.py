@@ -59,7 +59,7 @@ def advise(
         total_steps: the same in mini-batches, instead of `epochs`.
         budget: what may be spent, in trainings of that length, counted in mini-batches.
         schedule: auto, linear_decay, cosine, warmup_stable_decay, one_cycle, triangular,
-            triangular2, exp_range or constant. auto answers linear_decay.
+            triangular2 or constant. auto answers linear_decay.
         batch_size: the mini-batch size for arrays; 32 by default.
         class_weight: a factor of the training loss for each class, as in `fit`.
         optimizer: replaces the compiled optimizer; it is restored afterwards.
