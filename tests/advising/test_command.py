@@ -80,7 +80,10 @@ def test_the_answer_is_printed_and_written(project, capsys):
         (["advised_nt:build", "--data", "advised_data:load"], "ModuleNotFoundError"),
         (["advised_net:none", "--data", "advised_data:load"], "AttributeError"),
         (["advised_net:no_function", "--data", "advised_data:load"], "MODEL must name a function"),
-        (["advised_net:broken", "--data", "advised_data:load"], "OSError: no weights here (advis"),
+        (
+            ["advised_net:broken", "--data", "advised_data:load"],
+            "Received: OSError: no weights here (",
+        ),
         (["advised_net:strange", "--data", "advised_data:load"], "(depth, width, height)"),
         (
             ["advised_net:strange", "--data", "advised_data:yields"],
