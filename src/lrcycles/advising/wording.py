@@ -123,7 +123,8 @@ def warnings(
         return [
             f"Nothing lowers the loss: neither the sweeps from {start.low:.3g} to {start.high:.3g} "
             f"nor probes with peaks from {min(peaks):.3g} to {max(peaks):.3g}. The answer, "
-            f"{estimate.peak_lr:.3g}, does no harm. Check the model and the labels, or train longer."
+            f"{estimate.peak_lr:.3g}, does no harm. Check the model and the labels, or train "
+            "longer."
         ]
     return _unseen(range_test, estimate)
 
