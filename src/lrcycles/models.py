@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrcycles.errors import InputError, defined_at, reason
+from lrcycles.schedules.optimizers import need_optimizer
 
 if TYPE_CHECKING:
     import keras
@@ -246,14 +247,16 @@ def build_optimizer(
         momentum: returns the momentum of each step, if the momentum cycles.
 
     Raises:
-        InputError: Keras refuses an argument, or the optimizer has no momentum.
+        InputError: the optimizer cannot follow a schedule, Keras refuses an argument, or the
+            optimizer has no momentum.
     """
     import keras
 
     name, arguments = optimizer["name"], dict(optimizer["arguments"])
+    kind = need_optimizer("optimizer.name", name)
     layer_rates = optimizer.get("layer_rates")
     try:
-        built = keras.optimizers.get({"class_name": name, "config": arguments})
+        built = getattr(keras.optimizers, kind)(**arguments)
         if layer_rates or momentum:
             from lrcycles.schedules.keras_optimizers import controlled
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from inspect import Parameter
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from lrcycles.config import compose
+from lrcycles.config.arguments import REFUSED_ARGUMENTS
 from lrcycles.config.schema import OptimizerName
 from lrcycles.config.signatures import function_signature, optimizer_signature
 from lrcycles.errors import InputError
@@ -31,6 +33,10 @@ OPTIMIZERS = [
     ("sgd", {"nestrov": True}, r"Did you mean optimizer\.arguments\.nesterov\?"),
     ("sgd", {"momentum": 0}, r"momentum must be .*decimal point.* Received: 0\. Set .*=0\.0"),
     ("adamw", {"weight_decay": None}, r"weight_decay must be .* Received: null"),
+    ("lion", {"beta_1": 0}, r"beta_1 must be a number above 0 .* Received: 0\. Set .*=0\.9"),
+    ("adafactor", {"beta_2_decay": 0.8}, r"beta_2_decay must be .* to 0\. Received: 0\.8"),
+    ("muon", {"ns_steps": 0}, r"ns_steps must be a whole number .* Received: 0"),
+    ("muon", {"exclude_layers": "top"}, r"exclude_layers must be a list of texts\. Received: top"),
 ]
 MODELS = [
     ("lrcycles.models:mlp", {"unit": [3]}, r"models:mlp: units, .* Did you .*arguments\.units\?"),
@@ -122,6 +128,12 @@ def test_every_optimizer_accepts_what_keras_accepts(name):
     signature = optimizer_signature(name)
     assert {"clipnorm", "weight_decay", "loss_scale_factor"} < set(signature.parameters)
     check("optimizer", name=name, arguments={"clipnorm": 1, "weight_decay": 0.004})
+    defaults = {
+        key: parameter.default
+        for key, parameter in signature.parameters.items()
+        if key not in REFUSED_ARGUMENTS and parameter.default not in (None, Parameter.empty)
+    }
+    check("optimizer", name=name, arguments=defaults)
 
 
 @pytest.mark.usefixtures("project")

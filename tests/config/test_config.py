@@ -362,6 +362,18 @@ BAD = {
         "experiment=smoke arms.controls.first.base_lr=peak",
         r"neither continue an arm nor be continued\. .*continued\.continues=first\.",
     ),
+    "an optimizer that follows no schedule": (
+        "optimizer.name=schedule_free_adamw",
+        r"^optimizer\.name must be .* Received: ScheduleFreeAdamW, whose .* Use adamw instead\.$",
+    ),
+    "an optimizer of an arm that follows no schedule": (
+        "+arms.clr.clr.optimizer={name:Ftrl}",
+        r"^arms\.clr\.clr\.optimizer\.name must be .* Received: Ftrl, .* Use adagrad instead\.$",
+    ),
+    "an optimizer in capital letters": (
+        "optimizer.name=SGD",
+        r"Received: SGD\. Did you mean optimizer\.name=sgd\?",
+    ),
     "momentum without any": (
         "optimizer.name=adagrad +arms.clr.clr.base_momentum=0.8 +arms.clr.clr.max_momentum=0.9",
         r"only in an optimizer that has momentum\. Received: adagrad",

@@ -20,6 +20,7 @@ WRONG = {
     "group=clr": r"Received: group\. Write `dvc repro train@GROUP`",
     "epochs=3": r"Received: epochs\. Did you mean train\.epochs\?",
     "experiment=tutorail": r"Did you mean experiment=tutorial\?",
+    "optimizer=AdamW": r"optimizer must be one of adam, .* Write optimizer\.name=adamw\.",
     "model=lenett": r"model must be one of lenet, mlp, .* Did you mean model=lenet\?",
     "modle=lenet": r"Received: modle\. Did you mean model\?",
     "+arm@arms.controls.x=cosin": r"Did you mean \+arm@arms\.controls\.x=cosine\?",

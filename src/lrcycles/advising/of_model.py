@@ -11,8 +11,8 @@ from lrcycles.advising import choices, snippet, sweeps, wording
 from lrcycles.advising.advice import Advice, Cost
 from lrcycles.advising.meter import Meter
 from lrcycles.advising.peak import PeakEstimate, estimate_peak
-from lrcycles.advising.plan import StartingPoint, next_probe
-from lrcycles.advising.probes import ProbeResult, as_table, train_probe
+from lrcycles.advising.plan import WARMUP_SHARE, next_probe
+from lrcycles.advising.probes import ProbeResult, StartingPoint, as_table, train_probe
 from lrcycles.advising.sweeps import RangeTest
 from lrcycles.errors import InputError
 from lrcycles.range_tests import progress
@@ -20,8 +20,6 @@ from lrcycles.range_tests.curves import plain
 from lrcycles.range_tests.keras_model import opening
 from lrcycles.range_tests.keras_model.request import Request, fixed_batch_size
 from lrcycles.schedules.limits import check_settings, is_number
-
-WARMUP_SHARE = 0.1  # of the training, where the peak needs a warm-up
 
 
 def advise(
@@ -190,7 +188,7 @@ def _advice(
 ) -> Advice:
     per_update, updates = meter.training.batches_per_step, meter.updates
     estimate = estimate_peak(done, start=tested.start, total_steps=updates)
-    warmup = max(1, round(WARMUP_SHARE * updates)) if estimate.needs_warmup else 0
+    warmup = max(1, round(WARMUP_SHARE * updates))
     peak, low, high = (_rounded(v) for v in (estimate.peak_lr, estimate.low, estimate.high))
     warned = wording.warnings(
         tested, done, estimate, updates_left=meter.updates_left, total_steps=updates

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 
-from lrcycles.advising.probes import Probe, ProbeResult
+from lrcycles.advising.peak import SLOPE, best_peak
+from lrcycles.advising.probes import Probe, ProbeResult, StartingPoint
 
-SHARES = (8, 4)  # of the training, as divisors: first short probes, then longer ones
-FEWEST_STEPS = 10  # of a probe
-
-
-@dataclass(frozen=True)
-class StartingPoint:
-    """What the range test gives to the first probe.
-
-    Attributes:
-        peak_lr: the rate that the range test suggests.
-        low: the lowest rate of the sweeps.
-        high: the highest rate that every sweep reached.
-        explosion: the lowest rate at which a sweep exploded; None where none did.
-        initial_loss: the held-out loss before the first update.
-    """
-
-    peak_lr: float
-    low: float
-    high: float
-    explosion: float | None
-    initial_loss: float
+SHORT, LONG = 16, (4, 2, 1)  # a probe is this part of the training
+FEWEST_STEPS = 20  # of a short probe; in shorter trainings a short probe is an eighth
+GAP = 2.4  # between neighbouring peaks
+MOST_SHORT = 6
+ENOUGH_LONG = 4  # of one length
+WARMUP_SHARE = 0.1  # of the updates
 
 
 def next_probe(
@@ -35,49 +22,107 @@ def next_probe(
 ) -> Probe | None:
     """Return the next probe; None where no further probe is worth its price or fits the budget.
 
-    The probes take first an eighth and then a quarter of the training. At each length they are the
-    starting peak, the rates four times lower and higher, then half and twice the best so far, and
-    the best with a warm-up. A longer length begins at the best peak of the shorter one.
+    1. Short probes of a sixteenth of the training, the first at the peak of the range test, raised
+       because the best peak of a short training is higher. Then the peaks 2.4 times lower and
+       higher, and further ones on the side of the lowest loss, until that side rises.
+    2. Up to four probes of a quarter of the training, the first at the best peak that the short
+       ones foretell. Then peaks 2.4 times lower or higher until the best one has a worse one on
+       both sides, then between. A larger budget pays for as many of a half and of the whole.
+    3. The best of the longest ones again, without a warm-up, if it fits the budget; else of the
+       short ones.
+
+    All probes have the same seed, so that they differ in nothing but the peak and the length.
 
     Args:
         total_steps: updates of the training.
         budget_steps: updates that a probe may still take.
     """
-    for share in SHARES:
-        steps = total_steps // share
-        if not FEWEST_STEPS <= steps <= budget_steps:
-            continue
-        begin = _best(done, start) if done else start.peak_lr
-        for peak, warmup in _asked(done, steps, begin, start):
-            if not any(_same(one.probe, peak, steps, warmup) for one in done):
-                return Probe(peak, steps, warmup, seed=0)
+    short = SHORT if total_steps >= SHORT * FEWEST_STEPS else SHORT // 2
+    steps = max(2, total_steps // short)
+    if (peak := _next_short(_of(done, steps), start, short)) is not None:
+        return _probe(peak, steps) if steps <= budget_steps else None
+    for share in LONG:
+        steps = max(2, total_steps // share)
+        long = _of(done, steps)
+        if steps > budget_steps:
+            break
+        if len(long) < ENOUGH_LONG:
+            peak = _within(_next_long(long, done, start, steps), start)
+            if all(abs(math.log(peak / one.probe.peak_lr)) > 0.05 for one in long):
+                return _probe(peak, steps)
+        elif share == LONG[0] and not any(one.probe.warmup_steps == 0 for one in done):
+            return _bare(long)
+    if any(one.probe.warmup_steps == 0 for one in done):
+        return None
+    bare = _bare(_of(done, max(2, total_steps // short)))
+    return bare if bare.steps <= budget_steps else None
+
+
+def _next_short(short: Sequence[ProbeResult], start: StartingPoint, share: int) -> float | None:
+    if len(short) >= MOST_SHORT:
+        return None
+    if not short:
+        return _within(start.peak_lr * share**SLOPE, start)
+    peaks = sorted(one.probe.peak_lr for one in short)
+    centre = short[0].probe.peak_lr
+    lower, higher = peaks[0] / GAP, peaks[-1] * GAP
+    best = min(short, key=_loss).probe.peak_lr
+    wanted = [centre / GAP] if len(short) == 1 else [centre * GAP] if len(short) == 2 else []
+    if len(short) >= 3 and best == peaks[0]:
+        wanted = [lower]
+    elif len(short) >= 3 and best == peaks[-1]:
+        wanted = [higher]
+    # At an end of the rates that the range test covered there is nothing further on that side.
+    for peak in wanted:
+        within = _within(peak, start)
+        if all(abs(math.log(within / tried)) > 0.25 for tried in peaks):
+            return within
+    if len(short) == 1:
+        within = _within(higher, start)
+        return within if within > 1.25 * peaks[-1] else None
     return None
 
 
-def _asked(
-    done: Sequence[ProbeResult], steps: int, begin: float, start: StartingPoint
-) -> Iterator[tuple[float, int]]:
-    longest = [one for one in done if one.probe.steps == steps]
-    first = longest[0].probe.peak_lr if longest else begin
-    highest = start.explosion or start.high
-    for factor in (1.0, 0.25, 4.0):
-        yield max(start.low, min(first * factor, highest)), 0
-    best = _best(longest, start)
-    for factor in (0.5, 2.0):
-        yield max(start.low, min(best * factor, highest)), 0
-    yield best, max(1, steps // 10)
+def _next_long(
+    long: Sequence[ProbeResult],
+    done: Sequence[ProbeResult],
+    start: StartingPoint,
+    steps: int,
+) -> float:
+    foretold = best_peak(done, start=start, total_steps=steps)
+    if not long:
+        return foretold
+    ordered = sorted(long, key=lambda one: one.probe.peak_lr)
+    peaks = [one.probe.peak_lr for one in ordered]
+    place = min(range(len(ordered)), key=lambda k: _loss(ordered[k]))
+    if len(long) == 1:
+        return peaks[0] * (GAP if foretold > peaks[0] else 1 / GAP)
+    if place == 0:
+        return peaks[0] / GAP
+    if place == len(peaks) - 1:
+        return peaks[-1] * GAP
+    below, above = _loss(ordered[place - 1]), _loss(ordered[place + 1])
+    sides = [place + 1, place - 1] if above < below else [place - 1, place + 1]
+    wide = [k for k in sides if abs(math.log(peaks[k] / peaks[place])) > 0.6 * math.log(GAP)]
+    return math.sqrt(peaks[place] * peaks[(wide or sides)[0]])
 
 
-def _best(done: Sequence[ProbeResult], start: StartingPoint) -> float:
-    fine = [one for one in done if not one.failed(start.initial_loss)]
-    if not fine:
-        return max(start.low, min((one.probe.peak_lr for one in done), default=start.peak_lr) / 4)
-    longest = max(one.probe.steps for one in fine)
-    return min(
-        (one for one in fine if one.probe.steps == longest), key=lambda one: one.loss
-    ).probe.peak_lr
+def _probe(peak: float, steps: int) -> Probe:
+    return Probe(peak, steps, max(1, round(WARMUP_SHARE * steps)), seed=0)
 
 
-def _same(probe: Probe, peak: float, steps: int, warmup: int) -> bool:
-    near = abs(probe.peak_lr / peak - 1) < 0.1
-    return near and probe.steps == steps and (probe.warmup_steps > 0) == (warmup > 0)
+def _within(peak: float, start: StartingPoint) -> float:
+    return max(start.low, min(peak, start.highest))
+
+
+def _of(done: Sequence[ProbeResult], steps: int) -> list[ProbeResult]:
+    return [one for one in done if one.probe.steps == steps and one.probe.warmup_steps]
+
+
+def _bare(warmed: Sequence[ProbeResult]) -> Probe:
+    """Return the best of these probes without its warm-up."""
+    return replace(min(warmed, key=_loss).probe, warmup_steps=0)
+
+
+def _loss(one: ProbeResult) -> float:
+    return math.inf if math.isnan(one.loss) else one.loss

@@ -52,6 +52,30 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class StartingPoint:
+    """What the range test gives to the first probe.
+
+    Attributes:
+        peak_lr: the rate that the range test suggests for the whole training.
+        low: the lowest rate of the sweeps.
+        high: the highest rate that every sweep reached.
+        explosion: the lowest rate at which a sweep exploded; None where none did.
+        initial_loss: the held-out loss before the first update.
+    """
+
+    peak_lr: float
+    low: float
+    high: float
+    explosion: float | None
+    initial_loss: float
+
+    @property
+    def highest(self) -> float:
+        """The highest peak that a probe may have."""
+        return self.high if self.explosion is None else self.explosion
+
+
+@dataclass(frozen=True)
 class ProbeResult:
     """A trained probe. The loss is the held-out loss at its end, NaN where it diverged."""
 

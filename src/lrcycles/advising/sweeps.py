@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrcycles.advising.meter import Meter
-from lrcycles.advising.plan import StartingPoint
+from lrcycles.advising.probes import StartingPoint
 from lrcycles.bounds.select import Bounds, select_bounds
 from lrcycles.errors import InputError
 from lrcycles.range_tests import length, widening

@@ -84,7 +84,10 @@ def reasons(
             f"{max(rates):.3g}: {failed} failed."
         )
     if estimate.needs_warmup:
-        sentences.append("This peak is best with a warm-up, and not without one.")
+        sentences.append(
+            "This peak works only with a warm-up: the probe without one failed, or ended at least "
+            "5 % higher."
+        )
     if schedule_name != AUTO:
         sentences.append(
             f"The probes fall linearly. {schedule_name} gets the same peak, because the ratio "

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from lrcycles.config import comparisons
-from lrcycles.config.resolve import arm_length, arm_phases
+from lrcycles.config.resolve import (
+    all_arms,
+    arm_length,
+    arm_phases,
+    arm_schedule,
+    arm_steps,
+    asks_for_bounds,
+    asks_for_peak,
+)
 from lrcycles.config.schema import GROUPS, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
-from lrcycles.schedules.table import SCHEDULES, cycle_step_size
+from lrcycles.schedules.optimizers import LIMITED, class_named, unused_rates
+from lrcycles.schedules.table import SCHEDULES, cycle_step_size, rate_table
 
 REPLAYING = "tutorial"  # the experiment that repeats the published runs where it can
 PUBLISHED_WITH = ("mnist", "mlp", "adam")
@@ -20,7 +29,12 @@ def warnings(config: Config) -> list[str]:
     Raises:
         InputError: the cycles of an arm become a constant rate within an epoch.
     """
-    return [*_left_out(config), *comparisons.warnings(config), *_unwise_cycles(config)]
+    return [
+        *_left_out(config),
+        *comparisons.warnings(config),
+        *_unused_rates(config),
+        *_unwise_cycles(config),
+    ]
 
 
 def _left_out(config: Config) -> list[str]:
@@ -42,6 +56,20 @@ def _left_out(config: Config) -> list[str]:
             f"The range test measures the accuracy on all {held_out:,} validation images: "
             f"range_test.heldout_images={asked:,} is more."
         )
+    return sentences
+
+
+def _unused_rates(config: Config) -> list[str]:
+    """Say which rates an optimizer will not use, of arms whose rates are numbers."""
+    sentences = []
+    for _, name, arm in all_arms(config):
+        optimizer = class_named((arm.optimizer or config.optimizer).name)
+        if optimizer != LIMITED or asks_for_bounds(arm) or asks_for_peak(arm):
+            continue
+        schedule = arm_schedule(arm, config.train.cycles, None)
+        rates = rate_table(total_steps=arm_steps(config, arm), **schedule)
+        if (sentence := unused_rates(optimizer, rates)) is not None:
+            sentences.append(f"{name}: {sentence}")
     return sentences
 
 

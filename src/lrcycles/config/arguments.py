@@ -57,6 +57,18 @@ _COUNTS: _Rule = (
 _POSITIVE = _rule(Number(1e-12, 1e9))
 _NOT_NEGATIVE = _rule(Number(0, 1000))
 _SHARE = _rule(Number(0, 1, below=True))
+_ABOVE_0 = _rule(Number(0, 1, above=True, below=True))
+_NUMBER = _rule(Number(-1000, 1000))
+_NUMBER_OR_NULL: _Rule = (
+    f"{_NOT_NEGATIVE[0]}, or null",
+    0.2,
+    lambda value: value is None or _NOT_NEGATIVE[2](value),
+)
+_TEXTS: _Rule = (
+    "a list of texts",
+    ["dense"],
+    lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+)
 _MOMENTUM: _Rule = (
     "a number with a decimal point, of at least 0 and below 1",
     0.9,
@@ -71,8 +83,14 @@ _OF_ANNOTATION = {
 }
 _OF_OPTIMIZER = {
     **dict.fromkeys(("beta_1", "beta_2", "rho", "momentum", "ema_momentum"), _SHARE),
-    **dict.fromkeys((*CLIPPING, "loss_scale_factor"), _POSITIVE),
+    **dict.fromkeys(("adam_beta_1", "adam_beta_2"), _SHARE),
+    **dict.fromkeys((*CLIPPING, "loss_scale_factor", "clip_threshold"), _POSITIVE),
     **dict.fromkeys(("epsilon", "weight_decay", "initial_accumulator_value"), _NOT_NEGATIVE),
+    **dict.fromkeys(("muon_a", "muon_b", "muon_c"), _NUMBER),
+    "beta_2_decay": _rule(Number(-10, 0)),
+    "exclude_layers": _TEXTS,
+    "ns_steps": _rule(whole(1, 100)),
+    "rms_rate": _NUMBER_OR_NULL,
     "name": _rule(NAME),
 }
 
@@ -178,8 +196,10 @@ def check_optimizer(where: str, optimizer: Optimizer) -> None:
 def _optimizer_rule(name: OptimizerName, parameter: Parameter) -> _Rule | None:
     if isinstance(parameter.default, bool):
         return _SWITCH
-    if parameter.name == "momentum" and name == OptimizerName.sgd:
+    if parameter.name == "momentum" and name.value == "sgd":
         return _MOMENTUM  # Keras refuses 0 and takes 0.0
+    if parameter.name == "beta_1" and name.value == "lion":
+        return _ABOVE_0
     known = _OF_OPTIMIZER.get(parameter.name)
     return known or (_NOT_NEGATIVE if is_number(parameter.default) else None)
 

@@ -25,11 +25,11 @@ from lrcycles.config.schema import (
     SHAPES,
     ArmConfig,
     Config,
-    OptimizerName,
     TrainingSet,
 )
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import is_number
+from lrcycles.schedules.optimizers import OPTIMIZERS
 from lrcycles.schedules.table import SCHEDULES, rate_table
 
 # An arm's name becomes a folder, a column, a row and an anchor. These names are taken there, or
@@ -47,7 +47,7 @@ RESERVED = frozenset(
         "target_validation_error_percent",
     }
 )
-WITHOUT_MOMENTUM = (OptimizerName.adagrad, OptimizerName.adadelta)
+WITHOUT_MOMENTUM = {name.lower() for name, momentum in OPTIMIZERS.items() if not momentum}
 MOST_STEPS = 10_000_000  # of one training
 _ONE_OF = (
     ("cycles", "step_size"),
@@ -225,7 +225,7 @@ def _check_momentum(config: Config, where: str, arm: ArmConfig) -> None:
             "leave out base_momentum and max_momentum."
         )
     optimizer = arm.optimizer or config.optimizer
-    if optimizer.name in WITHOUT_MOMENTUM:
+    if optimizer.name.value in WITHOUT_MOMENTUM:
         raise InputError(
             f"{where}.base_momentum: momentum can cycle only in an optimizer that has momentum. "
             f"Received: {optimizer.name.value}. Use sgd or adam, or leave out base_momentum and "

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 
 from lrcycles.config import hints, limits, plain
 from lrcycles.config.checks import check_values
-from lrcycles.config.schema import ArmConfig, Config, Optimizer
+from lrcycles.config.schema import ArmConfig, Config, Optimizer, OptimizerName
 from lrcycles.errors import InputError
+from lrcycles.schedules.optimizers import class_named, need_usable
 
 _NOT_MADE_YET = "No file hash info found"  # DVC's words for a result that no stage has made
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
@@ -174,7 +175,9 @@ def _refusal(kind: Any, limit: Any, key: str, value: Any, *, optional: bool) -> 
     near, remedy = [], "Correct the value."
     if isinstance(kind, type) and issubclass(kind, Enum):
         names = [each.value for each in kind]
-        words, near = f"one of {', '.join(names)}", get_close_matches(str(value), names, 1)
+        words, near = f"one of {', '.join(names)}", get_close_matches(str(value).lower(), names, 1)
+        if kind is OptimizerName:
+            need_usable(key, class_named(str(value)) or "")
     elif is_dataclass(kind):
         words = f"a mapping with the keys {', '.join(each.name for each in fields(kind))}"
     elif limit is not None:

@@ -14,6 +14,7 @@ from lrcycles.config.limits import MOST_LETTERS, need_plain
 from lrcycles.config.plain import flat, one_line, received, shown
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
+from lrcycles.schedules.optimizers import OPTIMIZERS, class_named
 
 MOST_NAMES = 12  # more would hide the rest of the line
 # The keys in these mappings are the arguments of other people's functions.
@@ -204,6 +205,8 @@ def _wrong_alone(conf: Path, text: str) -> str | None:
         remedy = (
             f"Did you mean {text.partition('=')[0]}={near[0]}?" if near else "Name one of them."
         )
+        if folder.name == "optimizer" and (kind := class_named(str(value))) in OPTIMIZERS:
+            remedy = f"Write optimizer.name={kind.lower()}."
         known = ", ".join(files) if len(files) <= MOST_NAMES else f"the files in conf/{folder.name}"
         return f"{folder.name} must be one of {known}. Received: {text}. {remedy}"
     if override.package and not (override.is_add() or override.is_force_add()):

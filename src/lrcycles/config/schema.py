@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from lrcycles.config.limits import LABEL, NAME, Number, whole
+from lrcycles.schedules.optimizers import OPTIMIZERS
 from lrcycles.schedules.table import SCHEDULES
 
 GROUPS = ("baseline", "clr", "controls")
@@ -54,13 +55,12 @@ class Shape(StrEnum):
 
 
 class OptimizerName(StrEnum):
-    adam = "adam"
-    sgd = "sgd"
-    rmsprop = "rmsprop"
-    adagrad = "adagrad"
-    adadelta = "adadelta"
-    nadam = "nadam"
-    adamw = "adamw"
+    """The classes of `OPTIMIZERS` in lower case."""
+
+    _ignore_ = "_name _members"
+    _members = vars()
+    for _name in OPTIMIZERS:
+        _members[_name.lower()] = _name.lower()
 
 
 class Ramp(StrEnum):

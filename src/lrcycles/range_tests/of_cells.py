@@ -17,6 +17,7 @@ from lrcycles.range_tests.cell_sweep import Sweep, TimedCurve
 from lrcycles.range_tests.curves import Curves, SeedCurve
 from lrcycles.range_tests.kept_sweeps import sweep_seeds
 from lrcycles.range_tests.sweep import Range, as_curves
+from lrcycles.schedules.optimizers import class_named, unused_rates
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def measure(
     span, curves, notes = widening.sweep_and_widen(
         sweep.range, sweeps, widen=widen, stop_factor=sweep.stop_factor
     )
+    longest = max((curve.lr for curve in curves), key=len)
+    unused = unused_rates(class_named(cells[0].optimizer["name"]), longest)
     joined = as_curves(
         curves,
         span,
@@ -92,7 +95,7 @@ def measure(
         stop_factor=sweep.stop_factor,
         steps_per_epoch=None,
         seconds=sum(one.seconds for one in spent),
-        notes=notes,
+        notes=[*notes, *([unused] if unused else [])],
     )
     steps = sum(len(one.curve.lr) for one in spent)
     return Measured(

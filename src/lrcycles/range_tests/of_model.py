@@ -175,7 +175,12 @@ def range_test(
         steps_per_epoch=per_epoch,
         momentum=trial.momentum,
         seconds=seconds,
-        notes=[*trial.notes, *(chosen.notes(training) if training else []), *notes],
+        notes=[
+            *trial.notes,
+            *trial.unused(curves),
+            *(chosen.notes(training) if training else []),
+            *notes,
+        ],
     )
 
 

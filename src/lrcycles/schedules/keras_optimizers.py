@@ -24,6 +24,9 @@ from keras.optimizers.schedules import LearningRateSchedule
 from lrcycles.errors import InputError
 from lrcycles.schedules.keras_base import registered
 from lrcycles.schedules.limits import is_number
+from lrcycles.schedules.optimizers import OPTIMIZERS
+
+_DECAYS = ("weight_decay", "adam_weight_decay")  # the second is of Muon, for vectors
 
 
 def controlled(
@@ -35,15 +38,15 @@ def controlled(
     """Return a copy of `optimizer` with a rate for each layer and a schedule of the momentum.
 
     Args:
-        optimizer: a new SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW or Nadam of Keras. If you use
-            exclude_from_weight_decay, call it on the result.
+        optimizer: a new optimizer of Keras, not Ftrl, ScheduleFreeAdamW or one that holds others.
+            If you use exclude_from_weight_decay, call it on the result.
         layer_rates: pattern of a layer's name -> factor of the layer's rate; 0 freezes the layer.
             The first pattern that matches counts. A pattern with a slash is compared with the end
             of the variable's path: "*/bias" means all biases. The factor multiplies the update and
             the weight decay, not the gradient, because Adam ignores the size of the gradient.
-        momentum: a schedule, such as `CyclicMomentum`, of the momentum of SGD and RMSprop, or of
-            the beta_1 of Adam, AdamW and Nadam. Adam's bias correction stays 1 - beta_1**t with
-            the beta_1 of the step, as in PyTorch's OneCycleLR.
+        momentum: a schedule, such as `CyclicMomentum`, of the momentum of SGD, RMSprop and Muon,
+            or of the beta_1 of Adam, AdamW, Nadam, Adamax, Lamb and Lion. Adam's bias correction
+            stays 1 - beta_1**t with the beta_1 of the step, as in PyTorch's OneCycleLR.
 
     Raises:
         InputError: the optimizer is of another kind or already in use, or a factor is negative.
@@ -84,7 +87,6 @@ class _Controlled(optimizers.Optimizer):
     """A mixin for Keras optimizers: each update has the rate of its layer and its momentum."""
 
     momentum_name = ""  # the attribute that Keras's update reads; empty without momentum
-    weight_decay: float | None
 
     def __init__(
         self,
@@ -145,16 +147,16 @@ class _Controlled(optimizers.Optimizer):
             super().update_step(gradient, variable, learning_rate)
 
     def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
-        decay = self.weight_decay
-        if decay is None:
-            return
+        decays = {name: decay for name in _DECAYS if (decay := getattr(self, name, None))}
         try:
-            for variable in variables:
+            for variable in variables if decays else ():
                 if multiplier := self._multiplier_of(variable):
-                    self.weight_decay = decay * multiplier
+                    for name, decay in decays.items():
+                        setattr(self, name, decay * multiplier)
                     super()._apply_weight_decay([variable])
         finally:
-            self.weight_decay = decay
+            for name, decay in decays.items():
+                setattr(self, name, decay)
 
     @contextmanager
     def _momentum_of_this_step(self) -> Iterator[None]:
@@ -218,54 +220,27 @@ class _RMSprop(optimizers.RMSprop):
         super().update_step(gradient, variable, learning_rate)
 
 
-@registered
-class ControlledSGD(_Controlled, _SGD):
-    momentum_name = "momentum"
-
-
-@registered
-class ControlledRMSprop(_Controlled, _RMSprop):
-    momentum_name = "momentum"
-
-
-@registered
-class ControlledAdagrad(_Controlled, optimizers.Adagrad):
-    pass
-
-
-@registered
-class ControlledAdadelta(_Controlled, optimizers.Adadelta):
-    pass
-
-
-@registered
-class ControlledAdam(_Controlled, optimizers.Adam):
-    momentum_name = "beta_1"
-
-
-@registered
-class ControlledAdamW(_Controlled, optimizers.AdamW):
-    momentum_name = "beta_1"
-
-
-@registered
-class ControlledNadam(_Controlled, optimizers.Nadam):
-    momentum_name = "beta_1"
+class _Nadam(optimizers.Nadam):
+    """Nadam whose product of all beta_1, which Keras updates here, follows the schedule."""
 
     def _backend_update_step(self, *args: Any) -> None:
-        with self._momentum_of_this_step():  # Keras updates Nadam's product of all beta_1 here
+        with self._momentum_of_this_step():
             super()._backend_update_step(*args)
 
 
+_BASES = {"SGD": _SGD, "RMSprop": _RMSprop, "Nadam": _Nadam}
+# Where a model is saved, Keras writes the name of the class, such as lrcycles>ControlledAdam.
 _KINDS = {
-    optimizers.SGD: ControlledSGD,
-    optimizers.RMSprop: ControlledRMSprop,
-    optimizers.Adagrad: ControlledAdagrad,
-    optimizers.Adadelta: ControlledAdadelta,
-    optimizers.Adam: ControlledAdam,
-    optimizers.AdamW: ControlledAdamW,
-    optimizers.Nadam: ControlledNadam,
+    getattr(optimizers, name): registered(
+        type(
+            f"Controlled{name}",
+            (_Controlled, _BASES.get(name) or getattr(optimizers, name)),
+            {"momentum_name": momentum, "__module__": __name__},
+        )
+    )
+    for name, momentum in OPTIMIZERS.items()
 }
+globals().update({kind.__name__: kind for kind in _KINDS.values()})  # where pickle looks for them
 
 
 def _multipliers(rates: Sequence[tuple[str, float]], paths: Sequence[str]) -> tuple[float, ...]:

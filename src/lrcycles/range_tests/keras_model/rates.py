@@ -6,6 +6,7 @@ under any name, and a copy would miss what their get_config leaves out.
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,10 +15,10 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests.keras_model import reachable
+from lrcycles.schedules.optimizers import OPTIMIZERS, need_usable, unused_rates
 
 # Not 0, by which some optimizers divide.
 ALMOST_ZERO = 1e-10
-_SCHEDULE_FREE = getattr(keras.optimizers, "ScheduleFreeAdamW", ())  # not in every Keras
 
 
 class SweptRates:
@@ -28,18 +29,14 @@ class SweptRates:
     """
 
     def __init__(self, model: Any, *, fresh: bool) -> None:
-        parts = reachable.parts_of(model)
-        self._names = _names(parts)
-        outer = reachable.optimizers_of(parts)
-        self._all = [optimizer for optimizer in outer if not hasattr(optimizer, "inner_optimizer")]
-        self._before = {id(optimizer): _present(optimizer) for optimizer in self._all}
         with _scope(model):
-            for optimizer in outer:
-                if fresh or not optimizer.built:
-                    _build(optimizer, model.trainable_variables)
+            parts, held = _built(model, fresh=fresh)
+            self._names = _names(parts)
+            self._all = [optimizer for optimizer in held if not _inner(optimizer)]
+            self._before = {id(optimizer): _present(optimizer) for optimizer in self._all}
             for optimizer in self._all:
                 _make_variable(optimizer)
-        self.main = _inner(model.optimizer) if model.optimizer is not None else self._all[0]
+        self.main = self._all[0] if model.optimizer is None else _decisive(model.optimizer)
         self._start = self._counts()
         self._used: set[int] = set()
 
@@ -59,7 +56,8 @@ class SweptRates:
             for velocity in getattr(optimizer, "_momentums", None) or getattr(
                 optimizer, "momentums", []
             ):
-                velocity.assign(np.zeros(velocity.shape, dtype="float32"))
+                if velocity is not None:
+                    velocity.assign(np.zeros(velocity.shape, dtype="float32"))
 
     def find_used(self) -> bool:
         """Note which optimizers have made updates since the start; return whether any has.
@@ -90,16 +88,28 @@ class SweptRates:
     @property
     def notes(self) -> list[str]:
         """A sentence about the optimizers, where several have made updates."""
-        others = [o for o in self._all if id(o) in self._used and o is not self.main]
-        if not others:
-            return []
-        named = ", ".join(
-            f"{self._ratio(o):g} times that rate for {self._names[id(o)]}" for o in others
-        )
-        return [
-            "The model trains with several optimizers. Their rates rose together: the rate of the "
-            f"curve for {self._names[id(self.main)]}, and {named}."
+        used = [one for one in self._all if id(one) in self._used]
+        untested = {type(one).__name__ for one in used if _is_untested(one)}
+        notes = [
+            f"The range test has not been tried with {name}, an optimizer of a newer Keras."
+            for name in sorted(untested)
         ]
+        others = [one for one in used if one is not self.main]
+        if others:
+            named = dict.fromkeys(
+                f"{self._ratio(o):g} times that rate for {self._names[id(o)]}" for o in others
+            )
+            notes.append(
+                "The model trains with several optimizers. Their rates rose together: the rate of "
+                f"the curve for {self._names[id(self.main)]}, and {', '.join(named)}."
+            )
+        return notes
+
+    def unused(self, rates: np.ndarray) -> list[str]:
+        """Say which rates of a sweep the main optimizer has replaced by lower ones."""
+        updates = self._start[id(self.main)] // self.accumulated
+        note = unused_rates(type(self.main).__name__, rates, updates=updates)
+        return [note] if note else []
 
     def _counts(self) -> dict[int, int]:
         """Count the mini-batches that each optimizer has seen."""
@@ -111,14 +121,17 @@ class SweptRates:
 
     @property
     def has_own_optimizer(self) -> bool:
-        """Whether an optimizer is of a class that the user wrote, which may ignore its rate."""
+        """Whether an optimizer is of a class that the user wrote, which may ignore its rate.
+
+        A class of Keras that is newer than this library counts as one.
+        """
         packages = {type(one).__module__.partition(".")[0] for one in self._all}
-        return bool(packages - {"keras", "lrcycles"})
+        return bool(packages - {"keras", "lrcycles"}) or any(map(_is_untested, self._all))
 
     @property
     def keeps_weights_apart(self) -> bool:
         """Whether an optimizer puts other weights into the model than those it has updated."""
-        return any(one.use_ema or isinstance(one, _SCHEDULE_FREE) for one in self._all)
+        return any(one.use_ema for one in self._all)
 
     @property
     def accumulated(self) -> int:
@@ -138,8 +151,55 @@ def _scope(model: Any) -> AbstractContextManager[Any]:
     return nullcontext() if strategy is None else strategy.scope()
 
 
-def _inner(optimizer: Any) -> Any:
-    return getattr(optimizer, "inner_optimizer", optimizer)
+def _inner(optimizer: Any) -> list[Any]:
+    """Return all optimizers inside of a LossScaleOptimizer or a MultiOptimizer."""
+    if hasattr(optimizer, "inner_optimizer"):
+        inner = [optimizer.inner_optimizer]
+    else:
+        inner = list(getattr(optimizer, "_inner_optimizers", []))
+    return [*inner, *(deeper for one in inner for deeper in _inner(one))]
+
+
+def _decisive(optimizer: Any) -> Any:
+    """Return the optimizer, or the one inside of it that updates most weights."""
+    return max(
+        (one for one in [optimizer, *_inner(optimizer)] if not _inner(one)),
+        key=lambda one: sum(math.prod(v.shape) for v in one._trainable_variables),
+    )
+
+
+def _built(model: Any, *, fresh: bool) -> tuple[list[Any], list[Any]]:
+    """Build the model's optimizers, and return the parts of the model and the optimizers in it.
+
+    A MultiOptimizer may make its optimizers when it is built, so they are looked for again.
+
+    Raises:
+        InputError: one of them cannot follow a schedule.
+    """
+    done: set[int] = set()
+    while True:
+        parts = reachable.parts_of(model)
+        held = reachable.optimizers_of(parts)
+        for optimizer in held:
+            _need_usable(optimizer)
+        waiting = next((one for one in held if id(one) not in done), None)
+        if waiting is None:
+            return parts, held
+        if fresh or not waiting.built:
+            _build(waiting, model.trainable_variables)
+        done |= {id(one) for one in [waiting, *_inner(waiting)]}
+
+
+def _need_usable(optimizer: Any) -> None:
+    for kind in type(optimizer).__mro__:
+        if kind is getattr(keras.optimizers, kind.__name__, None):
+            need_usable("The optimizer", kind.__name__)
+
+
+def _is_untested(optimizer: Any) -> bool:
+    """Return whether the optimizer is of a class of Keras that this library does not know."""
+    kind = type(optimizer)
+    return kind.__module__.startswith("keras.") and kind.__name__ not in OPTIMIZERS
 
 
 def _names(parts: list[Any]) -> dict[int, str]:
@@ -155,7 +215,8 @@ def _names(parts: list[Any]) -> dict[int, str]:
             for key, held in values:
                 if isinstance(held, keras.optimizers.Optimizer):
                     place = attribute.removeprefix("_") + (f"[{key!r}]" if key != "" else "")
-                    names.setdefault(id(_inner(held)), f"{place} ({type(held).__name__})")
+                    for one in [held, *_inner(held)]:
+                        names.setdefault(id(one), f"{place} ({type(one).__name__})")
     for optimizer in reachable.optimizers_of(parts):
         names.setdefault(id(optimizer), type(optimizer).__name__)
     return names
@@ -163,8 +224,7 @@ def _names(parts: list[Any]) -> dict[int, str]:
 
 def _build(optimizer: Any, variables: list[Any]) -> None:
     """Make the slots of an optimizer anew, with their initial values."""
-    inner = _inner(optimizer)
-    for part in {id(inner): inner, id(optimizer): optimizer}.values():
+    for part in [*_inner(optimizer), optimizer]:
         if part.built:
             part._variables[:] = [
                 v for v in part._variables if v is part._iterations or v is part._learning_rate

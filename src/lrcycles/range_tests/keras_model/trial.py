@@ -11,11 +11,13 @@ import numpy as np
 
 from lrcycles.errors import InputError
 from lrcycles.range_tests import sweep
+from lrcycles.range_tests.curves import SeedCurve
 from lrcycles.range_tests.keras_model import batches, checks, reachable, state, steps
 from lrcycles.range_tests.keras_model.batches import Batch
 from lrcycles.range_tests.keras_model.rates import SweptRates
 from lrcycles.range_tests.keras_model.sources import Source
 from lrcycles.range_tests.length import Training
+from lrcycles.schedules.optimizers import WRAPPERS, class_named
 
 HELDOUT_LOSS = "heldout_loss"
 
@@ -24,9 +26,16 @@ def exchange_optimizer(model: Any, optimizer: Any, loss: Any, metric: str | None
     """Give the model the optimizer of the range test, and compile it if it is not compiled."""
     if optimizer is None:
         return
+    kind = class_named(optimizer) if isinstance(optimizer, str) else None
+    if kind in WRAPPERS:
+        raise InputError(
+            "optimizer must be an object, not a name, where it holds other optimizers. "
+            f"Received: {optimizer!r}. Pass keras.optimizers.{kind}(...)."
+        )
     try:
-        chosen = keras.optimizers.get(optimizer)
-    except (ValueError, TypeError) as error:
+        # Keras itself finds not all of its classes by name.
+        chosen = getattr(keras.optimizers, kind)() if kind else keras.optimizers.get(optimizer)
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"optimizer must be one of Keras or its name. Received: {optimizer!r}. "
             'Set for example optimizer="adam".'
@@ -80,6 +89,10 @@ class Trial:
     def notes(self) -> list[str]:
         """What the user should know about the metric and the optimizers, after the last sweep."""
         return [*self._notes, *self._rates.notes]
+
+    def unused(self, curves: Sequence[SeedCurve]) -> list[str]:
+        """Say which rates of the curves the optimizer has replaced by lower ones."""
+        return self._rates.unused(max((curve.lr for curve in curves), key=len))
 
     def training(self, epochs: int, steps_per_epoch: int | None) -> Training:
         """Describe the training that the range test is paid for.

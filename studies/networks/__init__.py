@@ -1,0 +1,1 @@
+"""Which learning rate suits a network, whatever it is? Tasks, trainings, rules and tuners."""

@@ -1,0 +1,43 @@
+"""Runs one part of the study for one task: python -m studies.networks.one PART TASK."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from studies.networks import measure, sweeps, tasks
+from studies.networks.task import Task
+
+
+def main() -> None:
+    part, name = sys.argv[1:]
+    started = time.perf_counter()
+    {"grid": _grid, "sweeps": _sweeps, "advice": _advice, "tuners": _tuners}[part](
+        tasks.named(name)
+    )
+    print(f"{part} {name}: {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def _grid(task: Task) -> None:
+    measure.measure(task, probes=tasks.half_of(task.name) == "choose")
+
+
+def _sweeps(task: Task) -> None:
+    for length in sweeps.REPEATS:
+        sweeps.range_tests(task, length)
+
+
+def _advice(task: Task) -> None:
+    from studies.networks import advised
+
+    advised.measure(task)
+
+
+def _tuners(task: Task) -> None:
+    from studies.networks import tuners
+
+    tuners.measure(task)
+
+
+if __name__ == "__main__":
+    main()
