@@ -15,7 +15,6 @@ from lrcycles.schedules.table import (
     FINAL_SHARE,
     ONE_CYCLE_SHARE,
     cycle_step_size,
-    default_gamma,
 )
 
 AUTO = "linear_decay"  # what `auto` answers: it won every comparison of docs/findings.md
@@ -63,10 +62,6 @@ def _cyclic(peak: float, _updates: int, own: int) -> Settings:
     return {"base_lr": _base(peak), "max_lr": peak, "step_size": half, "cycles": CYCLES}
 
 
-def _shrinking(peak: float, updates: int, own: int) -> Settings:
-    return {**_cyclic(peak, updates, own), "gamma": default_gamma(own)}
-
-
 def _one_cycle(peak: float, _updates: int, own: int) -> Settings:
     half = max(1, int(ONE_CYCLE_SHARE * own))
     return {
@@ -97,7 +92,6 @@ SCHEDULES: Mapping[str, tuple[str, Callable[[float, int, int], Settings]]] = Map
         "one_cycle": ("OneCycle", _one_cycle),
         "triangular": ("Triangular", _cyclic),
         "triangular2": ("Triangular2", _cyclic),
-        "exp_range": ("ExpRange", _shrinking),
         "constant": ("Constant", _constant),
     }
 )

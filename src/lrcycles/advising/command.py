@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from lrcycles.errors import InputError, defined_at, reason
 
@@ -66,19 +68,20 @@ def run(chosen: argparse.Namespace) -> None:
             f"Received: {' '.join(chosen.model)}, --data {chosen.data}. Write for example "
             "lrcycles advise net:build --data data:load --epochs 20."
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from lrcycles.advising.of_model import advise  # lazily: it imports Keras
-
-    x, y = _data(chosen.data)
-    model = _called(chosen.model[0], "MODEL", _shape_and_classes(x, y))
-    settings = {
-        name: getattr(chosen, name)
-        for name in ("budget", "schedule", "batch_size", "steps_per_epoch", "optimizer", "loss")
-        if getattr(chosen, name) is not None
-    }
     folder = chosen.output or Path("outputs") / "advise"
     _need_folder(folder)
-    advice = advise(model, x, y, epochs=chosen.epochs, total_steps=chosen.total_steps, **settings)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    names = ("budget", "schedule", "batch_size", "steps_per_epoch", "optimizer", "loss")
+    given = {name: value for name in names if (value := getattr(chosen, name)) is not None}
+    x, y = _data(chosen.data)
+    model, x = _model(chosen.model[0], x, y, given)
+    from lrcycles.advising.of_model import advise  # lazily: it imports Keras
+
+    try:
+        advice = advise(model, x, y, epochs=chosen.epochs, total_steps=chosen.total_steps, **given)
+    except KeyboardInterrupt:
+        print("lrcycles: interrupted. Nothing was written.", file=sys.stderr)
+        sys.exit(130)
     print(advice)
     advice.write(folder)
     print(f"\nThe figure is {folder / 'advice.png'}, all numbers are in {folder / 'advice.json'}.")
@@ -97,7 +100,7 @@ def _run_stage(overrides: list[str]) -> None:
 
 def _data(name: str) -> tuple[Any, Any]:
     """Return x and y, where y is None if x yields both."""
-    found = _called(name, "--data", None)
+    found = _call(_function(name, "--data"), name, "--data")
     if not isinstance(found, tuple | list):
         return found, None
     parts = list(found)
@@ -111,20 +114,32 @@ def _data(name: str) -> tuple[Any, Any]:
     )
 
 
-def _shape_and_classes(x: Any, y: Any) -> Callable[[], tuple[Any, ...]] | None:
-    """Return what gives the arguments of a builder like the ones of the pipeline."""
-    import numpy as np
+def _model(name: str, x: Any, y: Any, given: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the model, and x as the model takes it.
 
-    if y is None or not hasattr(x, "shape"):
-        return None
-    return lambda: (tuple(x.shape[1:]), len(np.unique(np.asarray(y))))
+    A function with two arguments is one of the pipeline: its network takes pixels from 0 to 1 and
+    returns probabilities. It gets the pipeline's default optimizer and loss.
+
+    Args:
+        given: gets the optimizer and loss.
+    """
+    build = _function(name, "MODEL")
+    if _takes(build) or y is None or not hasattr(x, "shape"):
+        return _call(build, name, "MODEL"), x
+    if x.dtype == np.uint8:
+        x = x.astype(np.float32) / 255
+    model = _call(build, name, "MODEL", tuple(x.shape[1:]), len(np.unique(np.asarray(y))))
+    if not getattr(model, "compiled", False):
+        defaults = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy"}
+        given |= {key: value for key, value in defaults.items() if key not in given}
+    return model, x
 
 
-def _called(name: str, what: str, arguments: Callable[[], tuple[Any, ...]] | None) -> Any:
-    """Call the user's module:function, without arguments or else with `arguments`.
+def _function(name: str, what: str) -> Callable[..., Any]:
+    """Import the user's module:function.
 
     Raises:
-        InputError: the function is missing, takes other arguments, or fails.
+        InputError: there is none.
     """
     module, _, attribute = name.partition(":")
     if not all(word.isidentifier() for word in (*module.split("."), attribute)):
@@ -136,24 +151,39 @@ def _called(name: str, what: str, arguments: Callable[[], tuple[Any, ...]] | Non
         sys.path.append(str(Path.cwd()))
     try:
         function = getattr(importlib.import_module(module), attribute)
-        signature = inspect.signature(function)
     except (Exception, SystemExit) as error:  # the user's file may raise anything
         raise InputError(
             f"{what} must name a function that can be imported from the current folder. "
             f"Received: {name}, with {reason(error)}. Correct the name or the file."
         ) from error
+    if not callable(function):
+        raise InputError(
+            f"{what} must name a function. Received: {name}, an object of type "
+            f"{type(function).__name__}. Name a function."
+        )
+    return cast("Callable[..., Any]", function)
+
+
+def _takes(function: Callable[..., Any], *values: Any) -> bool:
     try:
-        signature.bind()
-        values: tuple[Any, ...] = ()
-    except TypeError as error:
-        values = arguments() if arguments is not None else ()
-        try:
-            signature.bind(*values)
-        except TypeError:
-            raise InputError(
-                f"{what} must take no arguments{' or two' if arguments else ''}. Received: "
-                f"{name}{signature} ({defined_at(function)}). Give its arguments defaults."
-            ) from error
+        inspect.signature(function).bind(*values)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _call(function: Callable[..., Any], name: str, what: str, *values: Any) -> Any:
+    """Call the user's function.
+
+    Raises:
+        InputError: it takes other arguments, or fails.
+    """
+    if not _takes(function, *values):
+        wanted = "the shape of an example and the number of classes" if values else "no arguments"
+        raise InputError(
+            f"{what} must take {wanted}. Received: {name}{inspect.signature(function)} "
+            f"({defined_at(function)}). Give its arguments defaults."
+        )
     try:
         return function(*values)
     except (Exception, SystemExit) as error:  # the user's code may raise anything

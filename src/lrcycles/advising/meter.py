@@ -48,6 +48,11 @@ class Meter:
         return self.trial.evaluate()
 
     @property
+    def updates(self) -> int:
+        """The updates of the training that is advised."""
+        return self.training.batches // self.training.batches_per_step
+
+    @property
     def left(self) -> float:
         """The mini-batches that may still be taken."""
         return self.budget * self.training.batches - self.spent

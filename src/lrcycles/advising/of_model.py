@@ -57,7 +57,7 @@ def advise(
         total_steps: the same in mini-batches, instead of `epochs`.
         budget: what may be spent, in trainings of that length, counted in mini-batches.
         schedule: auto, linear_decay, cosine, warmup_stable_decay, one_cycle, triangular,
-            triangular2, exp_range or constant. auto answers linear_decay.
+            triangular2 or constant. auto answers linear_decay.
         batch_size: the mini-batch size for arrays; 32 by default.
         class_weight: a factor of the training loss for each class, as in `fit`.
         optimizer: replaces the compiled optimizer; it is restored afterwards.
@@ -93,7 +93,7 @@ def advise(
         heldout=heldout,
         heldout_samples=heldout_samples,
         fixed_size=fixed_batch_size(model, batch_size),
-        needed=sweeps.SHORTEST,
+        needed=max(sweeps.SHORTEST, round(budget * (total_steps or 0))),
     )
     with (
         progress.bar(verbose=verbose, name="advise") as bar,
@@ -114,6 +114,7 @@ def advise(
         # One "epoch" of total_steps mini-batches is a training of that length.
         training = trial.training(epochs or 1, per_epoch if total_steps is None else total_steps)
         meter = Meter(trial, training, float(budget))
+        choices.choose(name, peak_lr=1.0, updates=meter.updates)  # refuses too short a training
         tested = sweeps.run_range_test(meter, trial, numbers, per_epoch, expect=bar.expect)
         for_sweeps = meter.spent
         done = probe_peaks(meter, tested.start, numbers, expect=bar.expect)
@@ -155,10 +156,11 @@ def probe_peaks(
         numbers: the user's seeds.
         expect: is told the updates of the probe that comes.
     """
-    updates = meter.training.batches // meter.training.batches_per_step
     done: list[ProbeResult] = []
     while True:
-        probe = next_probe(done, start=start, total_steps=updates, budget_steps=meter.updates_left)
+        probe = next_probe(
+            done, start=start, total_steps=meter.updates, budget_steps=meter.updates_left
+        )
         if probe is None or probe.steps > meter.updates_left:
             return done
         expect(probe.steps)
@@ -184,8 +186,7 @@ def _advice(
     cost: Cost,
     fit: snippet.Fit,
 ) -> Advice:
-    per_update = meter.training.batches_per_step
-    updates = meter.training.batches // per_update
+    per_update, updates = meter.training.batches_per_step, meter.updates
     estimate = estimate_peak(done, start=tested.start, total_steps=updates)
     warmup = max(1, round(WARMUP_SHARE * updates))
     peak, low, high = (_rounded(v) for v in (estimate.peak_lr, estimate.low, estimate.high))

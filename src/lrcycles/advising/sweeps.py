@@ -34,12 +34,14 @@ class RangeTest:
     Attributes:
         bounds: None where the curves show none.
         missing: the ends of learning that the curves do not show.
+        falls: the loss of a sweep falls at some rate by more than its noise.
     """
 
     curves: Curves
     bounds: Bounds | None
     start: StartingPoint
     missing: MissingEnds
+    falls: bool
 
 
 def choose_length(training: Training, budget: float, seeds: Sequence[int] | None) -> Length:
@@ -152,7 +154,8 @@ def _read(
         }
     )
     bounds = _bounds(curves, meter.training.batches)
-    return RangeTest(curves, bounds, starting_point(curves, bounds), missing)
+    falls = any(not isinstance(find_basin(curve), NoBasin) for curve in measured)
+    return RangeTest(curves, bounds, starting_point(curves, bounds), missing, falls)
 
 
 def _bounds(curves: Curves, batches: int) -> Bounds | None:

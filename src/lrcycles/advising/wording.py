@@ -14,6 +14,8 @@ from lrcycles.advising.sweeps import RangeTest
 if TYPE_CHECKING:
     from lrcycles.advising.advice import Advice
 
+LEAST_FALL = 0.01  # of the loss before the first update: probes that end higher learn nothing
+
 
 def lines(advice: Advice) -> str:
     """Word what a reader needs first; the code comes last."""
@@ -117,6 +119,15 @@ def warnings(
         return [
             f"Every probe failed, down to the peak {lowest:.3g}. The answer, "
             f"{estimate.peak_lr:.3g}, is a guess. Check the data and the loss, or raise budget.",
+        ]
+    fall = start.initial_loss - min(one.loss for one in done if not one.failed(start.initial_loss))
+    if not range_test.falls and fall < LEAST_FALL * abs(start.initial_loss):
+        peaks = [one.probe.peak_lr for one in done]
+        return [
+            f"Nothing lowers the loss: neither the sweeps from {start.low:.3g} to {start.high:.3g} "
+            f"nor probes with peaks from {min(peaks):.3g} to {max(peaks):.3g}. The answer, "
+            f"{estimate.peak_lr:.3g}, does no harm. Check the model and the labels, or train "
+            "longer."
         ]
     return _unseen(range_test, estimate)
 

@@ -127,7 +127,6 @@ class AdvisedSchedule(StrEnum):
     one_cycle = "one_cycle"
     triangular = "triangular"
     triangular2 = "triangular2"
-    exp_range = "exp_range"
     constant = "constant"
 
 
