@@ -65,13 +65,13 @@ def choose_length(training: Training, budget: float, seeds: Sequence[int] | None
     """
     numbers = list(range(length.SEEDS)) if seeds is None else list(seeds)
     half = SHARE * budget
-    for share, most, fewest in (
-        (min(TRAINING_SHARE, half), length.STEPS, FEWEST_STEPS),
-        (half, FEWEST_STEPS, SHORTEST),
-        (budget, SHORTEST, SHORTEST),
+    for share, most, fewest, most_seeds in (
+        (min(TRAINING_SHARE, half), length.STEPS, FEWEST_STEPS, len(numbers)),
+        (half, FEWEST_STEPS, SHORTEST, 1),
+        (budget, SHORTEST, SHORTEST, 1),
     ):
         for steps in range(most, fewest - 1, -10):
-            for count in range(len(numbers), 0, -1):
+            for count in range(most_seeds, 0, -1):
                 one = length.choose(steps, numbers[:count], steps, training)
                 if one.batches(training) <= share * training.batches:
                     return one
