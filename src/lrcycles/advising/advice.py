@@ -10,7 +10,7 @@ from lrcycles import files
 from lrcycles.advising import wording
 from lrcycles.advising.choices import Choice
 from lrcycles.advising.meter import Meter
-from lrcycles.advising.snippet import Fit
+from lrcycles.advising.snippet import Fit, counter
 from lrcycles.bounds.select import Bounds
 from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves
@@ -124,7 +124,7 @@ class Advice:
                 "learning_rate=advice.schedule() on the optimizer of your train step."
             )
         optimizer.learning_rate = self.schedule()
-        optimizer.iterations.assign(0)
+        counter(optimizer).assign(0)
         model.train_function = None  # it holds the old rate
 
     def plot(self, path: str | Path | None = None) -> Figure:

@@ -114,7 +114,8 @@ def advise(
         # One "epoch" of total_steps mini-batches is a training of that length.
         training = trial.training(epochs or 1, per_epoch if total_steps is None else total_steps)
         meter = Meter(trial, training, float(budget))
-        choices.choose(name, peak_lr=1.0, updates=meter.updates)  # refuses too short a training
+        # Refuses a training that is too short for the schedule.
+        choices.choose(name, peak_lr=1.0, updates=meter.updates, warmup_steps=_warmup(meter))
         tested = sweeps.run_range_test(meter, trial, numbers, per_epoch, expect=bar.expect)
         for_sweeps = meter.spent
         done = probe_peaks(meter, tested.start, numbers, expect=bar.expect)
@@ -178,6 +179,10 @@ def _seed(place: int, numbers: Sequence[int] | None) -> int:
     return numbers[place] if place < len(numbers) else max(numbers) + 1 + place - len(numbers)
 
 
+def _warmup(meter: Meter) -> int:
+    return max(1, round(WARMUP_SHARE * meter.updates))
+
+
 def _advice(
     name: str,
     meter: Meter,
@@ -188,7 +193,7 @@ def _advice(
 ) -> Advice:
     per_update, updates = meter.training.batches_per_step, meter.updates
     estimate = estimate_peak(done, start=tested.start, total_steps=updates)
-    warmup = max(1, round(WARMUP_SHARE * updates))
+    warmup = _warmup(meter)
     peak, low, high = (_rounded(v) for v in (estimate.peak_lr, estimate.low, estimate.high))
     warned = wording.warnings(
         tested, done, estimate, updates_left=meter.updates_left, total_steps=updates

@@ -73,6 +73,14 @@ def length_arguments(
     return f"epochs={count}" + (f", steps_per_epoch={given_per_epoch}" if given_per_epoch else "")
 
 
+def counter(optimizer: Any) -> Any:
+    """Return the variable that counts the mini-batches of an optimizer.
+
+    The public `iterations` is no variable where gradients are accumulated.
+    """
+    return getattr(optimizer, "inner_optimizer", optimizer)._iterations
+
+
 def compile_lines(model: Any, optimizer: Any, loss: Any) -> list[str]:
     """Return the lines that give the schedule to the model.
 
@@ -84,8 +92,10 @@ def compile_lines(model: Any, optimizer: Any, loss: Any) -> list[str]:
         return ["# Give `schedule` to the optimizers of your train step, as their learning_rate."]
     if optimizer is None:
         lines = ["model.optimizer.learning_rate = schedule"]
-        if int(np.asarray(model.optimizer.iterations)):
-            lines.append("model.optimizer.iterations.assign(0)  # the schedule starts at step 0")
+        if int(np.asarray(counter(model.optimizer))):
+            inner = ".inner_optimizer" if hasattr(model.optimizer, "inner_optimizer") else ""
+            start = "  # the schedule starts at step 0"
+            lines.append(f"model.optimizer{inner}._iterations.assign(0){start}")
         if model.train_function is not None:
             lines.append("model.train_function = None  # the compiled one has the old rate")
         return lines
