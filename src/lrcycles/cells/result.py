@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -38,6 +38,17 @@ class ScheduleResult:
     power: float | None = None
     factor: float | None = None
     patience_epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageResult:
+    """Scores of an average of a training's weights; None if the training diverged."""
+
+    settings: Mapping[str, float]  # decay of ema, checkpoints of last
+    test_error_percent: float | None
+    test_loss: float | None
+    validation_error_percent: float | None
+    validation_loss: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +98,7 @@ class CellResult:
     history: Sequence[EpochResult]
     momentum: Mapping[str, float] | None = None
     class_weights: Sequence[float] | None = None
+    averages: Mapping[str, AverageResult] = field(default_factory=dict)
     streamed: bool = False
     uses_bounds: bool = False
     continues: str | None = None
@@ -120,8 +132,12 @@ class CellResult:
                 f"result.json must have schema {SCHEMA}. Received: schema {schema}. Use the "
                 "version of lrcycles that wrote it, or train again."
             )
-        names = {field.name for field in fields(cls)}
-        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        names = {each.name for each in fields(cls)}
+        needed = {
+            each.name
+            for each in fields(cls)
+            if each.default is MISSING and each.default_factory is MISSING
+        }
         if missing := sorted(needed - values.keys()):
             raise InputError(
                 f"result.json must hold {', '.join(missing)}. Received: a file without them. "
@@ -130,6 +146,9 @@ class CellResult:
         typed = {name: value for name, value in values.items() if name in names}
         typed["schedule"] = ScheduleResult(**values["schedule"])
         typed["history"] = [EpochResult(**entry) for entry in values["history"]]
+        typed["averages"] = {
+            name: AverageResult(**average) for name, average in values.get("averages", {}).items()
+        }
         return cls(**typed)
 
     def to_dict(self) -> dict[str, Any]:

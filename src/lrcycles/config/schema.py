@@ -113,6 +113,11 @@ class Feeding(StrEnum):
     streamed = "streamed"
 
 
+class Average(StrEnum):
+    ema = "ema"  # exponential moving average of the weights after each step
+    last = "last"  # mean of the weights at the ends of the last epochs
+
+
 class SaveModels(StrEnum):
     all = "all"
     first_seed = "first_seed"
@@ -180,6 +185,9 @@ class Train:
     compile: Compile
     feeding: Feeding
     class_weights: Any  # none, balanced or a number per class
+    averages: list[Average]  # of the weights, that are scored beside the trained weights
+    ema_decay: Momentum
+    last_checkpoints: Epochs
     workers: AutoOrCount
     threads_per_cell: AutoOrCount
     side_by_side: AutoOrCount
@@ -207,6 +215,9 @@ class ArmConfig:
     epochs: Epochs | None = None
     batch_size: BatchSize | None = None
     training_set: TrainingSet = TrainingSet.split
+    averages: list[Average] | None = None
+    ema_decay: Momentum | None = None
+    last_checkpoints: Epochs | None = None
     optimizer: Optimizer | None = None  # instead of Config.optimizer
     seeds: Any = None  # a count or a list
     continues: str | None = None
