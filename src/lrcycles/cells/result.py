@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -12,6 +12,7 @@ from lrcycles.errors import InputError
 
 SCHEMA = 1
 Status = Literal["finished", "diverged"]
+AVERAGES = ("ema", "last")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,9 @@ class AverageResult:
     test_loss: float | None
     validation_error_percent: float | None
     validation_loss: float | None
+
+
+AVERAGE_SCORES = [each.name for each in fields(AverageResult) if each.name != "settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,11 @@ class CellResult:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        if unknown := self.averages.keys() - set(AVERAGES):
+            raise InputError(
+                f"averages must be some of {', '.join(AVERAGES)}. Received: "
+                f"{', '.join(map(repr, sorted(unknown)))}. Train again."
+            )
         if self.status not in get_args(Status):
             raise InputError(
                 f"status must be one of {', '.join(get_args(Status))}. Received: {self.status!r}. "
@@ -118,6 +127,21 @@ class CellResult:
     def finished(self) -> bool:
         """Whether the training reached its end with finite losses."""
         return self.status == "finished"
+
+    def averaged(self, name: str) -> Self:
+        """Give the result that an average of the weights has, under a key of its own."""
+        average = self.averages[name]
+        return replace(
+            self,
+            key=f"{self.key}.{name}",
+            status="diverged" if average.test_error_percent is None else "finished",
+            test_error_percent=average.test_error_percent,
+            test_loss=average.test_loss,
+            validation_error_percent=average.validation_error_percent,
+            validation_loss=average.validation_loss,
+            history=[],
+            averages={},
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -30,6 +30,7 @@ class Role(StrEnum):
     CONTROL = "control"  # the arm is a control of the controlled comparison
     SENSITIVITY = "sensitivity"  # another constant rate
     REPLAY = "replay"  # the published pair, repeated
+    AVERAGE = "average"  # an average of the weights of a training
     OTHER = "other"  # asked for by the arm, outside of the controlled comparison
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrcycles.config.schema import Report
 from lrcycles.evidence.arms import Arm, seconds_per_step
+from lrcycles.evidence.averages import Averages, compare_averages
 from lrcycles.evidence.budgets import Plan, Reaching, compare_budgets, find_plans, reaching
 from lrcycles.evidence.comparisons import (
     Comparison,
@@ -39,6 +40,7 @@ class Evidence:
         plans: the schedules that were trained at several lengths.
         reaching: how each plan reaches report.target_percent; empty without a target.
         replay: the arms that repeat a published run.
+        averages: the arms with averages of their weights, and their comparisons; None without any.
         factorial: the published change split into its factors; None without one.
         of_stages: what the stages before training left; None where two experiments are compared.
     """
@@ -55,6 +57,7 @@ class Evidence:
     plans: list[Plan] = field(default_factory=list)
     reaching: list[Reaching] = field(default_factory=list)
     replay: list[str] = field(default_factory=list)
+    averages: Averages | None = None
     factorial: Factorial | None = None
     of_stages: Stages | None = None
 
@@ -145,6 +148,7 @@ def weigh(
         plans=plans,
         reaching=[] if target is None else [reaching(plan, target) for plan in plans],
         replay=list(replay),
+        averages=None if stages is None else compare_averages(arms, controlled, report),
         factorial=split(arms, report.factors, report.margin_percent),
         of_stages=stages,
     )
