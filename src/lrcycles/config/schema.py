@@ -31,6 +31,7 @@ Rate = Annotated[float, Number(1e-12, 1e6)]
 RateOrWord = Annotated[Any, Number(0, 1e6, (*BOUNDS, *PEAKS))]
 Share = Annotated[float, Number(0, 1, above=True)]
 Momentum = Annotated[float, Number(0, 1, above=True, below=True)]
+Decay = Annotated[float, Number(0.5, 1, below=True)]
 Percent = Annotated[float, Number(0, 100)]
 AutoOrCount = Annotated[Any, whole(1, 1024, "auto")]
 Factor = Annotated[Any, Number(0, 1e6)]
@@ -186,7 +187,7 @@ class Train:
     feeding: Feeding
     class_weights: Any  # none, balanced or a number per class
     averages: list[Average]  # of the weights, that are scored beside the trained weights
-    ema_decay: Momentum
+    ema_decay: Decay
     last_checkpoints: Epochs
     workers: AutoOrCount
     threads_per_cell: AutoOrCount
@@ -216,7 +217,7 @@ class ArmConfig:
     batch_size: BatchSize | None = None
     training_set: TrainingSet = TrainingSet.split
     averages: list[Average] | None = None
-    ema_decay: Momentum | None = None
+    ema_decay: Decay | None = None
     last_checkpoints: Epochs | None = None
     optimizer: Optimizer | None = None  # instead of Config.optimizer
     seeds: Any = None  # a count or a list
