@@ -20,7 +20,7 @@ from lrcycles.errors import InputError
 from lrcycles.evidence.paired import FEWEST
 
 _NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
-AVERAGE_LABELS = {"ema": "EMA", "last": "mean of checkpoints"}
+AVERAGE_LABELS = {"ema": "EMA", "last": "checkpoints"}
 _MID_CYCLE = 0.05  # share of a cycle: closer to its end than this, a run counts as ended there
 # What the seconds of a step depend on; the learning rate is no part of it.
 _STEP_COST = ["data", "model", "optimizer", "batch_size", "device", "device_name", "threads"]

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from lrcycles.config.schema import Report
 from lrcycles.evidence.arms import Arm, seconds_per_step
-from lrcycles.evidence.averages import Averages, compare_averages
 from lrcycles.evidence.budgets import Plan, Reaching, compare_budgets, find_plans, reaching
 from lrcycles.evidence.comparisons import (
+    Averages,
     Comparison,
     Key,
     Pair,
     Quantity,
     Role,
+    compare_averages,
     compare_errors,
     seedwise,
 )
@@ -123,9 +124,8 @@ def weigh(
         range_test_seconds: by arm, what it pays if it takes a rate from the range test.
         absent_primary: declared primary comparisons that were not trained; they count in Holm.
     """
-    errors = compare_errors(
-        arms, pairs, margin=report.margin_percent, absent_primary=len(absent_primary)
-    )
+    margin = report.margin_percent
+    errors = compare_errors(arms, pairs, margin=margin, absent_primary=len(absent_primary))
     plans = find_plans([arms[name] for name in controlled])
     target, times = report.target_percent, {}
     if target is not None and plans:
@@ -148,7 +148,7 @@ def weigh(
         plans=plans,
         reaching=[] if target is None else [reaching(plan, target) for plan in plans],
         replay=list(replay),
-        averages=None if stages is None else compare_averages(arms, controlled, report),
+        averages=None if stages is None else compare_averages(arms, controlled, margin=margin),
         factorial=split(arms, report.factors, report.margin_percent),
         of_stages=stages,
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lrcycles.evidence.averages import Averages
-from lrcycles.evidence.comparisons import Quantity
+from lrcycles.evidence.comparisons import Averages, Quantity
 from lrcycles.evidence.families import Outcome
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report import tables, verdicts
@@ -14,7 +13,7 @@ from lrcycles.report.figures.inputs import colours_of, row
 from lrcycles.report.formatting import UNKNOWN, listed, mean_sd
 from lrcycles.report.section import Block, Heading, Picture, Points, Section, Table, Text
 
-_HEADS = {"ema": "EMA", "last": "mean of checkpoints"}
+_HEADS = {"ema": "EMA", "last": "checkpoints"}
 _SLIGHT = ", by less than matters"
 _DECIDED = (
     (Outcome.BETTER, "better than", ""),
@@ -71,7 +70,7 @@ def _meaning(evidence: Evidence) -> list[str]:
         )
     if checkpoints := values("last", "checkpoints"):
         lines.append(
-            "Mean of checkpoints: the mean of the weights at the ends of the last epochs, over "
+            "Checkpoints: the mean of the weights at the ends of the last epochs, over "
             f"{checkpoints} epochs. Source: Izmailov 2018 (arXiv 1803.05407) and Kaddour 2022 "
             "(arXiv 2209.14981)."
         )
