@@ -224,7 +224,31 @@ BAD = {
     ),
     "averaged weights": (
         "+optimizer.arguments.use_ema=true",
-        r"must not have use_ema: .* Received: use_ema=true",
+        r"must not have use_ema: train\.averages .* Received: use_ema=true",
+    ),
+    "an unknown average": (
+        "train.averages=[swa]",
+        r"averages\[0\] must be one of ema, last\. Received: swa",
+    ),
+    "an average that is no list": (
+        "train.averages=ema",
+        r"averages must be a list, such as \[ema\]\. Received: ema",
+    ),
+    "an average twice": (
+        "train.averages=[ema,ema]",
+        r"each average once\. Received: \[ema,ema\]\. Set train\.averages=\[ema\]",
+    ),
+    "a decay that forgets at once": (
+        "train.ema_decay=0.1",
+        r"ema_decay must be a number of at least 0\.5 and below 1\. Received: 0\.1",
+    ),
+    "a setting of an average that the arm lacks": (
+        "+arms.clr.clr.ema_decay=0.9",
+        r"clr\.ema_decay must belong to an average .* Received: ema_decay=0\.9 with averages=\[\]",
+    ),
+    "more checkpoints than epochs": (
+        "++arms.clr.clr={averages:[last],epochs:4}",
+        r"train\.last_checkpoints must be at most the epochs of .*clr,.* Received: 5 for 4",
     ),
     "accumulated gradients": (
         "+optimizer.arguments.gradient_accumulation_steps=2",

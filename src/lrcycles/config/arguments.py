@@ -22,7 +22,7 @@ from lrcycles.schedules.limits import is_number
 
 REFUSED_ARGUMENTS = {
     "learning_rate": "the arm's schedule sets the rate",
-    "use_ema": "averaged weights are not supported yet",
+    "use_ema": "train.averages scores averaged weights",
     "gradient_accumulation_steps": "accumulated gradients are not supported yet",
 }
 OUR_MODELS = "lrcycles.models:"

@@ -185,7 +185,9 @@ def _refusal(kind: Any, limit: Any, key: str, value: Any, *, optional: bool) -> 
         if "[" not in key:  # an item of a list cannot be set alone
             remedy = f"Set {key}={plain.typed(limit.example)}, for example."
     elif get_origin(kind) is list:
-        words = "a list, such as [1,2]"
+        (item,) = get_args(kind)
+        is_choice = isinstance(item, type) and issubclass(item, Enum)
+        words = f"a list, such as [{next(iter(item)).value if is_choice else '1,2'}]"
     else:
         words = _TYPES.get(kind, "a mapping, such as {key: value}")
     if near:

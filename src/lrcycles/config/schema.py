@@ -32,6 +32,7 @@ Rate = Annotated[float, Number(1e-12, 1e6)]
 RateOrWord = Annotated[Any, Number(0, 1e6, (*BOUNDS, *PEAKS))]
 Share = Annotated[float, Number(0, 1, above=True)]
 Momentum = Annotated[float, Number(0, 1, above=True, below=True)]
+Decay = Annotated[float, Number(0.5, 1, below=True)]
 Percent = Annotated[float, Number(0, 100)]
 AutoOrCount = Annotated[Any, whole(1, 1024, "auto")]
 Factor = Annotated[Any, Number(0, 1e6)]
@@ -130,6 +131,11 @@ class AdvisedSchedule(StrEnum):
     constant = "constant"
 
 
+class Average(StrEnum):
+    ema = "ema"  # exponential moving average of the weights after each step
+    last = "last"  # mean of the weights at the ends of the last epochs
+
+
 class SaveModels(StrEnum):
     all = "all"
     first_seed = "first_seed"
@@ -197,6 +203,9 @@ class Train:
     compile: Compile
     feeding: Feeding
     class_weights: Any  # none, balanced or a number per class
+    averages: list[Average]  # of the weights, that are scored beside the trained weights
+    ema_decay: Decay
+    last_checkpoints: Epochs
     workers: AutoOrCount
     threads_per_cell: AutoOrCount
     side_by_side: AutoOrCount
@@ -229,6 +238,9 @@ class ArmConfig:
     epochs: Epochs | None = None
     batch_size: BatchSize | None = None
     training_set: TrainingSet = TrainingSet.split
+    averages: list[Average] | None = None
+    ema_decay: Decay | None = None
+    last_checkpoints: Epochs | None = None
     optimizer: Optimizer | None = None  # instead of Config.optimizer
     seeds: Any = None  # a count or a list
     continues: str | None = None
