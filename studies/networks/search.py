@@ -6,7 +6,8 @@ import json
 import math
 from collections.abc import Iterator
 
-from studies.networks.measure import OUT, Run
+from studies.networks.measure import OUT
+from studies.networks.runs import Run
 from studies.networks.task import Task
 from studies.networks.trainer import CHECKS, Trainer
 
