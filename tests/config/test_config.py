@@ -80,7 +80,7 @@ BAD = {
     ),
     "misspelt choice": (
         "bounds.rule=vally",
-        r"rule must be one of calibrated, .* Did you mean bounds\.rule=valley\?",
+        r"rule must be one of scaled, .* Did you mean bounds\.rule=valley\?",
     ),
     "a file where an arm belongs": (
         "+arms.clr.new=clr",

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lrcycles.config.schema import ScheduleName
 from lrcycles.errors import InputError
 from lrcycles.schedules import table as schedules
+from lrcycles.schedules.names import ScheduleName
 from lrcycles.schedules.ramps import ramp_table
 from lrcycles.schedules.table import (
     SCHEDULES,

@@ -153,8 +153,7 @@ def select_bounds(
     interval = {"base_lr": _interval(base_lrs), "max_lr": _interval(max_lrs)}
     ratio = RATIOS.get(rule)
     warnings = [
-        *wording.warnings(interval, [seed for seed in seeds if seed not in complete], ratio),
-        *wording.unseen(complete),
+        *wording.warnings(interval, seeds, ratio),
         *_cycle_warnings(cycles, step_size, total_steps, per_epoch),
     ]
     return Bounds(

@@ -126,24 +126,22 @@ def reasons(seeds: Sequence[SeedBounds], ratio: int | None) -> list[str]:
     return derived + sentences
 
 
-def unseen(seeds: Sequence[SeedBounds]) -> list[str]:
-    """Say once what most of the curves do not show, although there are bounds."""
-    sentences = [seed.warning for seed in seeds if seed.warning is not None]
-    return sentences[:1] if 2 * len(sentences) > len(seeds) else []
-
-
 def warnings(
     interval: Mapping[str, Mapping[str, float | None]],
-    incomplete: Sequence[SeedBounds],
+    seeds: Sequence[SeedBounds],
     ratio: int | None,
 ) -> list[str]:
-    """Warn of bounds that differ between the seeds, and of seeds that show no bounds."""
+    """Warn of bounds that differ between the seeds, of seeds without, and of what is not seen."""
     sentences = [
         f"{name} differs between the seeds by a standard deviation of {spread:.2f} decades, more "
         f"than {WIDE_SPREAD_DECADES}. Give the range test more seeds or steps."
         for name in (["max_lr"] if ratio else ["base_lr", "max_lr"])
         if (spread := interval[name]["spread_decades"]) is not None and spread > WIDE_SPREAD_DECADES
     ]
+    unseen = [seed.warning for seed in seeds if seed.warning is not None]
+    if 2 * len(unseen) > len(seeds):
+        sentences.append(unseen[0])
+    incomplete = [seed for seed in seeds if seed.base_lr is None or seed.max_lr is None]
     if incomplete:
         numbers = ", ".join(str(seed.seed) for seed in incomplete)
         sentences.append(f"Seeds left out, because they do not show both bounds: {numbers}.")

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 
 from lrcycles.config import hints, limits, plain
 from lrcycles.config.checks import check_values
-from lrcycles.config.schema import ArmConfig, Config, Optimizer, OptimizerName
+from lrcycles.config.schema import ArmConfig, Config, Optimizer
 from lrcycles.errors import InputError
+from lrcycles.schedules.names import OptimizerName
 from lrcycles.schedules.optimizers import class_named, need_usable
 
 _NOT_MADE_YET = "No file hash info found"  # DVC's words for a result that no stage has made
