@@ -1,6 +1,6 @@
 """Lists the schedules of the pipeline and tabulates their rates.
 
-To add a schedule, write its function in rates.py, its row in `SCHEDULES` here, and its arm in
+To add a schedule, write its function in rates.py or warmup.py, its row in `SCHEDULES` here, and its arm in
 conf/arm/. The configuration and the checks follow from the row. A
 test asks for a word in docs/pipeline.md.
 """
