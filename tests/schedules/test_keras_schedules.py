@@ -37,7 +37,8 @@ from lrcycles.schedules.keras_schedules import (
     WarmupStableDecay,
     Welch,
 )
-from lrcycles.schedules.table import default_gamma, rate_table
+from lrcycles.schedules.rates import default_gamma
+from lrcycles.schedules.table import rate_table
 
 BOUNDS = {"base_lr": 0.001, "max_lr": 0.006, "step_size": 4}
 UNUSED = ("cycles", "steps_per_update", "warmup_steps")  # in a test of single rates

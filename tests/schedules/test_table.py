@@ -15,11 +15,11 @@ from lrcycles.config.schema import ScheduleName, Shape
 from lrcycles.errors import InputError
 from lrcycles.schedules import table as schedules
 from lrcycles.schedules.ramps import ramp_table
+from lrcycles.schedules.rates import default_gamma
 from lrcycles.schedules.table import (
     SCHEDULES,
     ScheduleRow,
     cycle_step_size,
-    default_gamma,
     rate_table,
 )
 

@@ -98,6 +98,7 @@ def test_a_fifth_of_the_steps_after_the_warm_up_is_the_default_fall():
             r"must be below total_steps\. Received: warmup_steps=60, total",
         ),
         ({"warmup_steps": -1}, "warmup_steps must be a whole number of at least 0. Received: -1"),
+        ({"warmup_steps": None}, "warmup_steps must be a whole number .* Received: None"),
         ({"warmup_steps": 0.5}, r"warmup_steps must be a whole number .* Received: 0\.5"),
         (
             {"decay_steps": 61},
