@@ -14,7 +14,7 @@ def test_every_schedule_of_the_page_has_a_panel_and_ends_where_it_ends_without_a
     rows = re.search(r"\| class \|.*?\n\n", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     listed = {
         name
-        for row in rows.group().splitlines()[2:]
+        for row in rows.group().strip().splitlines()[2:]
         for name in re.findall(r"`(\w+)`", row.split("|")[1])
     }
     assert {name for _, name, _ in drawn_schedules.PANELS} == listed - {"Constant"}
