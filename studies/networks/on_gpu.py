@@ -24,7 +24,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import numpy as np
 
 from studies.networks import choosing, gpu_results, judging
-from studies.networks.runs import SCHEDULES, Run
+from studies.networks.runs import MORE, SCHEDULES, Run
 from studies.networks.task import Four, Task
 
 LOOK = [1e-5 * 2**k for k in range(20)]  # a first look, up to 5.2, with a quarter of the steps
@@ -38,6 +38,7 @@ WORK = Path(tempfile.gettempdir()) / "on_gpu"
 GRACE_SECONDS = 30  # for the parts that have begun
 # The longest first: the machine then has work for all of its processes until the end.
 ORDER = [
+    "waves_residual_momentum",
     "sums_language_muon",
     "images_residual_momentum",
     "brackets_language_adamw",
@@ -45,7 +46,6 @@ ORDER = [
     "pieces_transformer_lion",
     "counting_gru_adamw_clipped",
     "adding_gru_adam_clipped",
-    "waves_residual_momentum",
     "scenes_convolutions_adafactor",
     "checkerboard_deep_momentum",
     "graphs_messages_muon_bfloat16",
@@ -100,7 +100,8 @@ def measure(
     begun = time.time()
     networks = side_by_side.Networks(task, data)
     size = networks.part_steps
-    seeds = range(first, first + seeds_at_once)
+    # The seeds after the last one of the grid are its first ones, for more schedules.
+    seeds = range(first % SEEDS, first % SEEDS + seeds_at_once)
     short_seeds = [FIRST_SHORT_SEED + seed for seed in seeds]
     networks.draw([*seeds, *short_seeds])
     drawn = time.time()
@@ -132,7 +133,10 @@ def measure(
         return
     best = gpu_results.best_of(look)
     grid = [float(f"{best * factor:.4g}") for factor in peaks]
-    train(grid_lanes(seeds, short_seeds, grid, size), str(first))
+    if first >= SEEDS:
+        train(more_lanes(seeds, grid, size), str(first))
+    else:
+        train(grid_lanes(seeds, short_seeds, grid, size), str(first))
 
 
 def _path(task: Task, folder: Path, name: str) -> Path:
@@ -169,7 +173,19 @@ def grid_lanes(
     return whole + short
 
 
-def run(data: Path, out: Path, seconds: float, at_once: int, names: Sequence[str]) -> None:
+def more_lanes(seeds: Sequence[int], peaks: Sequence[float], size: int) -> list[Any]:
+    """Return the networks of a pass with `MORE` schedules: as many as in a pass of the grid."""
+    return [
+        [(Run(schedule, peak, 16 * size, seed), place)]
+        for place, seed in enumerate(seeds)
+        for schedule in MORE
+        for peak in peaks
+    ]
+
+
+def run(
+    data: Path, out: Path, seconds: float, at_once: int, names: Sequence[str], *, more: bool
+) -> None:
     """Measure tasks in processes of their own, and keep all that is done in one archive.
 
     First come the first seeds of all tasks. A process that fails, for want of memory for
@@ -180,7 +196,7 @@ def run(data: Path, out: Path, seconds: float, at_once: int, names: Sequence[str
     tasks = [task for task in TASKS if task.name in names]
     waiting = [
         (task, first, SEEDS_AT_ONCE)
-        for first in range(0, SEEDS, SEEDS_AT_ONCE)
+        for first in ([SEEDS] if more else range(0, SEEDS, SEEDS_AT_ONCE))
         for task in tasks
         if not _is_complete(_path(task, WORK, str(first)))
     ]
@@ -246,6 +262,7 @@ def main() -> None:
     running.add_argument("out", type=Path)
     running.add_argument("--seconds", type=float, default=480)
     running.add_argument("--at-once", type=int, default=8)
+    running.add_argument("--more", action="store_true", help="more schedules, after the grid")
     running.add_argument("--tasks", nargs="*", default=ORDER)
     one = commands.add_parser("task")
     one.add_argument("name", choices=ORDER)
@@ -257,7 +274,7 @@ def main() -> None:
     if given.command == "pack":
         pack(given.folder)
     elif given.command == "run":
-        run(given.data, given.out, given.seconds, given.at_once, given.tasks)
+        run(given.data, given.out, given.seconds, given.at_once, given.tasks, more=given.more)
     else:
         task = next(task for task in TASKS if task.name == given.name)
         with np.load(given.data) as arrays:
