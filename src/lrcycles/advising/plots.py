@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from lrcycles.drawing import GREY, panels
 from lrcycles.range_tests.plots import draw_range
@@ -28,19 +29,19 @@ def figure_of(advice: Advice) -> Figure:
     for ax in (above, middle):
         ax.axvspan(low, high, color=_INTERVAL, linewidth=0, zorder=0.5, label="90 % interval")
         ax.axvline(advice.peak_lr, color=_PEAK, linewidth=2, label=f"peak {advice.peak_lr:g}")
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(framealpha=0.8, edgecolor="none", fontsize=8)
     figure.suptitle(f"{advice.schedule_name} with the peak {advice.peak_lr:g}", fontsize=11)
     return figure
 
 
 def _draw_probes(ax: Axes, advice: Advice) -> None:
     """Draw the loss at the end of each probe against its peak, with a line for each length."""
-    ax.set_xscale("log")
+    _plain_log(ax, "x")
     ax.set_xlabel("peak learning rate")
     ax.set_ylabel("held-out loss at the end")
     table = advice.probes
     if (table["loss"].dropna() > 0).all():
-        ax.set_yscale("log")
+        _plain_log(ax, "y")
     if table.empty:
         ax.text(0.5, 0.5, "no probe was trained", transform=ax.transAxes, ha="center")
         return
@@ -50,10 +51,9 @@ def _draw_probes(ax: Axes, advice: Advice) -> None:
         for warm, rows in of_length.groupby(of_length["warmup_steps"] > 0):
             fine = rows[~rows["failed"]]
             means = fine.groupby("peak_lr")["loss"].mean()
-            label = f"{steps:,} updates{', with warm-up' if warm else ''}"
-            ax.plot(
-                means.index, means, "^--" if warm else "o-", color=colour, markersize=4, label=label
-            )
+            label = f"{steps:,} updates{'' if warm else ', without warm-up'}"
+            style = "o-" if warm else "D:"
+            ax.plot(means.index, means, style, color=colour, markersize=5, label=label)
     failed = table[table["failed"]]["peak_lr"]
     if len(failed):
         at_top = ax.get_xaxis_transform()
@@ -73,6 +73,15 @@ def _draw_probes(ax: Axes, advice: Advice) -> None:
             capsize=4,
             label=f"expected after {advice.total_steps:,} steps",
         )
+
+
+def _plain_log(ax: Axes, axis: str) -> None:
+    """Make an axis logarithmic, with plain numbers also where it has less than a decade."""
+    ax.set(**{f"{axis}scale": "log"})
+    of_axis = ax.xaxis if axis == "x" else ax.yaxis
+    of_axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    of_axis.set_major_formatter(lambda value, _: f"{value:g}")
+    of_axis.set_minor_formatter(NullFormatter())
 
 
 def _draw_schedule(ax: Axes, advice: Advice) -> None:
