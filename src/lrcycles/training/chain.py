@@ -128,8 +128,10 @@ def _add_entries(
     started = time.perf_counter()
     train, validation, test = sets
     tested, mistakes = engine.examine(test)
-    order = orders(lanes, lanes[0].epochs - 1, train)
-    averages = score_averages(engine, lanes, course, train, order, validation, test)
+    averages = {}
+    if any(cell.averages for cell in lanes):
+        order = orders(lanes, lanes[0].epochs - 1, train)
+        averages = score_averages(engine, lanes, course, train, order, validation, test)
     course.evaluate_seconds += time.perf_counter() - started
     weights = {}
     with ExitStack() as adding:  # all entries appear together: an interrupted team stays one team
@@ -211,12 +213,11 @@ def _run_epoch(
     """Make the steps of an epoch that the course lacks."""
     begin, end = epoch * course.steps_per_epoch, (epoch + 1) * course.steps_per_epoch
     steps = slice(begin, end)
-    tables = (course.momenta, course.shares)
     pieces = engine.epoch(
         train,
         orders(lanes, epoch, train),
         course.rates[:, steps],
-        *[None if table is None else table[:, steps] for table in tables],
+        *[each if each is None else each[:, steps] for each in (course.momenta, course.shares)],
         start=course.done - begin,
     )
     started = time.perf_counter()

@@ -90,8 +90,6 @@ def score_averages(
         order: the batches from which batch normalisation gets its statistics.
     """
     names = sorted({name for cell in lanes for name in cell.averages or {}})
-    if not names:
-        return {}
     state, found = engine.state(), {}
     for name in names:
         if name == "ema":

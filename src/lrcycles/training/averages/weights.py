@@ -13,13 +13,12 @@ from lrcycles.errors import InputError
 def ema_shares(decay: float, total_steps: int) -> np.ndarray:
     """Tabulate the share of the new weights in the moving average of each step, float32.
 
-    After step t the average is the weighted mean of the weights after the steps 1 to t, with the
-    factor decay**(t - i) for step i. The initial weights are no part of it, and no step has more
-    than its factor. So a short training is not drawn towards its start. The average in Keras's
-    optimizers is: it begins as the weights after the first step, which keep the factor
-    decay**(t - 1) that belongs to all steps before them.
+    After step t the average is the weighted mean of the weights after the steps 1 to t. The weights
+    after step i have the factor decay**(t - i). The initial weights are no part of the mean, so a
+    short training is not drawn towards its start. The average of Keras's optimizers begins as the
+    weights after the first step, and draws a short training towards them.
 
-    >>> ema_shares(0.5, 3).round(3).tolist()
+    >>> ema_shares(0.5, 3).astype(float).round(3).tolist()
     [1.0, 0.667, 0.571]
     """
     steps = np.arange(1, total_steps + 1)
