@@ -193,7 +193,7 @@ def _advice(
 ) -> Advice:
     per_update, updates = meter.training.batches_per_step, meter.updates
     estimate = estimate_peak(done, start=tested.start, total_steps=updates)
-    warmup = _warmup(meter)
+    warmup = _warmup(meter) if estimate.warmup else 0
     peak, low, high = (_rounded(v) for v in (estimate.peak_lr, estimate.low, estimate.high))
     warned = wording.warnings(
         tested, done, estimate, updates_left=meter.updates_left, total_steps=updates

@@ -38,6 +38,7 @@ BELOW, ABOVE = 2.5, 0.7  # octaves beyond the probes within which a best peak is
 FLOOR = 0.35  # prior spread of the floor, as a share of the lowest loss of the probes
 WITHIN = 0.02  # of the best loss
 LEARNED = 0.98  # of the loss before training: a probe above this says nothing of the best peak
+HARMS, HELPS = 0.93, 1.05  # the loss without a warm-up, relative to that with one
 Z90 = 1.645
 OCTAVES = np.linspace(-10.0, 10.0, 201)  # around the best probe
 
@@ -51,7 +52,8 @@ class PeakEstimate:
         chance: that the loss at `peak_lr` is within 2 % of the loss at the best peak.
         expected_loss: the held-out loss at the end of the training; NaN without probes. So are its
             two ends of an interval of 90 %.
-        needs_warmup: a probe without a warm-up failed at this peak, or ended 5 % higher.
+        warmup: whether the training should have one: unless a probe ended 7 % lower without.
+        needs_warmup: a probe ended at least 5 % higher without a warm-up, or diverged.
         open_above: no probe shows that a higher peak is worse.
         open_below: no probe shows that a lower peak is worse.
     """
@@ -63,6 +65,7 @@ class PeakEstimate:
     expected_loss: float
     expected_low: float
     expected_high: float
+    warmup: bool
     needs_warmup: bool
     open_above: bool
     open_below: bool
@@ -94,9 +97,16 @@ def estimate_peak(
         peak = max(start.low, min([start.peak_lr, *tried]))
         unknown = math.nan
         return PeakEstimate(
-            peak, start.low, start.highest, *4 * (unknown,), False, open_above=True, open_below=True
+            peak,
+            start.low,
+            start.highest,
+            *4 * (unknown,),
+            True,
+            False,
+            open_above=True,
+            open_below=True,
         )
-    half = Z90 * fit.octaves
+    half, without = Z90 * fit.octaves, _without_warmup(done)
     loss, spread = fit.loss
     return PeakEstimate(
         peak_lr=fit.peak,
@@ -106,7 +116,8 @@ def estimate_peak(
         expected_loss=loss - fit.lifted,
         expected_low=loss * math.exp(-Z90 * spread) - fit.lifted,
         expected_high=loss * math.exp(Z90 * spread) - fit.lifted,
-        needs_warmup=_needs_warmup(done),
+        warmup=without is None or not without < HARMS,
+        needs_warmup=without is not None and not without <= HELPS,
         open_above=_is_open(warmed, above=True),
         open_below=_is_open(warmed, above=False),
     )
@@ -202,8 +213,11 @@ def _fit(done: Sequence[ProbeResult], initial_loss: float, total_steps: int) -> 
     scale = max(1.0, squares.min() / max(1, len(learned) - 3))
     prior = ((np.array(slopes) - SLOPE) / SLOPE_SPREAD) ** 2
     weights = np.exp(-0.5 * ((squares - squares.min()) / scale + prior))
-    tried = [math.log2(one.probe.peak_lr) - centre for one in done]
-    inside = (min(tried) - BELOW <= OCTAVES) & (max(tried) + ABOVE >= OCTAVES)
+    highest = at.max() + ABOVE
+    failed = [math.log2(one.probe.peak_lr) - centre for one in done if one not in learned]
+    # A best peak is not believed above a probe that failed.
+    highest = min([highest, *(peak for peak in failed if peak > at.max())])
+    inside = (at.min() - BELOW <= OCTAVES) & (highest >= OCTAVES)
     return _Fit(
         centre,
         weights / weights.sum(),
@@ -233,13 +247,13 @@ def _warmed(done: Sequence[ProbeResult]) -> list[ProbeResult]:
     return [one for one in done if one.probe.warmup_steps]
 
 
-def _needs_warmup(done: Sequence[ProbeResult]) -> bool:
-    """Compare a probe without a warm-up with the one that differs in nothing else."""
+def _without_warmup(done: Sequence[ProbeResult]) -> float | None:
+    """Return the loss without a warm-up relative to that of the same probe with one."""
     for bare in (one for one in done if not one.probe.warmup_steps):
         for warmed in _warmed(done):
             if (warmed.probe.peak_lr, warmed.probe.steps) == (bare.probe.peak_lr, bare.probe.steps):
-                return not bare.loss <= warmed.loss + 0.05 * abs(warmed.loss)
-    return False
+                return 1 + (bare.loss - warmed.loss) / abs(warmed.loss)
+    return None
 
 
 def _is_open(done: Sequence[ProbeResult], *, above: bool) -> bool:

@@ -66,8 +66,8 @@ def _next_short(short: Sequence[ProbeResult], start: StartingPoint, share: int) 
     peaks = sorted(one.probe.peak_lr for one in short)
     centre = short[0].probe.peak_lr
     lower, higher = peaks[0] / GAP, peaks[-1] * GAP
-    best = min(short, key=lambda one: _rank(one, start)).probe.peak_lr
     wanted = [centre / GAP] if len(short) == 1 else [centre * GAP] if len(short) == 2 else []
+    best = min(short, key=lambda one: _rank(one, start)).probe.peak_lr
     if len(short) >= 3 and best == peaks[0]:
         wanted = [lower]
     elif len(short) >= 3 and best == peaks[-1]:
