@@ -34,7 +34,7 @@ SHORTER_NOISE = 0.75  # more noise for each halving of the length, as a share of
 MODEL_OCTAVES = 0.4  # error of the model itself, in factors of 2 of the peak
 LOSS_NOISE = 0.07  # of the expected loss, as NOISE, and as much again for each halving
 CAUTION_OCTAVES = 0.2  # the peak is chosen for the mean loss over so much uncertainty
-BELOW, ABOVE = 2.5, 0.7  # octaves beyond the probes within which a best peak is believed
+BELOW, ABOVE = 1.5, 0.7  # octaves beyond the probes within which a best peak is believed
 FLOOR = 0.35  # prior spread of the floor, as a share of the lowest loss of the probes
 WITHIN = 0.02  # of the best loss
 LEARNED = 0.98  # of the loss before training: a probe above this says nothing of the best peak
@@ -73,7 +73,7 @@ class PeakEstimate:
 
 def best_peak(done: Sequence[ProbeResult], *, start: StartingPoint, total_steps: int) -> float:
     """Return the peak with the least expected loss at a length."""
-    fit = _fit(_warmed(done), start.initial_loss, total_steps)
+    fit = _fit(_warmed(done), start, total_steps)
     if fit is None:
         return min(one.probe.peak_lr for one in done) / 4
     return fit.peak
@@ -91,7 +91,7 @@ def estimate_peak(
         total_steps: updates of the training.
     """
     warmed = _warmed(done)
-    fit = _fit(warmed, start.initial_loss, total_steps)
+    fit = _fit(warmed, start, total_steps)
     if fit is None:
         tried = [one.probe.peak_lr / 4 for one in warmed]
         peak = max(start.low, min([start.peak_lr, *tried]))
@@ -121,6 +121,11 @@ def estimate_peak(
         open_above=_is_open(warmed, above=True),
         open_below=_is_open(warmed, above=False),
     )
+
+
+def has_learned(one: ProbeResult, start: StartingPoint) -> bool:
+    """Whether a probe ended clearly below the loss before training."""
+    return one.loss < start.initial_loss - (1 - LEARNED) * abs(start.initial_loss)
 
 
 @dataclass(frozen=True)
@@ -177,11 +182,12 @@ class _Fit:
         return float(self.weights @ [_blurred(row, MODEL_OCTAVES)[self.place] for row in good])
 
 
-def _fit(done: Sequence[ProbeResult], initial_loss: float, total_steps: int) -> _Fit | None:
+def _fit(done: Sequence[ProbeResult], start: StartingPoint, total_steps: int) -> _Fit | None:
     """Fit every pair of exponents; None where no probe has learned."""
-    learned = [one for one in done if one.loss < initial_loss - (1 - LEARNED) * abs(initial_loss)]
+    learned = [one for one in done if has_learned(one, start)]
     if not learned:
         return None
+    initial_loss = start.initial_loss
     lifted = _lift([one.loss for one in learned], initial_loss)
     longest = max(one.probe.steps for one in learned)
     centre = math.log2(
@@ -257,11 +263,17 @@ def _without_warmup(done: Sequence[ProbeResult]) -> float | None:
 
 
 def _is_open(done: Sequence[ProbeResult], *, above: bool) -> bool:
-    """Whether the best probe of every length has no worse one on this side."""
-    for steps in {one.probe.steps for one in done}:
+    """Whether the best of the longest probes has no worse one on this side.
+
+    A single probe of that length counts with those of the next shorter one.
+    """
+    lengths = sorted({one.probe.steps for one in done}, reverse=True)
+    for steps in lengths:
         same = [one for one in done if one.probe.steps == steps]
-        best = min(same, key=lambda one: math.inf if math.isnan(one.loss) else one.loss)
-        peak = best.probe.peak_lr
-        if any(one.probe.peak_lr > peak if above else one.probe.peak_lr < peak for one in same):
-            return False
+        if len(same) > 1 or steps == lengths[-1]:
+            best = min(same, key=lambda one: math.inf if math.isnan(one.loss) else one.loss)
+            peak = best.probe.peak_lr
+            return not any(
+                one.probe.peak_lr > peak if above else one.probe.peak_lr < peak for one in same
+            )
     return True
