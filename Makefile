@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu study-bounds study-drawn-bounds study-range-test study-verdicts ui audit clean
+.PHONY: help setup reproduce experiments test test-slow test-faults soak bench bench-gpu study-bounds study-networks study-drawn-bounds study-range-test study-verdicts ui audit clean
 
 help: ## list all targets
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,11 @@ study-drawn-bounds: setup ## train with a range test for each seed (10 minutes);
 
 study-range-test: setup ## measure the price and the stability of the range test (20 minutes, nothing else running); result: docs/study-range-test
 	PYTHONPATH=src $(BIN)/python -m studies.range_test_price
+
+study-networks: setup ## judge select_bounds and advise on sixteen networks, against tuners (two hours); result: docs/study-networks
+	$(BIN)/pip install --quiet -e '.[studies]'
+	$(BIN)/dvc repro data
+	PYTHONPATH=src $(BIN)/python -m studies.networks
 
 REPORT_tutorial := -S train.seeds=32 -S train.save_models=first_seed
 report-%: setup ## run an experiment and copy its report to docs/reports, e.g. report-tutorial

@@ -1,13 +1,14 @@
-"""Computes rates of PyTorch and optax with which the schedules of lrcycles must agree.
+"""Computes rates of other packages with which the schedules of lrcycles must agree.
 
-    pip install torch optax                             # in an environment of its own
+    pip install torch optax transformers                # in an environment of its own
     python benchmarks/schedule_references.py            # writes the file
     python benchmarks/schedule_references.py --check    # compares; exit status 1 if rates differ
 
 The file is tests/references/schedule_references.json. For each source it holds the rates of 10,000
-random settings, at one random step each. In a quarter of the cases the step is at or next to a
-turning point of the schedule. The settings are not in the file; they follow from a seed. The file
-also holds two weights after each update of PyTorch's optimizers with a cycling momentum.
+random settings (2,000 of those with a warm-up), at one random step each. In a quarter of the cases
+the step is at or next to a turning point of the schedule. The settings are not in the file; they
+follow from a seed. The file also holds two weights after each update of PyTorch's optimizers with a
+cycling momentum.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from typing import Any
 import numpy as np
 
 FILE = Path(__file__).parents[1] / "tests/references/schedule_references.json"
-SETTINGS = 10_000
+SETTINGS, WARM_SETTINGS = 10_000, 2_000
+TINY = 1e-30  # stands for a rate of 0
 TOLERANCE = 2e-7  # the file holds 32 bits
 Setting = dict[str, Any]
 
@@ -119,6 +121,28 @@ def draw_optax(rng: Random) -> Setting:
     }
 
 
+def draw_warmup(kinds: tuple[str, ...]) -> Callable[[Random], Setting]:
+    """Return a function that draws a schedule after a warm-up of 1 to a few hundred steps."""
+
+    def draw(rng: Random) -> Setting:
+        total = whole(rng, 10, 400)
+        warmup = whole(rng, 1, total - 5)
+        decay = whole(rng, 1, total - warmup)
+        return {
+            "kind": kinds[whole(rng, 0, len(kinds) - 1)],
+            "max_lr": log_uniform(rng, 1e-4, 10),
+            "low": log_uniform(rng, 1e-2, 0.5),  # as a share of max_lr
+            "total_steps": total,
+            "warmup": warmup,
+            "decay": decay,
+            "first": whole(rng, 1, 40),
+            "factor": whole(rng, 1, 3),
+            "step": some_step(rng, total, [0, warmup, total - decay, total]),
+        }
+
+    return draw
+
+
 def torch_cyclic(s: Setting) -> float:
     import torch
 
@@ -185,18 +209,104 @@ def optax_rate(s: Setting) -> float:
     return float(schedule(s["step"]))
 
 
+def torch_warmup(s: Setting) -> float:
+    """Join a LinearLR and the schedule with PyTorch's SequentialLR."""
+    import torch
+
+    top, after = s["max_lr"], s["total_steps"] - s["warmup"]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=top)
+    lr = torch.optim.lr_scheduler
+    schedule: Any = {
+        "constant": lambda: lr.ConstantLR(optimizer, factor=1.0),
+        "linear": lambda: lr.LinearLR(optimizer, 1.0, s["low"], total_iters=after),
+        "cosine": lambda: lr.CosineAnnealingLR(optimizer, T_max=after, eta_min=top * s["low"]),
+        "restarts": lambda: lr.CosineAnnealingWarmRestarts(
+            optimizer, T_0=s["first"], T_mult=s["factor"], eta_min=top * s["low"]
+        ),
+        "step_decay": lambda: lr.StepLR(optimizer, step_size=s["first"], gamma=s["low"]),
+    }[s["kind"]]()
+    rise = lr.LinearLR(optimizer, 1 / (s["warmup"] + 1), 1.0, total_iters=s["warmup"])
+    scheduler = lr.SequentialLR(optimizer, [rise, schedule], milestones=[s["warmup"]])
+    for _ in range(s["step"]):
+        scheduler.step()
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def optax_warmup(s: Setting) -> float:
+    """Join a linear schedule and the schedule with optax.join_schedules."""
+    import optax
+
+    top, low = s["max_lr"], s["max_lr"] * s["low"]
+    warmup, total = s["warmup"], s["total_steps"]
+    rise = optax.linear_schedule(top / (warmup + 1), top, warmup)
+    if s["kind"] == "warmup_cosine":
+        whole_run = optax.warmup_cosine_decay_schedule(top / (warmup + 1), top, warmup, total, low)
+        return float(whole_run(s["step"]))
+    if s["kind"] == "stable":
+        stable, fall = optax.constant_schedule(top), optax.linear_schedule(top, low, s["decay"])
+        joined = optax.join_schedules([rise, stable, fall], [warmup, total - s["decay"]])
+        return float(joined(s["step"]))
+    peak = optax.linear_schedule(low, top, s["first"])
+    fall = optax.linear_schedule(top, low, s["first"])
+    cycle = optax.join_schedules([peak, fall], [s["first"]])
+    rise = optax.linear_schedule(low / (warmup + 1), low, warmup)
+    cycles = [cycle] * (total // (2 * s["first"]) + 1)
+    ends = [warmup + 2 * k * s["first"] for k in range(len(cycles))]
+    return float(optax.join_schedules([rise, *cycles], ends)(s["step"]))
+
+
+def transformers_warmup(s: Setting) -> float:
+    """Compute the rate of Hugging Face one step later, for a warm-up and a run one step longer.
+
+    Its first update has a rate of 0, which lrcycles leaves out.
+    """
+    import torch
+    from transformers import optimization as hf
+
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=s["max_lr"])
+    warmup, total, step = s["warmup"] + 1, s["total_steps"] + 1, s["step"] + 1
+    stable = {
+        "num_warmup_steps": warmup,
+        "num_training_steps": total,
+        "num_decay_steps": s["decay"],
+        # Its warm-up begins at this share of the rate, too.
+        "min_lr_ratio": s["low"] if step > warmup else 0.0,
+    }
+    scheduler = {
+        "constant": lambda: hf.get_constant_schedule_with_warmup(optimizer, warmup),
+        "linear_to_0": lambda: hf.get_linear_schedule_with_warmup(optimizer, warmup, total),
+        "cosine_to_0": lambda: hf.get_cosine_schedule_with_warmup(optimizer, warmup, total),
+        "inverse_sqrt": lambda: hf.get_inverse_sqrt_schedule(optimizer, warmup, s["first"]),
+        "stable": lambda: hf.get_wsd_schedule(optimizer, decay_type="linear", **stable),
+        "stable_sqrt": lambda: hf.get_wsd_schedule(optimizer, decay_type="1-sqrt", **stable),
+    }[s["kind"]]()
+    return _rate_at(scheduler, step)
+
+
 SOURCES: Mapping[str, tuple[Callable[[Random], Setting], Callable[[Setting], float]]] = {
     "torch_cyclic": (draw_cyclic, torch_cyclic),
     "torch_one_cycle": (draw_one_cycle, torch_one_cycle),
     "torch_restarts": (draw_restarts, torch_restarts),
     "optax": (draw_optax, optax_rate),
+    "torch_warmup": (
+        draw_warmup(("constant", "linear", "cosine", "restarts", "step_decay")),
+        torch_warmup,
+    ),
+    "optax_warmup": (draw_warmup(("warmup_cosine", "stable", "triangular")), optax_warmup),
+    "transformers_warmup": (
+        draw_warmup(
+            ("constant", "linear_to_0", "cosine_to_0", "inverse_sqrt", "stable", "stable_sqrt")
+        ),
+        transformers_warmup,
+    ),
 }
 
 
 def settings(source: str) -> list[Setting]:
     """Draw the random settings of a source, the same on every machine."""
     rng = Random(list(SOURCES).index(source))  # Python promises that Random.random() never changes
-    return [SOURCES[source][0](rng) for _ in range(SETTINGS)]
+    count = WARM_SETTINGS if source.endswith("_warmup") else SETTINGS
+    return [SOURCES[source][0](rng) for _ in range(count)]
 
 
 def read_rates(source: str) -> np.ndarray:
@@ -233,16 +343,17 @@ def torch_weights(name: str) -> list[list[float]]:
 
 
 def compute() -> dict[str, Any]:
-    """Compute all references with PyTorch and optax."""
+    """Compute all references with the other packages."""
     import jax
     import optax
     import torch
+    import transformers
 
     jax.config.update("jax_enable_x64", True)
     warnings.filterwarnings("ignore", message=".*`lr_scheduler.step\\(\\)` before.*")
     rates = {source: [SOURCES[source][1](s) for s in settings(source)] for source in SOURCES}
     return {
-        "made_by": {"torch": torch.__version__, "optax": optax.__version__},
+        "made_by": {each.__name__: each.__version__ for each in (torch, optax, transformers)},
         "rates": {source: _pack(values) for source, values in rates.items()},
         "weights": {name: torch_weights(name) for name in OPTIMIZERS},
     }
@@ -275,7 +386,7 @@ def main() -> int:
     differs = False
     for source in SOURCES:
         values, committed = _unpack(fresh["rates"][source]), read_rates(source)
-        deviation = np.max(np.abs(values / committed - 1))
+        deviation = np.max(np.abs(values - committed) / np.maximum(np.abs(committed), TINY))
         print(f"{source}: {len(values)} settings, largest relative difference {deviation:.1e}")
         differs |= bool(deviation > TOLERANCE)
     for name in OPTIMIZERS:

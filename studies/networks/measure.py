@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lrcycles.schedules import rates
-from studies.networks.task import Array, Task
+from studies.networks.runs import SCHEDULES, Run
+from studies.networks.task import Task
 from studies.networks.trainer import Trainer
 
 OUT = Path("artifacts/studies/networks")
@@ -22,43 +21,6 @@ SEEDS = range(3)
 COARSE_SEED = 90
 PROBE_SEEDS = range(100, 103)
 PROBE_PARTS = (16, 8, 4)  # a probe is a whole linear decay of this part of the training
-CYCLES = 3
-RATIO = 40  # max_lr / base_lr of the cycles
-WARMUP = 0.1  # share of the steps
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training: a schedule between 0 and its peak rate, over a number of steps."""
-
-    schedule: str
-    peak: float
-    steps: int
-    seed: int
-
-    def rates(self) -> Array:
-        """Tabulate the rates, one for each update."""
-        step, peak, n = np.arange(self.steps), self.peak, self.steps
-        if self.schedule == "constant":
-            return np.full(n, peak)
-        if self.schedule == "linear_decay":
-            return np.asarray(rates.linear_decay(step, max_lr=peak, total_steps=n))
-        if self.schedule == "warmup_decay":
-            rise = round(WARMUP * n)
-            fall = rates.linear_decay(np.arange(n - rise), max_lr=peak, total_steps=n - rise)
-            return np.concatenate([peak * (np.arange(rise) + 1) / (rise + 1), fall])
-        size = n // (2 * CYCLES)
-        return np.asarray(
-            rates.triangular(
-                np.minimum(step, 2 * CYCLES * size),
-                base_lr=peak / RATIO,
-                max_lr=peak,
-                step_size=size,
-            )
-        )
-
-
-SCHEDULES = ("constant", "linear_decay", "warmup_decay", "cycles")
 
 
 class Kept:
@@ -118,4 +80,5 @@ def kept(task: Task) -> pd.DataFrame:
     """Return the kept trainings of a task, those of the first look excepted."""
     rows = pd.read_json(OUT / f"{task.name}-{task.digest}.jsonl", lines=True)
     whole = int(rows["steps"].max())
-    return rows[rows["seed"] != COARSE_SEED].assign(task=task.name, whole=whole)
+    seeds = [*SEEDS, *PROBE_SEEDS]
+    return rows[rows["seed"].isin(seeds)].assign(task=task.name, whole=whole)

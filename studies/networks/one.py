@@ -30,13 +30,13 @@ def _sweeps(task: Task) -> None:
 def _advice(task: Task) -> None:
     from studies.networks import advised
 
-    advised.measure(task)
+    advised.ask(task)
 
 
 def _tuners(task: Task) -> None:
     from studies.networks import tuners
 
-    tuners.measure(task)
+    tuners.search(task)
 
 
 if __name__ == "__main__":

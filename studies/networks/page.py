@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from scipy import stats
 from lrcycles import files
 from lrcycles.bounds.select import DEFAULT
 from lrcycles.training.compilation import cpu_name
-from studies.networks import figures, measure, rules, sweeps, tasks
+from studies.networks import advised, costs, figures, gpu_grid, measure, rules, sweeps, tasks
 from studies.networks.landscape import Landscape
 
 OUT = Path("docs/study-networks")
+HEADLINES = (1.5, 3.0, 10.0)  # trainings that a tuner may take
 
 
 def landscapes() -> dict[str, Landscape]:
-    """Return the landscape of every task whose grid is complete."""
+    """Return the landscape of every task."""
     return {task.name: Landscape.of(measure.kept(task)) for task in tasks.of_part("grid")}
 
 
@@ -41,43 +43,76 @@ def apply_rules() -> None:
 
 def main() -> None:
     """Write tables, figures and the page."""
-    maps = landscapes()
-    rows = pd.read_csv(OUT / "rules.csv")
-    advice, tuned = pd.read_csv(OUT / "advice.csv"), pd.read_csv(OUT / "tuners.csv")
-    summaries = {
-        (half, length): rules.summary(part)
-        for (half, length), part in rows.groupby(["half", "length"])
-    }
+    maps, rows = landscapes(), pd.read_csv(OUT / "rules.csv")
+    judging = tasks.of_part("advice")
+    advice = pd.concat(
+        [advised.judged(task, maps[task.name], advised.ask(task)) for task in judging],
+        ignore_index=True,
+    )
+    tuned = pd.concat(
+        [
+            files.read_table(measure.OUT / f"{task.name}-{task.digest}-tuned.parquet")
+            for task in judging
+        ],
+        ignore_index=True,
+    )
     table = pd.DataFrame(_task_row(landscape) for landscape in maps.values())
+    tuners = costs.summary(tuned, advice)
     _write("tasks.csv", table)
+    _write("advice.csv", advice.drop(columns="warnings"))
+    _write("tuners.csv", tuners)
     files.write_figure(OUT / "landscapes.png", figures.landscapes(maps, rows, advice))
-    files.write_figure(OUT / "rules.png", figures.rules(rows[rows["half"] == "judge"]))
-    files.write_figure(OUT / "tuners.png", figures.tuners(tuned, advice))
+    files.write_figure(OUT / "rules.png", figures.rules(rows[_judge(rows)]))
+    files.write_figure(OUT / "tuners.png", costs.figure(tuned, advice))
+    by_task = advice_by_task(advice)
+    files.write_text(
+        OUT / "README.md",
+        _page(
+            measured=f"{datetime.now(UTC):%Y-%m-%d}, {cpu_name()}",
+            tasks=table.to_dict("records"),
+            summaries={
+                (half, length): rules.summary(part).to_dict("records")
+                for (half, length), part in rows.groupby(["half", "length"])
+            },
+            default=DEFAULT,
+            advice=advice_summary(advice, by_task),
+            advice_tasks=by_task.to_dict("records"),
+            tuners=tuners[tuners["cost"].isin(HEADLINES)].to_dict("records"),
+            caught_up=costs.caught_up(tuned, advice),
+            seconds=_seconds(),
+            gpu=gpu_grid.comparison(maps, advice).to_dict("records"),
+        ),
+    )
+
+
+def _judge(rows: pd.DataFrame) -> pd.Series:
+    return (rows["half"] == "judge") & (rows["length"] == "short")
+
+
+def _page(**values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template("page.md.j2").render(
-        measured=f"{datetime.now(UTC):%Y-%m-%d}, {cpu_name()}",
-        tasks=table.to_dict("records"),
-        summaries={key: table.to_dict("records") for key, table in summaries.items()},
-        default=DEFAULT,
-        advice=advice_summary(advice),
-        advice_tasks=advice_by_task(advice).to_dict("records"),
-        tuners=tuner_summary(tuned, advice).to_dict("records"),
-    )
-    files.write_text(OUT / "README.md", text)
+    environment.filters["percent"] = lambda value: f"{value:.1f}"
+    return environment.get_template("page.md.j2").render(**values)
 
 
 def _write(name: str, table: pd.DataFrame) -> None:
     files.write_text(OUT / name, table.to_csv(index=False, float_format="%.5g"))
 
 
+def _seconds() -> dict[str, float]:
+    path = measure.OUT / "seconds.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
 def _task_row(landscape: Landscape) -> dict[str, Any]:
     schedule, peak, loss = landscape.oracle
     task = tasks.named(landscape.task)
+    best = {name: landscape.best(name)[1] for name in landscape.losses}
     return {
         "half": tasks.half_of(task.name),
         "task": task.name,
@@ -88,9 +123,7 @@ def _task_row(landscape: Landscape) -> dict[str, Any]:
         "peak": peak,
         "loss": loss,
         "floor_percent": 100 * landscape.floor,
-        "best_decay_percent": 100 * (landscape.best("linear_decay")[1] / loss - 1),
-        "best_cycles_percent": 100 * (landscape.best("cycles")[1] / loss - 1),
-        "best_constant_percent": 100 * (landscape.best("constant")[1] / loss - 1),
+        **{f"{name}_percent": 100 * (value / loss - 1) for name, value in best.items()},
     }
 
 
@@ -101,45 +134,27 @@ def advice_by_task(advice: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(
         regret_percent=("log", lambda logs: 100 * np.expm1(logs.mean())),
         worst_repeat_percent=("ratio", lambda ratios: 100 * (ratios.max() - 1)),
-        covered=("inside", "mean"),
+        covered_percent=("inside", lambda column: 100 * column.mean()),
+        chance_percent=("chance", lambda column: 100 * column.mean()),
         cost=("cost", "mean"),
         repeats=("ratio", "size"),
         diverged=("diverged", "sum"),
     ).reset_index()
 
 
-def advice_summary(advice: pd.DataFrame) -> dict[str, float]:
+def advice_summary(advice: pd.DataFrame, by_task: pd.DataFrame) -> dict[str, float]:
     """Return what the page promises of `advise`: over tasks, with the interval of its coverage."""
-    by_task = advice_by_task(advice)
-    half = stats.t.ppf(0.975, len(by_task) - 1) * by_task["covered"].sem()
+    covered = by_task["covered_percent"]
+    half = stats.t.ppf(0.975, len(by_task) - 1) * covered.sem()
     return {
+        "geometric_percent": 100 * np.expm1(np.log1p(by_task["regret_percent"] / 100).mean()),
         "median_percent": by_task["regret_percent"].median(),
         "worst_percent": by_task["regret_percent"].max(),
-        "covered": by_task["covered"].mean(),
-        "covered_low": by_task["covered"].mean() - half,
-        "covered_high": min(1.0, by_task["covered"].mean() + half),
+        "covered": covered.mean(),
+        "covered_low": covered.mean() - half,
+        "covered_high": min(100.0, covered.mean() + half),
         "cost": advice["cost"].mean(),
         "highest_cost": advice["cost"].max(),
         "diverged": int(advice["diverged"].sum()),
+        "asked": len(advice),
     }
-
-
-def tuner_summary(tuned: pd.DataFrame, advice: pd.DataFrame) -> pd.DataFrame:
-    """Compare each tuner at each cost with `advise`: regret, and on how many tasks it is worse."""
-    ours = np.log(advice["ratio"]).groupby(advice["task"]).mean()
-    logs = tuned.assign(log=np.log(tuned["ratio"]))
-    out = []
-    for (tuner, cost), rows in logs.groupby(["tuner", "cost"]):
-        theirs = rows.groupby("task")["log"].mean()
-        out.append(
-            {
-                "tuner": tuner,
-                "cost": cost,
-                "geometric_percent": 100 * np.expm1(theirs.mean()),
-                "median_percent": 100 * np.expm1(theirs.median()),
-                "worst_percent": 100 * np.expm1(theirs.max()),
-                "advise_wins": int((theirs > ours.loc[theirs.index]).sum()),
-                "tasks": len(theirs),
-            }
-        )
-    return pd.DataFrame(out)

@@ -63,3 +63,11 @@ def with_noise(labels: Array, classes: int, share: float, random: np.random.Gene
     """Replace a share of the labels by random ones, so that no network reaches a loss near 0."""
     wrong = random.random(labels.shape) < share
     return np.where(wrong, random.integers(0, classes, labels.shape), labels).astype("int32")
+
+
+def sample_order(samples: int, batch_size: int, steps: int, seed: int) -> Array:
+    """Shuffle the samples anew in each epoch; the last short batch is dropped."""
+    draw = np.random.default_rng([seed, 7])
+    whole = samples // batch_size
+    epochs = [draw.permutation(samples)[: whole * batch_size] for _ in range(-(-steps // whole))]
+    return np.concatenate(epochs).reshape(-1, batch_size)[:steps].astype("int32")

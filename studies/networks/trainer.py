@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from lrcycles.range_tests.keras_model import reachable, state
-from studies.networks.task import Array, Task
+from studies.networks.task import Array, Task, sample_order
 
 CHECKS = 8  # evaluations of a training, the last one at its end
 
@@ -66,20 +67,24 @@ class Trainer:
 
     def train(self, rates: Array, seed: int) -> Outcome:
         """Train with one rate for each update."""
-        order = _order(self.samples, self.task.batch_size, len(rates), seed)
+        losses, measures, seconds = zip(*self.eighths(rates, seed), strict=True)
+        missing = [np.nan] * (CHECKS - len(losses))
+        return Outcome([*losses, *missing], measures[-1], sum(seconds))
+
+    def eighths(self, rates: Array, seed: int) -> Iterator[tuple[float, float, float]]:
+        """Train; yield the loss, the measure and the seconds of each eighth, up to a NaN loss."""
+        order = sample_order(self.samples, self.task.batch_size, len(rates), seed)
         self.reset(seed)
-        losses, seconds, logs = [], 0.0, {"loss": np.nan, self.task.metric: np.nan}
         ends = np.linspace(0, len(rates), CHECKS + 1).round().astype(int)
         for begin, end in pairwise(ends):
             started = time.process_time()
             self._steps(tf.constant(order[begin:end]), tf.constant(rates[begin:end], tf.float32))
-            seconds += time.process_time() - started
+            seconds = time.process_time() - started
             logs = self._evaluate(self)
-            losses.append(logs["loss"] if np.isfinite(logs["loss"]) else np.nan)
-            if np.isnan(losses[-1]):
-                break
-        losses += [np.nan] * (CHECKS - len(losses))
-        return Outcome(losses, logs[self.task.metric], seconds)
+            loss = logs["loss"] if np.isfinite(logs["loss"]) else np.nan
+            yield loss, logs[self.task.metric], seconds
+            if np.isnan(loss):
+                return
 
     def _evaluate(self, _: Trainer) -> dict[str, float]:
         self.model.reset_metrics()
@@ -91,11 +96,3 @@ class Trainer:
             self.model.optimizer.learning_rate.assign(rates[step])
             batch = order[step]
             self.model.train_step((tf.gather(self._x, batch), tf.gather(self._y, batch)))
-
-
-def _order(samples: int, batch_size: int, steps: int, seed: int) -> Array:
-    """Shuffle the samples anew in each epoch; the last short batch is dropped."""
-    draw = np.random.default_rng([seed, 7])
-    whole = samples // batch_size
-    epochs = [draw.permutation(samples)[: whole * batch_size] for _ in range(-(-steps // whole))]
-    return np.concatenate(epochs).reshape(-1, batch_size)[:steps].astype("int32")

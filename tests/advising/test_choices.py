@@ -7,8 +7,8 @@ import pytest
 
 import lrcycles
 from lrcycles.advising import choices
-from lrcycles.config.schema import AdvisedSchedule
 from lrcycles.errors import InputError
+from lrcycles.schedules.names import AdvisedSchedule
 from lrcycles.schedules.table import SCHEDULES
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from lrcycles.config import compose
 from lrcycles.config.arguments import REFUSED_ARGUMENTS
-from lrcycles.config.schema import OptimizerName
 from lrcycles.config.signatures import function_signature, optimizer_signature
 from lrcycles.errors import InputError
+from lrcycles.schedules.names import OptimizerName
 
 ROOT = Path(__file__).parents[2]
 VALUES = compose.compose(ROOT / "conf", ["experiment=smoke"])

@@ -7,9 +7,10 @@ import pytest
 
 from lrcycles.config import compose
 from lrcycles.config.comparisons import check_comparisons, warnings
-from lrcycles.config.schema import LOOKS, MOST_PRIMARY, ArmConfig, Config, ScheduleName
+from lrcycles.config.schema import LOOKS, MOST_PRIMARY, ArmConfig, Config
 from lrcycles.errors import InputError
 from lrcycles.evidence.families import LATER_LEVELS, look_level
+from lrcycles.schedules.names import ScheduleName
 
 CONF = Path(__file__).parents[2] / "conf"
 

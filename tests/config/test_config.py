@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lrcycles.config import advice, compose, params_file
-from lrcycles.config.resolve import arm_length
+from lrcycles.config.resolve import arm_length, arm_phases, arm_schedule
 from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 
@@ -52,6 +52,28 @@ def test_the_published_arms_follow_neither_train_nor_the_split():
     assert lengths == {"published_baseline": (10, 200, 60000), "published": (10, 2000, 60000)}
 
 
+@pytest.mark.parametrize(
+    ("given", "phases"),
+    [
+        ("+arms.clr.clr.warmup_percent=5", {"warmup_steps": 138}),  # of 2,750 updates: 137.5
+        ("+arms.clr.clr.warmup_percent=0", {}),
+        ("+arms.clr.clr.warmup_steps=0", {}),
+        ("+arms.clr.clr.warmup_steps=7", {"warmup_steps": 7}),
+        (
+            "+arms.clr.clr.warmup_percent=5 arms.clr.clr.schedule=warmup_stable_decay "
+            "+arms.clr.clr.decay_percent=95",
+            {"warmup_steps": 138, "decay_steps": 2612},
+        ),
+    ],
+)
+def test_a_share_of_the_training_becomes_updates_once(given, phases):
+    config = composed(*given.split())
+    arm = config.arms.clr["clr"]
+    assert arm_phases(config, arm) == phases
+    settings = arm_schedule(config, arm, {"base_lr": 0.001, "max_lr": 0.01})
+    assert {key: settings[key] for key in settings if key.endswith("_steps")} == phases
+
+
 def test_rendering_is_what_dvc_itself_writes(tmp_path):
     from dvc.utils.hydra import compose_and_dump
 
@@ -80,7 +102,7 @@ BAD = {
     ),
     "misspelt choice": (
         "bounds.rule=vally",
-        r"rule must be one of calibrated, .* Did you mean bounds\.rule=valley\?",
+        r"rule must be one of scaled, .* Did you mean bounds\.rule=valley\?",
     ),
     "a file where an arm belongs": (
         "+arms.clr.new=clr",
@@ -193,6 +215,42 @@ BAD = {
         "+arms.controls.published.cycles=2",
         r"must have cycles or step_size, not both\. Received: cycles=2, step_size=2000",
     ),
+    "a warm-up as long as the training": (
+        "+arms.clr.clr.warmup_steps=2750",
+        r"clr, with .*: warmup_steps must be below total_steps\. Received: warmup_steps=2750,",
+    ),
+    "a warm-up of all of the training": (
+        "+arms.clr.clr.warmup_percent=100",
+        r"warmup_percent must be a number of at least 0 and below 100, or null\. Received: 100",
+    ),
+    "too short for its cycles after a warm-up": (
+        "+arms.clr.clr.warmup_percent=99.9",
+        r"clr, with .*warmup_percent=99\.9, .*: total_steps .* warm-up of 2748 steps\. .*cycles=3",
+    ),
+    "a warm-up in steps and in percent": (
+        "+arms.clr.clr.warmup_steps=5 +arms.clr.clr.warmup_percent=5",
+        r"must have warmup_steps or warmup_percent, not both\. Received: warmup_steps=5, warmup_p",
+    ),
+    "a final fall in steps and in percent": (
+        "+arm@arms.clr.new=stable_sqrt +arms.clr.new.decay_steps=5",
+        r"arms\.clr\.new must have decay_steps or decay_percent, not both\. Received: decay_steps",
+    ),
+    "a final fall that begins in the warm-up": (
+        "+arm@arms.clr.new=stable_sqrt arms.clr.new.decay_percent=96",
+        r"new, with warmup_percent=5\.0, decay_percent=96\.0, .*: decay_steps must be at most",
+    ),
+    "a final fall of cycles": (
+        "+arms.clr.clr.decay_percent=5",
+        r"schedule triangular takes no decay_percent\. Received: decay_percent=5\.0",
+    ),
+    "a shape of another schedule": (
+        "+arm@arms.clr.new=stable_sqrt arms.clr.new.shape=cosine",
+        r"arms\.clr\.new, with .*: shape must be linear or 1-sqrt\. Received: 'cosine'",
+    ),
+    "no shape": (
+        "+arm@arms.clr.new=stable_sqrt arms.clr.new.shape=sqrt",
+        r"new\.shape must be one of linear, cosine, 1-sqrt, or null\. Received: sqrt",
+    ),
     "a constant with an end": (
         "+arms.baseline.baseline.max_lr=0.1",
         r"schedule constant takes no max_lr\. Received: max_lr=0\.1",
@@ -224,7 +282,31 @@ BAD = {
     ),
     "averaged weights": (
         "+optimizer.arguments.use_ema=true",
-        r"must not have use_ema: .* Received: use_ema=true",
+        r"must not have use_ema: train\.averages .* Received: use_ema=true",
+    ),
+    "an unknown average": (
+        "train.averages=[swa]",
+        r"averages\[0\] must be one of ema, last\. Received: swa",
+    ),
+    "an average that is no list": (
+        "train.averages=ema",
+        r"averages must be a list, such as \[ema\]\. Received: ema",
+    ),
+    "an average twice": (
+        "train.averages=[ema,ema]",
+        r"each average once\. Received: \[ema,ema\]\. Set train\.averages=\[ema\]",
+    ),
+    "a decay that forgets at once": (
+        "train.ema_decay=0.1",
+        r"ema_decay must be a number of at least 0\.5 and below 1\. Received: 0\.1",
+    ),
+    "a setting of an average that the arm lacks": (
+        "+arms.clr.clr.ema_decay=0.9",
+        r"clr\.ema_decay must belong to an average .* Received: ema_decay=0\.9 with averages=\[\]",
+    ),
+    "more checkpoints than epochs": (
+        "++arms.clr.clr={averages:[last],epochs:4}",
+        r"train\.last_checkpoints must be at most the epochs of .*clr,.* Received: 5 for 4",
     ),
     "accumulated gradients": (
         "+optimizer.arguments.gradient_accumulation_steps=2",

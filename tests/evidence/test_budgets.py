@@ -82,6 +82,24 @@ def test_plans_of_one_schedule_have_names_of_their_own():
     assert [key[0] for key in compared] == [one.name for one in plans[:-1]]
 
 
+def test_a_warm_up_in_proportion_to_the_length_tells_plans_apart():
+    arms = [
+        make_arm(
+            f"{share}_{epochs}",
+            np.zeros((8, 10), bool),
+            settings=replace(
+                CELL,
+                schedule=ScheduleResult(name="a", warmup_steps=share * epochs or None),
+                epochs=epochs,
+            ),
+        )
+        for share in (0, 5)
+        for epochs in (1, 3)
+    ]
+    plans = {one.name: [arm.name for arm in one.arms.values()] for one in find_plans(arms)}
+    assert plans == {"a, warm-up no": ["0_1", "0_3"], "a, warm-up yes": ["5_1", "5_3"]}
+
+
 def test_the_sooner_schedule_is_better_as_wilcoxons_test_says():
     slow, fast = [10] * 10 + [3] * 6, [3] * 12 + [1, 3, 3, 10]
     ((key, found),) = compare_budgets([plan("a", fast), plan("b", slow)], "b", 1.0).items()

@@ -13,8 +13,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
+from lrcycles.cells.result import ScheduleResult
 from lrcycles.config.schema import Reference
 from lrcycles.errors import InputError
+from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.comparisons import Quantity, Role
 from lrcycles.evidence.costs import range_test_price, schedule_costs
 from lrcycles.evidence.families import Family, Outcome, Reason
@@ -22,6 +24,7 @@ from lrcycles.evidence.gather import gather
 from lrcycles.evidence.reference import reference_rows
 from lrcycles.evidence.weigh import Evidence
 from tests import report_inputs
+from tests.cell_results import cell_result
 from tests.report_inputs import BASELINE_ERRORS, tutorial_arms, write_artifacts
 
 EPOCH = report_inputs.STEPS_PER_EPOCH * report_inputs.SECONDS_PER_STEP[200]
@@ -173,6 +176,16 @@ def test_a_diverged_arm_is_described_by_the_steps_that_were_planned(tmp_path):
 def test_the_ends_of_cycles_are_given_in_epochs(tutorial):
     ends = tutorial.arms["clr"].cycle_ends_epochs
     assert_allclose(ends, np.array([1, 2, 3]) * 916 / 275)
+
+
+def test_a_warm_up_is_no_part_of_a_cycle():
+    schedule = ScheduleResult(
+        name="triangular", base_lr=0.001, max_lr=0.01, step_size=500, warmup_steps=250
+    )
+    cell = cell_result(schedule=schedule, epochs=10, batch_size=100, images=25_000)
+    arm = Arm("warm", "clr", {0: cell}, [])
+    assert (arm.turned_share, arm.cut_share) == (4.5, 0.25)
+    assert arm.cycle_ends_epochs == [5.0, 9.0]
 
 
 def test_without_any_arm_the_error_names_the_groups(tmp_path):

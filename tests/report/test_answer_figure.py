@@ -9,6 +9,7 @@ from lrcycles.cells.result import ScheduleResult
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.paired import compare_pairs
 from lrcycles.report.figures.answer import Row, errors_and_differences
+from lrcycles.report.formatting import rates_of
 from lrcycles.report.names import to_use, with_noun
 from lrcycles.schedules.table import SCHEDULES
 from tests.cell_results import cell_result
@@ -66,6 +67,13 @@ def test_every_schedule_has_words():
         arm = Arm("x", "clr", {0: cell_result(schedule=schedule)}, [0.001])
         assert "0.01" in to_use([arm])[0]
         assert with_noun(arm) != "x"
+
+
+def test_what_to_use_names_the_warm_up_and_gives_the_rates_in_their_order_after_it():
+    warm = ScheduleResult(name="linear_decay", base_lr=0.0, max_lr=0.01, warmup_steps=2)
+    arm = Arm("x", "controls", {0: cell_result(schedule=warm)}, [0.003, 0.006, 0.01, 0.005])
+    assert to_use([arm]) == ["a linear decay from 0.01 after a warm-up"]
+    assert rates_of(arm) == "0.01 to 0"
 
 
 def test_a_rate_that_never_falls_is_not_called_cycles():

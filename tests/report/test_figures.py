@@ -39,6 +39,12 @@ def test_one_sees_that_the_published_rate_never_turns():
     assert_allclose(lines(figure, 1)[1][-1], [2000, 0.006], rtol=0.01)
 
 
+def test_a_warm_up_is_no_part_of_the_half_cycle_that_is_cut():
+    lr = np.concatenate([np.linspace(0, 0.001, 101)[:-1], np.linspace(0.001, 0.002, 51)])
+    figure = arm_figures.rates_over_steps({"a": lr}, {"a": 200}, warmups={"a": 100})
+    assert_allclose(lines(figure, 0)[1][-1], [300, 0.005], rtol=0.02)
+
+
 def test_an_arm_that_turns_is_not_told_to_stop_short():
     figure = arm_figures.rates_over_steps({"clr": [1.0, 2.0, 1.0, 2.0]}, {"clr": 1})
     assert not figure.axes[0].texts

@@ -33,6 +33,14 @@ def test_a_schedule_that_stays_at_base_lr_after_its_cycles_never_ends_in_mid_cyc
     assert check_cycles("triangular", **WISE | {"total_steps": 21 * EPOCH}, cycles=3) == []
 
 
+def test_a_warm_up_is_no_part_of_the_cycles():
+    warmed = {**WISE, "total_steps": 19 * EPOCH, "warmup_steps": EPOCH}
+    assert check_cycles("triangular", **warmed) == []
+    (cut,) = check_cycles("triangular", **warmed | {"total_steps": 22 * EPOCH})
+    assert "50 % into a cycle" in cut
+    assert cut.endswith("after a multiple of 1,650 steps after the warm-up.")
+
+
 # The run in epochs, the half-cycle in steps, the cycles; all but the last words of the remedy.
 UNWISE = [
     (18, 9 * EPOCH, None, "The run has 1 cycle; Smith advises 3 or more.", "step_size to 825"),

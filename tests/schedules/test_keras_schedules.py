@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,11 +34,14 @@ from lrcycles.schedules.keras_schedules import (
     StepDecay,
     Triangular,
     Triangular2,
+    WarmupStableDecay,
     Welch,
 )
-from lrcycles.schedules.table import default_gamma, rate_table
+from lrcycles.schedules.rates import default_gamma
+from lrcycles.schedules.table import rate_table
 
 BOUNDS = {"base_lr": 0.001, "max_lr": 0.006, "step_size": 4}
+UNUSED = ("cycles", "steps_per_update", "warmup_steps")  # in a test of single rates
 ONE_CYCLE = {"base_lr": 0.01, "max_lr": 0.1, "final_lr": 1e-6, "rise_steps": 8, "fall_steps": 8}
 EACH = [
     Constant(base_lr=0.5),
@@ -56,6 +60,8 @@ EACH = [
     OneCycle(**ONE_CYCLE, shape="cosine"),
     StepDecay(base_lr=0.1, factor=0.5, every_steps=7),
     InverseTime(base_lr=0.1, gamma=1e-4, power=0.75),
+    WarmupStableDecay(max_lr=0.1, total_steps=30, decay_steps=20, shape="1-sqrt", warmup_steps=4),
+    Hann(**BOUNDS, fall_size=2, cycles=2, warmup_steps=5),
 ]
 each = pytest.mark.parametrize("schedule", EACH, ids=lambda s: type(s).__name__)
 
@@ -81,9 +87,14 @@ def rates_of(schedule, steps):
     """The rates at an array of steps, by the pure function."""
     settings = schedule.get_config()
     del settings["steps_per_update"]
+    warmup = settings.pop("warmup_steps")
+    if "total_steps" in settings:
+        settings["total_steps"] -= warmup
+    line = np.interp(steps, [-1, warmup], [0, 1])
+    steps = np.maximum(steps - warmup, 0)
     if cycles := settings.pop("cycles", None):
         steps = np.minimum(steps, cycles * (settings["step_size"] + settings["fall_size"]))
-    return type(schedule).rate(steps, **settings)
+    return line * type(schedule).rate(steps, **settings)
 
 
 @each
@@ -119,9 +130,7 @@ def test_a_rate_at_ten_million_steps_is_right_to_a_millionth(dtype):
     ]  # fmt: skip
     for schedule in long:
         settings = schedule.get_config()
-        exact = type(schedule).rate(
-            late, **{k: v for k, v in settings.items() if k not in ("cycles", "steps_per_update")}
-        )
+        exact = type(schedule).rate(late, **{k: v for k, v in settings.items() if k not in UNUSED})
         drawn = schedule(tf.constant(late, dtype))
         assert_allclose(drawn, exact, rtol=1e-6, err_msg=type(schedule).__name__)
 
@@ -144,6 +153,24 @@ def test_a_hundred_of_pytorchs_settings_give_its_rates_in_32_bits():
     assert_allclose(drawn, references.read_rates("torch_cyclic")[:100], rtol=1e-6)
 
 
+@each
+def test_a_rate_after_a_warm_up_is_drawn_from_its_first_step(schedule):
+    warmed = replace(schedule, warmup_steps=6)
+    steps = np.arange(36)
+    assert_allclose(warmed(steps), rates_of(warmed, steps), rtol=1e-6)
+    accumulating = replace(warmed, steps_per_update=3)
+    assert_array_equal(accumulating(3 * steps + 2), warmed(steps))
+
+
+def test_a_cosine_after_a_warm_up_is_keras_own_cosine_decay():
+    # Keras counts the steps of the decay without the warm-up.
+    own = keras.optimizers.schedules.CosineDecay(
+        0.8 / 11, decay_steps=40, alpha=0.25, warmup_target=0.8, warmup_steps=10
+    )
+    ours = Cosine(max_lr=0.8, base_lr=0.2, total_steps=50, warmup_steps=10)
+    assert_allclose(ours(np.arange(60)), [own(step) for step in range(60)], rtol=1e-6)
+
+
 def test_inverse_time_with_power_1_is_keras_own_inverse_time_decay():
     own = keras.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=1, decay_rate=0.01)
     ours = InverseTime(base_lr=0.1, gamma=0.01)
@@ -159,7 +186,7 @@ def one_weight(schedule, **compile):
     return model
 
 
-@each
+@pytest.mark.parametrize("schedule", [EACH[k] for k in (2, 11, -2, -1)])
 def test_a_compiled_fit_moves_a_weight_by_the_sum_of_the_rates(schedule):
     model, ones = one_weight(schedule), np.ones((12, 1), "float32")
     model.fit(ones, ones, batch_size=1, verbose=0)
@@ -193,7 +220,7 @@ def test_fit_moves_a_weight_by_exactly_the_rate_of_each_step():
 def test_a_run_saved_and_loaded_in_mid_cycle_goes_on_bit_for_bit(tmp_path):
     x, y = images()
     run = {"batch_size": 8, "shuffle": False, "verbose": 0}  # 8 steps an epoch
-    schedule = Triangular(base_lr=0.001, max_lr=0.006, step_size=16)
+    schedule = Triangular(base_lr=0.001, max_lr=0.006, step_size=8, warmup_steps=4)
     straight = small_model(keras.optimizers.Adam(schedule))
     loss = straight.fit(x, y, epochs=3, **run).history["loss"]
 
@@ -201,7 +228,7 @@ def test_a_run_saved_and_loaded_in_mid_cycle_goes_on_bit_for_bit(tmp_path):
     begun.fit(x, y, epochs=1, **run)
     begun.save(tmp_path / "half.keras")
     resumed = keras.saving.load_model(tmp_path / "half.keras")
-    assert resumed.optimizer.iterations == 8  # half a rise of 16
+    assert resumed.optimizer.iterations == 8  # the warm-up, and half a rise of 8
     assert resumed.fit(x, y, epochs=2, **run).history["loss"] == loss[1:]
     for ours, theirs in zip(straight.get_weights(), resumed.get_weights(), strict=True):
         assert_array_equal(ours, theirs)
@@ -223,7 +250,10 @@ np.savez(f"{folder}/resumed.npz", *model.get_weights())
 @pytest.mark.slow
 def test_a_saved_run_goes_on_bit_for_bit_in_another_process(tmp_path):
     x, y = images()
-    model = small_model(keras.optimizers.Adam(Triangular(**BOUNDS)))
+    schedule = WarmupStableDecay(
+        max_lr=0.006, total_steps=4, decay_steps=2, shape="1-sqrt", warmup_steps=1
+    )
+    model = small_model(keras.optimizers.Adam(schedule))
     model.fit(x, y, batch_size=32, epochs=1, shuffle=False, verbose=0)
     model.save(tmp_path / "half.keras")
     np.savez(tmp_path / "batch.npz", x=x, y=y)
@@ -284,6 +314,29 @@ def test_from_bounds_fills_the_same_run_with_as_many_cycles_as_it_is_asked_for()
     troughs, peaks = np.arange(0, 2401, 400), np.arange(200, 2400, 400)
     assert_allclose(schedule(troughs), [0.001] * 7, rtol=1e-6)
     assert_allclose(schedule(peaks), [0.006] * 6, rtol=1e-6)
+
+
+def test_from_bounds_leaves_the_steps_after_the_warm_up_to_the_cycles():
+    schedule = ExpRange.from_bounds(bounds(), epochs=13, warmup_steps=100)
+    table = rate_table(
+        "exp_range", total_steps=1300, base_lr=0.001, max_lr=0.006, cycles=3, warmup_steps=100
+    )
+    assert_allclose(schedule(np.arange(1300)), table, rtol=1e-6)
+    once = OneCycle.from_bounds(bounds(), epochs=13, warmup_steps=100)
+    whole = OneCycle.from_bounds(bounds(), epochs=12)
+    assert_array_equal(once(np.arange(100, 1300)), whole(np.arange(1200)))
+    assert_allclose(once([0, 49, 99]), 0.001 * np.array([1, 50, 100]) / 101, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [Triangular, OneCycle])
+def test_from_bounds_refuses_a_warm_up_as_long_as_the_run(kind):
+    with pytest.raises(InputError, match=r"warmup_steps must be below .*=1300, total"):
+        kind.from_bounds(bounds(), epochs=13, warmup_steps=1300)
+
+
+def test_from_bounds_warns_of_cycles_that_are_short_after_the_warm_up():
+    with pytest.warns(CycleWarning, match=r"is 1\.83 epochs; .* 12 epochs after the warm-up"):
+        Triangular.from_bounds(bounds(), epochs=12, warmup_steps=100)
 
 
 def test_from_bounds_takes_a_fall_of_another_length_out_of_the_cycles():

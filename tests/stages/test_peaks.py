@@ -15,8 +15,9 @@ from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import write_result
 from lrcycles.cells.store import CellStore
 from lrcycles.config import compose
-from lrcycles.config.schema import ArmConfig, Arms, ScheduleName
+from lrcycles.config.schema import ArmConfig, Arms
 from lrcycles.errors import InputError
+from lrcycles.schedules.names import ScheduleName
 from lrcycles.stages import groups, outlook, peaks, plan, remaining
 from tests.cell_results import cell_result
 

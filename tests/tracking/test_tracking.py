@@ -20,7 +20,7 @@ import psutil
 import pytest
 import yaml
 
-from lrcycles.cells.result import read_result, write_result
+from lrcycles.cells.result import AverageResult, read_result, write_result
 from lrcycles.errors import InputError
 from lrcycles.stages.sync import sync_results
 from lrcycles.tracking import records, runs
@@ -198,8 +198,16 @@ def test_a_setting_named_by_a_pattern_is_logged_though_mlflow_knows_no_star(root
 
 
 def test_a_cell_run_holds_thin_curves_and_the_final_metrics(root, tmp_path):
-    cell = made_cell(tmp_path / "cell", test_loss=None)
-    np.save(cell / "correct.npy", np.packbits([True, False]))
+    average = AverageResult(
+        settings={"decay": 0.99},
+        test_error_percent=1.5,
+        test_loss=0.4,
+        validation_error_percent=2.0,
+        validation_loss=None,
+    )
+    cell = made_cell(tmp_path / "cell", test_loss=None, averages={"ema": average})
+    for name in ("correct", "correct_ema"):
+        np.save(cell / f"{name}.npy", np.packbits([True, False]))
     os.utime(cell / "result.json", (1_700_000_010, 1_700_000_010))
     with start(root, "train@clr") as run:
         run_id = log_cell(run, cell, params={"schedule.name": "triangular"})
@@ -221,6 +229,12 @@ def test_a_cell_run_holds_thin_curves_and_the_final_metrics(root, tmp_path):
     assert [(point.step, point.value) for point in errors] == [(1250, 4.0), (2500, 2.25)]
     assert found.data.metrics["test_error_percent"] == 1.75
     assert "test_loss" not in found.data.metrics
+    averaged = {name: value for name, value in found.data.metrics.items() if name[:4] == "ema_"}
+    assert averaged == {
+        "ema_test_error_percent": 1.5,
+        "ema_test_loss": 0.4,
+        "ema_validation_error_percent": 2.0,
+    }
     assert found.data.params == {
         "schedule.name": "triangular",
         "group": "clr",
@@ -231,7 +245,7 @@ def test_a_cell_run_holds_thin_curves_and_the_final_metrics(root, tmp_path):
     [used] = found.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("tiny", DATA["digest"][:36])
     artifacts = {artifact.path for artifact in client.list_artifacts(run_id)}
-    assert artifacts == {"result.json", "steps.parquet", "correct.npy"}
+    assert artifacts == {"result.json", "steps.parquet", "correct.npy", "correct_ema.npy"}
     assert (root / "mlartifacts").is_dir()
 
 

@@ -65,11 +65,12 @@ def content(store: Path, cell: Cell) -> dict[str, Any]:
 
     folder = store / cell.key
     result = json.loads((folder / "result.json").read_text())
-    network = keras.models.load_model(folder / "model.keras")
+    networks = [keras.models.load_model(path) for path in sorted(folder.glob("model*.keras"))]
     return {
         "result": {name: each for name, each in result.items() if "second" not in name},
         "steps": (folder / "steps.npy").read_bytes(),
-        "weights": [array.tobytes() for array in network.get_weights()],
+        "correct": [path.read_bytes() for path in sorted(folder.glob("correct*.npy"))],
+        "weights": [[array.tobytes() for array in one.get_weights()] for one in networks],
     }
 
 

@@ -35,6 +35,7 @@ DROPOUT = replace(
     CELL,
     arm="dropout",
     model={"function": "tests.training.networks:everything", "arguments": {}},
+    averages={"ema": {"decay": 0.9}, "last": {"checkpoints": 2}},
     compile="graph",
 )
 HALF = replace(DROPOUT, runtime=replace(RUNTIME, precision="mixed_float16"))

@@ -11,17 +11,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lrcycles.cells.cell import Cell, link
 from lrcycles.cells.result import CellResult, read_result
+from tests.training import interrupted
 from tests.training.cases import CELL, CONSTANT, CONTINUED, RUNTIME, WILD
 
 ROOT = Path(__file__).parents[2]
 JAX = replace(RUNTIME, backend="jax")
 TOGETHER = replace(JAX, side_by_side=3)
+BOTH = {"ema": {"decay": 0.9}, "last": {"checkpoints": 2}}
+AVERAGED = replace(CELL, averages=BOTH)
 NETWORK = {"function": "tests.training.networks:everything", "arguments": {}}
 
 
@@ -54,6 +58,12 @@ def losses(folder: Path) -> np.ndarray:
     return table["loss"]
 
 
+def weights(folder: Path, name: str = "") -> list[np.ndarray]:
+    """Read the weights of model.keras, or of the network with an average of them."""
+    found: list[np.ndarray] = keras.models.load_model(folder / f"model{name}.keras").get_weights()
+    return found
+
+
 def result(folder: Path) -> CellResult:
     return read_result(folder / "result.json")
 
@@ -61,7 +71,7 @@ def result(folder: Path) -> CellResult:
 @pytest.fixture(scope="module")
 def alone(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Cells of one seed, trained one after another."""
-    cells = [replace(cell, runtime=JAX) for cell in (CELL, CONSTANT, CONTINUED, WILD)]
+    cells = [replace(cell, runtime=JAX) for cell in (AVERAGED, CONSTANT, CONTINUED, WILD)]
     folders = train(cells, digits, tmp_path_factory.mktemp("jax") / "store")
     return {cell.arm: folder for cell, folder in zip(cells, folders, strict=True)}
 
@@ -90,6 +100,31 @@ for epoch in range(2):
     assert_allclose(losses(alone["constant"]), expected, rtol=2e-4)
     assert result(alone["constant"]).finished
     assert result(alone["constant"]).backend == "jax"
+
+
+def test_averages_are_those_of_tensorflow(alone, digits, tmp_path):
+    interrupted.train([AVERAGED], digits, tmp_path)
+    theirs = tmp_path / AVERAGED.key
+    for name, average in result(theirs).averages.items():
+        ours = result(alone["clr"]).averages[name]
+        assert ours.test_loss == pytest.approx(average.test_loss, rel=1e-4)
+        for one, other in zip(
+            weights(alone["clr"], f"_{name}"), weights(theirs, f"_{name}"), strict=True
+        ):
+            assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", [JAX, TOGETHER], ids=["alone", "together"])
+def test_a_training_on_jax_does_not_notice_its_averages(runtime, digits, tmp_path):
+    cell = replace(CELL, runtime=runtime, model=NETWORK)
+    cells = [replace(cell, seed=seed, averages=BOTH) for seed in (0, 1)]
+    cells += [replace(one, averages=None) for one in cells]
+    folders = train(cells, digits, tmp_path / "store")
+    for averaged, bare in zip(folders[:2], folders[2:], strict=True):
+        assert_array_equal(losses(averaged), losses(bare))
+        for one, other in zip(weights(averaged), weights(bare), strict=True):
+            assert_array_equal(one, other)
 
 
 @pytest.mark.slow

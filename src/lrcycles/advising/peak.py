@@ -128,7 +128,7 @@ class _Fit:
     centre: float
     weights: Array
     curves: Array
-    inside: Array
+    inside: NDArray[np.intp]
     share: float
     lifted: float
 

@@ -66,7 +66,7 @@ def _next_short(short: Sequence[ProbeResult], start: StartingPoint, share: int) 
     peaks = sorted(one.probe.peak_lr for one in short)
     centre = short[0].probe.peak_lr
     lower, higher = peaks[0] / GAP, peaks[-1] * GAP
-    best = min(short, key=_loss).probe.peak_lr
+    best = min(short, key=lambda one: _rank(one, start)).probe.peak_lr
     wanted = [centre / GAP] if len(short) == 1 else [centre * GAP] if len(short) == 2 else []
     if len(short) >= 3 and best == peaks[0]:
         wanted = [lower]
@@ -122,6 +122,12 @@ def _of(done: Sequence[ProbeResult], steps: int) -> list[ProbeResult]:
 def _bare(warmed: Sequence[ProbeResult]) -> Probe:
     """Return the best of these probes without its warm-up."""
     return replace(min(warmed, key=_loss).probe, warmup_steps=0)
+
+
+def _rank(one: ProbeResult, start: StartingPoint) -> tuple[bool, float]:
+    """Order probes by their loss; those that failed come last, the lowest peak first."""
+    failed = one.failed(start.initial_loss)
+    return failed, one.probe.peak_lr if failed else one.loss
 
 
 def _loss(one: ProbeResult) -> float:

@@ -71,8 +71,8 @@ class StartingPoint:
 
     @property
     def highest(self) -> float:
-        """The highest peak that a probe may have."""
-        return self.high if self.explosion is None else self.explosion
+        """The highest peak that a probe may have: a probe tells more than one sweep."""
+        return 10 * self.high if self.explosion is None else 2 * self.explosion
 
 
 @dataclass(frozen=True)

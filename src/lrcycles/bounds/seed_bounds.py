@@ -19,6 +19,7 @@ class SeedBounds:
         base_lr_reason: a clause on why base_lr is this rate, or why it is None.
         max_lr_reason: the same for max_lr.
         missing: which rates may show the bounds that are None; None where the rule does not know.
+        warning: a sentence on what the curve does not show, although there are bounds.
     """
 
     seed: int
@@ -27,6 +28,7 @@ class SeedBounds:
     base_lr_reason: str
     max_lr_reason: str
     missing: Missing | None = None
+    warning: str | None = None
 
     @classmethod
     def none(cls, seed: int, reason: str, missing: Missing | None = None) -> SeedBounds:

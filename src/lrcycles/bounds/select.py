@@ -13,6 +13,7 @@ import numpy as np
 from lrcycles.bounds import wording
 from lrcycles.bounds.calibrated import RATIO, calibrated
 from lrcycles.bounds.peers import PEER_RULES, Suggestion, within_sweep
+from lrcycles.bounds.scaled import scaled
 from lrcycles.bounds.seed_bounds import BoundsRule, SeedBounds
 from lrcycles.bounds.smith import smith
 from lrcycles.bounds.thirds import thirds
@@ -23,7 +24,7 @@ from lrcycles.schedules.cycles import STEP_SIZE_EPOCHS, check_cycles
 from lrcycles.schedules.limits import need_count, run_length
 from lrcycles.schedules.table import cycle_step_size
 
-DEFAULT = "calibrated"
+DEFAULT = "scaled"
 
 
 def _with_ratio(suggest: Callable[[Array, Array], Suggestion], ratio: int) -> BoundsRule:
@@ -50,14 +51,14 @@ def _with_ratio(suggest: Callable[[Array, Array], Suggestion], ratio: int) -> Bo
 # The rules that find max_lr alone: base_lr is max_lr divided by this. Smith 2017, sec. 3.3, has a
 # third or a fourth. Other tools give no base_lr; the study used RATIO for their rates too.
 RATIOS: Mapping[str, int] = MappingProxyType(
-    {"calibrated": RATIO, "thirds": 3, **dict.fromkeys(PEER_RULES, RATIO)}
+    {"scaled": RATIO, "calibrated": RATIO, "thirds": 3, **dict.fromkeys(PEER_RULES, RATIO)}
 )
 _OF_ONE_RATE: Mapping[str, BoundsRule] = {
     "thirds": _with_ratio(thirds, RATIOS["thirds"]),
     **{name: _with_ratio(rule, RATIOS[name]) for name, rule in PEER_RULES.items()},
 }
 RULES: Mapping[str, BoundsRule] = MappingProxyType(
-    {"calibrated": calibrated, "smith": smith, **_OF_ONE_RATE}
+    {"scaled": scaled, "calibrated": calibrated, "smith": smith, **_OF_ONE_RATE}
 )
 
 
@@ -118,9 +119,9 @@ def select_bounds(
 
     Args:
         curves: the result of `range_test`, or the `curves` of a `read_history`.
-        rule: one of `RULES`. calibrated and thirds read the loss, smith reads held-out accuracy,
-            and the others are rules of other tools. Only smith reads base_lr from the curves. For
-            calibrated and the rules of other tools it is max_lr / 40, for thirds max_lr / 3.
+        rule: one of `RULES`. scaled, calibrated and thirds read the loss, smith reads held-out
+            accuracy, and the others are rules of other tools. Only smith reads base_lr from the
+            curves. It is max_lr / 3 for thirds, and max_lr / 40 for the rest.
         cycles: whole cycles in the training.
         epochs: the length of the training.
         total_steps: the length of the training in steps, instead of `epochs`. Without a length,
@@ -142,7 +143,7 @@ def select_bounds(
     need_count("cycles", cycles)
     total_steps = run_length(epochs, total_steps, per_epoch)
     step_size, why = _step_size(total_steps, cycles, per_epoch)
-    seeds = [RULES[rule](curve) for curve in curves.by_seed()]
+    seeds = [RULES[rule](curve) for curve in curves.by_seed(total_steps=total_steps)]
     complete = _complete(seeds, curves, rule)
     base_lrs, max_lrs = (
         np.array([getattr(seed, name) for seed in complete]) for name in ("base_lr", "max_lr")
@@ -152,7 +153,7 @@ def select_bounds(
     interval = {"base_lr": _interval(base_lrs), "max_lr": _interval(max_lrs)}
     ratio = RATIOS.get(rule)
     warnings = [
-        *wording.warnings(interval, [seed for seed in seeds if seed not in complete], ratio),
+        *wording.warnings(interval, seeds, ratio),
         *_cycle_warnings(cycles, step_size, total_steps, per_epoch),
     ]
     return Bounds(

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 HIGHEST = 100  # a loss that is still low at this rate hardly rises at ten times this rate
 WIDE_SPREAD_DECADES = 0.3  # a factor of two
 MEANINGS = {
+    "scaled": "max_lr lies below the explosion of the loss, by the optimizer and the length",
     "calibrated": "max_lr lies between the lowest loss and its explosion",
     "smith": "base_lr is where accuracy starts to rise, max_lr where its rise ends",
     "thirds": "max_lr is the largest rate that still converges",
 }
 # A rule that finds an answer where the first rule finds no end of learning.
 OTHERWISE = {
+    "scaled": "choose rule steep, which needs no end",
     "calibrated": "choose rule steep, which needs no end",
     "smith": "choose rule calibrated, which reads the loss",
 }
@@ -126,16 +128,20 @@ def reasons(seeds: Sequence[SeedBounds], ratio: int | None) -> list[str]:
 
 def warnings(
     interval: Mapping[str, Mapping[str, float | None]],
-    incomplete: Sequence[SeedBounds],
+    seeds: Sequence[SeedBounds],
     ratio: int | None,
 ) -> list[str]:
-    """Warn of bounds that differ between the seeds, and of seeds that show no bounds."""
+    """Warn of bounds that differ between the seeds, of seeds without, and of what is not seen."""
     sentences = [
         f"{name} differs between the seeds by a standard deviation of {spread:.2f} decades, more "
         f"than {WIDE_SPREAD_DECADES}. Give the range test more seeds or steps."
         for name in (["max_lr"] if ratio else ["base_lr", "max_lr"])
         if (spread := interval[name]["spread_decades"]) is not None and spread > WIDE_SPREAD_DECADES
     ]
+    unseen = [seed.warning for seed in seeds if seed.warning is not None]
+    if 2 * len(unseen) > len(seeds):
+        sentences.append(unseen[0])
+    incomplete = [seed for seed in seeds if seed.base_lr is None or seed.max_lr is None]
     if incomplete:
         numbers = ", ".join(str(seed.seed) for seed in incomplete)
         sentences.append(f"Seeds left out, because they do not show both bounds: {numbers}.")

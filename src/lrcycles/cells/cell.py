@@ -12,7 +12,7 @@ from typing import Any
 # Names and the origin of a rate decide no number.
 _NAMES = ("group", "arm", "continues", "uses_bounds")
 # A sweep of the rate and a timed epoch start fresh, at rates of their own.
-_WHOLE_TRAINING = (*_NAMES, "seed", "schedule", "epochs", "parent")
+_WHOLE_TRAINING = (*_NAMES, "seed", "schedule", "epochs", "parent", "averages")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Cell:
     runtime: Runtime
     momentum: Mapping[str, float] | None = None  # base_momentum, max_momentum of cycled momentum
     class_weights: Sequence[float] | None = None  # factors of the training loss, by class
+    # Of the weights, scored beside the trained weights: ema with decay, last with checkpoints.
+    averages: Mapping[str, Mapping[str, Any]] | None = None
     streamed: bool = False  # the images are read and shuffled window by window
     uses_bounds: bool = False  # stage `bounds` chose one of the rates, which has a price
     continues: str | None = None
@@ -61,12 +63,18 @@ class Cell:
         return digest_of(self.content(without=_NAMES))
 
     @property
+    def keeps_ema(self) -> bool:
+        """Whether every step updates an exponential moving average of the weights."""
+        return "ema" in (self.averages or {})
+
+    @property
     def shape(self) -> tuple[Any, ...]:
         """What decides the compiled program: cells of equal shape share one."""
         momentum = self.momentum is not None
         return (
             *(self.model, self.optimizer, self.compile, self.runtime, self.classes),
             *(self.batch_size, self.training_set, self.streamed, self.class_weights, momentum),
+            self.keeps_ema,
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -12,6 +12,7 @@ from lrcycles.errors import InputError
 
 SCHEMA = 1
 Status = Literal["finished", "diverged"]
+AVERAGES = ("ema", "last")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,20 @@ class ScheduleResult:
     power: float | None = None
     factor: float | None = None
     patience_epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageResult:
+    """Scores of an average of a training's weights; None if the training diverged."""
+
+    settings: Mapping[str, float]  # decay of ema, checkpoints of last
+    test_error_percent: float | None
+    test_loss: float | None
+    validation_error_percent: float | None
+    validation_loss: float | None
+
+
+AVERAGE_SCORES = [each.name for each in fields(AverageResult) if each.name != "settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +105,7 @@ class CellResult:
     history: Sequence[EpochResult]
     momentum: Mapping[str, float] | None = None
     class_weights: Sequence[float] | None = None
+    averages: Mapping[str, AverageResult] = field(default_factory=dict)
     streamed: bool = False
     uses_bounds: bool = False
     continues: str | None = None
@@ -99,6 +115,11 @@ class CellResult:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        if unknown := self.averages.keys() - set(AVERAGES):
+            raise InputError(
+                f"averages must be some of {', '.join(AVERAGES)}. Received: "
+                f"{', '.join(map(repr, sorted(unknown)))}. Train again."
+            )
         if self.status not in get_args(Status):
             raise InputError(
                 f"status must be one of {', '.join(get_args(Status))}. Received: {self.status!r}. "
@@ -109,6 +130,21 @@ class CellResult:
     def finished(self) -> bool:
         """Whether the training reached its end with finite losses."""
         return self.status == "finished"
+
+    def averaged(self, name: str) -> Self:
+        """Give the result that an average of the weights has, under a key of its own."""
+        average = self.averages[name]
+        return replace(
+            self,
+            key=f"{self.key}.{name}",
+            status="diverged" if average.test_error_percent is None else "finished",
+            test_error_percent=average.test_error_percent,
+            test_loss=average.test_loss,
+            validation_error_percent=average.validation_error_percent,
+            validation_loss=average.validation_loss,
+            history=[],
+            averages={},
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -123,8 +159,12 @@ class CellResult:
                 f"result.json must have schema {SCHEMA}. Received: schema {schema}. Use the "
                 "version of lrcycles that wrote it, or train again."
             )
-        names = {field.name for field in fields(cls)}
-        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        names = {each.name for each in fields(cls)}
+        needed = {
+            each.name
+            for each in fields(cls)
+            if each.default is MISSING and each.default_factory is MISSING
+        }
         if missing := sorted(needed - values.keys()):
             raise InputError(
                 f"result.json must hold {', '.join(missing)}. Received: a file without them. "
@@ -133,6 +173,9 @@ class CellResult:
         typed = {name: value for name, value in values.items() if name in names}
         typed["schedule"] = ScheduleResult(**values["schedule"])
         typed["history"] = [EpochResult(**entry) for entry in values["history"]]
+        typed["averages"] = {
+            name: AverageResult(**average) for name, average in values.get("averages", {}).items()
+        }
         return cls(**typed)
 
     def to_dict(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _unused_rates(config: Config) -> list[str]:
         optimizer = class_named((arm.optimizer or config.optimizer).name)
         if optimizer != LIMITED or asks_for_bounds(arm) or asks_for_peak(arm):
             continue
-        schedule = arm_schedule(arm, config.train.cycles, None)
+        schedule = arm_schedule(config, arm, None)
         rates = rate_table(total_steps=arm_steps(config, arm), **schedule)
         if (sentence := unused_rates(optimizer, rates)) is not None:
             sentences.append(f"{name}: {sentence}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrcycles.config import plain
 from lrcycles.config.limits import NAME, Number, Text, whole
-from lrcycles.config.schema import Data, Model, Optimizer, OptimizerName
+from lrcycles.config.schema import Data, Model, Optimizer
 from lrcycles.config.signatures import (
     function_signature,
     initializer_names,
@@ -19,10 +19,11 @@ from lrcycles.config.signatures import (
 )
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import is_number
+from lrcycles.schedules.names import OptimizerName
 
 REFUSED_ARGUMENTS = {
     "learning_rate": "the arm's schedule sets the rate",
-    "use_ema": "averaged weights are not supported yet",
+    "use_ema": "train.averages scores averaged weights",
     "gradient_accumulation_steps": "accumulated gradients are not supported yet",
 }
 OUR_MODELS = "lrcycles.models:"

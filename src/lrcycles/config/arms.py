@@ -9,6 +9,7 @@ from lrcycles.config.arguments import check_optimizer
 from lrcycles.config.limits import need_rates, need_updates
 from lrcycles.config.resolve import (
     all_arms,
+    arm_averages,
     arm_length,
     arm_schedule,
     arm_seeds,
@@ -82,6 +83,7 @@ def check_arms(config: Config) -> None:
         _check_arm(config, f"arms.{group}.{name}", group, arm)
         _check_schedule(config, f"arms.{group}.{name}", group, arm)
         _check_momentum(config, f"arms.{group}.{name}", arm)
+        _check_averages(config, f"arms.{group}.{name}", arm)
         if arm.optimizer is not None:
             check_optimizer(f"arms.{group}.{name}.optimizer", arm.optimizer)
     for group, name, _ in all_arms(config):
@@ -230,6 +232,34 @@ def _check_momentum(config: Config, where: str, arm: ArmConfig) -> None:
             f"{where}.base_momentum: momentum can cycle only in an optimizer that has momentum. "
             f"Received: {optimizer.name.value}. Use sgd or adam, or leave out base_momentum and "
             "max_momentum."
+        )
+
+
+def _check_averages(config: Config, where: str, arm: ArmConfig) -> None:
+    averages, (epochs, _, _) = arm_averages(config, arm), arm_length(config, arm)
+    named = config.train.averages if arm.averages is None else arm.averages
+    if len(averages) < len(named):
+        key = "train.averages" if arm.averages is None else f"{where}.averages"
+        raise InputError(
+            f"{key} must name each average once. Received: {plain.received(named)}. "
+            f"Set {key}={plain.typed(list(averages))}."
+        )
+    for average, setting in (("ema", "ema_decay"), ("last", "last_checkpoints")):
+        value = getattr(arm, setting)
+        if value is not None and average not in averages:
+            raise InputError(
+                f"{where}.{setting} must belong to an average of the arm. Received: "
+                f"{setting}={value} with averages={plain.received(list(averages))}. "
+                f"Add {average} to {where}.averages, or leave {setting} out."
+            )
+    checkpoints = averages.get("last", {}).get("checkpoints", 1)
+    if checkpoints > epochs:
+        key = "train.last_checkpoints"
+        if arm.last_checkpoints is not None:
+            key = f"{where}.last_checkpoints"
+        raise InputError(
+            f"{key} must be at most the epochs of {where}, because a checkpoint is taken at the "
+            f"end of an epoch. Received: {checkpoints} for {epochs}. Set {key}={epochs} or less."
         )
 
 

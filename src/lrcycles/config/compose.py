@@ -14,8 +14,9 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 
 from lrcycles.config import hints, limits, plain
 from lrcycles.config.checks import check_values
-from lrcycles.config.schema import ArmConfig, Config, Optimizer, OptimizerName
+from lrcycles.config.schema import ArmConfig, Config, Optimizer
 from lrcycles.errors import InputError
+from lrcycles.schedules.names import OptimizerName
 from lrcycles.schedules.optimizers import class_named, need_usable
 
 _NOT_MADE_YET = "No file hash info found"  # DVC's words for a result that no stage has made
@@ -185,7 +186,9 @@ def _refusal(kind: Any, limit: Any, key: str, value: Any, *, optional: bool) -> 
         if "[" not in key:  # an item of a list cannot be set alone
             remedy = f"Set {key}={plain.typed(limit.example)}, for example."
     elif get_origin(kind) is list:
-        words = "a list, such as [1,2]"
+        (item,) = get_args(kind)
+        is_choice = isinstance(item, type) and issubclass(item, Enum)
+        words = f"a list, such as [{next(iter(item)).value if is_choice else '1,2'}]"
     else:
         words = _TYPES.get(kind, "a mapping, such as {key: value}")
     if near:

@@ -13,6 +13,7 @@ from lrcycles.config.schema import (
     PEAKS,
     SHAPES,
     ArmConfig,
+    Average,
     Config,
     TrainingSet,
 )
@@ -99,6 +100,19 @@ def arm_phases(config: Config, arm: ArmConfig) -> dict[str, int]:
         decay = max(1, math.floor(round(total * arm.decay_percent / 100, 6)))
     # A warm-up of 0 steps is none.
     return {key: n for key, n in (("warmup_steps", warmup), ("decay_steps", decay)) if n}
+
+
+def arm_averages(config: Config, arm: ArmConfig) -> dict[str, dict[str, Any]]:
+    """Return the settings of an arm's averages of the weights, by name."""
+    train = config.train
+    averages = train.averages if arm.averages is None else arm.averages
+    decay = train.ema_decay if arm.ema_decay is None else arm.ema_decay
+    last = train.last_checkpoints if arm.last_checkpoints is None else arm.last_checkpoints
+    settings: dict[Average, dict[str, Any]] = {
+        Average.ema: {"decay": decay},
+        Average.last: {"checkpoints": last},
+    }
+    return {name.value: settings[name] for name in Average if name in averages}
 
 
 def tuning_trainings(config: Config, arm: ArmConfig) -> int:

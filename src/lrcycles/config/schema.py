@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from lrcycles.config.limits import LABEL, NAME, Number, whole
-from lrcycles.schedules.optimizers import OPTIMIZERS
+from lrcycles.schedules.names import AdvisedSchedule, OptimizerName, Shape
+from lrcycles.schedules.names import ScheduleName as ScheduleName
 from lrcycles.schedules.table import SCHEDULES
 
 GROUPS = ("baseline", "clr", "controls")
@@ -22,6 +23,10 @@ BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean", 
 PEAKS = ("peak", "peak.base_lr")
 # Sources of images. Any other source is a "module:function".
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
+RULES = (
+    "scaled calibrated smith thirds valley slide steep minimum lightning torch_lr_finder ignite "
+    "ktrain ktrain_minimum ktrain_valley"
+)
 
 # The largest numbers are far above what anybody trains, and small enough to be computed with.
 Images = Annotated[int, whole(1, 100_000_000)]
@@ -32,35 +37,12 @@ Rate = Annotated[float, Number(1e-12, 1e6)]
 RateOrWord = Annotated[Any, Number(0, 1e6, (*BOUNDS, *PEAKS))]
 Share = Annotated[float, Number(0, 1, above=True)]
 Momentum = Annotated[float, Number(0, 1, above=True, below=True)]
+Decay = Annotated[float, Number(0.5, 1, below=True)]
 Percent = Annotated[float, Number(0, 100)]
 AutoOrCount = Annotated[Any, whole(1, 1024, "auto")]
 Factor = Annotated[Any, Number(0, 1e6)]
 Name = Annotated[str, NAME]
 Label = Annotated[str, LABEL]
-
-
-class ScheduleName(StrEnum):
-    """The names of `SCHEDULES`."""
-
-    _ignore_ = "_name _members"
-    _members = vars()
-    for _name in SCHEDULES:
-        _members[_name] = _name
-
-
-class Shape(StrEnum):
-    linear = "linear"
-    cosine = "cosine"
-    square_root = "1-sqrt"
-
-
-class OptimizerName(StrEnum):
-    """The classes of `OPTIMIZERS` in lower case."""
-
-    _ignore_ = "_name _members"
-    _members = vars()
-    for _name in OPTIMIZERS:
-        _members[_name.lower()] = _name.lower()
 
 
 class Ramp(StrEnum):
@@ -69,19 +51,12 @@ class Ramp(StrEnum):
 
 
 class RuleName(StrEnum):
-    calibrated = "calibrated"
-    smith = "smith"
-    thirds = "thirds"
-    valley = "valley"
-    slide = "slide"
-    steep = "steep"
-    minimum = "minimum"
-    lightning = "lightning"
-    torch_lr_finder = "torch_lr_finder"
-    ignite = "ignite"
-    ktrain = "ktrain"
-    ktrain_minimum = "ktrain_minimum"
-    ktrain_valley = "ktrain_valley"
+    """The rules of `bounds.select`, which this package does not import."""
+
+    _ignore_ = "_name _members"
+    _members = vars()
+    for _name in RULES.split():
+        _members[_name] = _name
 
 
 class TrainingSet(StrEnum):
@@ -119,15 +94,9 @@ class Feeding(StrEnum):
     streamed = "streamed"
 
 
-class AdvisedSchedule(StrEnum):
-    auto = "auto"
-    linear_decay = "linear_decay"
-    cosine = "cosine"
-    warmup_stable_decay = "warmup_stable_decay"
-    one_cycle = "one_cycle"
-    triangular = "triangular"
-    triangular2 = "triangular2"
-    constant = "constant"
+class Average(StrEnum):
+    ema = "ema"  # exponential moving average of the weights after each step
+    last = "last"  # mean of the weights at the ends of the last epochs
 
 
 class SaveModels(StrEnum):
@@ -197,6 +166,9 @@ class Train:
     compile: Compile
     feeding: Feeding
     class_weights: Any  # none, balanced or a number per class
+    averages: list[Average]  # of the weights, that are scored beside the trained weights
+    ema_decay: Decay
+    last_checkpoints: Epochs
     workers: AutoOrCount
     threads_per_cell: AutoOrCount
     side_by_side: AutoOrCount
@@ -229,6 +201,9 @@ class ArmConfig:
     epochs: Epochs | None = None
     batch_size: BatchSize | None = None
     training_set: TrainingSet = TrainingSet.split
+    averages: list[Average] | None = None
+    ema_decay: Decay | None = None
+    last_checkpoints: Epochs | None = None
     optimizer: Optimizer | None = None  # instead of Config.optimizer
     seeds: Any = None  # a count or a list
     continues: str | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,7 @@ from lrcycles.errors import InputError
 from lrcycles.evidence.paired import FEWEST
 
 _NEAR_CHANCE = 5.0  # percentage points: a run this close to chance has learned nothing
+AVERAGE_LABELS = {"ema": "EMA", "last": "checkpoints"}
 _MID_CYCLE = 0.05  # share of a cycle: closer to its end than this, a run counts as ended there
 # What the seconds of a step depend on; the learning rate is no part of it.
 _STEP_COST = ["data", "model", "optimizer", "batch_size", "device", "device_name", "threads"]
@@ -33,6 +34,8 @@ class Arm:
     Attributes:
         cells: the result of each seed.
         mistakes: by seed, which test images a finished training gets wrong, where that is known.
+        averages: by name, the same trainings with averages of their weights.
+        average: the name, of such trainings.
         rates: the learning rate of every step, from the seed that trained longest.
     """
 
@@ -41,6 +44,8 @@ class Arm:
     cells: dict[int, CellResult]
     rates: list[float]
     mistakes: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    averages: dict[str, Arm] = field(default_factory=dict)
+    average: str | None = None
 
     @property
     def trained(self) -> dict[int, CellResult]:
@@ -85,8 +90,10 @@ class Arm:
 
     @property
     def label(self) -> str:
-        """The name, with the arm whose weights it continues."""
+        """The name, with the arm whose weights it continues or averages."""
         parent = self.settings.continues
+        if self.average:
+            return f"{self.name.removesuffix(f'.{self.average}')} ({AVERAGE_LABELS[self.average]})"
         return f"{self.name} (after {parent})" if parent else self.name
 
     @property
@@ -118,8 +125,8 @@ class Arm:
     @property
     def step_cost_key(self) -> str:
         """Equal for arms whose steps cost equal time."""
-        cycled_momentum = self.settings.momentum is not None
-        return str([cycled_momentum, *(getattr(self.settings, key) for key in _STEP_COST)])
+        more = [self.settings.momentum is not None, "ema" in self.settings.averages]
+        return str([*more, *(getattr(self.settings, key) for key in _STEP_COST)])
 
     @property
     def cut_share(self) -> float | None:
@@ -189,10 +196,24 @@ def _read_arm(name: str, group: str, folder: Path, seeds: Sequence[int]) -> Arm:
     steps = files.read_table(folder / f"{longest}/steps.parquet")
     # Stored as float32, which holds seven digits: further digits are rounding.
     rates = [float(f"{lr:.7g}") for lr in steps["lr"]]
-    mistakes = {seed: read_mistakes(folder / f"{seed}/correct.npy", cells[seed]) for seed in seeds}
-    return Arm(
-        name, group, cells, rates, {seed: one for seed, one in mistakes.items() if one is not None}
+    arm = Arm(name, group, cells, rates, _mistakes(folder, cells, "correct.npy"))
+    return replace(
+        arm, averages={each: _averaged(arm, each, folder) for each in arm.settings.averages}
     )
+
+
+def _averaged(arm: Arm, average: str, folder: Path) -> Arm:
+    cells = {seed: cell.averaged(average) for seed, cell in arm.cells.items()}
+    mistakes = _mistakes(folder, cells, f"correct_{average}.npy")
+    name = f"{arm.name}.{average}"
+    return replace(arm, name=name, cells=cells, mistakes=mistakes, average=average)
+
+
+def _mistakes(
+    folder: Path, cells: Mapping[int, CellResult], file: str
+) -> dict[int, NDArray[np.bool_]]:
+    found = {seed: read_mistakes(folder / f"{seed}/{file}", cell) for seed, cell in cells.items()}
+    return {seed: mistakes for seed, mistakes in found.items() if mistakes is not None}
 
 
 def read_mistakes(path: Path, cell: CellResult) -> NDArray[np.bool_] | None:

@@ -171,6 +171,8 @@ def _kind(arm: Arm) -> dict[str, Any]:
     return {
         "schedule": settings.schedule.name,
         "cycles": settings.schedule.cycles,
+        "warm-up": "yes" if arm.warmup_steps else "no",
+        "shape": settings.schedule.shape or "linear",
         "batch size": settings.batch_size,
         "optimizer": settings.optimizer,
         "momentum": settings.momentum,

@@ -30,6 +30,7 @@ class Role(StrEnum):
     CONTROL = "control"  # the arm is a control of the controlled comparison
     SENSITIVITY = "sensitivity"  # another constant rate
     REPLAY = "replay"  # the published pair, repeated
+    AVERAGE = "average"  # an average of the weights of a training
     OTHER = "other"  # asked for by the arm, outside of the controlled comparison
 
 
@@ -178,3 +179,61 @@ def seedwise(
     """Subtract the figures of two arms for each seed that trained in both."""
     own, other = arms[arm].values(quantity), arms[against].values(quantity)
     return {seed: own[seed] - other[seed] for seed in own if seed in other}
+
+
+@dataclass(frozen=True)
+class Averages:
+    """What averages of the weights reach.
+
+    Attributes:
+        arms: by name, such as clr.ema.
+        own: each against the trained weights of its own arm, in a family of their own.
+        decays: each against the trained weights of a linear decay, without a verdict.
+    """
+
+    arms: dict[str, Arm]
+    own: list[Comparison]
+    decays: list[Comparison]
+
+
+def compare_averages(
+    arms: Mapping[str, Arm], controlled: Sequence[str], *, margin: float
+) -> Averages | None:
+    """Compare the averages of all arms; None where no arm has one.
+
+    Args:
+        controlled: the arms among which a linear decay is sought.
+        margin: in percentage points of test error.
+    """
+    averaged = {one.name: one for arm in arms.values() for one in arm.averages.values()}
+    if not averaged:
+        return None
+    own = [
+        Pair(one.name, arm.name, Role.AVERAGE, Family.AVERAGES)
+        for arm in arms.values()
+        for one in arm.averages.values()
+    ]
+    decays = [
+        Pair(one.name, decay.name, Role.AVERAGE)
+        for name in controlled
+        if (decay := _decay_like(arms[name], [arms[each] for each in controlled])) is not None
+        for one in arms[name].averages.values()
+    ]
+    every = {**arms, **averaged}
+    compared = compare_errors(every, [*own, *decays], margin=margin).values()
+    return Averages(
+        averaged,
+        [one for one in compared if one.family == Family.AVERAGES],
+        [one for one in compared if one.family == Family.NONE],
+    )
+
+
+def _decay_like(arm: Arm, controlled: Sequence[Arm]) -> Arm | None:
+    """Find the linear decay of equal length, batch size and optimizer; None for itself."""
+
+    def kind(one: Arm) -> list[object]:
+        return [one.settings.epochs, one.settings.batch_size, one.settings.optimizer]
+
+    decays = (one for one in controlled if one.settings.schedule.name == "linear_decay")
+    found = next((one for one in decays if kind(one) == kind(arm)), None)
+    return None if found is arm else found

@@ -24,6 +24,7 @@ class Family(StrEnum):
 
     PRIMARY = "primary"  # report.primary, in test error: Holm
     SCHEDULES = "schedules"  # the other schedules against one arm: max-T
+    AVERAGES = "averages"  # averages of the weights against the trained weights: max-T
     TIME = "time"  # budgets until the target: max-T
     NONE = "none"  # an interval only
 
@@ -132,7 +133,7 @@ def decide(comparisons: Mapping[Key, Tested], *, absent_primary: int = 0) -> dic
         absent_primary: declared primary comparisons that were not trained; they count in Holm.
     """
     verdicts = {key: _undecidable(one) for key, one in comparisons.items()}
-    for family in (Family.PRIMARY, Family.SCHEDULES, Family.TIME):
+    for family in (Family.PRIMARY, Family.SCHEDULES, Family.AVERAGES, Family.TIME):
         members = {
             key: one
             for key, one in comparisons.items()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcycles import files
-from lrcycles.cells.result import read_result, write_result
+from lrcycles.cells.result import AVERAGES, read_result, write_result
 from lrcycles.config.schema import GROUPS
 from lrcycles.errors import InputError
 from lrcycles.evidence.arms import Arm, read_arms
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lrcycles.tracking.store import TrackingStore
 
 WORKSPACE = "workspace"  # as `dvc exp show` and `dvc metrics diff` call it
-_CELL_FILES = ("result.json", "steps.parquet", "correct.npy")
+_CELL_FILES = ("result.json", "steps.parquet")
 _RANGE_TEST = "range_test.json"
 _HELP = (
     "Name a DVC experiment or a git revision with results, an MLflow run, a folder with train/, "
@@ -57,6 +57,9 @@ def fetch_side(side: str, root: Path) -> Side:
         arms = read_arms(folder / "train", groups)
         price = folder / "range_test" / _RANGE_TEST
         seconds = float(files.read_json(price)["train_seconds"]) if price.exists() else None
+    if chosen:
+        averaged = (one for arm in list(arms.values()) for one in arm.averages.values())
+        arms |= {one.name: one for one in averaged}
     if chosen and chosen not in arms:
         raise InputError(
             f"NAME:ARM must name an arm of {name}. Received: {chosen}. "
@@ -111,7 +114,7 @@ def _from_dvc(name: str, root: Path, target: Path) -> bool:
                 f"Run `dvc exp run`. {_HELP}"
             )
         for path in paths:
-            if path.endswith((*_CELL_FILES, "cells.csv")):
+            if path.endswith((*_CELL_FILES, "cells.csv")) or _is_correct(Path(path).name):
                 local = target / Path(path).relative_to("artifacts")
                 local.parent.mkdir(parents=True, exist_ok=True)
                 tree.get_file(path, str(local))
@@ -195,9 +198,8 @@ def _add_cell(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         listed = {file.path for file in store.client.list_artifacts(run_id)}
-        for name in _CELL_FILES:
-            if name != "correct.npy" or name in listed:  # a diverged training has none
-                store.client.download_artifacts(run_id, name, folder)
+        for name in (*_CELL_FILES, *filter(_is_correct, listed)):  # a diverged one lists none
+            store.client.download_artifacts(run_id, name, folder)
         result = replace(read_result(Path(folder) / "result.json"), **names)
         write_result(Path(folder) / "result.json", result)
         need_plain_names(run_id, result.arm, result.seed)
@@ -206,6 +208,11 @@ def _add_cell(
         if place not in rows[group]:
             rows[group].append(place)
             shutil.copytree(folder, target / "train" / group / place[0] / str(place[1]))
+
+
+def _is_correct(name: str) -> bool:
+    """Whether a file says which test images are right, by the weights or an average of them."""
+    return name in ("correct.npy", *(f"correct_{average}.npy" for average in AVERAGES))
 
 
 def need_plain_names(run_id: str, arm: Any, seed: Any) -> None:

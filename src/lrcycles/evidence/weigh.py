@@ -10,11 +10,13 @@ from lrcycles.config.schema import Report
 from lrcycles.evidence.arms import Arm, seconds_per_step
 from lrcycles.evidence.budgets import Plan, Reaching, compare_budgets, find_plans, reaching
 from lrcycles.evidence.comparisons import (
+    Averages,
     Comparison,
     Key,
     Pair,
     Quantity,
     Role,
+    compare_averages,
     compare_errors,
     seedwise,
 )
@@ -39,6 +41,7 @@ class Evidence:
         plans: the schedules that were trained at several lengths.
         reaching: how each plan reaches report.target_percent; empty without a target.
         replay: the arms that repeat a published run.
+        averages: the arms with averages of their weights, and their comparisons; None without any.
         factorial: the published change split into its factors; None without one.
         of_stages: what the stages before training left; None where two experiments are compared.
     """
@@ -55,6 +58,7 @@ class Evidence:
     plans: list[Plan] = field(default_factory=list)
     reaching: list[Reaching] = field(default_factory=list)
     replay: list[str] = field(default_factory=list)
+    averages: Averages | None = None
     factorial: Factorial | None = None
     of_stages: Stages | None = None
 
@@ -120,9 +124,8 @@ def weigh(
         range_test_seconds: by arm, what it pays if it takes a rate from the range test.
         absent_primary: declared primary comparisons that were not trained; they count in Holm.
     """
-    errors = compare_errors(
-        arms, pairs, margin=report.margin_percent, absent_primary=len(absent_primary)
-    )
+    margin = report.margin_percent
+    errors = compare_errors(arms, pairs, margin=margin, absent_primary=len(absent_primary))
     plans = find_plans([arms[name] for name in controlled])
     target, times = report.target_percent, {}
     if target is not None and plans:
@@ -145,6 +148,7 @@ def weigh(
         plans=plans,
         reaching=[] if target is None else [reaching(plan, target) for plan in plans],
         replay=list(replay),
+        averages=None if stages is None else compare_averages(arms, controlled, margin=margin),
         factorial=split(arms, report.factors, report.margin_percent),
         of_stages=stages,
     )

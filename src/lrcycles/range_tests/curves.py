@@ -40,6 +40,8 @@ class SeedCurve:
         initial_loss: the held-out loss before the first update; None where not measured.
         initial_metric: the held-out metric before the first update, with the sign of `metric`.
         momentum: see `Curves`.
+        optimizer: see `Curves`.
+        total_steps: updates of the training that comes; None where not known.
     """
 
     seed: int
@@ -50,6 +52,8 @@ class SeedCurve:
     initial_loss: float | None = None
     initial_metric: float | None = None
     momentum: float = 0.0
+    optimizer: str | None = None
+    total_steps: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,6 +72,8 @@ class Curves:
         momentum: the momentum of SGD or RMSprop, from 0 to below 1; 0 for an optimizer without a
             velocity. Adam's beta_1 does not count: Adam's running mean of the gradients does not
             make a step larger.
+        optimizer: the name of the optimizer's class in small letters, such as adamw; None where not
+            known.
         seconds: the time that the sweeps took, without compilation.
         notes: sentences for the user, such as that the range was widened or a sweep stopped early.
     """
@@ -80,6 +86,7 @@ class Curves:
     steps_per_epoch: int | None = None
     ramp: str = "exponential"
     momentum: float = 0.0
+    optimizer: str | None = None
     seconds: float | None = None
     notes: Sequence[str] = ()
 
@@ -126,6 +133,7 @@ class Curves:
             steps_per_epoch=steps_per_epoch,
             ramp=summary["ramp"],
             momentum=summary["optimizer"]["arguments"].get("momentum", 0.0),
+            optimizer=summary["optimizer"]["name"].replace("_", "").lower(),
             seconds=summary["train_seconds"],
             notes=summary["notes"],
         )
@@ -149,8 +157,12 @@ class Curves:
         """Return the seeds in rising order."""
         return sorted(int(seed) for seed in self.table["seed"].unique())
 
-    def by_seed(self) -> Iterator[SeedCurve]:
-        """Yield each seed's curve as arrays, in rising order of the seeds."""
+    def by_seed(self, *, total_steps: int | None = None) -> Iterator[SeedCurve]:
+        """Yield each seed's curve as arrays, in rising order of the seeds.
+
+        Args:
+            total_steps: updates of the training that comes, for a rule that uses it.
+        """
         sign = 1.0 if self.metric_rises else -1.0
         for seed in self.seeds:
             rows = self.table[self.table["seed"] == seed].sort_values("step")
@@ -170,4 +182,6 @@ class Curves:
                 initial_loss=self.initial_loss.get(seed),
                 initial_metric=None if initial is None else sign * initial,
                 momentum=self.momentum,
+                optimizer=self.optimizer,
+                total_steps=total_steps,
             )

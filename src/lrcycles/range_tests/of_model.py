@@ -174,6 +174,7 @@ def range_test(
         stop_factor=stop_factor,
         steps_per_epoch=per_epoch,
         momentum=trial.momentum,
+        optimizer=trial.optimizer,
         seconds=seconds,
         notes=[
             *trial.notes,

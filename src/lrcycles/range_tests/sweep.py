@@ -148,6 +148,7 @@ def as_curves(
     stop_factor: float,
     steps_per_epoch: int | None,
     momentum: float = 0.0,
+    optimizer: str | None = None,
     seconds: float | None,
     notes: Sequence[str] = (),
 ) -> Curves:
@@ -186,6 +187,7 @@ def as_curves(
         steps_per_epoch=steps_per_epoch,
         ramp=span.ramp,
         momentum=momentum,
+        optimizer=optimizer,
         seconds=seconds,
         notes=[*notes, *_notes_on_stops(curves, span, stop_factor)],
     )

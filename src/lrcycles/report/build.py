@@ -17,6 +17,7 @@ from lrcycles.report.metrics import headline_metrics, metrics, plot_tables
 from lrcycles.report.rendering import data_url, relative_to, render
 from lrcycles.report.section import Downloads, Folded, Picture, Section, Text, pictures_of
 from lrcycles.report.sections import (
+    averages,
     bounds,
     budgets,
     cautions,
@@ -25,7 +26,6 @@ from lrcycles.report.sections import (
     data,
     factorial,
     protocol,
-    rates,
     reference,
     replay,
     short,
@@ -43,9 +43,9 @@ SECTIONS: Sequence[ModuleType] = (
     budgets,
     bounds,
     controlled,
+    averages,
     time,
     claims,
-    rates,
     data,
     protocol,
     terms,

@@ -28,8 +28,11 @@ _EPOCH = ["epoch", "step", "validation_error_percent", "validation_loss"]
 def metrics(evidence: Evidence) -> dict[str, Any]:
     """Nest all numbers of the report by arm and by comparison; unknown ones are left out."""
     nested: dict[str, Any] = {name: _of_arm(arm) for name, arm in evidence.arms.items()}
+    if found := evidence.averages:
+        nested["report.averages"] = {name: _of_arm(arm) for name, arm in found.arms.items()}
     nested["comparisons"] = {}
-    for comparison in evidence.comparisons.values():
+    averages = [*found.own, *found.decays] if found else []
+    for comparison in (*evidence.comparisons.values(), *averages):
         pair = f"{comparison.arm}_vs_{comparison.against}"
         of_pair = nested["comparisons"].setdefault(pair, {})
         of_pair[str(comparison.quantity)] = _judged(comparison)
@@ -160,7 +163,8 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     validation, rates, errors, cells, epochs = [], [], [], [], []
-    for name, arm in evidence.arms.items():
+    averages = evidence.averages.arms if evidence.averages else {}
+    for name, arm in (evidence.arms | averages).items():
         by_epoch: dict[int, list[float]] = {}
         for seed, cell in arm.cells.items():
             cells.append([name, *(getattr(cell, key) for key in _CELL)])
@@ -171,10 +175,12 @@ def plot_tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
         for epoch, values in by_epoch.items():
             summary = summarise(values)
             validation.append((epoch, name, summary.mean, summary.sd, summary.n))
+        errors += [(name, seed, error) for seed, error in arm.values(Quantity.ERROR).items()]
+        if arm.average:  # its rates are those of the trained weights
+            continue
         count = len(arm.rates)
         kept = np.unique(np.linspace(0, count - 1, min(count, _MOST_RATES)).round().astype(int))
         rates += [(int(index) + 1, name, arm.rates[index]) for index in kept]
-        errors += [(name, seed, error) for seed, error in arm.values(Quantity.ERROR).items()]
     tables = {
         "validation_error": pd.DataFrame(
             validation, columns=["epoch", "arm", "validation_error_percent", "sd", "n"]

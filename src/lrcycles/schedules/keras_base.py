@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from lrcycles.errors import InputError
-from lrcycles.schedules import table
+from lrcycles.schedules import rates, table
 from lrcycles.schedules.cycles import check_cycles
 from lrcycles.schedules.limits import check_settings, run_length
 from lrcycles.schedules.warmup import after_warmup, risen
@@ -153,7 +153,7 @@ class Cyclic(Schedule):
         of_cycles = updates - warmup_steps
         gamma = others.get("gamma")
         if gamma is None and "gamma" in {field.name for field in fields(cls)}:
-            others = others | {"gamma": table.default_gamma(of_cycles)}
+            others = others | {"gamma": rates.default_gamma(of_cycles)}
         schedule = cls(
             base_lr=bounds.base_lr,
             max_lr=bounds.max_lr,

@@ -33,6 +33,8 @@ def check_settings(
     Raises:
         InputError: a setting breaks its rule.
     """
+    if "warmup_steps" in settings:  # its default is 0 and not None
+        need_count("warmup_steps", settings["warmup_steps"], least=0)
     given = {name: value for name, value in settings.items() if value is not None}
     for name, value in given.items():
         if name in COUNTS:
@@ -67,22 +69,17 @@ def check_settings(
 
 def _check_phases(given: Mapping[str, Any]) -> None:
     """Refuse a warm-up or a decay that does not fit into the run."""
-    warmup, decay, total = (
-        given.get(name) for name in ("warmup_steps", "decay_steps", "total_steps")
-    )
-    if warmup is not None:
-        need_count("warmup_steps", warmup, least=0)
-    if total is None:
-        return
-    if (warmup or 0) >= total:
+    warmup, decay = given.get("warmup_steps", 0), given.get("decay_steps", 0)
+    total = given.get("total_steps", math.inf)
+    if warmup >= total:
         raise InputError(
             f"warmup_steps must be below total_steps. Received: warmup_steps={warmup}, "
             f"total_steps={total}. Lower warmup_steps or train longer."
         )
-    if decay is not None and decay > total - (warmup or 0):
+    if decay > total - warmup:
         raise InputError(
             "decay_steps must be at most total_steps - warmup_steps. Received: "
-            f"decay_steps={decay}, total_steps={total}, warmup_steps={warmup or 0}. Lower "
+            f"decay_steps={decay}, total_steps={total}, warmup_steps={warmup}. Lower "
             "decay_steps or warmup_steps, or train longer."
         )
 

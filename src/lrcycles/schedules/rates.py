@@ -243,6 +243,17 @@ def inverse_time(step: Steps, *, base_lr: float, gamma: float, power: float = 1.
     return base_lr * (1 + gamma * (step / 1)) ** -power
 
 
+def default_gamma(total_steps: int) -> float:
+    """Return the `gamma` of exp_range that leaves a tenth of the amplitude after `total_steps`.
+
+    Source: Smith 2017, table 1, where 0.99994 leaves 0.08 after 42,000 steps.
+
+    >>> round(default_gamma(2) ** 2, 9)
+    0.1
+    """
+    return float(0.1 ** (1 / total_steps))
+
+
 def _cycle(step: Steps, step_size: float, fall_size: float | None) -> tuple[Any, Any]:
     """Return the height within a cycle, from 0 to 1, and the number of cycles before it."""
     rise, fall = _whole(step_size), _whole(step_size if fall_size is None else fall_size)

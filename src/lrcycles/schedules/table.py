@@ -1,8 +1,8 @@
 """Lists the schedules of the pipeline and tabulates their rates.
 
-To add a schedule, write its function in rates.py, its row in `SCHEDULES` here, and its arm in
-conf/arm/. The configuration and the checks follow from the row. A
-test asks for a word in docs/pipeline.md.
+To add a schedule, write its function in rates.py or warmup.py, its row in `SCHEDULES` here, and its
+arm in conf/arm/. The configuration and the checks follow. A test asks for a word in
+docs/pipeline.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lrcycles.errors import InputError
 from lrcycles.schedules import plateau, rates, warmup
-from lrcycles.schedules.limits import check_settings
+from lrcycles.schedules.limits import check_settings, need_count
 from lrcycles.schedules.rates import Rates
 
 ONE_CYCLE_SHARE = 0.45  # of the run, for the rise and for the fall: a tenth is left to anneal
@@ -102,7 +102,7 @@ def _cyclic(
     amplitude_per_cycle: float = 1.0,
 ) -> ScheduleRow:
     """Return the row of a schedule that rises and falls between two bounds, again and again."""
-    shrinking: dict[str, Default | None] = {"gamma": lambda steps, _: default_gamma(steps)}
+    shrinking: dict[str, Default | None] = {"gamma": lambda steps, _: rates.default_gamma(steps)}
     return ScheduleRow(
         rate=rate,
         lengths=_half_cycle,
@@ -185,25 +185,17 @@ def cycle_step_size(total_steps: int, cycles: int, *, warmup_steps: int = 0) -> 
     >>> cycle_step_size(2750, 3), cycle_step_size(2750, 3, warmup_steps=50)
     (458, 450)
     """
-    check_settings(cycles=cycles, total_steps=total_steps, warmup_steps=warmup_steps)
+    need_count("cycles", cycles)
+    need_count("total_steps", total_steps)
+    check_settings(total_steps=total_steps, warmup_steps=warmup_steps)
     if total_steps - warmup_steps < 2 * cycles:
         left = f" after the warm-up of {warmup_steps} steps" if warmup_steps else ""
+        lower = "cycles, the warm-up" if warmup_steps else "cycles"
         raise InputError(
             f"total_steps must be at least 2 * cycles{left}. Received: total_steps={total_steps}, "
-            f"cycles={cycles}. Train longer, or lower cycles or the batch size."
+            f"cycles={cycles}. Train longer, or lower {lower} or the batch size."
         )
     return (total_steps - warmup_steps) // (2 * cycles)
-
-
-def default_gamma(total_steps: int) -> float:
-    """Return the `gamma` of exp_range that leaves a tenth of the amplitude after `total_steps`.
-
-    Source: Smith 2017, table 1, where 0.99994 leaves 0.08 after 42,000 steps.
-
-    >>> round(default_gamma(2) ** 2, 9)
-    0.1
-    """
-    return float(0.1 ** (1 / total_steps))
 
 
 def rate_table(
@@ -240,6 +232,7 @@ def rate_table(
     [1.0, 2.0, 3.0, 2.0, 1.0]
     """
     row = schedule_row(name)
+    need_count("total_steps", total_steps)
     check_settings(total_steps=total_steps, warmup_steps=warmup_steps)
     given = {"max_lr": max_lr, "step_size": step_size, "cycles": cycles, **others}
     settings = {key: value for key, value in given.items() if value is not None}

@@ -15,7 +15,7 @@ import numpy as np
 
 from lrcycles import files
 from lrcycles.cells.cell import Cell, chains
-from lrcycles.cells.result import CellResult, write_result
+from lrcycles.cells.result import AVERAGE_SCORES, CellResult, write_result
 from lrcycles.cells.store import CellStore
 from lrcycles.config.resolve import seed_list
 from lrcycles.config.schema import Train
@@ -150,15 +150,21 @@ class Results:
         write_result(folder / "result.json", result)
         entry = self.store.folder(cell.key)
         if result.finished:
-            shutil.copy2(entry / "correct.npy", folder)
+            for path in entry.glob("correct*.npy"):
+                shutil.copy2(path, folder)
         steps = np.load(entry / "steps.npy")
         files.write_columns(folder / "steps.parquet", {k: steps[k] for k in steps.dtype.names})
         if keeps_model(cell, self.settings):
-            shutil.copy2(entry / "model.keras", folder)
+            for path in entry.glob("model*.keras"):
+                shutil.copy2(path, folder)
         mirror(folder, run=self.run, data=self.data, test_images=self.test_images)
         if arm_and_peak(cell.arm)[1] is not None:
             shutil.rmtree(folder.parent)
-        self._rows[cell.arm, cell.seed] = result.to_dict()
+        self._rows[cell.arm, cell.seed] = result.to_dict() | {
+            f"{name}_{score}": getattr(average, score)
+            for name, average in result.averages.items()
+            for score in AVERAGE_SCORES
+        }
 
     def write_tables(
         self, cells: Sequence[Cell], tuning: Sequence[Cell], *, reused: set[str]
@@ -178,7 +184,9 @@ class Results:
             own = {"arm": arm, "peak": peak, "reused": cell.key in reused, "run_id": run_id}
             return self._rows[cell.arm, cell.seed] | own
 
-        _write_csv(self.out / "cells.csv", _COLUMNS, map(row, cells))
+        averages = {name for cell in cells for name in cell.averages or {}}
+        columns = [f"{name}_{score}" for name in sorted(averages) for score in AVERAGE_SCORES]
+        _write_csv(self.out / "cells.csv", [*_COLUMNS, *columns], map(row, cells))
         if tuning:
             _write_csv(self.out / "tuning.csv", _TUNING_COLUMNS, map(row, tuning))
 

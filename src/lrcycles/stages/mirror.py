@@ -58,4 +58,6 @@ def parameters(result: CellResult) -> dict[str, Any]:
     for section in _SECTIONS:
         settings = content[section] or {}
         values |= {f"{section}.{name}": value for name, value in settings.items()}
+    for name, average in result.averages.items():
+        values |= {f"averages.{name}.{key}": value for key, value in average.settings.items()}
     return {name: value for name, value in values.items() if value not in (None, {})}

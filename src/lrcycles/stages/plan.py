@@ -19,6 +19,7 @@ from lrcycles.cells.code import code_digest, source_files
 from lrcycles.config.checks import need_precision
 from lrcycles.config.plain import plain
 from lrcycles.config.resolve import (
+    arm_averages,
     arm_length,
     arm_schedule,
     arm_seeds,
@@ -58,7 +59,10 @@ def group_cells(
     }
     seeds = {name: arm_seeds(config, arm) for name, arm in arms.items()}
     return link(
-        _cell(config, group, name, arm, seed, runtime, data, bounds, chosen.get(name))
+        replace(
+            _cell(config, group, name, arm, seed, runtime, data, bounds, chosen.get(name)),
+            averages=arm_averages(config, arm) or None,
+        )
         for seed in dict.fromkeys(seed for own in seeds.values() for seed in own)
         for name, arm in arms.items()
         if seed in seeds[name]

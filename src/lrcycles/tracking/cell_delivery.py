@@ -99,9 +99,9 @@ def _claim(
 def deliver_files(delivery: Delivery, wanted: Mapping[str, Any], cell: FinishedCell) -> None:
     """Upload the files of a cell, and its network as a model."""
     name, run = wanted["name"], delivery.marks[f"{wanted['name']} run"]
-    for file in ("result.json", "steps.parquet", "correct.npy"):
-        if (cell.folder / file).exists():
-            delivery.upload(f"{name} {file}", run, cell.folder / file)
+    correct = sorted(path.name for path in cell.folder.glob("correct*.npy"))
+    for file in ("result.json", "steps.parquet", *correct):
+        delivery.upload(f"{name} {file}", run, cell.folder / file)
     if not wanted["network"]:
         return
     model = delivery.marks[f"{name} model"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lrcycles.cells.result import CellResult, read_result
+from lrcycles.cells.result import AVERAGE_SCORES, CellResult, read_result
 from lrcycles.files import read_columns
 from lrcycles.tracking.writers import TimedPoint, milliseconds
 
@@ -92,6 +92,9 @@ def cell_points(result: CellResult, folder: Path) -> list[Point]:
         points += finite_points(scores, step=epoch.step)
     # The last epoch's validation is also the final one, and a chart must not hold it twice.
     points += finite_points({key: getattr(result, key) for key in _FINAL}, step=result.steps)
+    for name, average in result.averages.items():
+        scores = {f"{name}_{key}": getattr(average, key) for key in AVERAGE_SCORES}
+        points += finite_points(scores, step=result.steps)
     return list({(point.key, point.step): point for point in points}.values())
 
 

@@ -191,7 +191,7 @@ class StageRun:
         content = self.record.content
         name = f"{len(content['cells']):04}"
         kept = ["result.json", "steps.parquet"]
-        kept += ["correct.npy"] if (folder / "correct.npy").exists() else []
+        kept += sorted(path.name for path in folder.glob("correct*.npy"))
         for file in (*kept, *(["model.keras"] if test_images else [])):
             self.record.keep(folder / file, f"cells/{name}/{file}")
         examples = self.record.folder / "examples.npy"

@@ -17,6 +17,7 @@ from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import write_result
 from lrcycles.cells.store import CellStore
 from lrcycles.data.image_sets import read_sets
+from lrcycles.training.averages.scoring import add_weights, score_averages, statistics_places
 from lrcycles.training.checkpoints import EVERY_SECONDS, Checkpoint, in_training
 from lrcycles.training.engine import Engine, backend_module
 from lrcycles.training.feeding import Resident, Streamed, Windows, epoch_order
@@ -88,7 +89,9 @@ def train_cells(
     order = orders(lanes, 0, train)
     engine, compile_seconds = compiled(first, train, order, validation, test)
     if models and first.model["function"].partition(".")[0] != "lrcycles":
-        _check_saving(engine, train.images.shape)
+        _check_saving(engine)
+    if any(cell.averages for cell in cells):
+        statistics_places(engine)  # before the training, which may be long
     engine.reset([cell.seed for cell in lanes], [parents.get(cell.parent or "") for cell in lanes])
     # TensorFlow sets up its compiled functions again after seeding, which is no training time.
     compile_seconds += engine.compile(train, order, validation)
@@ -104,7 +107,8 @@ def train_cells(
         checkpoint.resume(engine, course)
     with in_training():
         run_epochs(engine, lanes, course, train, validation, checkpoint=checkpoint, notify=notify)
-        weights = _add_entries(engine, cells, setting, course, train, test, models=models)
+        sets = (train, validation, test)
+        weights = _add_entries(engine, lanes, setting, course, sets, models=models)
         checkpoint.remove()
     for cell in cells:
         notify("cell", cell.key)
@@ -113,21 +117,25 @@ def train_cells(
 
 def _add_entries(
     engine: Engine,
-    cells: Sequence[Cell],
+    lanes: Sequence[Cell],
     setting: Setting,
     course: Course,
-    train: Resident | Streamed,
-    test: Resident | Streamed,
+    sets: tuple[Resident | Streamed, ...],
     *,
     models: Collection[str],
 ) -> dict[str, list[np.ndarray]]:
     """Score trained cells on the test set, write their entries, and return their weights."""
     started = time.perf_counter()
+    train, validation, test = sets
     tested, mistakes = engine.examine(test)
+    averages = {}
+    if any(cell.averages for cell in lanes):
+        order = orders(lanes, lanes[0].epochs - 1, train)
+        averages = score_averages(engine, lanes, course, train, order, validation, test)
     course.evaluate_seconds += time.perf_counter() - started
     weights = {}
     with ExitStack() as adding:  # all entries appear together: an interrupted team stays one team
-        for k, cell in enumerate(cells):
+        for k, cell in enumerate(lanes[: len(course.histories)]):
             network = engine.trained(k)
             weights[cell.key] = network.get_weights()
             table = step_table(course, k, epochs=cell.epochs)
@@ -137,6 +145,7 @@ def _add_entries(
                 course,
                 k,
                 test=tested[k],
+                averages=averages,
                 test_images=len(test),
                 images=len(train),
                 xla=engine.xla,
@@ -148,6 +157,8 @@ def _add_entries(
                 np.save(folder / "correct.npy", np.packbits(~mistakes[k]))
             if cell.key in models:
                 network.save(folder / "model.keras")
+            for name in record.averages if record.finished else ():
+                averages[name].save(folder, name, k, network if cell.key in models else None)
     return weights
 
 
@@ -176,6 +187,7 @@ def run_epochs(
         alive = [k for k, done in enumerate(course.histories) if finite[k] and len(done) == epoch]
         if not alive:
             break
+        add_weights(engine, epoch, lanes, course, alive)
         started = time.perf_counter()
         scores = engine.evaluate(validation)
         course.evaluate_seconds += time.perf_counter() - started
@@ -201,12 +213,11 @@ def _run_epoch(
     """Make the steps of an epoch that the course lacks."""
     begin, end = epoch * course.steps_per_epoch, (epoch + 1) * course.steps_per_epoch
     steps = slice(begin, end)
-    momenta = None if course.momenta is None else course.momenta[:, steps]
     pieces = engine.epoch(
         train,
         orders(lanes, epoch, train),
         course.rates[:, steps],
-        momenta,
+        *[each if each is None else each[:, steps] for each in (course.momenta, course.shares)],
         start=course.done - begin,
     )
     started = time.perf_counter()
@@ -243,8 +254,8 @@ def saved_weights(store: CellStore, cell: Cell) -> list[np.ndarray]:
 
 
 @cache  # once for each engine
-def _check_saving(engine: Engine, input_shape: tuple[int, ...]) -> None:
-    networks.check_saving(engine.model, input_shape=input_shape)
+def _check_saving(engine: Engine) -> None:
+    networks.check_saving(engine.model, input_shape=engine.input_shape)
 
 
 _engines: dict[str, Engine] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import platform
@@ -107,6 +108,12 @@ def even_steps(length: int, most: int) -> int:
     """
     sizes = range(min(most, length), most // 2, -1)
     return max(sizes or [min(most, length)], key=lambda size: (length % size == 0, length % size))
+
+
+def mode(model: Any, *, training: bool) -> dict[str, bool]:
+    """Pass `training` only to a `call` that takes it: a user's own may not."""
+    takes = inspect.signature(model.call).parameters
+    return {"training": training} if "training" in takes else {}
 
 
 def dtype_policy(precision: str) -> str:

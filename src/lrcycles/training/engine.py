@@ -52,6 +52,7 @@ class Engine:
             InputError: the network or the optimizer cannot be built.
         """
         runtime = cell.runtime
+        self.input_shape = tuple(input_shape)
         self._is_ours = cell.model["function"].partition(".")[0] == "lrcycles"
         self._seed(0)  # random numbers that a layer draws without a seed follow from this one
         keras.config.set_dtype_policy(dtype_policy(runtime.precision))
@@ -79,16 +80,17 @@ class Engine:
             self.model, input_shape=input_shape, batch_size=cell.batch_size, cells=self._cells
         )
         self._most_steps = piece_steps(operations, device=runtime.device)
-        self._program = backend.Program(
+        self.program = backend.Program(
             self.model,
             optimizer,
             momentum,
             class_weights=cell.class_weights,
             cells=self._cells,
             xla=self.xla,
+            ema=cell.keeps_ema,
         )
         for cell_index in range(self._cells):  # the compiler needs values
-            self._program.begin(cell_index)
+            self.program.begin(cell_index)
 
     def reset(
         self, seeds: Sequence[int], weights: Sequence[list[np.ndarray] | None] | None = None
@@ -101,7 +103,7 @@ class Engine:
             given = weights[cell] if weights else None
             if given is not None:
                 self.model.set_weights(given)
-            self._program.begin(cell)
+            self.program.begin(cell)
 
     def _seed(self, seed: int) -> None:
         """Seed the generators that the network is built with.
@@ -132,12 +134,12 @@ class Engine:
         if chunk and (images := self._scored_inside(train, *evaluate)) is not None:
             piece = self._sweep_piece(length, chunk)
             sizes = {min(piece, length), length % piece} - {0}
-            self._program.compile_sweep(part, rates, sizes, images, every=chunk)
+            self.program.compile_sweep(part, rates, sizes, images, every=chunk)
         else:
             piece = chunk or even_steps(part.order.shape[1], self._most_steps)
             whole = {length} if chunk else train.sizes(length)
             sizes = {min(piece, size) for size in whole} | {size % piece for size in whole} - {0}
-            self._program.compile(part, _cut(rates, part), sizes)
+            self.program.compile(part, _cut(rates, part), sizes)
         for data in evaluate:
             self.evaluate(data)
         return time.perf_counter() - start
@@ -148,6 +150,7 @@ class Engine:
         order: np.ndarray,
         rates: np.ndarray,
         momenta: np.ndarray | None = None,
+        shares: np.ndarray | None = None,
         *,
         start: int = 0,
     ) -> Iterator[np.ndarray]:
@@ -156,13 +159,14 @@ class Engine:
         A piece lasts two seconds or less. Its bounds do not depend on `start`, if `start` is the
         end of an earlier piece.
         """
-        momenta = rates if momenta is None else momenta  # the program does not read it then
+        # The program does not read a table that is None.
+        tables = [rates if table is None else table for table in (rates, momenta, shares)]
         for part in train.parts(order, start, order.shape[1]):
             piece = even_steps(part.order.shape[1], self._most_steps)
             for begin in range(part.start - part.start % piece, part.stop, piece):
                 first, last = max(begin, part.start), min(begin + piece, part.stop)
                 steps = replace(part, start=first, stop=last)
-                yield self._program.steps(steps, _cut(rates, part), _cut(momenta, part))
+                yield self.program.steps(steps, *(_cut(table, part) for table in tables))
 
     def run(
         self,
@@ -170,6 +174,7 @@ class Engine:
         order: np.ndarray,
         rates: np.ndarray,
         momenta: np.ndarray | None = None,
+        shares: np.ndarray | None = None,
         *,
         start: int = 0,
         stop: int | None = None,
@@ -181,14 +186,16 @@ class Engine:
             order: indices of the images, int32, shape (cells, steps, batch_size).
             rates: float32, shape (cells, steps).
             momenta: like `rates`, for cells that cycle their momentum.
+            shares: like `rates`, of the new weights in the moving average of cells that keep one.
 
         Returns:
             The raw mini-batch loss before each update, float32, shape (cells, stop - start).
         """
-        momenta = rates if momenta is None else momenta  # the program does not read it then
+        # The program does not read a table that is None.
+        tables = [rates if table is None else table for table in (rates, momenta, shares)]
         parts = train.parts(order, start, order.shape[1] if stop is None else stop)
         losses = [
-            self._program.steps(part, _cut(rates, part), _cut(momenta, part)) for part in parts
+            self.program.steps(part, *(_cut(table, part) for table in tables)) for part in parts
         ]
         return np.concatenate(losses, axis=1)
 
@@ -215,7 +222,7 @@ class Engine:
         piece = self._sweep_piece(steps, every)
         for start in range(0, steps, piece):
             now = replace(part, start=start, stop=min(start + piece, steps))
-            losses, *sums = self._program.sweep(now, rates, images, every=every)
+            losses, *sums = self.program.sweep(now, rates, images, every=every)
             pairs = zip(*sums, strict=True)
             yield losses, [_scores(loss, wrong, len(heldout)) for loss, wrong in pairs], 0.0
 
@@ -224,7 +231,7 @@ class Engine:
 
         TensorFlow compiles longer with the scores inside, and gains nothing.
         """
-        if not hasattr(self._program, "sweep") or not isinstance(train, Resident):
+        if not hasattr(self.program, "sweep") or not isinstance(train, Resident):
             return None
         batches = [batch for data in evaluate for batch in data.batches()]
         return batches[0] if len(batches) == 1 else None
@@ -240,7 +247,7 @@ class Engine:
 
     def examine(self, data: Any) -> tuple[Scores, np.ndarray]:
         """Evaluate, and list the images that each cell mistakes, bool (cells, images)."""
-        parts = [self._program.score(pixels, labels) for pixels, labels in data.batches()]
+        parts = [self.program.score(pixels, labels) for pixels, labels in data.batches()]
         mistakes = np.concatenate([wrong for _, wrong in parts], axis=1)
         loss = np.sum([loss for loss, _ in parts], axis=0, dtype=float)
         return _scores(loss, mistakes.sum(axis=1), len(data)), mistakes
@@ -248,11 +255,11 @@ class Engine:
     @property
     def resumable(self) -> bool:
         """Whether `state` holds all that the coming steps depend on."""
-        return bool(self._program.resumable)
+        return bool(self.program.resumable)
 
     def state(self) -> list[np.ndarray]:
         """Copy all that a step changes: weights, optimizer slots, seed generators."""
-        arrays: list[np.ndarray] = self._program.state()
+        arrays: list[np.ndarray] = self.program.state()
         return arrays
 
     def restore(self, state: Sequence[np.ndarray]) -> None:
@@ -261,11 +268,11 @@ class Engine:
         Raises:
             ValueError: the arrays belong to another network or optimizer.
         """
-        self._program.restore(state)
+        self.program.restore(state)
 
     def trained(self, cell: int) -> keras.Model:
         """Return the network with the weights of a cell."""
-        self._program.finish(cell)
+        self.program.finish(cell)
         return self.model
 
 

@@ -58,7 +58,9 @@ def measure_fit(
         reuse: take the measurement that the store has.
     """
     runtime = replace(cells[0].runtime, threads=os.cpu_count() or 1, side_by_side=1)
-    by_batch_size = {cell.batch_size: replace(cell, runtime=runtime) for cell in cells}
+    by_batch_size = {
+        cell.batch_size: replace(cell, runtime=runtime, averages=None) for cell in cells
+    }
     distinct = list(by_batch_size.values())
     key = fit_key(distinct)
     if reuse and (folder := store.entry(key)) is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,53 +12,15 @@ import keras
 import numpy as np
 
 from lrcycles.data.image_sets import PIXEL_SCALE
-from lrcycles.training.compilation import (
-    XLA_CPU_FLAGS,
-    XLA_GPU_FLAGS,
-    add_xla_flags,
-    cpu_name,
-    step_operations,
-    turn_steps,
-)
+from lrcycles.training.compilation import mode, step_operations, turn_steps
+from lrcycles.training.devices.jax_device import device_name as device_name
+from lrcycles.training.devices.jax_device import has_gpu as has_gpu
+from lrcycles.training.devices.jax_device import prepare_device as prepare_device
+from lrcycles.training.devices.jax_device import put as put
 from lrcycles.training.feeding import Part
 from lrcycles.training.jax_layers import ends_in_softmax, rewritten
 
-_PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32"}  # JAX's names
-
-
-def prepare_device(device: str, threads: int, precision: str) -> None:
-    """Set up the device; call it once per process, before any other use of JAX.
-
-    Raises:
-        RuntimeError: `device` is gpu and JAX sees no GPU.
-    """
-    os.environ["NPROC"] = str(threads)  # the number of threads that JAX's CPU client starts
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    # By default JAX multiplies float32 in TF32 where the GPU can.
-    jax.config.update("jax_default_matmul_precision", _PRODUCTS.get(precision))
-    if device == "cpu":
-        add_xla_flags(XLA_CPU_FLAGS)
-        jax.config.update("jax_platforms", "cpu")
-        return
-    add_xla_flags(XLA_GPU_FLAGS)
-    if not has_gpu():
-        raise RuntimeError("JAX sees no GPU")
-
-
-def has_gpu() -> bool:
-    """Return whether JAX sees a GPU."""
-    return any(device.platform == "gpu" for device in jax.devices())
-
-
-def device_name(device: str) -> str:
-    """Get the model name of the device, for tables of times."""
-    return str(jax.devices()[0].device_kind) if device == "gpu" else cpu_name()
-
-
-def put(pixels: np.ndarray, labels: np.ndarray) -> tuple[jax.Array, jax.Array]:
-    """Lay images on the device."""
-    return jnp.asarray(pixels), jnp.asarray(labels)
+_EXPECTED = 3  # the place of the labels among the tables of a step
 
 
 class Program:
@@ -81,6 +41,7 @@ class Program:
         class_weights: Sequence[float] | None,
         cells: int,
         xla: bool,
+        ema: bool,
     ) -> None:
         assert xla, "JAX compiles with XLA only"
         self._model = model
@@ -91,17 +52,19 @@ class Program:
         self._rate = [v is optimizer.learning_rate for v in optimizer.variables].index(True)
         self._empty_slots = [variable.numpy() for variable in optimizer.variables]
         self._cells = cells
+        self._ema = ema
         self._place = {"cells": cells, "device": jax.default_backend()}
         self._from_logits = ends_in_softmax(model)
         self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=self._from_logits)
         self._starts: list[Any] = [None] * cells
         self._compiled: dict[Any, Any] = {}
         self._score = jax.jit(jax.vmap(self._score_images, in_axes=(0, None, None)))
+        self._see = jax.jit(jax.vmap(self._see_images, in_axes=(0, None, 0)))
 
     def begin(self, cell: int) -> None:
         """Start the cell from the network's variables, with empty slots."""
         trained, others = ([np.asarray(v) for v in part] for part in self._network)
-        self._starts[cell] = (trained, others, self._empty_slots)
+        self._starts[cell] = (trained, others, self._empty_slots, trained if self._ema else [])
         if cell == len(self._starts) - 1:
             self._state = jax.tree.map(lambda *parts: jnp.stack(parts), *self._starts)
 
@@ -114,11 +77,13 @@ class Program:
     def compile(self, part: Part, rates: np.ndarray, sizes: Collection[int]) -> None:
         """Compile for each number of steps, without making a step."""
         for size in sizes:
-            self._executable(self._arguments(part, rates, rates), size)
+            self._executable(self._arguments(part, rates, rates, rates), size)
 
-    def steps(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> np.ndarray:
+    def steps(
+        self, part: Part, rates: np.ndarray, momenta: np.ndarray, shares: np.ndarray
+    ) -> np.ndarray:
         """Make the part's steps and return their losses, float32 (cells, steps)."""
-        arguments = self._arguments(part, rates, momenta)
+        arguments = self._arguments(part, rates, momenta, shares)
         run = self._executable(arguments, part.stop - part.start)
         self._state, losses = run(*arguments)
         return np.asarray(losses)
@@ -133,7 +98,8 @@ class Program:
     ) -> None:
         """Compile `sweep` for each number of steps, without making a step."""
         for size in sizes:
-            self._executable((*self._arguments(part, rates, rates), heldout), size, every)
+            arguments = self._arguments(part, rates, rates, rates)
+            self._executable((*arguments, heldout), size, every)
 
     def sweep(
         self, part: Part, rates: np.ndarray, heldout: Any, *, every: int
@@ -144,10 +110,32 @@ class Program:
             The losses, float32 (cells, steps). For each score the sum of the held-out losses and
             the number of errors, both of shape (scores, cells).
         """
-        arguments = (*self._arguments(part, rates, rates), heldout)
+        arguments = (*self._arguments(part, rates, rates, rates), heldout)
         run = self._executable(arguments, part.stop - part.start, every)
         self._state, losses, loss, wrong = run(*arguments)
         return np.asarray(losses).T, np.asarray(loss), np.asarray(wrong)
+
+    def network(self, places: Sequence[int] | None = None) -> list[np.ndarray]:
+        """Copy variables of the network, the trainable ones first; shape (cells, ...) each."""
+        every = jax.tree.leaves(self._state[:2])
+        return [
+            np.array(every[place]) for place in (range(len(every)) if places is None else places)
+        ]
+
+    def replace_network(self, arrays: Mapping[int, np.ndarray]) -> None:
+        """Replace variables of the network by their places in `network`."""
+        every, structure = jax.tree.flatten(self._state[:2])
+        every = [jnp.asarray(arrays.get(place, held)) for place, held in enumerate(every)]
+        self._state = (*jax.tree.unflatten(structure, every), *self._state[2:])
+
+    def moving_averages(self) -> list[np.ndarray]:
+        """Copy the moving averages of the trainable variables; shape (cells, ...) each."""
+        return [np.array(average) for average in self._state[3]]
+
+    def see(self, part: Part, step: int) -> None:
+        """Show a batch to the network in training mode, as a step would, without an update."""
+        network = self._see(self._state[:2], part.data[0], part.order[:, step])
+        self._state = (*network, *self._state[2:])
 
     def state(self) -> list[np.ndarray]:
         """Copy the state of all cells."""
@@ -161,8 +149,8 @@ class Program:
             raise ValueError("arrays of other shapes")
         self._state = jax.tree.unflatten(structure, [jnp.asarray(array) for array in arrays])
 
-    def _arguments(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> tuple[Any, ...]:
-        return self._state, *part.data, part.order, rates, momenta, np.int32(part.start)
+    def _arguments(self, part: Part, *tables: np.ndarray) -> tuple[Any, ...]:
+        return self._state, *part.data, part.order, *tables, np.int32(part.start)
 
     def _executable(self, arguments: tuple[Any, ...], steps: int, every: int = 0) -> Any:
         shapes = (steps, every, *(np.shape(array) for array in jax.tree.leaves(arguments[1:])))
@@ -198,12 +186,12 @@ class Program:
         alone = self._cells == 1  # with a first axis of length 1, XLA makes slower kernels
 
         def run(state: Any, *arguments: jax.Array) -> Any:
-            pixels, labels, order, rates, momenta, start = arguments
+            pixels, labels, order, rates, momenta, shares, start = arguments
             tables = [
                 jax.lax.dynamic_slice_in_dim(table, start, steps, axis=1)
-                for table in (order, rates, momenta)
+                for table in (order, rates, momenta, *([shares] if self._ema else []))
             ]
-            tables.append(jnp.take(labels, tables[0], axis=0, mode="clip"))
+            tables.insert(_EXPECTED, jnp.take(labels, tables[0], axis=0, mode="clip"))
             tables = [table[0] if alone else table.swapaxes(0, 1) for table in tables]
             if alone:
                 state = jax.tree.map(lambda array: array[0], state)
@@ -224,15 +212,16 @@ class Program:
         step: Callable[..., Any] = self._step
         measure: Callable[..., Any] = self._measure
         if self._cells > 1:
-            step, measure = jax.vmap(step, in_axes=(0, 0, 0, 0, 0, None)), jax.vmap(measure)
+            step = jax.vmap(step, in_axes=(None, 0, *[0] * len(tables)))
+            measure = jax.vmap(measure)
 
         def make_turn(state: Any, tables: Any) -> Any:
             outputs = []
             for now in zip(*tables, strict=True):
-                state, output = step(state, *now, pixels)
+                state, output = step(pixels, state, *now)
                 outputs.append(output)
             # The losses of all steps of a turn together take as many kernels as one.
-            return state, jax.vmap(measure)(tables[-1], jnp.stack(outputs))
+            return state, jax.vmap(measure)(tables[_EXPECTED], jnp.stack(outputs))
 
         steps = len(tables[0])
         whole = steps - steps % turn
@@ -246,21 +235,22 @@ class Program:
 
     def _step(
         self,
+        pixels: jax.Array,
         state: Any,
         batch: jax.Array,
         rate: jax.Array,
         momentum: jax.Array,
         expected: jax.Array,
-        pixels: jax.Array,
+        share: jax.Array | None = None,
     ) -> Any:
         """Make one step of one cell; return the state and what the model predicted before it."""
-        trained, others, slots = state
+        trained, others, slots, averages = state
         images = jnp.take(pixels, batch, axis=0, mode="clip")
 
         def total(trained: Any) -> Any:
             with rewritten(self._model, **self._place):
-                mode = {"return_losses": True, **self._mode(training=True)}
-                outputs = self._model.stateless_call(trained, others, _scaled(images), **mode)
+                settings = {"return_losses": True, **mode(self._model, training=True)}
+                outputs = self._model.stateless_call(trained, others, _scaled(images), **settings)
             predicted, left, extra = outputs
             loss = self._measure(expected, predicted)
             with keras.StatelessScope(zip(self._optimizer.variables, slots, strict=True)):
@@ -272,22 +262,29 @@ class Program:
         if self._momentum is not None:
             self._momentum.now = momentum
         trained, slots = self._optimizer.stateless_apply(slots, gradients, trained)
-        return (trained, others, slots), predicted
+        if share is not None:
+            # Behind the barrier, XLA computes the weights themselves as it does without averages.
+            trained = jax.lax.optimization_barrier(trained)
+            averages = [a + share * (w - a) for a, w in zip(averages, trained, strict=True)]
+        return (trained, others, slots, averages), predicted
 
     def _measure(self, expected: jax.Array, predicted: jax.Array) -> jax.Array:
         """Compute the mean loss of a batch."""
         weights = None if self._class_weights is None else self._class_weights[expected]
         return self._loss(expected, predicted, weights)
 
-    def _mode(self, *, training: bool) -> dict[str, bool]:
-        """Pass `training` only to a `call` that takes it: a user's own may not."""
-        takes = inspect.signature(self._model.call).parameters
-        return {"training": training} if "training" in takes else {}
+    def _see_images(self, network: Any, pixels: jax.Array, batch: jax.Array) -> Any:
+        images = _scaled(jnp.take(pixels, batch, axis=0, mode="clip"))
+        with rewritten(self._model, **self._place):
+            _, others = self._model.stateless_call(
+                *network, images, **mode(self._model, training=True)
+            )
+        return network[0], others
 
     def _score_images(self, network: Any, pixels: jax.Array, labels: jax.Array) -> Any:
         with rewritten(self._model, **self._place):
             predicted, _ = self._model.stateless_call(
-                *network, _scaled(pixels), **self._mode(training=False)
+                *network, _scaled(pixels), **mode(self._model, training=False)
             )
         losses = keras.losses.sparse_categorical_crossentropy(
             labels, predicted, from_logits=self._from_logits

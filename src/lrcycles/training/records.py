@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from lrcycles.cells.cell import Cell
 from lrcycles.cells.result import CellResult, EpochResult, ScheduleResult
 from lrcycles.schedules.table import SCHEDULES, cycle_step_size, rate_table
 from lrcycles.schedules.warmup import risen
+from lrcycles.training.averages.scoring import Averaged
+from lrcycles.training.averages.weights import share_table
 from lrcycles.training.engine import backend_module
 
 _SECONDS = ("train_seconds", "epoch_seconds", "evaluate_seconds", "compile_seconds")
@@ -27,6 +29,9 @@ class Course:
     losses: np.ndarray  # of the first `done` steps
     histories: list[list[EpochResult]]  # by cell: the epochs whose mini-batch losses were finite
     steps_per_epoch: int
+    shares: np.ndarray | None = None  # of the new weights in the moving average, like `rates`
+    # By cell, the sums of the weights at the ends of the last epochs; empty before the first.
+    weight_sums: list[list[np.ndarray]] = field(default_factory=list)
     done: int = 0
     train_seconds: float = 0.0
     epoch_seconds: float = 0.0  # of an epoch that has not ended; train_seconds is without them
@@ -45,6 +50,11 @@ class Course:
             )
         )
 
+    def add_weights(self, cell: int, weights: Sequence[np.ndarray]) -> None:
+        """Add the weights at the end of an epoch to the sums of a cell."""
+        sums = self.weight_sums[cell] or [np.zeros(array.shape) for array in weights]
+        self.weight_sums[cell] = [total + array for total, array in zip(sums, weights, strict=True)]
+
     def content(self) -> dict[str, np.ndarray]:
         """Give what a checkpoint keeps; the rates follow from the histories."""
         scores = {
@@ -53,8 +63,13 @@ class Course:
             )
             for k, history in enumerate(self.histories)
         }
+        sums = {
+            f"weights_{k}_{place}": total
+            for k, arrays in enumerate(self.weight_sums)
+            for place, total in enumerate(arrays)
+        }
         seconds = np.array([getattr(self, name) for name in _SECONDS])
-        return {"losses": self.losses[:, : self.done], "seconds": seconds, **scores}
+        return {"losses": self.losses[:, : self.done], "seconds": seconds, **scores, **sums}
 
     def restore(self, content: Mapping[str, np.ndarray]) -> None:
         """Continue a course that `content` described."""
@@ -64,6 +79,8 @@ class Course:
         for k in range(len(self.histories)):
             for loss, error_percent in content[f"history_{k}"].tolist():
                 self.add_epoch(k, loss, error_percent)
+            count = sum(name.startswith(f"weights_{k}_") for name in content)
+            self.weight_sums[k] = [content[f"weights_{k}_{place}"] for place in range(count)]
         for name, seconds in zip(_SECONDS, content["seconds"].tolist(), strict=True):
             setattr(self, name, getattr(self, name) + seconds)
 
@@ -74,9 +91,17 @@ def begin_course(lanes: Sequence[Cell], wanted: int, steps_per_epoch: int) -> Co
     Args:
         lanes: the cells that the program trains side by side; those after `wanted` are padding.
     """
-    rates, momenta = step_settings(lanes, lanes[0].epochs * steps_per_epoch)
-    histories: list[list[EpochResult]] = [[] for _ in range(wanted)]
-    return Course(rates, momenta, np.zeros_like(rates), histories, steps_per_epoch)
+    total_steps = lanes[0].epochs * steps_per_epoch
+    rates, momenta = step_settings(lanes, total_steps)
+    return Course(
+        rates,
+        momenta,
+        np.zeros_like(rates),
+        [[] for _ in range(wanted)],
+        steps_per_epoch,
+        shares=share_table(lanes, total_steps),
+        weight_sums=[[] for _ in range(wanted)],
+    )
 
 
 def step_settings(cells: Sequence[Cell], total_steps: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -121,6 +146,7 @@ def cell_record(
     lane: int,
     *,
     test: tuple[float, float],
+    averages: Mapping[str, Averaged],
     test_images: int,
     images: int,
     xla: bool,
@@ -132,6 +158,7 @@ def cell_record(
         course: of the cell's team; the cell gets its share of the seconds.
         lane: the cell's place in the team.
         test: loss and error in percent on the test set, with the last weights.
+        averages: what averages of the weights reach, for the whole team.
     """
     runtime, history, team = cell.runtime, course.histories[lane], len(course.histories)
     train_seconds = course.train_seconds / team
@@ -139,7 +166,7 @@ def cell_record(
     not_finite = np.flatnonzero(~np.isfinite(table["loss"]))
     steps_per_epoch = images // cell.batch_size
     steps = len(history) * steps_per_epoch
-    settings = cell.content(without=("runtime", "schedule", "compile"))
+    settings = cell.content(without=("runtime", "schedule", "compile", "averages"))
     return CellResult(
         **settings,
         key=cell.key,
@@ -156,6 +183,10 @@ def cell_record(
         steps=len(table),
         steps_per_second=steps / train_seconds if history else None,
         images=images,
+        averages={
+            name: averages[name].result(lane, settings, finished=finished)
+            for name, settings in (cell.averages or {}).items()
+        },
         test_images=test_images,
         device=runtime.device,
         device_name=backend_module(runtime.backend).device_name(runtime.device),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from lrcycles.data.image_sets import PIXEL_SCALE
-from lrcycles.training.compilation import XLA_CPU_FLAGS, add_xla_flags, cpu_name
+from lrcycles.training.devices.tensorflow_device import device_name as device_name
+from lrcycles.training.devices.tensorflow_device import has_gpu as has_gpu
+from lrcycles.training.devices.tensorflow_device import prepare_device as prepare_device
+from lrcycles.training.devices.tensorflow_device import put as put
 from lrcycles.training.feeding import Part
 
 # They keep their state where it cannot be read. Keras's own layers use seed generators instead.
@@ -25,47 +28,6 @@ _RANDOM_OPERATIONS = {
     "RandomUniformInt",
     "TruncatedNormal",
 }
-
-
-def prepare_device(device: str, threads: int, precision: str) -> None:
-    """Set up the device; call it once per process, before any other use of TensorFlow.
-
-    Raises:
-        RuntimeError: `device` is gpu and TensorFlow sees no GPU.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if device == "cpu":
-        tf.config.set_visible_devices([], "GPU")
-        add_xla_flags(XLA_CPU_FLAGS)
-    elif not gpus:
-        raise RuntimeError("TensorFlow sees no GPU")
-    else:
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        tf.config.experimental.enable_op_determinism()
-        tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    # A second operation fills the gaps of the first: 4 % of a step of the MLP at batch 2000.
-    side_by_side = 2 if device == "cpu" and threads > 1 else 1
-    tf.config.threading.set_inter_op_parallelism_threads(side_by_side)
-
-
-def has_gpu() -> bool:
-    """Return whether TensorFlow sees a GPU."""
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
-def device_name(device: str) -> str:
-    """Get the model name of the device, for tables of times."""
-    if device == "gpu":
-        gpu = tf.config.list_physical_devices("GPU")[0]
-        return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
-    return cpu_name()
-
-
-def put(pixels: np.ndarray, labels: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-    """Lay images on the device."""
-    return tf.constant(pixels), tf.constant(labels)
 
 
 def has_one_kernel(optimizer: Any, variables: Sequence[Any]) -> bool:
@@ -122,6 +84,7 @@ class Program:
         class_weights: Sequence[float] | None,
         cells: int,
         xla: bool,
+        ema: bool,
     ) -> None:
         assert cells == 1, "TensorFlow trains cells one after another"
         self._model = model
@@ -130,6 +93,8 @@ class Program:
         self._class_weights = class_weights and tf.constant(class_weights, tf.float32)
         self._empty_slots = [variable.numpy() for variable in optimizer.variables]
         self._loss = keras.losses.SparseCategoricalCrossentropy()
+        trained = model.trainable_variables if ema else []
+        self._averages = [tf.Variable(variable.value) for variable in trained]
         self._state: list[Any] | None = None  # known once the program is traced
         self.resumable = False
         self._others: list[Any] = []  # variables that Keras does not know, and their first values
@@ -137,6 +102,7 @@ class Program:
         self._one_kernel = not xla and has_one_kernel(optimizer, model.trainable_variables)
         self._steps = tf.function(self._run_steps, jit_compile=xla, reduce_retracing=False)
         self._score = tf.function(self._score_images, jit_compile=xla, reduce_retracing=False)
+        self._see = tf.function(self._see_images, jit_compile=xla, reduce_retracing=False)
 
     def begin(self, _cell: int) -> None:
         """Empty the optimizer's slots; the network's variables already hold the cell's weights."""
@@ -144,19 +110,23 @@ class Program:
             variable.assign(value)
         for variable, value in self._others:
             variable.assign(value)
+        for average, variable in zip(self._averages, self._model.trainable_variables, strict=False):
+            average.assign(variable.value)
 
     def finish(self, _cell: int) -> None:
         """Do nothing: the network's variables already hold the cell's weights."""
 
     def compile(self, part: Part, rates: np.ndarray, _sizes: Collection[int]) -> None:
         """Compile one program for any number of steps, by a call that makes none."""
-        self._call(part, rates, rates, stop=part.start)
+        self._call(part, rates, rates, rates, stop=part.start)
         if self._state is None:
             self._trace(part, rates)
 
-    def steps(self, part: Part, rates: np.ndarray, momenta: np.ndarray) -> np.ndarray:
+    def steps(
+        self, part: Part, rates: np.ndarray, momenta: np.ndarray, shares: np.ndarray
+    ) -> np.ndarray:
         """Make the part's steps and return their losses, float32 (1, steps)."""
-        losses = self._call(part, rates, momenta, stop=part.stop)
+        losses = self._call(part, rates, momenta, shares, stop=part.stop)
         return np.asarray(losses.numpy()[None, part.start : part.stop])
 
     def score(self, pixels: tf.Tensor, labels: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -166,7 +136,8 @@ class Program:
 
     def _trace(self, part: Part, rates: np.ndarray) -> None:
         """List the variables of the program, those of the user's own layers too."""
-        program = self._steps.get_concrete_function(*self._arguments(part, rates, rates, part.stop))
+        arguments = self._arguments(part, rates, rates, rates, stop=part.stop)
+        program = self._steps.get_concrete_function(*arguments)
         owned = [*self._model.variables, *self._optimizer.variables]
         variables = [variable.value for variable in owned]
         held = {id(variable) for variable in variables}
@@ -177,6 +148,31 @@ class Program:
         nodes = [*graph.node, *(n for inner in graph.library.function for n in inner.node_def)]
         self.resumable = not any(node.op in _RANDOM_OPERATIONS for node in nodes)
 
+    def network(self, places: Sequence[int] | None = None) -> list[np.ndarray]:
+        """Copy variables of the network, the trainable ones first; shape (1, ...) each."""
+        every = self._network
+        return [
+            np.array(every[place])[None]
+            for place in (range(len(every)) if places is None else places)
+        ]
+
+    def replace_network(self, arrays: Mapping[int, np.ndarray]) -> None:
+        """Replace variables of the network by their places in `network`."""
+        for place, array in arrays.items():
+            self._network[place].assign(array[0])
+
+    def moving_averages(self) -> list[np.ndarray]:
+        """Copy the moving averages of the trainable variables; shape (1, ...) each."""
+        return [average.numpy()[None] for average in self._averages]
+
+    def see(self, part: Part, step: int) -> None:
+        """Show a batch to the network in training mode, as a step would, without an update."""
+        self._see(part.data[0], tf.constant(part.order[0, step]))
+
+    @property
+    def _network(self) -> list[Any]:
+        return [*self._model.trainable_variables, *self._model.non_trainable_variables]
+
     def state(self) -> list[np.ndarray]:
         """Copy the value of every variable that the steps use."""
         return [np.array(variable.numpy()) for variable in self._state or []]
@@ -186,11 +182,11 @@ class Program:
         for variable, value in zip(self._state or [], state, strict=True):
             variable.assign(value.view(variable.dtype.as_numpy_dtype))
 
-    def _call(self, part: Part, rates: np.ndarray, momenta: np.ndarray, *, stop: int) -> Any:
-        return self._steps(*self._arguments(part, rates, momenta, stop))
+    def _call(self, part: Part, *tables: np.ndarray, stop: int) -> Any:
+        return self._steps(*self._arguments(part, *tables, stop=stop))
 
-    def _arguments(self, part: Part, rates: np.ndarray, momenta: np.ndarray, stop: int) -> Any:
-        arrays = (tf.constant(part.order[0]), tf.constant(rates[0]), tf.constant(momenta[0]))
+    def _arguments(self, part: Part, *tables: np.ndarray, stop: int) -> Any:
+        arrays = [tf.constant(table[0]) for table in (part.order, *tables)]
         bounds = tf.constant(part.start, tf.int32), tf.constant(stop, tf.int32)
         return (*part.data, *arrays, *bounds)
 
@@ -201,6 +197,7 @@ class Program:
         order: tf.Tensor,
         rates: tf.Tensor,
         momenta: tf.Tensor,
+        shares: tf.Tensor,
         start: tf.Tensor,
         stop: tf.Tensor,
     ) -> tf.Tensor:
@@ -224,10 +221,15 @@ class Program:
                 apply_adam(self._optimizer, gradients, variables)
             else:
                 self._optimizer.apply(gradients, variables)
+            for average, variable in zip(self._averages, variables, strict=False):
+                average.assign_add(shares[i] * (variable.value - average))
             return i + 1, losses.write(i, loss)
 
         losses = tf.TensorArray(tf.float32, size=order.shape[0], element_shape=())
         return tf.while_loop(lambda i, _: i < stop, step, [start, losses])[1].stack()
+
+    def _see_images(self, pixels: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        return self._model(_scaled(tf.gather(pixels, batch)), training=True)
 
     def _score_images(self, pixels: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         predicted = self._model(_scaled(pixels), training=False)

@@ -16,7 +16,7 @@ from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
 from lrcycles.range_tests.keras_model.request import Request
 from lrcycles.range_tests.keras_model.trial import Trial, exchange_optimizer
 
-FORGETTING = 0.9  # momentum of the statistics of batch normalisation in short trainings
+FORGETTING = 0.8  # momentum of the statistics of batch normalisation in short trainings
 
 
 @contextmanager

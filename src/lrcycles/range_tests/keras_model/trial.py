@@ -84,6 +84,7 @@ class Trial:
         logs = self._first_test()
         self.metric, self.metric_rises, self._notes = _choose_metric(model, logs, *metric)
         self.momentum = self._rates.momentum
+        self.optimizer = type(self._rates.main).__name__.lower()
 
     @property
     def notes(self) -> list[str]:

@@ -7,8 +7,10 @@ from typing import Any
 
 from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.weigh import Evidence
+from lrcycles.report.figures.arms import rates_over_steps
+from lrcycles.report.figures.inputs import colours_of
 from lrcycles.report.formatting import UNKNOWN, counted, number, rate, rates_of
-from lrcycles.report.section import Block, Heading, Points, Section, Table
+from lrcycles.report.section import Block, Heading, Picture, Points, Section, Table
 from lrcycles.report.sections.replay import DEVIATIONS
 
 _MACHINE = ("device", "device_name", "threads", "backend", "precision", "compile")
@@ -17,11 +19,27 @@ _MACHINE = ("device", "device_name", "threads", "backend", "precision", "compile
 def section(evidence: Evidence) -> Section:
     """Show settings, machine and versions, and where the replay deviates from the tutorial."""
     by_arm = {arm.label: _settings(arm) for arm in evidence.arms.values()}
-    blocks: list[Block] = [settings(by_arm), _shared(by_arm, evidence)]
+    blocks: list[Block] = [_rates(evidence), settings(by_arm), _shared(by_arm, evidence)]
     if evidence.replay:
         blocks += [Heading("Where the replay deviates from the tutorial"), Points(DEVIATIONS)]
-    about = "How each arm trains, on which machine and with which versions."
+    about = "How each arm trains, with its rate at every step, on which machine and with what."
     return Section("protocol", "Protocol", blocks, about=about)
+
+
+def _rates(evidence: Evidence) -> Picture:
+    """Draw every arm's rate, and how far a half-cycle that is cut short would go."""
+    turnless = {name: arm for name, arm in evidence.arms.items() if arm.never_turns}
+    drawn = rates_over_steps(
+        {name: arm.rates for name, arm in evidence.arms.items()},
+        {name: arm.settings.schedule.step_size for name, arm in turnless.items()},
+        warmups={name: arm.warmup_steps for name, arm in evidence.arms.items()},
+        colours=colours_of(evidence),
+    )
+    caption = "The rate of each arm."
+    if turnless:
+        caption += " A dotted line is the rest of a half-cycle that the run does not finish."
+    alt = "The learning rate of each arm at every step."
+    return Picture("learning_rate", drawn, alt, caption)
 
 
 def settings(by_arm: Mapping[str, Mapping[str, str]]) -> Table:

@@ -6,6 +6,7 @@ from lrcycles.evidence.answer import Question, question
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.screens import budgets, cause, factors, optimizers, paper, use
 from lrcycles.report.section import Block, Folded, Lead, Look, Points, Section
+from lrcycles.report.sections import averages
 from lrcycles.report.sections.budgets import at_ends
 
 _SCREENS = {
@@ -52,7 +53,7 @@ def section(evidence: Evidence) -> Section:
     """Put the answer, its figure and its table on the first screen."""
     screen = _SCREENS[question(evidence)](evidence)
     blocks: list[Block] = [Lead(screen.lead)]
-    if lines := [*screen.lines, *at_ends(evidence)]:
+    if lines := [*screen.lines, *at_ends(evidence), *averages.in_short(evidence)]:
         blocks.append(Points(lines))
     blocks += [block for block in screen.shown if block is not None]
     if screen.compared:

@@ -1,0 +1,1 @@
+"""What do averages of the weights reach, beside the trained weights?"""

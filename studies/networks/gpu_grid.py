@@ -1,0 +1,77 @@
+"""Keeps the means of the grid that a GPU trained with sixteen seeds, to check that of two cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lrcycles import files
+from studies.networks import gpu_results, tasks
+from studies.networks.landscape import Landscape
+
+FILE = Path("docs/study-networks/gpu.csv")
+
+
+def keep(folder: Path) -> None:
+    """Write the mean final loss of every setting; a diverged training counts as the first loss."""
+    rows = gpu_results.read(folder)
+    rows = rows[~rows["look"]]
+    final = rows["losses"].str[-1].astype(float).fillna(rows["initial_loss"])
+    rows = rows.assign(loss=final, share=rows["steps"] / rows["whole"])
+    keys = ["task", "whole", "share", "schedule", "peak"]
+    table = rows.groupby(keys).agg(
+        loss=("loss", "mean"),
+        deviation=("loss", "std"),
+        seeds=("loss", "size"),
+        initial_loss=("initial_loss", "mean"),
+    )
+    files.write_text(FILE, table.reset_index().to_csv(index=False, float_format="%.5g"))
+
+
+def landscapes() -> dict[str, Landscape]:
+    """Return the landscape of every task, from the kept means of whole trainings."""
+    table = pd.read_csv(FILE)
+    maps = {}
+    for name, rows in table[table["share"] == 1].groupby("task"):
+        means = {
+            str(schedule): part.sort_values("peak")["loss"].to_numpy(float)[None, :]
+            for schedule, part in rows.groupby("schedule")
+        }
+        first = rows.iloc[0]
+        peaks = np.sort(rows["peak"].unique())
+        maps[str(name)] = Landscape(
+            str(name), int(first["whole"]), peaks, means, float(first["initial_loss"])
+        )
+    return maps
+
+
+def comparison(maps: Mapping[str, Landscape], advice: pd.DataFrame) -> pd.DataFrame:
+    """Compare the oracles of both machines, and read the regret of `advise` off the GPU's."""
+    rows = []
+    for name, theirs in landscapes().items():
+        if name not in maps:
+            continue
+        ours = maps[name]
+        own = advice[advice["task"] == name]
+        logs = [
+            np.log(theirs.ratio(schedule, peak))
+            for schedule, peak in zip(own["trained_as"], own["peak_lr"], strict=True)
+        ]
+        schedule, peak, loss = theirs.oracle
+        rows.append(
+            {
+                "task": name,
+                "half": tasks.half_of(name),
+                "schedule": schedule,
+                "peak": peak,
+                "loss": loss,
+                "own_schedule": ours.oracle[0],
+                "own_peak": ours.oracle[1],
+                "own_loss": ours.oracle[2],
+                "regret_percent": 100 * np.expm1(np.mean(logs)) if logs else None,
+            }
+        )
+    return pd.DataFrame(rows)
