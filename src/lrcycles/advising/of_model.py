@@ -194,7 +194,10 @@ def _advice(
     per_update, updates = meter.training.batches_per_step, meter.updates
     estimate = estimate_peak(done, start=tested.start, total_steps=updates)
     warmup = _warmup(meter)
-    peak, low, high = (_rounded(v) for v in (estimate.peak_lr, estimate.low, estimate.high))
+    peak, low, high = (
+        _rounded(max(tested.start.low, min(rate, tested.start.high)))
+        for rate in (estimate.peak_lr, estimate.low, estimate.high)
+    )
     warned = wording.warnings(
         tested, done, estimate, updates_left=meter.updates_left, total_steps=updates
     )
