@@ -130,7 +130,7 @@ for name, expected in expected_averages(kept, AVERAGED.epochs).items():
 def test_a_training_on_jax_does_not_notice_its_averages(runtime, digits, tmp_path):
     cell = replace(CELL, runtime=runtime, model=NETWORK)
     cells = [replace(cell, seed=seed, averages=BOTH) for seed in (0, 1)]
-    cells += [replace(one, averages=None) for one in cells]
+    cells += [replace(one, arm="bare", averages=None) for one in cells]
     folders = train(cells, digits, tmp_path / "store")
     for averaged, bare in zip(folders[:2], folders[2:], strict=True):
         assert_array_equal(losses(averaged), losses(bare))
