@@ -18,7 +18,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lrcycles.cells.cell import Cell, link
 from lrcycles.cells.result import CellResult, read_result
-from tests.training import interrupted
 from tests.training.cases import CELL, CONSTANT, CONTINUED, RUNTIME, WILD
 
 ROOT = Path(__file__).parents[2]
@@ -102,16 +101,28 @@ for epoch in range(2):
     assert result(alone["constant"]).backend == "jax"
 
 
-def test_averages_are_those_of_tensorflow(alone, digits, tmp_path):
-    interrupted.train([AVERAGED], digits, tmp_path)
-    theirs = tmp_path / AVERAGED.key
-    for name, average in result(theirs).averages.items():
-        ours = result(alone["clr"]).averages[name]
-        assert ours.test_loss == pytest.approx(average.test_loss, rel=1e-4)
-        for one, other in zip(
-            weights(alone["clr"], f"_{name}"), weights(theirs, f"_{name}"), strict=True
-        ):
-            assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+def test_averages_are_those_of_the_weights_after_every_step(alone, digits):
+    """TensorFlow's averages are compared with the same definitions in test_averages.py."""
+    code = """
+import sys, keras, numpy as np
+from dataclasses import replace
+from pathlib import Path
+from lrcycles.training import jax_engine
+from tests.training.test_averages import expected_averages, weights_after_every_step
+from tests.training.test_jax import AVERAGED, JAX
+jax_engine.prepare_device("cpu", 1, "float32")
+data, folder = map(Path, sys.argv[1:])
+kept = weights_after_every_step(replace(AVERAGED, averages=None, runtime=JAX), data)
+for name, expected in expected_averages(kept, AVERAGED.epochs).items():
+    averaged = keras.models.load_model(folder / f"model_{name}.keras").trainable_variables
+    print(max(np.abs(a - b).max() for a, b in zip(averaged, expected, strict=True)))
+    print(max(np.abs(a - b).max() for a, b in zip(averaged, kept[-1], strict=True)))
+"""
+    ema, from_ema, last, from_last = map(
+        float, on_jax(code, str(digits), str(alone["clr"])).split()
+    )
+    assert max(ema, last) < 1e-5
+    assert min(from_ema, from_last) > 1e-3
 
 
 @pytest.mark.slow
@@ -119,7 +130,7 @@ def test_averages_are_those_of_tensorflow(alone, digits, tmp_path):
 def test_a_training_on_jax_does_not_notice_its_averages(runtime, digits, tmp_path):
     cell = replace(CELL, runtime=runtime, model=NETWORK)
     cells = [replace(cell, seed=seed, averages=BOTH) for seed in (0, 1)]
-    cells += [replace(one, averages=None) for one in cells]
+    cells += [replace(one, arm="bare", averages=None) for one in cells]
     folders = train(cells, digits, tmp_path / "store")
     for averaged, bare in zip(folders[:2], folders[2:], strict=True):
         assert_array_equal(losses(averaged), losses(bare))

@@ -19,7 +19,7 @@ _MACHINE = ("device", "device_name", "threads", "backend", "precision", "compile
 def section(evidence: Evidence) -> Section:
     """Show settings, machine and versions, and where the replay deviates from the tutorial."""
     by_arm = {arm.label: _settings(arm) for arm in evidence.arms.values()}
-    blocks: list[Block] = [_rates(evidence), settings(by_arm), _shared(by_arm, evidence)]
+    blocks: list[Block] = [settings(by_arm), _shared(by_arm, evidence), _rates(evidence)]
     if evidence.replay:
         blocks += [Heading("Where the replay deviates from the tutorial"), Points(DEVIATIONS)]
     about = "How each arm trains, with its rate at every step, on which machine and with what."
