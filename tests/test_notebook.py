@@ -31,8 +31,15 @@ def notebook(digits) -> dict:
 
 def test_the_code_of_the_readme_runs(notebook, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [block] = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    exec(block, notebook)
+    advised, bounded = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    exec(advised.replace("epochs=12", "epochs=4"), notebook)
+    printed = capsys.readouterr().out
+    assert printed.startswith("linear_decay: ")
+    assert int(notebook["model"].optimizer.iterations) == notebook["advice"].total_steps
+    import keras
+
+    notebook["model"] = keras.models.clone_model(notebook["model"])
+    exec(bounded, notebook)
     printed = capsys.readouterr().out
     assert printed.startswith(f"base_lr {notebook['bounds'].base_lr:g}, max_lr")
     schedule = notebook["model"].optimizer._learning_rate

@@ -37,7 +37,7 @@ def test_an_optimizer_that_is_not_known_changes_nothing(optimizer):
 
 def test_optimizers_that_divide_by_the_size_of_the_gradients_get_lower_rates():
     before = calibrated(swept(BASIN)).max_lr
-    assert scaled(swept(BASIN, "adamw")).max_lr < before / 4
+    assert scaled(swept(BASIN, "adamw")).max_lr < before / 3
     assert scaled(swept(BASIN, "sgd")).max_lr > before
     rolling = swept(BASIN, "sgd", momentum=0.9)
     assert 0.5 < scaled(rolling).max_lr / calibrated(rolling).max_lr < 1
@@ -48,7 +48,7 @@ def test_a_training_that_is_ten_times_longer_gets_a_lower_rate_with_adam_only():
         short, long = (scaled(swept(BASIN, optimizer, steps)) for steps in (1000, 10_000))
         return long.max_lr / short.max_lr
 
-    assert_allclose(ratio("adam"), 10**-0.4)
+    assert_allclose(ratio("adam"), 10**-0.3)
     assert_allclose(ratio("sgd"), 1.0)
 
 

@@ -36,7 +36,8 @@ PAIRS = {
         "schedules control": "linear_decay/baseline welch/clr hann/clr cosine/linear_decay "
         "sgdr/linear_decay one_cycle/linear_decay one_cycle_momentum/linear_decay "
         "triangular2/linear_decay exp_range/linear_decay exp_range_bounds/linear_decay "
-        "reduce_on_plateau/linear_decay",
+        "reduce_on_plateau/linear_decay linear_decay_warmup/linear_decay "
+        "stable_linear/linear_decay stable_sqrt/linear_decay",
         "none sensitivity": "constant_base/baseline constant_geometric_mean/baseline "
         "constant_max/baseline rate_0001/baseline rate_0003/baseline rate_003/baseline "
         "rate_01/baseline",

@@ -20,7 +20,8 @@ def body(stage: str) -> dict:
 
 
 def test_a_stage_has_one_name_in_dvc_pipelines_mlproject_and_artifacts():
-    modules = {path.stem for path in (ROOT / "pipelines").glob("[a-z]*.py")}
+    by_hand = {"advise"}  # no other stage needs its answer
+    modules = {path.stem for path in (ROOT / "pipelines").glob("[a-z]*.py")} - by_hand
     entries = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
     assert set(STAGES) == modules == set(entries) - {"main"}
     for stage in STAGES:

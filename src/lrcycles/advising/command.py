@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from lrcycles.errors import InputError, defined_at, reason
 
 EXAMPLES = """\
@@ -126,6 +124,8 @@ def _model(name: str, x: Any, y: Any, given: dict[str, Any]) -> tuple[Any, Any]:
     build = _function(name, "MODEL")
     if _takes(build) or y is None or not hasattr(x, "shape"):
         return _call(build, name, "MODEL"), x
+    import numpy as np  # lazily: the command line shows its help without it
+
     if x.dtype == np.uint8:
         x = x.astype(np.float32) / 255
     model = _call(build, name, "MODEL", tuple(x.shape[1:]), len(np.unique(np.asarray(y))))
