@@ -7,7 +7,6 @@ never reads the test set.
 import os
 
 from lrcycles import models
-from lrcycles.advising.of_model import advise
 from lrcycles.config.plain import plain
 from lrcycles.data.image_sets import read_sets
 from lrcycles.errors import InputError
@@ -16,6 +15,8 @@ from lrcycles.stages.run import Run, execute
 
 def main(run: Run) -> None:
     """Advise a schedule for the configured training, print it, and write and draw it."""
+    from lrcycles.advising.of_model import advise  # it imports Keras, which needs its backend first
+
     train, settings = run.config.train, run.config.advise
     if train.precision.value != "float32":
         raise InputError(

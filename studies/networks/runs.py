@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from studies.networks.task import Array
 
 SCHEDULES = ("constant", "linear_decay", "warmup_decay", "cycles")
 # More schedules, by the arguments of `rate_table`. Those that begin at the peak get a warm-up.
-MORE = {
+MORE: dict[str, dict[str, Any]] = {
     "warmup_cosine": {"name": "cosine"},
     "warmup_stable": {"name": "warmup_stable_decay"},
     "warmup_stable_sqrt": {"name": "warmup_stable_decay", "shape": "1-sqrt"},

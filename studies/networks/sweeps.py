@@ -25,7 +25,8 @@ def range_tests(task: Task, length: str) -> list[Curves]:
         data = task.data()[:2]
         tests = [_range_test(task, data, length, repeat) for repeat in range(REPEATS[length])]
         files.write_table(path, pd.concat(tests, ignore_index=True))
-    return [_curves(rows) for _, rows in files.read_table(path).groupby("repeat")]
+    optimizer = type(task.optimizer()).__name__.lower()
+    return [_curves(rows, optimizer) for _, rows in files.read_table(path).groupby("repeat")]
 
 
 def _range_test(
@@ -55,7 +56,7 @@ def _range_test(
     )
 
 
-def _curves(rows: pd.DataFrame) -> Curves:
+def _curves(rows: pd.DataFrame, optimizer: str) -> Curves:
     first = rows.groupby("seed").first()
     one = rows.iloc[0]
     return Curves(
@@ -66,6 +67,7 @@ def _curves(rows: pd.DataFrame) -> Curves:
         initial_metric=first["initial_metric"].to_dict(),
         steps_per_epoch=int(one["steps_per_epoch"]),
         momentum=float(one["momentum"]),
+        optimizer=optimizer,
         seconds=float(one["seconds"]),
         notes=str(one["notes"]).splitlines(),
     )

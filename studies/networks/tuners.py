@@ -30,7 +30,7 @@ from studies.networks.trainer import CHECKS
 PEAKS = (1e-5, 1.0)
 BUDGET = 10  # whole trainings
 COSTS = np.arange(1, 2 * BUDGET + 1) / 2  # where the answers are read
-REPEATS = 5
+REPEATS = 3
 # A repeat begins a thousand seeds later, because KerasTuner uses the next seed for each number
 # that it draws: with neighbouring seeds the repeats would try the same settings.
 SEEDS_APART = 1000

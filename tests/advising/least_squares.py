@@ -16,7 +16,7 @@ class LeastSquares:
     It counts what it is asked, independently of the meter.
     """
 
-    metric, metric_rises, momentum, notes = "heldout_loss", False, 0.0, ()
+    metric, metric_rises, momentum, optimizer, notes = "heldout_loss", False, 0.0, "sgd", ()
 
     def __init__(self, slope=1.0):
         self.slope = slope  # of the plane; 0 leaves nothing to learn

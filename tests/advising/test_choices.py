@@ -15,7 +15,19 @@ from lrcycles.errors import InputError
 from lrcycles.schedules.names import AdvisedSchedule
 from lrcycles.schedules.table import SCHEDULES, rate_table
 
-LINEAR = PeakEstimate(0.02, 0.01, 0.04, 0.5, 1.0, 0.8, 1.25, True, False, False)
+LINEAR = PeakEstimate(
+    peak_lr=0.02,
+    low=0.01,
+    high=0.04,
+    chance=0.5,
+    expected_loss=1.0,
+    expected_low=0.8,
+    expected_high=1.25,
+    warmup=True,
+    needs_warmup=False,
+    open_above=False,
+    open_below=False,
+)
 
 
 @pytest.mark.parametrize("name", choices.SCHEDULES)

@@ -59,6 +59,17 @@ def test_overrides_by_hand_go_to_outputs_and_train_the_new_cells_only(project):
 
 
 @pytest.mark.slow
+def test_advise_by_hand_answers_for_the_configured_training_and_changes_no_stage(project):
+    done = project.stage("advise", "train.epochs=10", "advise.budget=0.8")
+    content = json.loads((project.latest_folder("advise") / "advice.json").read_text())
+    images = json.loads((project.root / "artifacts/data/data.json").read_text())["counts"]["train"]
+    assert content["total_steps"] == 10 * -(-images // 50)
+    assert content["cost"]["used"] <= 0.8
+    assert content["code"] in done.stdout
+    assert "up to date" in project.dvc("repro").stdout
+
+
+@pytest.mark.slow
 def test_an_mlproject_stage_accepts_an_empty_argument_and_several_overrides_in_one(project):
     overrides = "report.margin_percent=0.1 'train.seeds=[0, 1]' ~arms.controls.continued"
     project.run("python", "-m", "pipelines", "bounds", "", overrides)

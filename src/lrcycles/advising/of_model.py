@@ -195,7 +195,7 @@ def _advice(
     per_update, updates = meter.training.batches_per_step, meter.updates
     estimate = estimate_peak(done, start=tested.start, total_steps=updates)
     answer = choices.transferred(estimate, name)
-    warmup = _warmup(name, meter)
+    warmup = _warmup(name, meter) if estimate.warmup else 0
     peak, low, high = (_rounded(v) for v in (answer.peak_lr, answer.low, answer.high))
     warned = wording.warnings(
         tested,

@@ -34,10 +34,11 @@ SHORTER_NOISE = 0.75  # more noise for each halving of the length, as a share of
 MODEL_OCTAVES = 0.4  # error of the model itself, in factors of 2 of the peak
 LOSS_NOISE = 0.07  # of the expected loss, as NOISE, and as much again for each halving
 CAUTION_OCTAVES = 0.2  # the peak is chosen for the mean loss over so much uncertainty
-BELOW, ABOVE = 2.5, 0.7  # octaves beyond the probes within which a best peak is believed
+BELOW, ABOVE = 1.5, 0.7  # octaves beyond the probes within which a best peak is believed
 FLOOR = 0.35  # prior spread of the floor, as a share of the lowest loss of the probes
 WITHIN = 0.02  # of the best loss
 LEARNED = 0.98  # of the loss before training: a probe above this says nothing of the best peak
+HARMS, HELPS = 0.93, 1.05  # the loss without a warm-up, relative to that with one
 Z90 = 1.645
 OCTAVES = np.linspace(-10.0, 10.0, 201)  # around the best probe
 
@@ -51,7 +52,8 @@ class PeakEstimate:
         chance: that the loss at `peak_lr` is within 2 % of the loss at the best peak.
         expected_loss: the held-out loss at the end of the training; NaN without probes. So are its
             two ends of an interval of 90 %.
-        needs_warmup: a probe without a warm-up failed at this peak, or ended 5 % higher.
+        warmup: whether the training should have one: unless a probe ended 7 % lower without.
+        needs_warmup: a probe ended at least 5 % higher without a warm-up, or diverged.
         open_above: no probe shows that a higher peak is worse.
         open_below: no probe shows that a lower peak is worse.
     """
@@ -63,6 +65,7 @@ class PeakEstimate:
     expected_loss: float
     expected_low: float
     expected_high: float
+    warmup: bool
     needs_warmup: bool
     open_above: bool
     open_below: bool
@@ -70,7 +73,7 @@ class PeakEstimate:
 
 def best_peak(done: Sequence[ProbeResult], *, start: StartingPoint, total_steps: int) -> float:
     """Return the peak with the least expected loss at a length."""
-    fit = _fit(_warmed(done), start.initial_loss, total_steps)
+    fit = _fit(_warmed(done), start, total_steps)
     if fit is None:
         return min(one.probe.peak_lr for one in done) / 4
     return fit.peak
@@ -88,15 +91,22 @@ def estimate_peak(
         total_steps: updates of the training.
     """
     warmed = _warmed(done)
-    fit = _fit(warmed, start.initial_loss, total_steps)
+    fit = _fit(warmed, start, total_steps)
     if fit is None:
         tried = [one.probe.peak_lr / 4 for one in warmed]
         peak = max(start.low, min([start.peak_lr, *tried]))
         unknown = math.nan
         return PeakEstimate(
-            peak, start.low, start.highest, *4 * (unknown,), False, open_above=True, open_below=True
+            peak,
+            start.low,
+            start.highest,
+            *4 * (unknown,),
+            True,
+            False,
+            open_above=True,
+            open_below=True,
         )
-    half = Z90 * fit.octaves
+    half, without = Z90 * fit.octaves, _without_warmup(done)
     loss, spread = fit.loss
     return PeakEstimate(
         peak_lr=fit.peak,
@@ -106,10 +116,16 @@ def estimate_peak(
         expected_loss=loss - fit.lifted,
         expected_low=loss * math.exp(-Z90 * spread) - fit.lifted,
         expected_high=loss * math.exp(Z90 * spread) - fit.lifted,
-        needs_warmup=_needs_warmup(done),
+        warmup=without is None or not without < HARMS,
+        needs_warmup=without is not None and not without <= HELPS,
         open_above=_is_open(warmed, above=True),
         open_below=_is_open(warmed, above=False),
     )
+
+
+def has_learned(one: ProbeResult, start: StartingPoint) -> bool:
+    """Whether a probe ended clearly below the loss before training."""
+    return one.loss < start.initial_loss - (1 - LEARNED) * abs(start.initial_loss)
 
 
 @dataclass(frozen=True)
@@ -166,11 +182,12 @@ class _Fit:
         return float(self.weights @ [_blurred(row, MODEL_OCTAVES)[self.place] for row in good])
 
 
-def _fit(done: Sequence[ProbeResult], initial_loss: float, total_steps: int) -> _Fit | None:
+def _fit(done: Sequence[ProbeResult], start: StartingPoint, total_steps: int) -> _Fit | None:
     """Fit every pair of exponents; None where no probe has learned."""
-    learned = [one for one in done if one.loss < initial_loss - (1 - LEARNED) * abs(initial_loss)]
+    learned = [one for one in done if has_learned(one, start)]
     if not learned:
         return None
+    initial_loss = start.initial_loss
     lifted = _lift([one.loss for one in learned], initial_loss)
     longest = max(one.probe.steps for one in learned)
     centre = math.log2(
@@ -202,8 +219,11 @@ def _fit(done: Sequence[ProbeResult], initial_loss: float, total_steps: int) -> 
     scale = max(1.0, squares.min() / max(1, len(learned) - 3))
     prior = ((np.array(slopes) - SLOPE) / SLOPE_SPREAD) ** 2
     weights = np.exp(-0.5 * ((squares - squares.min()) / scale + prior))
-    tried = [math.log2(one.probe.peak_lr) - centre for one in done]
-    inside = (min(tried) - BELOW <= OCTAVES) & (max(tried) + ABOVE >= OCTAVES)
+    highest = at.max() + ABOVE
+    failed = [math.log2(one.probe.peak_lr) - centre for one in done if one not in learned]
+    # A best peak is not believed above a probe that failed.
+    highest = min([highest, *(peak for peak in failed if peak > at.max())])
+    inside = (at.min() - BELOW <= OCTAVES) & (highest >= OCTAVES)
     return _Fit(
         centre,
         weights / weights.sum(),
@@ -233,21 +253,27 @@ def _warmed(done: Sequence[ProbeResult]) -> list[ProbeResult]:
     return [one for one in done if one.probe.warmup_steps]
 
 
-def _needs_warmup(done: Sequence[ProbeResult]) -> bool:
-    """Compare a probe without a warm-up with the one that differs in nothing else."""
+def _without_warmup(done: Sequence[ProbeResult]) -> float | None:
+    """Return the loss without a warm-up relative to that of the same probe with one."""
     for bare in (one for one in done if not one.probe.warmup_steps):
         for warmed in _warmed(done):
             if (warmed.probe.peak_lr, warmed.probe.steps) == (bare.probe.peak_lr, bare.probe.steps):
-                return not bare.loss <= warmed.loss + 0.05 * abs(warmed.loss)
-    return False
+                return 1 + (bare.loss - warmed.loss) / abs(warmed.loss)
+    return None
 
 
 def _is_open(done: Sequence[ProbeResult], *, above: bool) -> bool:
-    """Whether the best probe of every length has no worse one on this side."""
-    for steps in {one.probe.steps for one in done}:
+    """Whether the best of the longest probes has no worse one on this side.
+
+    A single probe of that length counts with those of the next shorter one.
+    """
+    lengths = sorted({one.probe.steps for one in done}, reverse=True)
+    for steps in lengths:
         same = [one for one in done if one.probe.steps == steps]
-        best = min(same, key=lambda one: math.inf if math.isnan(one.loss) else one.loss)
-        peak = best.probe.peak_lr
-        if any(one.probe.peak_lr > peak if above else one.probe.peak_lr < peak for one in same):
-            return False
+        if len(same) > 1 or steps == lengths[-1]:
+            best = min(same, key=lambda one: math.inf if math.isnan(one.loss) else one.loss)
+            peak = best.probe.peak_lr
+            return not any(
+                one.probe.peak_lr > peak if above else one.probe.peak_lr < peak for one in same
+            )
     return True

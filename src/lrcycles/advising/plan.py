@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lrcycles.advising.peak import SLOPE, best_peak
+from lrcycles.advising.peak import SLOPE, best_peak, has_learned
 from lrcycles.advising.probes import Probe, ProbeResult, StartingPoint
 
 SHORT, LONG = 16, (4, 2, 1)  # a probe is this part of the training
@@ -66,9 +66,12 @@ def _next_short(short: Sequence[ProbeResult], start: StartingPoint, share: int) 
     peaks = sorted(one.probe.peak_lr for one in short)
     centre = short[0].probe.peak_lr
     lower, higher = peaks[0] / GAP, peaks[-1] * GAP
-    best = min(short, key=lambda one: _rank(one, start)).probe.peak_lr
     wanted = [centre / GAP] if len(short) == 1 else [centre * GAP] if len(short) == 2 else []
-    if len(short) >= 3 and best == peaks[0]:
+    best = min(short, key=lambda one: _rank(one, start)).probe.peak_lr
+    if len(short) >= 3 and not any(has_learned(one, start) for one in short):
+        # Either side may be the right one: take both in turn, the safe one first.
+        wanted = [lower, higher] if len(short) % 2 else [higher, lower]
+    elif len(short) >= 3 and best == peaks[0]:
         wanted = [lower]
     elif len(short) >= 3 and best == peaks[-1]:
         wanted = [higher]

@@ -83,10 +83,18 @@ def reasons(
             f"{len(of_length)} {noun} of {steps:,} updates, with peaks from {min(rates):.3g} to "
             f"{max(rates):.3g}: {failed} failed."
         )
-    if estimate.needs_warmup and SCHEDULES[schedule_name].has_warmup:
+    # A schedule that begins low has no warm-up, whatever a probe showed.
+    has_warmup = SCHEDULES[schedule_name].has_warmup
+    bare = [one.probe for one in done if has_warmup and not one.probe.warmup_steps]
+    if bare and estimate.needs_warmup:
         sentences.append(
-            "This peak works only with a warm-up: the probe without one failed, or ended at least "
-            "5 % higher."
+            f"The peak {bare[0].peak_lr:.3g} works only with a warm-up: without one the probe of "
+            f"{bare[0].steps:,} updates diverged, or ended at least 5 % higher."
+        )
+    if bare and not estimate.warmup:
+        sentences.append(
+            f"The answer has no warm-up: without one the probe of {bare[0].steps:,} updates ended "
+            "at least 7 % lower."
         )
     if schedule_name != AUTO:
         row = SCHEDULES[schedule_name]

@@ -14,7 +14,7 @@ from lrcycles.bounds.seed_bounds import SeedBounds
 from lrcycles.range_tests.basin import Basin, find_basin
 from lrcycles.range_tests.curves import SeedCurve
 
-NEUTRAL_OCTAVES = 5.8  # log2 of the training's updates per update that the sweep spends on a rate
+NEUTRAL_STEPS = 1000  # updates of a training that needs no correction for its length
 ENOUGH = 0.75  # of the whole fall of the loss
 BEYOND_OCTAVES = 2.0  # above the rate at which the loss has fallen by `ENOUGH`
 
@@ -33,7 +33,7 @@ class Kind:
     slope: float
 
 
-ADAPTIVE = Kind("an optimizer that divides by the size of the gradients", -2.5, 0.4)
+ADAPTIVE = Kind("an optimizer that divides by the size of the gradients", -2.0, 0.3)
 VELOCITY = Kind("SGD with momentum", -0.8, 0.0)
 PLAIN = Kind("an optimizer whose steps shrink with the gradients", 0.6, 0.0)
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -55,11 +55,10 @@ def scaled(curve: SeedCurve) -> SeedBounds:
     of its steps counts, and the best rate falls with the length. Where the steps shrink with the
     gradients, the highest rate that is stable is best at every length.
 
-    1. max_lr of `calibrated`, times 2^octaves of the kind of optimizer (`KINDS`): -2.5 for Adam and
+    1. max_lr of `calibrated`, times 2^octaves of the kind of optimizer (`KINDS`): -2 for Adam and
        its like, -0.8 for SGD with momentum, 0.6 for plain SGD and Adagrad. An optimizer that is not
        known changes nothing.
-    2. For Adam and its like, and a known length, times (updates / updates per e-fold of the rate
-       / 2^5.8)^-0.4.
+    2. For Adam and its like, and a known length, times (updates / 1000)^-0.3.
     3. Where the loss never rises again, so that `calibrated` has no answer: 2^2 times the rate at
        which the loss has fallen by 75 % of its whole fall. Higher rates gain nothing that a sweep
        shows.
@@ -77,7 +76,7 @@ def scaled(curve: SeedCurve) -> SeedBounds:
         return _enough(curve, basin, kind)
     if before.max_lr is None or kind is None:
         return before
-    octaves = kind.octaves + _for_length(curve, before.max_lr, kind)
+    octaves = kind.octaves + _for_length(curve, kind)
     max_lr = before.max_lr * 2**octaves
     if isinstance(basin, Basin) and basin.exploded < len(curve.lr):
         max_lr = min(max_lr, float(curve.lr[basin.exploded]))
@@ -92,13 +91,11 @@ def _kind(curve: SeedCurve) -> Kind | None:
     return VELOCITY if kind is PLAIN and curve.momentum else kind
 
 
-def _for_length(curve: SeedCurve, rate: float, kind: Kind) -> float:
+def _for_length(curve: SeedCurve, kind: Kind) -> float:
     """Return the correction for the length of the training, in factors of 2."""
-    if not curve.total_steps or not kind.slope:
+    if not curve.total_steps:
         return 0.0
-    step = int(np.clip(np.searchsorted(curve.lr, rate), 1, len(curve.lr) - 1))
-    per_e_fold = 1 / math.log(curve.lr[step] / curve.lr[step - 1])
-    return -kind.slope * (math.log2(curve.total_steps / per_e_fold) - NEUTRAL_OCTAVES)
+    return -kind.slope * math.log2(curve.total_steps / NEUTRAL_STEPS)
 
 
 def _enough(curve: SeedCurve, basin: Basin, kind: Kind | None) -> SeedBounds:
@@ -106,7 +103,7 @@ def _enough(curve: SeedCurve, basin: Basin, kind: Kind | None) -> SeedBounds:
     before = float(np.median(basin.smooth[: max(1, len(basin.smooth) // 10)]))
     level = before - ENOUGH * (before - float(basin.smooth.min()))
     rate = 10 ** float(basin.exponent[int(np.argmax(basin.smooth <= level))])
-    length = 0.0 if kind is None else _for_length(curve, rate, kind)
+    length = 0.0 if kind is None else _for_length(curve, kind)
     max_lr = min(rate * 2 ** (BEYOND_OCTAVES + length), float(curve.lr[-1]))
     return SeedBounds(
         curve.seed,

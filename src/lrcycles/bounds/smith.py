@@ -114,7 +114,7 @@ def _end(c: _Climb, loss: Array) -> tuple[float | None, str]:
         reason += (
             f", before the loss rose above its start ({first:.3g} at first, {last:.3g} at the end)"
         )
-    elif math.log10(c.lr[-1] / max_lr) < NEIGHBOURS_DECADES:
+    elif max_lr > c.lr[-1] / 10**NEIGHBOURS_DECADES and math.isfinite(max_lr):
         return None, f"accuracy still rose at {c.lr[-1]:.3g}"
     return (max_lr, reason) if math.isfinite(max_lr) else (None, "accuracy fell at once")
 
