@@ -38,9 +38,7 @@ def keep(folder: Path) -> None:
     files.write_text(FILE, table.reset_index().to_csv(index=False, float_format="%.5g"))
 
 
-def landscapes(
-    schedules: Sequence[str] = SCHEDULES, column: str = "loss"
-) -> dict[str, Landscape]:
+def landscapes(schedules: Sequence[str] = SCHEDULES, column: str = "loss") -> dict[str, Landscape]:
     """Return the landscape of every task, from the kept means of whole trainings.
 
     Args:

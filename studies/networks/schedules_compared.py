@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy import stats
 
 from lrcycles import drawing
@@ -107,7 +108,7 @@ def figure(rows: pd.DataFrame) -> Figure:
     """Draw loss and best peak of every schedule: a dot for a task, a bar at the mean or median."""
     picture, axes = drawing.panels(2, height=6.4)
     order = [name for name in LABELS if name in set(rows["schedule"])]
-    colours = drawing.palette(HALVES)
+    colours = drawing.palette(list(HALVES))
     for ax, column, centre in zip(axes, ("log", "octaves"), ("mean", "median"), strict=True):
         for shift, half in zip((-0.15, 0.15), HALVES, strict=True):
             for place, name in enumerate(order):
@@ -124,7 +125,7 @@ def figure(rows: pd.DataFrame) -> Figure:
         ax.invert_yaxis()
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        ax.xaxis.set_minor_formatter(lambda value, _: "")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_xticks([0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5])
     axes[1].set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8, 16])
     axes[0].set_xlabel("loss, relative to warm-up and linear decay (bar: mean)")

@@ -61,7 +61,7 @@ class Advice:
         total_steps: mini-batches of the training, with those of the warm-up.
         expected_loss: the held-out loss at the end of the training; None if no probe ended well.
         expected_interval: two losses that hold it with a chance of 90 %.
-        chance: that the loss is within 2 % of the loss at the best peak; None where it is not known.
+        chance: that the loss is within 2 % of the loss at the best peak; None if unknown.
         status: ok, or warned where there are `warnings`.
         reasons: where the answer comes from.
         warnings: what was not seen.

@@ -66,7 +66,7 @@ def _cyclic(peak: float, _updates: int, own: int) -> Settings:
 
 
 def _shrinking(peak: float, updates: int, own: int) -> Settings:
-    return {**_cyclic(peak, updates, own), "gamma": default_gamma(own)}
+    return {**_cyclic(peak, updates, own), "gamma": float(f"{default_gamma(own):.8g}")}
 
 
 def _one_cycle(peak: float, _updates: int, own: int) -> Settings:
@@ -154,7 +154,7 @@ SCHEDULES: Mapping[str, Row] = MappingProxyType(
             settings=_cyclic,
             has_warmup=False,
             peak=1.4,
-            octaves=0.54,
+            octaves=0.55,
             loss=1.05,
         ),
         "exp_range_bounds": Row(
@@ -162,7 +162,7 @@ SCHEDULES: Mapping[str, Row] = MappingProxyType(
             settings=_shrinking,
             has_warmup=False,
             peak=2.1,
-            octaves=0.43,
+            octaves=0.44,
             loss=1.07,
         ),
         "constant": Row(

@@ -155,8 +155,8 @@ def _unseen(range_test: RangeTest, estimate: PeakEstimate, schedule_name: str) -
     peak, sentences = f"{estimate.peak_lr:.3g}", []
     if estimate.open_below:
         sentences.append(
-            f"Nothing shows that {peaks} below {peak} are worse. They are safe, but may be too low. "
-            "Raise budget to see them."
+            f"Nothing shows that {peaks} below {peak} are worse. They are safe, but may be too "
+            "low. Raise budget to see them."
         )
     if estimate.open_above:
         end = "exploded at" if start.explosion is not None else "reached"
