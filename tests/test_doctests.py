@@ -17,7 +17,7 @@ def has_examples(path: Path) -> bool:
     documented = ast.Module, ast.ClassDef, ast.FunctionDef
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = [node for node in ast.walk(tree) if isinstance(node, documented)]
-    text = "\n".join(ast.get_docstring(node) or "" for node in nodes)
+    text = "\n\n".join(ast.get_docstring(node) or "" for node in nodes)
     examples = doctest.DocTestParser().get_examples(text)
     return any(not example.options.get(doctest.SKIP) for example in examples)
 

@@ -39,8 +39,8 @@ class Probe:
     def rates(self) -> NDArray[np.float32]:
         """Tabulate the rate of each update.
 
-        >>> Probe(4.0, steps=6, warmup_steps=2, seed=0).rates().round(3).tolist()
-        [1.333, 2.667, 4.0, 3.0, 2.0, 1.0]
+        >>> Probe(6.0, steps=6, warmup_steps=2, seed=0).rates().tolist()
+        [2.0, 4.0, 6.0, 4.5, 3.0, 1.5]
         """
         return rate_table(
             "linear_decay",
