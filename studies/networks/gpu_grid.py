@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +11,26 @@ import pandas as pd
 from lrcycles import files
 from studies.networks import gpu_results, tasks
 from studies.networks.landscape import Landscape
+from studies.networks.runs import SCHEDULES
 
 FILE = Path("docs/study-networks/gpu.csv")
+COMMON_SEEDS = 8  # that every schedule has; the four of the study have eight more
 
 
 def keep(folder: Path) -> None:
-    """Write the mean final loss of every setting; a diverged training counts as the first loss."""
+    """Write the mean final loss of every setting; a diverged training counts as the first loss.
+
+    `common_loss` is the mean over the seeds that every schedule has.
+    """
     rows = gpu_results.read(folder)
     rows = rows[~rows["look"]]
     final = rows["losses"].str[-1].astype(float).fillna(rows["initial_loss"])
-    rows = rows.assign(loss=final, share=rows["steps"] / rows["whole"])
+    common = final.where(rows["seed"] < COMMON_SEEDS)
+    rows = rows.assign(loss=final, common=common, share=rows["steps"] / rows["whole"])
     keys = ["task", "whole", "share", "schedule", "peak"]
     table = rows.groupby(keys).agg(
         loss=("loss", "mean"),
+        common_loss=("common", "mean"),
         deviation=("loss", "std"),
         seeds=("loss", "size"),
         initial_loss=("initial_loss", "mean"),
@@ -31,13 +38,19 @@ def keep(folder: Path) -> None:
     files.write_text(FILE, table.reset_index().to_csv(index=False, float_format="%.5g"))
 
 
-def landscapes() -> dict[str, Landscape]:
-    """Return the landscape of every task, from the kept means of whole trainings."""
+def landscapes(schedules: Sequence[str] = SCHEDULES, column: str = "loss") -> dict[str, Landscape]:
+    """Return the landscape of every task, from the kept means of whole trainings.
+
+    Args:
+        schedules: by default the four of the study.
+        column: loss, or common_loss to compare all schedules.
+    """
     table = pd.read_csv(FILE)
+    table = table[(table["share"] == 1) & table["schedule"].isin(schedules)]
     maps = {}
-    for name, rows in table[table["share"] == 1].groupby("task"):
+    for name, rows in table.groupby("task"):
         means = {
-            str(schedule): part.sort_values("peak")["loss"].to_numpy(float)[None, :]
+            str(schedule): part.sort_values("peak")[column].to_numpy(float)[None, :]
             for schedule, part in rows.groupby("schedule")
         }
         first = rows.iloc[0]

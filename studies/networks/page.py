@@ -15,7 +15,17 @@ from scipy import stats
 from lrcycles import files
 from lrcycles.bounds.select import DEFAULT
 from lrcycles.training.compilation import cpu_name
-from studies.networks import advised, costs, figures, gpu_grid, measure, rules, sweeps, tasks
+from studies.networks import (
+    advised,
+    costs,
+    figures,
+    gpu_grid,
+    measure,
+    rules,
+    schedules_compared,
+    sweeps,
+    tasks,
+)
 from studies.networks.landscape import Landscape
 
 OUT = Path("docs/study-networks")
@@ -64,6 +74,8 @@ def main() -> None:
     files.write_figure(OUT / "landscapes.png", figures.landscapes(maps, rows, advice))
     files.write_figure(OUT / "rules.png", figures.rules(rows[_judge(rows)]))
     files.write_figure(OUT / "tuners.png", costs.figure(tuned, advice))
+    compared = schedules_compared.by_task()
+    files.write_figure(OUT / "schedules.png", schedules_compared.figure(compared))
     by_task = advice_by_task(advice)
     files.write_text(
         OUT / "README.md",
@@ -80,6 +92,7 @@ def main() -> None:
             tuners=tuners[tuners["cost"].isin(HEADLINES)].to_dict("records"),
             caught_up=costs.caught_up(tuned, advice),
             seconds=_seconds(),
+            schedules=schedules_compared.page_values(compared),
             gpu=gpu_grid.comparison(maps, advice).to_dict("records"),
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 
 import keras
 import numpy as np
@@ -183,8 +184,12 @@ class Constant(keras.layers.Layer):
 
 
 def test_a_budget_without_a_probe_is_answered_by_the_range_test_alone_with_a_warning():
-    found = lrcycles.advise(linear(), *line(), batch_size=16, **SHORT | {"budget": 0.4})
+    settings = SHORT | {"budget": 0.4, "schedule": "triangular2"}
+    found = lrcycles.advise(linear(), *line(), batch_size=16, **settings)
     assert found.probes.empty
+    assert found.warmup_steps == 0  # the cycles begin at a low rate
+    of_linear_decay = re.search(r"peaks of linear decay below (\S+) are", found.warnings[0])
+    assert found.peak_lr == pytest.approx(1.4 * float(of_linear_decay[1]), rel=0.01)
     assert (found.status, found.expected_loss, found.chance) == ("warned", None, None)
     assert "No probe was trained" in found.warnings[-1]
     assert 0 < found.cost.used <= 0.5

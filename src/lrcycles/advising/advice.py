@@ -55,13 +55,13 @@ class Advice:
 
     Attributes:
         schedule_name: such as linear_decay.
-        peak_lr: the highest rate of the schedule.
+        peak_lr: the highest rate of the schedule; of exp_range_bounds the bound at the first step.
         peak_interval: two rates that hold the best peak with a chance of 90 %.
         warmup_steps: mini-batches of the linear warm-up; 0 for none.
         total_steps: mini-batches of the training, with those of the warm-up.
         expected_loss: the held-out loss at the end of the training; None if no probe ended well.
         expected_interval: two losses that hold it with a chance of 90 %.
-        chance: that the loss is within 2 % of the loss at the best peak.
+        chance: that the loss is within 2 % of the loss at the best peak; None if unknown.
         status: ok, or warned where there are `warnings`.
         reasons: where the answer comes from.
         warnings: what was not seen.

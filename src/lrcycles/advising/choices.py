@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
+from lrcycles.advising.peak import Z90, PeakEstimate
 from lrcycles.bounds.calibrated import RATIO
 from lrcycles.errors import InputError
+from lrcycles.schedules.rates import default_gamma
 from lrcycles.schedules.table import (
     DECAY_SHARE,
     FINAL_SHARE,
@@ -17,7 +20,7 @@ from lrcycles.schedules.table import (
     cycle_step_size,
 )
 
-AUTO = "linear_decay"  # what `auto` answers: it won every comparison of docs/findings.md
+AUTO = "linear_decay"  # what `auto` answers: docs/findings.md, docs/study-networks: none is better
 CYCLES = 3
 Settings = dict[str, Any]
 
@@ -62,6 +65,10 @@ def _cyclic(peak: float, _updates: int, own: int) -> Settings:
     return {"base_lr": _base(peak), "max_lr": peak, "step_size": half, "cycles": CYCLES}
 
 
+def _shrinking(peak: float, updates: int, own: int) -> Settings:
+    return {**_cyclic(peak, updates, own), "gamma": float(f"{default_gamma(own):.8g}")}
+
+
 def _one_cycle(peak: float, _updates: int, own: int) -> Settings:
     half = max(1, int(ONE_CYCLE_SHARE * own))
     return {
@@ -82,19 +89,120 @@ def _base(peak: float) -> float:
     return float(f"{peak / RATIO:.3g}")
 
 
-# The class of each schedule, and a function that returns its settings from the peak, the updates of
-# the training, and those of them that come after the warm-up.
-SCHEDULES: Mapping[str, tuple[str, Callable[[float, int, int], Settings]]] = MappingProxyType(
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A schedule, and how its best training compares with that of linear decay after a warm-up.
+
+    Attributes:
+        settings: returns the settings from the peak, the updates of the training, and those of them
+            that come after the warm-up.
+        has_warmup: the schedule begins at its peak, so that its answer has a warm-up.
+        peak: the best peak, relative to that of linear decay: the median over the tasks.
+        octaves: the standard deviation of log2 of that ratio over the tasks.
+        loss: the loss at the best peak, relative to that of linear decay: the geometric mean.
+    """
+
+    keras_class: str
+    settings: Callable[[float, int, int], Settings]
+    has_warmup: bool
+    peak: float = 1.0
+    octaves: float = 0.0
+    loss: float = 1.0
+
+
+# The ratios are those of docs/study-networks ("Which schedule?"), of the tasks that choose. The
+# median of the peaks, because the mean follows single tasks whose loss hardly depends on the peak.
+# There the constant rate had no warm-up.
+TASKS = 12
+SCHEDULES: Mapping[str, Row] = MappingProxyType(
     {
-        "linear_decay": ("LinearDecay", _falling),
-        "cosine": ("Cosine", _falling),
-        "warmup_stable_decay": ("WarmupStableDecay", _stable),
-        "one_cycle": ("OneCycle", _one_cycle),
-        "triangular": ("Triangular", _cyclic),
-        "triangular2": ("Triangular2", _cyclic),
-        "constant": ("Constant", _constant),
+        "linear_decay": Row(keras_class="LinearDecay", settings=_falling, has_warmup=True),
+        "cosine": Row(
+            keras_class="Cosine",
+            settings=_falling,
+            has_warmup=True,
+            peak=0.97,
+            octaves=0.97,
+            loss=1.01,
+        ),
+        "warmup_stable_decay": Row(
+            keras_class="WarmupStableDecay",
+            settings=_stable,
+            has_warmup=True,
+            peak=0.63,
+            octaves=0.38,
+            loss=0.995,
+        ),
+        "one_cycle": Row(
+            keras_class="OneCycle",
+            settings=_one_cycle,
+            has_warmup=False,
+            peak=1.1,
+            octaves=0.80,
+            loss=0.994,
+        ),
+        "triangular": Row(
+            keras_class="Triangular",
+            settings=_cyclic,
+            has_warmup=False,
+            peak=1.0,
+            octaves=0.71,
+            loss=1.05,
+        ),
+        "triangular2": Row(
+            keras_class="Triangular2",
+            settings=_cyclic,
+            has_warmup=False,
+            peak=1.4,
+            octaves=0.55,
+            loss=1.05,
+        ),
+        "exp_range_bounds": Row(
+            keras_class="ExpRangeBounds",
+            settings=_shrinking,
+            has_warmup=False,
+            peak=2.1,
+            octaves=0.44,
+            loss=1.07,
+        ),
+        "constant": Row(
+            keras_class="Constant",
+            settings=_constant,
+            has_warmup=True,
+            peak=0.43,
+            octaves=0.50,
+            loss=1.14,
+        ),
     }
 )
+
+
+def transferred(estimate: PeakEstimate, name: str) -> PeakEstimate:
+    """Return the estimate for another schedule than the linear decay that the probes have.
+
+    The interval widens by how much the ratio of the best peaks differs between tasks. The chance is
+    not known.
+    """
+    if name == AUTO:
+        return estimate
+    row, peak = SCHEDULES[name], estimate.peak_lr
+
+    def wider(octaves: float) -> float:
+        return math.hypot(octaves, Z90 * row.octaves)
+
+    def scaled(loss: float) -> float:
+        return loss + (row.loss - 1) * abs(loss)
+
+    return replace(
+        estimate,
+        peak_lr=peak * row.peak,
+        low=peak * row.peak * 2 ** -wider(math.log2(peak / estimate.low)),
+        high=peak * row.peak * 2 ** wider(math.log2(estimate.high / peak)),
+        chance=math.nan,
+        expected_loss=scaled(estimate.expected_loss),
+        expected_low=scaled(estimate.expected_low),
+        expected_high=scaled(estimate.expected_high),
+    )
 
 
 def need_schedule(name: Any) -> str:
@@ -120,10 +228,10 @@ def choose(
         warmup_steps: updates of a linear rise to the first rate.
         steps_per_update: mini-batches of an update.
     """
-    keras_class, settings_of = SCHEDULES[name]
-    settings = settings_of(peak_lr, updates, updates - warmup_steps)
+    row = SCHEDULES[name]
+    settings = row.settings(peak_lr, updates, updates - warmup_steps)
     if warmup_steps:
         settings["warmup_steps"] = warmup_steps
     if steps_per_update > 1:
         settings["steps_per_update"] = steps_per_update
-    return Choice(keras_class, settings)
+    return Choice(row.keras_class, settings)

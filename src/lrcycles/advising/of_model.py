@@ -57,7 +57,7 @@ def advise(
         total_steps: the same in mini-batches, instead of `epochs`.
         budget: what may be spent, in trainings of that length, counted in mini-batches.
         schedule: auto, linear_decay, cosine, warmup_stable_decay, one_cycle, triangular,
-            triangular2 or constant. auto answers linear_decay.
+            triangular2, exp_range_bounds or constant. auto answers linear_decay.
         batch_size: the mini-batch size for arrays; 32 by default.
         class_weight: a factor of the training loss for each class, as in `fit`.
         optimizer: replaces the compiled optimizer; it is restored afterwards.
@@ -115,7 +115,7 @@ def advise(
         training = trial.training(epochs or 1, per_epoch if total_steps is None else total_steps)
         meter = Meter(trial, training, float(budget))
         # Refuses a training that is too short for the schedule.
-        choices.choose(name, peak_lr=1.0, updates=meter.updates, warmup_steps=_warmup(meter))
+        choices.choose(name, peak_lr=1.0, updates=meter.updates, warmup_steps=_warmup(name, meter))
         tested = sweeps.run_range_test(meter, trial, numbers, per_epoch, expect=bar.expect)
         for_sweeps = meter.spent
         done = probe_peaks(meter, tested.start, numbers, expect=bar.expect)
@@ -179,8 +179,9 @@ def _seed(place: int, numbers: Sequence[int] | None) -> int:
     return numbers[place] if place < len(numbers) else max(numbers) + 1 + place - len(numbers)
 
 
-def _warmup(meter: Meter) -> int:
-    return max(1, round(WARMUP_SHARE * meter.updates))
+def _warmup(name: str, meter: Meter) -> int:
+    has_warmup = choices.SCHEDULES[name].has_warmup
+    return max(1, round(WARMUP_SHARE * meter.updates)) if has_warmup else 0
 
 
 def _advice(
@@ -193,10 +194,16 @@ def _advice(
 ) -> Advice:
     per_update, updates = meter.training.batches_per_step, meter.updates
     estimate = estimate_peak(done, start=tested.start, total_steps=updates)
-    warmup = _warmup(meter) if estimate.warmup else 0
-    peak, low, high = (_rounded(v) for v in (estimate.peak_lr, estimate.low, estimate.high))
+    answer = choices.transferred(estimate, name)
+    warmup = _warmup(name, meter) if estimate.warmup else 0
+    peak, low, high = (_rounded(v) for v in (answer.peak_lr, answer.low, answer.high))
     warned = wording.warnings(
-        tested, done, estimate, updates_left=meter.updates_left, total_steps=updates
+        tested,
+        done,
+        estimate,
+        schedule_name=name,
+        updates_left=meter.updates_left,
+        total_steps=updates,
     )
     return Advice(
         schedule_name=name,
@@ -204,9 +211,9 @@ def _advice(
         peak_interval=(low, high),
         warmup_steps=warmup * per_update,
         total_steps=meter.training.batches,
-        expected_loss=wording.known(estimate.expected_loss),
-        expected_interval=_interval(estimate),
-        chance=wording.known(estimate.chance),
+        expected_loss=wording.known(answer.expected_loss),
+        expected_interval=_interval(answer),
+        chance=wording.known(answer.chance),
         cost=cost,
         status="warned" if warned else "ok",
         reasons=wording.reasons(tested, done, estimate, schedule_name=name),

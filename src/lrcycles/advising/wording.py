@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrcycles.advising.choices import AUTO
+from lrcycles.advising.choices import AUTO, SCHEDULES, TASKS, transferred
 from lrcycles.advising.peak import PeakEstimate
 from lrcycles.advising.probes import ProbeResult
 from lrcycles.advising.sweeps import RangeTest
@@ -83,7 +83,9 @@ def reasons(
             f"{len(of_length)} {noun} of {steps:,} updates, with peaks from {min(rates):.3g} to "
             f"{max(rates):.3g}: {failed} failed."
         )
-    bare = [one.probe for one in done if not one.probe.warmup_steps]
+    # A schedule that begins low has no warm-up, whatever a probe showed.
+    has_warmup = SCHEDULES[schedule_name].has_warmup
+    bare = [one.probe for one in done if has_warmup and not one.probe.warmup_steps]
     if bare and estimate.needs_warmup:
         sentences.append(
             f"The peak {bare[0].peak_lr:.3g} works only with a warm-up: without one the probe of "
@@ -95,10 +97,12 @@ def reasons(
             "at least 7 % lower."
         )
     if schedule_name != AUTO:
+        row = SCHEDULES[schedule_name]
         sentences.append(
-            f"The probes fall linearly. {schedule_name} gets the same peak, because the ratio "
-            "between the best peaks of both is not known. The expected loss is that of linear "
-            "decay."
+            f"The probes fall linearly. Peak and expected loss of {schedule_name} are those of "
+            f"linear decay times a ratio, as measured on {TASKS} tasks: {row.peak:g} for the best "
+            f"peak (median) and {row.loss:g} for the loss (geometric mean). The ratios of a single "
+            "task differ from these."
         )
     return [*sentences, *curves.notes]
 
@@ -108,14 +112,20 @@ def warnings(
     done: Sequence[ProbeResult],
     estimate: PeakEstimate,
     *,
+    schedule_name: str,
     updates_left: float,
     total_steps: int,
 ) -> list[str]:
-    """Say what was not seen, and what to do about it."""
+    """Say what was not seen, and what to do about it.
+
+    Args:
+        estimate: for the linear decay that the probes have.
+    """
     start = range_test.start
+    answer = f"{transferred(estimate, schedule_name).peak_lr:.3g}"
     if not done:
         return [
-            *_unseen(range_test, estimate),
+            *_unseen(range_test, estimate, schedule_name),
             "No probe was trained: after the range test the budget pays for "
             f"{max(0.0, updates_left):,.0f} updates, of a training of {total_steps:,}. Raise "
             "budget, or train longer.",
@@ -124,7 +134,7 @@ def warnings(
         lowest = min(one.probe.peak_lr for one in done)
         return [
             f"Every probe failed, down to the peak {lowest:.3g}. The answer, "
-            f"{estimate.peak_lr:.3g}, is a guess. Check the data and the loss, or raise budget.",
+            f"{answer}, is a guess. Check the data and the loss, or raise budget.",
         ]
     fall = start.initial_loss - min(one.loss for one in done if not one.failed(start.initial_loss))
     if not range_test.falls and fall < LEAST_FALL * abs(start.initial_loss):
@@ -132,26 +142,27 @@ def warnings(
         return [
             f"Nothing lowers the loss: neither the sweeps from {start.low:.3g} to {start.high:.3g} "
             f"nor probes with peaks from {min(peaks):.3g} to {max(peaks):.3g}. The answer, "
-            f"{estimate.peak_lr:.3g}, does no harm. Check the model and the labels, or train "
+            f"{answer}, does no harm. Check the model and the labels, or train "
             "longer."
         ]
-    return _unseen(range_test, estimate)
+    return _unseen(range_test, estimate, schedule_name)
 
 
-def _unseen(range_test: RangeTest, estimate: PeakEstimate) -> list[str]:
+def _unseen(range_test: RangeTest, estimate: PeakEstimate, schedule_name: str) -> list[str]:
     """Say which better rates may lie beyond those that were tried."""
+    peaks = "peaks" if schedule_name == AUTO else "peaks of linear decay"
     start, missing = range_test.start, range_test.missing
     peak, sentences = f"{estimate.peak_lr:.3g}", []
     if estimate.open_below:
         sentences.append(
-            f"Nothing shows that peaks below {peak} are worse. They are safe, but may be too low. "
-            "Raise budget to see them."
+            f"Nothing shows that {peaks} below {peak} are worse. They are safe, but may be too "
+            "low. Raise budget to see them."
         )
     if estimate.open_above:
         end = "exploded at" if start.explosion is not None else "reached"
         highest = start.high if start.explosion is None else start.explosion
         sentences.append(
-            f"Nothing shows that peaks above {peak} are worse. The sweeps {end} {highest:.3g}. "
+            f"Nothing shows that {peaks} above {peak} are worse. The sweeps {end} {highest:.3g}. "
             f"{peak} is safe as far as it was tried. Raise budget to see higher peaks."
         )
     reasons = (missing.start, missing.end, missing.either)

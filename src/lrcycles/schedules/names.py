@@ -7,7 +7,10 @@ from enum import StrEnum
 from lrcycles.schedules.optimizers import OPTIMIZERS
 from lrcycles.schedules.table import SCHEDULES
 
-ADVISED = "auto linear_decay cosine warmup_stable_decay one_cycle triangular triangular2 constant"
+ADVISED = (
+    "auto linear_decay cosine warmup_stable_decay one_cycle triangular triangular2 "
+    "exp_range_bounds constant"
+)
 
 
 class ScheduleName(StrEnum):
