@@ -263,17 +263,11 @@ def _without_warmup(done: Sequence[ProbeResult]) -> float | None:
 
 
 def _is_open(done: Sequence[ProbeResult], *, above: bool) -> bool:
-    """Whether the best of the longest probes has no worse one on this side.
-
-    A single probe of that length counts with those of the next shorter one.
-    """
-    lengths = sorted({one.probe.steps for one in done}, reverse=True)
-    for steps in lengths:
+    """Whether the best probe of every length has no worse one on this side."""
+    for steps in {one.probe.steps for one in done}:
         same = [one for one in done if one.probe.steps == steps]
-        if len(same) > 1 or steps == lengths[-1]:
-            best = min(same, key=lambda one: math.inf if math.isnan(one.loss) else one.loss)
-            peak = best.probe.peak_lr
-            return not any(
-                one.probe.peak_lr > peak if above else one.probe.peak_lr < peak for one in same
-            )
+        best = min(same, key=lambda one: math.inf if math.isnan(one.loss) else one.loss)
+        peak = best.probe.peak_lr
+        if any(one.probe.peak_lr > peak if above else one.probe.peak_lr < peak for one in same):
+            return False
     return True

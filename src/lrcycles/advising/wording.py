@@ -46,7 +46,10 @@ def _expectation(advice: Advice) -> str:
     low, high = advice.expected_interval
     words = f"expected held-out loss {advice.expected_loss:.3g} ({low:.3g} to {high:.3g})"
     if advice.chance is not None:
-        words += f"; chance to be within 2 % of the best peak: {100 * advice.chance:.0f} %"
+        words += (
+            f"; chance of {100 * advice.chance:.0f} % that no peak ends with a loss more than 2 % "
+            "lower"
+        )
     return words
 
 
@@ -69,8 +72,9 @@ def reasons(
     """Say where the answer comes from."""
     start, curves = range_test.start, range_test.curves
     sentences = [
-        f"The range test over the rates {start.low:.3g} to {start.high:.3g} starts the probes at "
-        f"{start.peak_lr:g}."
+        f"The range test over the rates {start.low:.3g} to {start.high:.3g} suggests the peak "
+        f"{start.peak_lr:g} for the whole training. Short probes begin higher, because the best "
+        "peak of a short training is higher."
     ]
     if start.explosion is not None:
         sentences.append(f"The loss of a sweep exploded at {start.explosion:.3g}.")
@@ -125,10 +129,9 @@ def warnings(
     answer = f"{transferred(estimate, schedule_name).peak_lr:.3g}"
     if not done:
         return [
-            *_unseen(range_test, estimate, schedule_name),
-            "No probe was trained: after the range test the budget pays for "
-            f"{max(0.0, updates_left):,.0f} updates, of a training of {total_steps:,}. Raise "
-            "budget, or train longer.",
+            f"Only the range test speaks for {answer}. No probe was trained: after the range test "
+            f"the budget pays for {max(0.0, updates_left):,.0f} updates, of a training of "
+            f"{total_steps:,}. Raise budget, or train longer.",
         ]
     if all(one.failed(start.initial_loss) for one in done):
         lowest = min(one.probe.peak_lr for one in done)
@@ -155,15 +158,16 @@ def _unseen(range_test: RangeTest, estimate: PeakEstimate, schedule_name: str) -
     peak, sentences = f"{estimate.peak_lr:.3g}", []
     if estimate.open_below:
         sentences.append(
-            f"Nothing shows that {peaks} below {peak} are worse. They are safe, but may be too "
-            "low. Raise budget to see them."
+            f"The lowest {peaks} that were tried ended best at every length, so lower ones may be "
+            f"better than {peak}. Use {peak}, or raise budget to see lower ones."
         )
     if estimate.open_above:
         end = "exploded at" if start.explosion is not None else "reached"
         highest = start.high if start.explosion is None else start.explosion
         sentences.append(
-            f"Nothing shows that {peaks} above {peak} are worse. The sweeps {end} {highest:.3g}. "
-            f"{peak} is safe as far as it was tried. Raise budget to see higher peaks."
+            f"The highest {peaks} that were tried ended best at every length, so higher ones may "
+            f"be better than {peak}. The sweeps {end} {highest:.3g}. Use {peak}, or raise budget to "
+            "see higher ones."
         )
     reasons = (missing.start, missing.end, missing.either)
     return [
