@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lrcycles
+from lrcycles.advising import snippet
 from lrcycles.advising.snippet import counter
 from lrcycles.errors import InputError
 from lrcycles.range_tests.keras_model import state
@@ -240,6 +242,8 @@ def optimizers():
 @pytest.mark.parametrize("kind", optimizers())
 def test_apply_gives_every_optimizer_the_schedule_from_step_0_on(kind, advice):
     optimizer, schedule = optimizers()[kind], advice.schedule()
+    if kind == "muon":  # of another class than the one that was swept
+        advice = replace(advice, curves=replace(advice.curves, optimizer="muon"))
     model = linear()
     x, y = line()
     model.compile(optimizer, loss="mse", run_eagerly=kind != "plain")
@@ -287,3 +291,18 @@ def test_an_optimizer_by_name_is_in_the_code(blobs):
     names = {"model": network(), "x": blobs[0], "y": blobs[1]}
     exec(found.code.replace("epochs=40", "epochs=1, verbose=0"), names)
     assert isinstance(names["model"].optimizer, keras.optimizers.Adam)
+
+
+def test_apply_refuses_an_optimizer_that_the_advice_is_not_for(advice):
+    model = linear()
+    model.compile("adam", loss="mse")
+    with pytest.raises(
+        lrcycles.InputError, match=r"must be of the class .* sgd\. Received: adam\."
+    ):
+        advice.apply(model)
+
+
+def test_every_name_of_an_optimizer_is_in_the_code_as_its_class():
+    assert snippet.compile_lines(linear(), "lamb", None)[0].startswith(
+        "model.compile(keras.optimizers.Lamb(schedule)"
+    )

@@ -114,7 +114,7 @@ class Advice:
         Then call `model.fit` as usual. Momenta of an optimizer that has trained already are kept.
 
         Raises:
-            InputError: the model is not compiled, or has no optimizer.
+            InputError: the model is not compiled, or has an optimizer of another class.
         """
         optimizer = getattr(model, "optimizer", None)
         if optimizer is None:
@@ -122,6 +122,15 @@ class Advice:
                 "model must be a compiled Keras model with an optimizer. "
                 f"Received: {type(model).__name__} without one. Compile it, or set "
                 "learning_rate=advice.schedule() on the optimizer of your train step."
+            )
+        swept = self.curves.optimizer
+        own = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__.lower()
+        own = own.removeprefix("controlled")
+        if swept is not None and own != swept.removeprefix("controlled"):
+            raise InputError(
+                f"The model's optimizer must be of the class that the advice is for, {swept}. "
+                f"Received: {own}. Compile the model with that optimizer, or set "
+                "learning_rate=advice.schedule() on the one that the train step uses."
             )
         optimizer.learning_rate = self.schedule()
         counter(optimizer).assign(0)

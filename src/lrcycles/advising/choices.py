@@ -207,10 +207,10 @@ def transferred(estimate: PeakEstimate, name: str) -> PeakEstimate:
 
 def need_schedule(name: Any) -> str:
     """Return the name of the schedule that is asked for; refuse an unknown one."""
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         return AUTO
     if not isinstance(name, str) or name not in SCHEDULES:
-        near = get_close_matches(str(name), SCHEDULES, 1)
+        near = get_close_matches(name, SCHEDULES, 1) if isinstance(name, str) else []
         remedy = f"Did you mean {near[0]}?" if near else "Choose one of them."
         raise InputError(
             f"schedule must be auto or one of {', '.join(SCHEDULES)}. Received: {name!r}. {remedy}"

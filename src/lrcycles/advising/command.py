@@ -102,7 +102,7 @@ def _data(name: str) -> tuple[Any, Any]:
     if not isinstance(found, tuple | list):
         return found, None
     parts = list(found)
-    if all(isinstance(part, tuple | list) and len(part) == 2 for part in parts):
+    if all(isinstance(part, tuple) and len(part) == 2 for part in parts):
         parts = list(parts[0])  # (x, y) of (x, y), (x_test, y_test), as keras.datasets gives them
     if len(parts) in (2, 4):
         return parts[0], parts[1]

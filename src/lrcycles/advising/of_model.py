@@ -21,6 +21,8 @@ from lrcycles.range_tests.keras_model import opening
 from lrcycles.range_tests.keras_model.request import Request, fixed_batch_size
 from lrcycles.schedules.limits import check_settings, is_number
 
+MOST_BUDGET = 1000  # trainings
+
 
 def advise(
     model: Any,
@@ -137,9 +139,9 @@ def _check(epochs: Any, total_steps: Any, steps_per_epoch: Any, budget: Any) -> 
             "training that comes."
         )
     check_settings(epochs=epochs, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-    if not (is_number(budget) and budget > 0):
+    if not (is_number(budget) and 0 < budget <= MOST_BUDGET):
         raise InputError(
-            "budget must be a number above 0, in trainings. "
+            f"budget must be a number above 0 and at most {MOST_BUDGET}, in trainings. "
             f"Received: {budget!r}. Set budget=1.5, the default."
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lrcycles.advising.choices import Choice
+from lrcycles.schedules.optimizers import class_named
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def compile_lines(model: Any, optimizer: Any, loss: Any) -> list[str]:
     if isinstance(optimizer, str):
         import keras  # lazily: code is also read where nothing is trained
 
-        name = type(keras.optimizers.get(optimizer)).__name__
+        # Keras itself finds not all of its classes by name.
+        name = class_named(optimizer) or type(keras.optimizers.get(optimizer)).__name__
         return [f"model.compile(keras.optimizers.{name}(schedule), loss={named})"]
     return ["optimizer.learning_rate = schedule", f"model.compile(optimizer, loss={named})"]

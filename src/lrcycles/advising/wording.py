@@ -166,8 +166,8 @@ def _unseen(range_test: RangeTest, estimate: PeakEstimate, schedule_name: str) -
         highest = start.high if start.explosion is None else start.explosion
         sentences.append(
             f"The highest {peaks} that were tried ended best at every length, so higher ones may "
-            f"be better than {peak}. The sweeps {end} {highest:.3g}. Use {peak}, or raise budget to "
-            "see higher ones."
+            f"be better than {peak}. The sweeps {end} {highest:.3g}. Use {peak}, or raise budget "
+            "to see higher ones."
         )
     reasons = (missing.start, missing.end, missing.either)
     return [

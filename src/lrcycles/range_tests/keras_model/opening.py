@@ -16,6 +16,7 @@ from lrcycles.range_tests.keras_model.reachable import optimizers_of, parts_of
 from lrcycles.range_tests.keras_model.request import Request
 from lrcycles.range_tests.keras_model.trial import Trial, exchange_optimizer
 
+MOST_SEEDS = 1000
 FORGETTING = 0.8  # momentum of the statistics of batch normalisation in short trainings
 
 
@@ -76,6 +77,10 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
     >>> seed_list(3), seed_list([7])
     ([0, 1, 2], [7])
     """
+    if isinstance(seeds, int | np.integer) and seeds > MOST_SEEDS:
+        raise InputError(
+            f"seeds must be at most {MOST_SEEDS}. Received: {seeds}. Name fewer, such as seeds=3."
+        )
     try:
         numbers = list(range(seeds)) if isinstance(seeds, int | np.integer) else list(seeds)
     except TypeError:
