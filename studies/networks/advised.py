@@ -68,13 +68,14 @@ def _ask(task: Task, trainer: Trainer, repeat: int) -> dict[str, Any]:
 
 
 def judged(task: Task, landscape: Landscape, answers: pd.DataFrame) -> pd.DataFrame:
-    """Add the regret: the mean loss of the grid at the answer, relative to the oracle's."""
+    """Add the loss of the training with each answer, relative to the oracle's.
+
+    A training that diverged counts as the loss before training.
+    """
+    loss = answers["trained_loss"].astype(float).fillna(landscape.initial_loss)
     return answers.assign(
         task=task.name,
-        ratio=[
-            landscape.ratio(schedule, peak)
-            for schedule, peak in zip(answers["trained_as"], answers["peak_lr"], strict=True)
-        ],
+        ratio=loss / landscape.oracle[2],
         oracle_peak=[landscape.optimum(schedule) for schedule in answers["trained_as"]],
         diverged=answers["trained_loss"].isna(),
     )

@@ -41,8 +41,15 @@ def landscapes(maps: Mapping[str, Landscape], rules: pd.DataFrame, advice: pd.Da
         bottom = best * np.array([0.985])
         answers = selected.loc[selected["task"] == name, "max_lr"].dropna().unique()
         ax.plot(answers, np.repeat(bottom, len(answers)), "|", color="black", label="select_bounds")
-        answers = advice.loc[advice["task"] == name, "peak_lr"]
-        ax.plot(answers, np.repeat(bottom, len(answers)), "^", color="crimson", label="advise")
+        answers = advice[advice["task"] == name]
+        ax.plot(
+            answers["peak_lr"],
+            answers["trained_loss"],
+            "^",
+            color="crimson",
+            markersize=4,
+            label="trained with the answer of advise",
+        )
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
