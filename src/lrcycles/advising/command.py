@@ -71,11 +71,11 @@ def run(chosen: argparse.Namespace) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     names = ("budget", "schedule", "batch_size", "steps_per_epoch", "optimizer", "loss")
     given = {name: value for name in names if (value := getattr(chosen, name)) is not None}
-    x, y = _data(chosen.data)
-    model, x = _model(chosen.model[0], x, y, given)
-    from lrcycles.advising.of_model import advise  # lazily: it imports Keras
-
     try:
+        x, y = _data(chosen.data)
+        model, x = _model(chosen.model[0], x, y, given)
+        from lrcycles.advising.of_model import advise  # lazily: it imports Keras
+
         advice = advise(model, x, y, epochs=chosen.epochs, total_steps=chosen.total_steps, **given)
     except KeyboardInterrupt:
         print("lrcycles: interrupted. Nothing was written.", file=sys.stderr)

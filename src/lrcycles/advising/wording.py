@@ -136,8 +136,9 @@ def warnings(
     if all(one.failed(start.initial_loss) for one in done):
         lowest = min(one.probe.peak_lr for one in done)
         return [
-            f"Every probe failed, down to the peak {lowest:.3g}. The answer, "
-            f"{answer}, is a guess. Check the data and the loss, or raise budget.",
+            f"Every probe failed, {len(done)} in all, down to the peak {lowest:.3g}. The answer, "
+            f"{answer}, is a guess. Raise budget, or heldout_samples where they are few; else "
+            "check the data and the loss.",
         ]
     fall = start.initial_loss - min(one.loss for one in done if not one.failed(start.initial_loss))
     if not range_test.falls and fall < LEAST_FALL * abs(start.initial_loss):
