@@ -44,6 +44,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def own_locks(tmp_path_factory, monkeypatch):
+    """Keep the locks of servers apart from those of tests in other processes."""
+    folder = str(tmp_path_factory.mktemp("locks"))
+    monkeypatch.setenv("TMPDIR", folder)
+    monkeypatch.setattr("tempfile.tempdir", folder)
+
+
+@pytest.fixture(autouse=True)
 def pipeline(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """A new pipeline for each test, without the environment variables of a stage."""
     for name in list(os.environ):
