@@ -110,6 +110,11 @@ def test_a_pair_of_probes_decides_the_warm_up(without, warmup, needs):
     assert (estimate.warmup, estimate.needs_warmup) == (warmup, needs)
 
 
+def test_a_loss_of_exactly_0_has_an_answer():
+    _, estimate = asked(lambda probe: 0.0 if probe.peak_lr < 0.05 else 2.0, budget=1.7)
+    assert (estimate.warmup, estimate.needs_warmup) == (True, False)
+
+
 def test_losses_below_zero_are_taken():
     inside = valley(0.01, 0.3)
     _, moved = asked(lambda probe: inside(probe) - 5, at=StartingPoint(0.01, 1e-6, 10, None, -2.7))

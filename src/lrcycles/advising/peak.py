@@ -38,6 +38,7 @@ BELOW, ABOVE = 1.5, 0.7  # octaves beyond the probes within which a best peak is
 FLOOR = 0.35  # prior spread of the floor, as a share of the lowest loss of the probes
 WITHIN = 0.02  # of the best loss
 LEARNED = 0.98  # of the loss before training: a probe above this says nothing of the best peak
+TINY = 1e-12  # a loss of 0 has no percent
 HARMS, HELPS = 0.93, 1.05  # the loss without a warm-up, relative to that with one
 Z90 = 1.645
 OCTAVES = np.linspace(-10.0, 10.0, 201)  # around the best probe
@@ -258,7 +259,7 @@ def _without_warmup(done: Sequence[ProbeResult]) -> float | None:
     for bare in (one for one in done if not one.probe.warmup_steps):
         for warmed in _warmed(done):
             if (warmed.probe.peak_lr, warmed.probe.steps) == (bare.probe.peak_lr, bare.probe.steps):
-                return 1 + (bare.loss - warmed.loss) / abs(warmed.loss)
+                return 1 + (bare.loss - warmed.loss) / max(abs(warmed.loss), TINY)
     return None
 
 
