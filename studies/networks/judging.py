@@ -6,234 +6,224 @@ import keras
 import numpy as np
 from keras import layers
 
-from studies.bounds.images import digits
 from studies.networks.task import Four, Task, parted, with_noise
 
 
-def pieces() -> Four:
-    """Return scikit-learn's digits as 16 pieces of 2 x 2 pixels; a tenth of the labels is wrong."""
-    x, y, x_test, y_test = digits()
-    random = np.random.default_rng(20)
-    images = np.concatenate([x_test[:2000], x]).reshape(-1, 4, 2, 4, 2)
-    x = images.transpose(0, 1, 3, 2, 4).reshape(-1, 16, 4).astype("float32") / 255
-    return parted(x, with_noise(np.concatenate([y_test[:2000], y]), 10, 0.1, random))
-
-
-def vision_transformer() -> keras.Model:
-    """Build a transformer of two blocks, with dropout, that reads 16 pieces of an image."""
-    pieces_in = keras.Input((16, 4))
-    h = layers.Dense(24)(pieces_in) + layers.Embedding(16, 24)(keras.ops.arange(16))
-    for _ in range(2):
-        a = layers.LayerNormalization()(h)
-        h = h + layers.MultiHeadAttention(3, 8, dropout=0.1)(a, a)
-        b = layers.LayerNormalization()(h)
-        h = h + layers.Dense(24)(layers.Dropout(0.1)(layers.Dense(48, activation="relu")(b)))
-    h = layers.Flatten()(layers.LayerNormalization()(h))
-    return keras.Model(pieces_in, layers.Dense(10, activation="softmax")(h))
-
-
-def brackets() -> Four:
-    """Return nested brackets of three kinds as characters; the target is the next character."""
-    random = np.random.default_rng(21)
-    draws = random.random((16_000, 41, 2))
-    x = np.zeros((16_000, 41), dtype="int32")
-    for row in range(len(x)):
-        open_now: list[int] = []
-        for place in range(41):
-            up, kind = draws[row, place]
-            if open_now and up > (0.6 if len(open_now) < 6 else 0.1):
-                x[row, place] = 3 + open_now.pop()
-            else:
-                open_now.append(int(3 * kind))
-                x[row, place] = open_now[-1]
-    return parted(x[:, :-1], x[:, 1:])
-
-
-def language_of_brackets() -> keras.Model:
-    """Build a causal transformer of two blocks over 40 characters of 6."""
-    tokens = keras.Input((40,), dtype="int32")
-    h = layers.Embedding(6, 24)(tokens) + layers.Embedding(40, 24)(keras.ops.arange(40))
-    for _ in range(2):
-        a = layers.LayerNormalization()(h)
-        h = h + layers.MultiHeadAttention(2, 12)(a, a, use_causal_mask=True)
-        b = layers.LayerNormalization()(h)
-        h = h + layers.Dense(24)(layers.Dense(48, activation="gelu")(b))
-    h = layers.LayerNormalization()(h)
-    return keras.Model(tokens, layers.Dense(6, activation="softmax")(h))
-
-
-def waves() -> Four:
-    """Return noisy waves of eight shapes, with any frequency, phase and amplitude."""
-    random = np.random.default_rng(22)
-    label = random.integers(0, 8, 14_000)
-    turns = random.uniform(1, 4, (len(label), 1)) * np.linspace(0, 1, 64) + random.random(
-        (len(label), 1)
-    )
-    part, sine = turns % 1, np.sin(2 * np.pi * turns)
-    shapes = np.stack(
-        [
-            sine,
-            np.sign(sine),
-            2 * part - 1,
-            1 - 2 * part,
-            np.abs(4 * part - 2) - 1,
-            sine**3,
-            np.sin(4 * np.pi * turns) * sine,
-            np.where(part < 0.25, 1, -1 / 3),
-        ]
-    )
-    x = shapes[label, np.arange(len(label))] * random.uniform(0.5, 1.5, (len(label), 1))
-    x = x + 0.4 * random.standard_normal(x.shape)
-    return parted(x[..., None].astype("float32"), label.astype("int32"))
-
-
-def residual_waves() -> keras.Model:
-    """Build a residual network with batch normalization for 64 samples of a wave."""
-    wave = keras.Input((64, 1))
-    h = layers.BatchNormalization()(layers.Conv1D(12, 7, 2, padding="same", use_bias=False)(wave))
-    h = layers.Activation("relu")(h)
-    for width, stride in ((12, 1), (24, 2), (24, 1)):
-        a = layers.Conv1D(width, 5, stride, padding="same", use_bias=False)(h)
-        a = layers.Activation("relu")(layers.BatchNormalization()(a))
-        a = layers.Conv1D(width, 5, padding="same", use_bias=False)(a)
-        a = layers.BatchNormalization(gamma_initializer="zeros")(a)
-        if stride > 1:
-            h = layers.Conv1D(width, 1, stride, use_bias=False)(h)
-        h = layers.Activation("relu")(h + a)
-    return keras.Model(
-        wave, layers.Dense(8, activation="softmax")(layers.GlobalAveragePooling1D()(h))
-    )
-
-
-def counting() -> Four:
-    """Return sequences of 14 tokens; the class counts how often the first one comes again."""
-    random = np.random.default_rng(23)
-    x = random.integers(0, 5, (14_000, 14)).astype("int32")
-    label = np.minimum((x[:, 1:] == x[:, :1]).sum(axis=1), 5)
-    return parted(x, with_noise(label, 6, 0.1, random))
-
-
-def recurrent_counter() -> keras.Model:
-    """Build a recurrent network over embeddings of 14 tokens."""
-    return keras.Sequential(
-        [
-            keras.Input((14,), dtype="int32"),
-            layers.Embedding(5, 12),
-            layers.GRU(32, unroll=True),
-            layers.Dense(6, activation="softmax"),
-        ]
-    )
-
-
-def ratings() -> Four:
-    """Return ratings of 300 films by 800 persons, made of hidden tastes and noise."""
-    random = np.random.default_rng(24)
-    people, films = random.standard_normal((800, 4)), random.standard_normal((300, 4))
-    x = np.stack([random.integers(0, 800, 42_000), random.integers(0, 300, 42_000)], axis=1)
-    y = (people[x[:, 0]] * films[x[:, 1]]).sum(axis=1) / 2 + random.standard_normal(300)[x[:, 1]]
-    y = y + 0.5 * random.standard_normal(len(y))
-    return parted(x.astype("int32"), y[:, None].astype("float32"))
-
-
-def factorization() -> keras.Model:
-    """Build a product of two embeddings."""
-    pair = keras.Input((2,), dtype="int32")
-    person = layers.Embedding(800, 12, embeddings_initializer="normal")(pair[:, 0])
-    film = layers.Embedding(300, 12, embeddings_initializer="normal")(pair[:, 1])
-    bias = layers.Embedding(300, 1, embeddings_initializer="zeros")(pair[:, 1])
-    return keras.Model(pair, layers.Dot(1)([person, film]) + bias)
-
-
-def checkerboard() -> Four:
-    """Return points of a square in three colours, in a pattern of 5 x 5 fields."""
-    random = np.random.default_rng(25)
-    x = random.uniform(-1, 1, (32_000, 2))
-    fields = np.floor(2.5 * (x + 1)).astype(int)
-    colours = random.integers(0, 3, (5, 5))
-    label = with_noise(colours[fields[:, 0], fields[:, 1]], 3, 0.1, random)
-    return parted(x.astype("float32"), label)
-
-
-def deep_narrow() -> keras.Model:
-    """Build a network of ten narrow layers with batch normalization."""
-    h = points = keras.Input((2,))
-    for _ in range(10):
-        h = layers.Dense(14, use_bias=False)(h)
-        h = layers.Activation("tanh")(layers.BatchNormalization()(h))
-    return keras.Model(points, layers.Dense(3, activation="softmax")(h))
-
-
-def graphs() -> Four:
-    """Return graphs of ten nodes with two features each; the class counts triangles, at most 6."""
-    random = np.random.default_rng(26)
-    edges = np.triu(random.random((14_000, 10, 10)) < random.uniform(0.1, 0.4, (14_000, 1, 1)), 1)
-    edges = (edges | edges.transpose(0, 2, 1)).astype("float32")
-    triangles = np.einsum("nij,njk,nki->n", edges, edges, edges, optimize=True) / 6
-    label = with_noise(np.minimum(triangles.round().astype(int), 6), 7, 0.05, random)
-    x = np.concatenate([edges, edges.sum(axis=2, keepdims=True) / 3, np.ones((14_000, 10, 1))], 2)
-    return parted(x.astype("float32"), label)
-
-
-def graph_network() -> keras.Model:
-    """Build a network that passes messages along edges three times."""
-    graph = keras.Input((10, 12))
-    edges, h = graph[:, :, :10], layers.Dense(32, activation="relu")(graph)
+def leaves() -> Four:
+    """Return ten numbers; a decision tree of depth 3 gives one of eight classes, noise the rest."""
+    random = np.random.default_rng(30)
+    x = random.standard_normal((14_000, 10))
+    columns, thresholds = random.permutation(10)[:7], random.uniform(-0.5, 0.5, 7)
+    node = np.zeros(len(x), dtype=int)
     for _ in range(3):
-        messages = keras.ops.matmul(edges, layers.Dense(32)(h)) / 3
-        h = layers.LayerNormalization()(h + layers.Dense(32, activation="relu")(messages))
-    h = layers.GlobalAveragePooling1D()(h)
-    return keras.Model(graph, layers.Dense(7, activation="softmax", dtype="float32")(h))
+        above = x[np.arange(len(x)), columns[node]] > thresholds[node]
+        node = 2 * node + 1 + above
+    return parted(x.astype("float32"), with_noise(node - 7, 8, 0.1, random))
 
 
-def scenes() -> Four:
-    """Return images of 12 x 12 with bars, blocks and crosses; each of six kinds may be present."""
-    random = np.random.default_rng(27)
-    kinds = [np.ones((1, 5)), np.ones((5, 1)), np.ones((3, 3)), np.eye(4), np.eye(4)[::-1]]
-    kinds.append(np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]))
-    labels = random.random((10_000, 6)) < 0.35
-    x = 0.5 * random.standard_normal((10_000, 12, 12))
-    for row, own in enumerate(labels):
-        for kind in np.flatnonzero(own):
-            high, wide = kinds[kind].shape
-            top, left = random.integers(0, 13 - high), random.integers(0, 13 - wide)
-            x[row, top : top + high, left : left + wide] += kinds[kind]
-    wrong = random.random(labels.shape) < 0.03
-    return parted(x[..., None].astype("float32"), (labels ^ wrong).astype("float32"))
+def table_transformer() -> keras.Model:
+    """Build a transformer that reads every number of a table's row as a token, normalized last.
+
+    Without dead units: Keras's Adafactor divides 0 by 0 where a kernel has no gradient.
+    """
+    row = keras.Input((10,))
+    which = layers.Embedding(10, 16, embeddings_initializer="normal")(keras.ops.arange(10))
+    each = layers.Embedding(10, 16, embeddings_initializer="glorot_normal")(keras.ops.arange(10))
+    h = row[:, :, None] * each + which
+    for _ in range(2):
+        h = layers.LayerNormalization()(h + layers.MultiHeadAttention(2, 8, use_bias=False)(h, h))
+        wide = layers.Dense(32, activation="gelu")(h)
+        h = layers.LayerNormalization()(h + layers.Dense(16)(wide))
+    h = layers.Dense(48, activation="gelu")(layers.Flatten()(h))
+    return keras.Model(row, layers.Dense(8, activation="softmax", dtype="float32")(h))
 
 
-def plain_convolutions() -> keras.Model:
-    """Build three convolutions and one sigmoid for each label."""
+def invented_words() -> Four:
+    """Return text of 120 invented words, some of them frequent; the target is the next letter."""
+    random = np.random.default_rng(31)
+    lengths = random.integers(2, 7, 120)
+    words = ["".join(random.choice(list("abdeikmnorst"), n)) + " " for n in lengths]
+    share = 1 / np.arange(2, 62)
+    drawn = random.choice(60, 100_000, p=share / share.sum())
+    drawn[1::2] += 60  # the two halves of the words alternate, as nouns and verbs might
+    text = "".join(words[k] for k in drawn)
+    codes = np.array([" abdeikmnorst".index(letter) for letter in text], dtype="int32")
+    codes = codes[: len(codes) // 33 * 33].reshape(-1, 33)[:12_000]
+    return parted(codes[:, :-1], codes[:, 1:])
+
+
+def causal_convolutions() -> keras.Model:
+    """Build a language model of gated convolutions that look back ever farther."""
+    tokens = keras.Input((32,), dtype="int32")
+    h = layers.Embedding(13, 24)(tokens)
+    for back in (1, 3):
+        values = layers.Conv1D(24, 3, padding="causal", dilation_rate=back)(h)
+        gates = layers.Conv1D(24, 3, padding="causal", dilation_rate=back, activation="sigmoid")(h)
+        h = h + layers.Dense(24)(values * gates)
+    h = layers.Dense(48, activation="relu")(layers.LayerNormalization()(h))
+    return keras.Model(tokens, layers.Dense(13, activation="softmax")(h))
+
+
+def textures() -> Four:
+    """Return images of 12 x 12 with noisy stripes of any width in one of nine directions."""
+    random = np.random.default_rng(32)
+    label = random.integers(0, 9, 12_000)
+    angle = np.pi * (label + random.uniform(-0.2, 0.2, len(label))) / 9
+    speed = random.uniform(0.9, 1.8, len(label))
+    down, across = np.mgrid[:12, :12]
+    turns = np.cos(angle)[:, None, None] * across + np.sin(angle)[:, None, None] * down
+    phase = random.uniform(0, 2 * np.pi, (len(label), 1, 1))
+    x = np.sin(speed[:, None, None] * turns + phase) * random.uniform(0.5, 1.5, phase.shape)
+    x = x + 0.5 * random.standard_normal(x.shape)
+    return parted(x[..., None].astype("float32"), with_noise(label, 9, 0.05, random))
+
+
+def bottlenecks() -> keras.Model:
+    """Build a residual network of bottlenecks with batch normalization."""
+    pictures = keras.Input((12, 12, 1))
+    h = layers.BatchNormalization()(layers.Conv2D(24, 3, 2, use_bias=False)(pictures))
+    h = layers.Activation("relu")(h)
+    for _ in range(2):
+        a = h
+        for width, size in ((8, 1), (8, 3)):
+            a = layers.Conv2D(width, size, padding="same", use_bias=False)(a)
+            a = layers.Activation("relu")(layers.BatchNormalization()(a))
+        a = layers.BatchNormalization()(layers.Conv2D(24, 1, use_bias=False)(a))
+        h = layers.Activation("relu")(h + a)
+    h = layers.GlobalAveragePooling2D()(h)
+    return keras.Model(pictures, layers.Dense(9, activation="softmax")(h))
+
+
+def pendulums() -> Four:
+    """Return noisy angles of a pendulum at ten moments; the target is its angle a while later."""
+    random = np.random.default_rng(33)
+    angle, speed = random.uniform(-2, 2, 18_000), random.uniform(-1.5, 1.5, 18_000)
+    force = random.uniform(0.5, 2, 18_000)
+    seen = []
+    for moment in range(241):
+        speed = speed - 0.02 * (force * np.sin(angle) + 0.1 * speed)
+        angle = angle + 0.02 * speed
+        if moment % 20 == 0:
+            seen.append(angle)
+    x = np.stack(seen, axis=1) + 0.1 * random.standard_normal((18_000, 13))
+    x = x.astype("float32")
+    return parted(x[:, :10, None], x[:, -1:])
+
+
+def lstm() -> keras.Model:
+    """Build two recurrent layers that end in one number."""
     return keras.Sequential(
         [
-            keras.Input((12, 12, 1)),
-            layers.Conv2D(12, 5, activation="relu"),
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.Conv2D(24, 3, activation="relu"),
-            layers.GlobalMaxPooling2D(),
-            layers.Dense(6, activation="sigmoid"),
+            keras.Input((10, 1)),
+            layers.LSTM(16, return_sequences=True, unroll=True),
+            layers.LSTM(16, unroll=True),
+            layers.Dense(1),
         ]
     )
+
+
+def walks() -> Four:
+    """Return places on a grid of 12 x 12 without borders; the target is one a short walk away."""
+    random = np.random.default_rng(34)
+    start = random.integers(0, 12, (62_000, 2))
+    moves = np.array([[0, 1], [1, 0], [0, -1], [-1, 0]])[random.integers(0, 4, (62_000, 3))]
+    taken = np.arange(3) < random.integers(1, 4, (62_000, 1))
+    end = (start + (moves * taken[:, :, None]).sum(axis=1)) % 12
+    names = random.permutation(144).astype("int32")
+    return parted(names[12 * start[:, 0] + start[:, 1]], names[12 * end[:, 0] + end[:, 1]])
+
+
+def skip_gram() -> keras.Model:
+    """Build an embedding that predicts what is near."""
+    place = keras.Input((), dtype="int32")
+    h = layers.Embedding(144, 24)(place)
+    return keras.Model(place, layers.Dense(144, activation="softmax")(h))
+
+
+def arms() -> Four:
+    """Return the angles of an arm's four joints; the target is where its hand is, about."""
+    random = np.random.default_rng(35)
+    x = random.uniform(-1.5, 1.5, (22_000, 4))
+    toward = np.cumsum(x, axis=1)
+    parts = np.array([1, 0.8, 0.6, 0.4])
+    y = np.stack([np.cos(toward) @ parts, np.sin(toward) @ parts], axis=1)
+    y = y + 0.3 * random.standard_normal(y.shape)
+    return parted(x.astype("float32"), y.astype("float32"))
+
+
+def self_normalizing() -> keras.Model:
+    """Build a network of twelve narrow layers that keeps its values in range by itself."""
+    hidden = [
+        layers.Dense(20, activation="selu", kernel_initializer="lecun_normal") for _ in range(12)
+    ]
+    return keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(2)])
+
+
+def minorities() -> Four:
+    """Return sets of 12 vectors, two or three of which come from the place of the set's class."""
+    random = np.random.default_rng(36)
+    label = random.integers(0, 7, 14_000)
+    places = 1.6 * random.standard_normal((7, 8))
+    own = random.random((len(label), 12)).argsort(axis=1) < random.integers(2, 4, (len(label), 1))
+    x = random.standard_normal((len(label), 12, 8)) * np.where(own, 0.7, 1.3)[:, :, None]
+    x = x + own[:, :, None] * places[label][:, None]
+    return parted(x.astype("float32"), with_noise(label, 7, 0.1, random))
+
+
+def attention_pooling() -> keras.Model:
+    """Build a network that weighs the members of a set, adds them up, and drops units out."""
+    members = keras.Input((12, 8))
+    h = layers.Dropout(0.1)(layers.Dense(40, activation="relu")(members))
+    gated = layers.Dense(16, activation="tanh")(h) * layers.Dense(16, activation="sigmoid")(h)
+    weights = layers.Softmax(axis=1)(layers.Dense(3)(gated))
+    h = layers.Flatten()(keras.ops.einsum("nmw,nmh->nwh", weights, h))
+    h = layers.Dropout(0.2)(layers.Dense(40, activation="relu")(h))
+    return keras.Model(members, layers.Dense(7, activation="softmax")(h))
+
+
+def chords() -> Four:
+    """Return noisy sounds of 64 samples; each of eight notes may be in it, loud or soft."""
+    random = np.random.default_rng(37)
+    played = random.random((12_000, 8)) < 0.3
+    loud = played * random.uniform(0.6, 1.4, played.shape)
+    pitch = 4 * 1.25 ** np.arange(8)
+    phase = random.random((*played.shape, 1))
+    turns = pitch[:, None] * np.linspace(0, 1, 64) + phase
+    x = np.einsum("np,npt->nt", loud, np.sin(2 * np.pi * turns))
+    x = x + 0.5 * random.standard_normal(x.shape)
+    wrong = random.random(played.shape) < 0.03
+    return parted(x[..., None].astype("float32"), (played ^ wrong).astype("float32"))
+
+
+def sound_convolutions() -> keras.Model:
+    """Build convolutions over time with group normalization and one sigmoid for each note."""
+    h = sound = keras.Input((64, 1))
+    for width, size, stride in ((24, 17, 2), (24, 5, 2), (32, 3, 1)):
+        h = layers.Conv1D(width, size, stride, padding="same")(h)
+        h = layers.Activation("relu")(layers.GroupNormalization(4)(h))
+    h = layers.GlobalAveragePooling1D()(h)
+    return keras.Model(sound, layers.Dense(8, activation="sigmoid")(h))
 
 
 CLASSES = "sparse_categorical_crossentropy"
 TASKS = [
-    Task("pieces_transformer_lion", pieces, vision_transformer,
-         lambda: keras.optimizers.Lion(weight_decay=0.01), CLASSES, "accuracy", 64, 6),
-    Task("brackets_language_adamw", brackets, language_of_brackets,
-         lambda: keras.optimizers.AdamW(weight_decay=0.1, clipnorm=1.0),
-         CLASSES, "accuracy", 32, 1),
-    Task("waves_residual_momentum", waves, residual_waves,
-         lambda: keras.optimizers.SGD(momentum=0.9, weight_decay=5e-4),
-         CLASSES, "accuracy", 64, 3),
-    Task("counting_gru_adamw_clipped", counting, recurrent_counter,
-         lambda: keras.optimizers.AdamW(weight_decay=0.01, global_clipnorm=0.5),
-         CLASSES, "accuracy", 64, 5),
-    Task("ratings_embedding_adam", ratings, factorization,
-         lambda: keras.optimizers.Adam(), "mean_squared_error", "mean_absolute_error", 128, 3),
-    Task("checkerboard_deep_momentum", checkerboard, deep_narrow,
-         lambda: keras.optimizers.SGD(momentum=0.9), CLASSES, "accuracy", 32, 5),
-    Task("graphs_messages_muon_bfloat16", graphs, graph_network,
-         lambda: keras.optimizers.Muon(), CLASSES, "accuracy", 64, 3, "mixed_bfloat16"),
-    Task("scenes_convolutions_adafactor", scenes, plain_convolutions,
-         lambda: keras.optimizers.Adafactor(), "binary_crossentropy", "binary_accuracy", 64, 5),
+    Task("leaves_transformer_adafactor_bfloat16", leaves, table_transformer,
+         lambda: keras.optimizers.Adafactor(), CLASSES, "accuracy", 64, 3, "mixed_bfloat16"),
+    Task("words_convolutions_lion", invented_words, causal_convolutions,
+         lambda: keras.optimizers.Lion(weight_decay=0.01), CLASSES, "accuracy", 32, 2),
+    Task("textures_bottlenecks_muon", textures, bottlenecks,
+         lambda: keras.optimizers.Muon(), CLASSES, "accuracy", 64, 4),
+    Task("pendulums_lstm_momentum_clipped", pendulums, lstm,
+         lambda: keras.optimizers.SGD(momentum=0.9, clipnorm=1.0),
+         "mean_squared_error", "mean_absolute_error", 64, 4),
+    Task("walks_embedding_adamw", walks, skip_gram,
+         lambda: keras.optimizers.AdamW(weight_decay=0.01), CLASSES, "accuracy", 128, 6),
+    Task("arms_deep_adam", arms, self_normalizing,
+         lambda: keras.optimizers.Adam(), "mean_squared_error", "mean_absolute_error", 32, 4),
+    Task("minorities_attention_adamw_clipped", minorities, attention_pooling,
+         lambda: keras.optimizers.AdamW(weight_decay=0.05, global_clipnorm=1.0),
+         CLASSES, "accuracy", 64, 4),
+    Task("chords_convolutions_momentum", chords, sound_convolutions,
+         lambda: keras.optimizers.SGD(momentum=0.9, nesterov=True, weight_decay=1e-4),
+         "binary_crossentropy", "binary_accuracy", 64, 3),
 ]  # fmt: skip

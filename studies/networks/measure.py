@@ -19,8 +19,6 @@ COARSE = [1e-5 * 8**k for k in range(7)]  # a first look, a factor of 8 apart, u
 FINE = [2.0**k for k in range(-4, 4)]  # of the best of `COARSE`
 SEEDS = range(3)
 COARSE_SEED = 90
-PROBE_SEEDS = range(100, 103)
-PROBE_PARTS = (16, 8, 4)  # a probe is a whole linear decay of this part of the training
 
 
 class Kept:
@@ -51,27 +49,20 @@ def grid_peaks(coarse: dict[float, float]) -> list[float]:
     return [float(f"{best * factor:.4g}") for factor in FINE]
 
 
-def runs_of(peaks: list[float], steps: int, *, probes: bool) -> Iterator[Run]:
-    """Yield the trainings of the grid, then the probes."""
+def runs_of(peaks: list[float], steps: int) -> Iterator[Run]:
+    """Yield the trainings of the grid."""
     for seed in SEEDS:
         for schedule in SCHEDULES:
             yield from (Run(schedule, peak, steps, seed) for peak in peaks)
-    for part in PROBE_PARTS if probes else ():
-        for seed in PROBE_SEEDS:
-            yield from (Run("linear_decay", peak, steps // part, seed) for peak in peaks)
 
 
-def measure(task: Task, *, probes: bool) -> pd.DataFrame:
-    """Return all trainings of a task, those of the first look excepted.
-
-    Args:
-        probes: train short decays too, from which the extrapolation was made.
-    """
+def measure(task: Task) -> pd.DataFrame:
+    """Return all trainings of a task, those of the first look excepted."""
     OUT.mkdir(parents=True, exist_ok=True)
     kept, trainer = Kept(task), Trainer(task)
     first = [Run("linear_decay", peak, trainer.steps, COARSE_SEED) for peak in COARSE]
     coarse = {run.peak: kept.row(run, trainer)["losses"][-1] for run in first}
-    runs = runs_of(grid_peaks(coarse), trainer.steps, probes=probes)
+    runs = runs_of(grid_peaks(coarse), trainer.steps)
     rows = [kept.row(run, trainer) for run in runs]
     return pd.DataFrame(rows).assign(task=task.name, whole=trainer.steps)
 
@@ -80,5 +71,4 @@ def kept(task: Task) -> pd.DataFrame:
     """Return the kept trainings of a task, those of the first look excepted."""
     rows = pd.read_json(OUT / f"{task.name}-{task.digest}.jsonl", lines=True)
     whole = int(rows["steps"].max())
-    seeds = [*SEEDS, *PROBE_SEEDS]
-    return rows[rows["seed"].isin(seeds)].assign(task=task.name, whole=whole)
+    return rows[rows["seed"].isin(SEEDS)].assign(task=task.name, whole=whole)

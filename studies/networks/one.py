@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def _grid(task: Task) -> None:
-    measure.measure(task, probes=tasks.half_of(task.name) == "choose")
+    measure.measure(task)
 
 
 def _sweeps(task: Task) -> None:

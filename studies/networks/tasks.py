@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from studies.networks import choosing, judging
+from studies.networks import choosing, choosing_more, judging
 from studies.networks.task import Task
 
-HALVES = {"choose": choosing.TASKS, "judge": judging.TASKS}
+HALVES = {"choose": [*choosing.TASKS, *choosing_more.TASKS], "judge": judging.TASKS}
 
 
 def of_part(part: str) -> list[Task]:
