@@ -16,7 +16,9 @@ Loss = Callable[[Probe], float]
 
 
 def start(peak: float = 0.01, explosion: float | None = None) -> StartingPoint:
-    return StartingPoint(peak, low=1e-6, high=10.0, explosion=explosion, initial_loss=2.3)
+    return StartingPoint(
+        peak, low=1e-6, high=10.0, explosion=explosion, initial_loss=2.3, slope=0.3, octaves=2.0
+    )
 
 
 def asked(
@@ -117,7 +119,9 @@ def test_a_loss_of_exactly_0_has_an_answer():
 
 def test_losses_below_zero_are_taken():
     inside = valley(0.01, 0.3)
-    _, moved = asked(lambda probe: inside(probe) - 5, at=StartingPoint(0.01, 1e-6, 10, None, -2.7))
+    _, moved = asked(
+        lambda probe: inside(probe) - 5, at=StartingPoint(0.01, 1e-6, 10, None, -2.7, 0.3, 2.0)
+    )
     assert abs(math.log2(moved.peak_lr / 0.01)) < 1.5
     assert moved.expected_loss == pytest.approx(-4.9, abs=0.2)
 

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lrcycles.advising.peak import SLOPE, best_peak, has_learned
+from lrcycles.advising.belief import has_learned
+from lrcycles.advising.peak import best_peak
 from lrcycles.advising.probes import Probe, ProbeResult, StartingPoint
 
-SHORT, LONG = 16, (4, 2, 1)  # a probe is this part of the training
+SHORT = 16  # a short probe is this part of the training
+LONG = ((4, 3), (2, 4), (1, 4))  # a long one is this part of it, and so many of a length are enough
 FEWEST_STEPS = 20  # of a short probe; in shorter trainings a short probe is an eighth
 GAP = 2.4  # between neighbouring peaks
 MOST_SHORT = 6
-ENOUGH_LONG = 4  # of one length
 WARMUP_SHARE = 0.1  # of the updates
 
 
@@ -25,11 +26,11 @@ def next_probe(
     1. Short probes of a sixteenth of the training, the first at the peak of the range test, raised
        because the best peak of a short training is higher. Then the peaks 2.4 times lower and
        higher, and further ones on the side of the lowest loss, until that side rises.
-    2. Up to four probes of a quarter of the training, the first at the best peak that the short
+    2. Up to three probes of a quarter of the training, the first at the best peak that the short
        ones foretell. Then peaks 2.4 times lower or higher until the best one has a worse one on
-       both sides, then between. A larger budget pays for as many of a half and of the whole.
-    3. The best of the longest ones again, without a warm-up, if it fits the budget; else of the
-       short ones.
+       both sides, then between.
+    3. The best of these again, without a warm-up, if it fits the budget; else of the short ones.
+    4. A larger budget pays for up to four of a half and four of the whole.
 
     All probes have the same seed, so that they differ in nothing but the peak and the length.
 
@@ -41,16 +42,16 @@ def next_probe(
     steps = max(2, total_steps // short)
     if (peak := _next_short(_of(done, steps), start, short)) is not None:
         return _probe(peak, steps) if steps <= budget_steps else None
-    for share in LONG:
+    for share, enough in LONG:
         steps = max(2, total_steps // share)
         long = _of(done, steps)
         if steps > budget_steps:
             break
-        if len(long) < ENOUGH_LONG:
+        if len(long) < enough:
             peak = _within(_next_long(long, done, start, steps), start)
             if all(abs(math.log(peak / one.probe.peak_lr)) > 0.05 for one in long):
                 return _probe(peak, steps)
-        elif share == LONG[0] and not any(one.probe.warmup_steps == 0 for one in done):
+        elif share == LONG[0][0] and not any(one.probe.warmup_steps == 0 for one in done):
             return _bare(long)
     if any(one.probe.warmup_steps == 0 for one in done):
         return None
@@ -62,7 +63,7 @@ def _next_short(short: Sequence[ProbeResult], start: StartingPoint, share: int) 
     if len(short) >= MOST_SHORT:
         return None
     if not short:
-        return _within(start.peak_lr * share**SLOPE, start)
+        return _within(start.peak_lr * share**start.slope, start)
     peaks = sorted(one.probe.peak_lr for one in short)
     centre = short[0].probe.peak_lr
     lower, higher = peaks[0] / GAP, peaks[-1] * GAP

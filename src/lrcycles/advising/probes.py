@@ -61,6 +61,8 @@ class StartingPoint:
         high: the highest rate that every sweep reached.
         explosion: the lowest rate at which a sweep exploded; None where none did.
         initial_loss: the held-out loss before the first update.
+        slope: by which power of the length the best peak falls, by what the optimizer is.
+        octaves: the standard deviation of log2 of the best peak around `peak_lr`.
     """
 
     peak_lr: float
@@ -68,6 +70,8 @@ class StartingPoint:
     high: float
     explosion: float | None
     initial_loss: float
+    slope: float
+    octaves: float
 
     @property
     def highest(self) -> float:

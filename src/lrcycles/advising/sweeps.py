@@ -11,6 +11,7 @@ import numpy as np
 
 from lrcycles.advising.meter import Meter
 from lrcycles.advising.probes import StartingPoint
+from lrcycles.bounds.scaled import ADAPTIVE, kind_of
 from lrcycles.bounds.select import Bounds, select_bounds
 from lrcycles.errors import InputError
 from lrcycles.range_tests import length, widening
@@ -27,6 +28,8 @@ SHARE = 0.5  # of the budget that the range test may take
 WIDENED_SHARE = 0.2  # the same, with its widening: probes show more of high rates
 TRAINING_SHARE = 0.15  # of the training that it takes, where the budget allows
 FEWEST_STEPS = 80  # of one seed, even if they take more; probes correct what so few updates miss
+# Standard deviation of log2 of the best peak around what the range test says (docs/study-networks).
+SURE_OCTAVES, UNSURE_OCTAVES = 1.8, 3.5
 SHORTEST = 40  # updates, of one seed: a shorter sweep shows nothing
 
 
@@ -176,6 +179,7 @@ def starting_point(curves: Curves, bounds: Bounds | None) -> StartingPoint:
     explosions = [
         float(curve.lr[k]) for curve, k in zip(sweeps, exploded, strict=True) if k < len(curve.lr)
     ]
+    kind = kind_of(curves.optimizer, curves.momentum)
     if bounds is None:
         peak = float(np.exp(np.median([np.log(_allowed(curve)) for curve in sweeps])))
     else:
@@ -186,6 +190,8 @@ def starting_point(curves: Curves, bounds: Bounds | None) -> StartingPoint:
         high=float(min(curve.lr[-1] for curve in sweeps)),
         explosion=min(explosions, default=None),
         initial_loss=float(np.median(list(curves.initial_loss.values()))),
+        slope=ADAPTIVE.slope if kind is None else kind.slope,
+        octaves=UNSURE_OCTAVES if bounds is None else SURE_OCTAVES,
     )
 
 

@@ -73,9 +73,12 @@ def reasons(
     start, curves = range_test.start, range_test.curves
     sentences = [
         f"The range test over the rates {start.low:.3g} to {start.high:.3g} suggests the peak "
-        f"{start.peak_lr:g} for the whole training. Short probes begin higher, because the best "
-        "peak of a short training is higher."
+        f"{start.peak_lr:g} for the whole training."
     ]
+    if start.slope:
+        sentences[0] += (
+            " Short probes begin higher, because the best peak of a short training is higher."
+        )
     if start.explosion is not None:
         sentences.append(f"The loss of a sweep exploded at {start.explosion:.3g}.")
     for steps in sorted({one.probe.steps for one in done}):
@@ -98,7 +101,7 @@ def reasons(
     if bare and not estimate.warmup:
         sentences.append(
             f"The answer has no warm-up: without one the probe of {bare[0].steps:,} updates ended "
-            "at least 7 % lower."
+            "at least 3 % lower."
         )
     if schedule_name != AUTO:
         row = SCHEDULES[schedule_name]

@@ -70,7 +70,7 @@ def scaled(curve: SeedCurve) -> SeedBounds:
     Source: docs/study-networks.
     """
     before = calibrated(curve)
-    kind = _kind(curve)
+    kind = kind_of(curve.optimizer, curve.momentum)
     basin = find_basin(curve)
     if before.max_lr is None and isinstance(basin, Basin) and basin.open_above and basin.first:
         return _enough(curve, basin, kind)
@@ -86,9 +86,10 @@ def scaled(curve: SeedCurve) -> SeedBounds:
     return replace(before, base_lr=max_lr / RATIO, max_lr=max_lr, max_lr_reason=reason)
 
 
-def _kind(curve: SeedCurve) -> Kind | None:
-    kind = KINDS.get(curve.optimizer or "")
-    return VELOCITY if kind is PLAIN and curve.momentum else kind
+def kind_of(optimizer: str | None, momentum: float) -> Kind | None:
+    """Return the kind of an optimizer by its name in lower case; None where it is not known."""
+    kind = KINDS.get(optimizer or "")
+    return VELOCITY if kind is PLAIN and momentum else kind
 
 
 def _for_length(curve: SeedCurve, kind: Kind) -> float:
