@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 
@@ -11,11 +12,13 @@ from studies.networks.task import Task
 
 def main() -> None:
     part, name = sys.argv[1:]
-    started = time.perf_counter()
     {"grid": _grid, "sweeps": _sweeps, "advice": _advice, "tuners": _tuners}[part](
         tasks.named(name)
     )
-    print(f"{part} {name}: {time.perf_counter() - started:.0f} s", flush=True)
+    seconds = time.process_time()
+    with (measure.OUT / "seconds.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"part": part, "task": name, "seconds": seconds}) + "\n")
+    print(f"{part} {name}: {seconds:.0f} s of one core", flush=True)
 
 
 def _grid(task: Task) -> None:

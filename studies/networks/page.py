@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,7 @@ def main() -> None:
             advice_tasks=by_task.to_dict("records"),
             tuners=tuners[tuners["cost"].isin(HEADLINES)].to_dict("records"),
             caught_up=costs.caught_up(tuned, advice),
-            seconds=_seconds(),
+            minutes=_minutes(),
             schedules=schedules_compared.page_values(compared),
             gpu=gpu_grid.comparison(maps, advice).to_dict("records"),
         ),
@@ -117,9 +116,13 @@ def _write(name: str, table: pd.DataFrame) -> None:
     files.write_text(OUT / name, table.to_csv(index=False, float_format="%.5g"))
 
 
-def _seconds() -> dict[str, float]:
-    path = measure.OUT / "seconds.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+def _minutes() -> dict[str, tuple[float, int]]:
+    """Return the minutes of one core that each part took, and for how many tasks."""
+    path = measure.OUT / "seconds.jsonl"
+    if not path.exists():
+        return {}
+    parts = pd.read_json(path, lines=True).groupby("part", sort=False)
+    return {str(part): (rows["seconds"].sum() / 60, rows["task"].nunique()) for part, rows in parts}
 
 
 def _task_row(landscape: Landscape) -> dict[str, Any]:

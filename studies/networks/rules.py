@@ -16,7 +16,8 @@ from lrcycles.errors import InputError
 from lrcycles.range_tests.curves import Curves
 from studies.networks.landscape import Landscape
 
-USES = ("linear_decay", "cycles", "constant")  # of the rate that a rule gives
+# Of the rate that a rule gives.
+USES = ("linear_decay", "warmup_decay", "cycles", "constant")
 
 
 def regrets(

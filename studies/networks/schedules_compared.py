@@ -11,7 +11,7 @@ from matplotlib.ticker import NullFormatter
 from scipy import stats
 
 from lrcycles import drawing
-from studies.networks import choosing, gpu_grid, judging
+from studies.networks import gpu_grid
 from studies.networks.runs import MORE, SCHEDULES
 
 REFERENCE = "warmup_decay"
@@ -27,7 +27,6 @@ LABELS = {
     "shrinking": "3 shrinking cycles",
     "constant": "constant",
 }
-HALVES = {"choose": [*choosing.TASKS, *choosing.EARLIER], "judge": judging.TASKS}
 
 
 def by_task() -> pd.DataFrame:
@@ -36,14 +35,12 @@ def by_task() -> pd.DataFrame:
     The loss is the lowest of the grid, `log` the natural logarithm of its ratio. The best peak is
     at the lowest point of a parabola, and `octaves` is log2 of its ratio.
     """
-    halves = {task.name: half for half, tasks in HALVES.items() for task in tasks}
     rows = []
     for name, task in gpu_grid.landscapes([*SCHEDULES, *MORE], "common_loss").items():
         _, best = task.best(REFERENCE)
         peak = task.optimum(REFERENCE)
         rows += [
             {
-                "half": halves[name],
                 "task": name,
                 "schedule": schedule,
                 "log": np.log(task.best(schedule)[1] / best),
@@ -82,25 +79,23 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis("schedule").reset_index().assign(label=[LABELS[n] for n in order])
 
 
-def verdicts(choose: pd.DataFrame, judge: pd.DataFrame) -> dict[str, list[str]]:
+def verdicts(table: pd.DataFrame) -> dict[str, list[str]]:
     """Return the labels of the schedules that are better or worse than `REFERENCE`.
 
-    The interval of the half that chooses excludes 0, and the mean of the other half agrees.
+    The interval of the loss excludes 0.
     """
-    both = choose.merge(judge, on="schedule", suffixes=("", "_judge"))
-    better = both[(both["high_percent"] < 0) & (both["percent_judge"] < 0)]
-    worse = both[(both["low_percent"] > 0) & (both["percent_judge"] > 0)]
+    better, worse = table[table["high_percent"] < 0], table[table["low_percent"] > 0]
     return {"better": list(better["label"]), "worse": list(worse["label"])}
 
 
 def page_values(rows: pd.DataFrame) -> dict[str, Any]:
     """Return the tables and the verdicts of the page."""
-    tables = {half: summary(rows[rows["half"] == half]) for half in HALVES}
+    table = summary(rows)
     return {
-        "tables": {half: table.to_dict("records") for half, table in tables.items()},
-        "tasks": {half: int(table["tasks"].max()) for half, table in tables.items()},
+        "rows": table.to_dict("records"),
+        "tasks": int(table["tasks"].max()),
         "seeds": gpu_grid.COMMON_SEEDS,
-        **verdicts(tables["choose"], tables["judge"]),
+        **verdicts(table),
     }
 
 
@@ -108,18 +103,13 @@ def figure(rows: pd.DataFrame) -> Figure:
     """Draw loss and best peak of every schedule: a dot for a task, a bar at the mean or median."""
     picture, axes = drawing.panels(2, height=6.4)
     order = [name for name in LABELS if name in set(rows["schedule"])]
-    colours = drawing.palette(list(HALVES))
     for ax, column, centre in zip(axes, ("log", "octaves"), ("mean", "median"), strict=True):
-        for shift, half in zip((-0.15, 0.15), HALVES, strict=True):
-            for place, name in enumerate(order):
-                part = rows[(rows["half"] == half) & (rows["schedule"] == name)]
-                values = np.exp(part["log"]) if column == "log" else 2 ** part["octaves"]
-                bar = getattr(part[column], centre)()
-                middle = np.exp(bar) if column == "log" else 2**bar
-                places = np.full(len(part), place + shift)
-                label = f"tasks that {half}" if place == 0 else None
-                ax.plot(values, places, "o", color=colours[half], alpha=0.5, ms=4, label=label)
-                ax.plot([middle], [place + shift], "|", color=colours[half], ms=13, mew=2)
+        for place, name in enumerate(order):
+            part = rows.loc[rows["schedule"] == name, column]
+            scale = np.exp if column == "log" else np.exp2
+            ax.plot(scale(part), np.full(len(part), place), "o", color="black", alpha=0.5, ms=4)
+            middle = scale(getattr(part, centre)())
+            ax.plot([middle], [place], "|", color="crimson", ms=16, mew=2)
         ax.axvline(1, color=drawing.GREY, linewidth=1, zorder=0)
         ax.set_yticks(range(len(order)), labels=[LABELS[name] for name in order], fontsize=8)
         ax.invert_yaxis()
@@ -130,5 +120,4 @@ def figure(rows: pd.DataFrame) -> Figure:
     axes[1].set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8, 16])
     axes[0].set_xlabel("loss, relative to warm-up and linear decay (bar: mean)")
     axes[1].set_xlabel("best peak, relative to warm-up and linear decay (bar: median)")
-    axes[0].legend(frameon=False, fontsize=8)
     return picture

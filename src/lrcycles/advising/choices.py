@@ -110,10 +110,10 @@ class Row:
     loss: float = 1.0
 
 
-# The ratios are those of docs/study-networks ("Which schedule?"), of the tasks that choose. The
-# median of the peaks, because the mean follows single tasks whose loss hardly depends on the peak.
-# There the constant rate had no warm-up.
-TASKS = 12
+# The ratios are those of docs/study-networks ("Which schedule?"). The median of the peaks, because
+# the mean follows single tasks whose loss hardly depends on the peak. There the constant rate had
+# no warm-up.
+TASKS = 20
 SCHEDULES: Mapping[str, Row] = MappingProxyType(
     {
         "linear_decay": Row(keras_class="LinearDecay", settings=_falling, has_warmup=True),
@@ -121,57 +121,57 @@ SCHEDULES: Mapping[str, Row] = MappingProxyType(
             keras_class="Cosine",
             settings=_falling,
             has_warmup=True,
-            peak=0.97,
-            octaves=0.97,
+            peak=0.99,
+            octaves=1.29,
             loss=1.01,
         ),
         "warmup_stable_decay": Row(
             keras_class="WarmupStableDecay",
             settings=_stable,
             has_warmup=True,
-            peak=0.63,
-            octaves=0.38,
-            loss=0.995,
+            peak=0.65,
+            octaves=0.39,
+            loss=0.999,
         ),
         "one_cycle": Row(
             keras_class="OneCycle",
             settings=_one_cycle,
             has_warmup=False,
             peak=1.1,
-            octaves=0.80,
-            loss=0.994,
+            octaves=0.82,
+            loss=0.997,
         ),
         "triangular": Row(
             keras_class="Triangular",
             settings=_cyclic,
             has_warmup=False,
-            peak=1.0,
-            octaves=0.71,
+            peak=0.98,
+            octaves=0.59,
             loss=1.05,
         ),
         "triangular2": Row(
             keras_class="Triangular2",
             settings=_cyclic,
             has_warmup=False,
-            peak=1.4,
-            octaves=0.55,
-            loss=1.05,
+            peak=1.5,
+            octaves=0.65,
+            loss=1.04,
         ),
         "exp_range_bounds": Row(
             keras_class="ExpRangeBounds",
             settings=_shrinking,
             has_warmup=False,
             peak=2.1,
-            octaves=0.44,
-            loss=1.07,
+            octaves=0.59,
+            loss=1.05,
         ),
         "constant": Row(
             keras_class="Constant",
             settings=_constant,
             has_warmup=True,
-            peak=0.43,
-            octaves=0.50,
-            loss=1.14,
+            peak=0.42,
+            octaves=0.59,
+            loss=1.11,
         ),
     }
 )
