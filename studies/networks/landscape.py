@@ -81,6 +81,19 @@ class Landscape:
         name = min(self.losses, key=lambda one: self.best(one)[1])
         return name, *self.best(name)
 
+    @property
+    def unchosen_loss(self) -> float:
+        """Return the loss of the best cell as measured by a seed that did not choose it.
+
+        Each seed measures the cell that the others choose; the result is their mean.
+        """
+        cells = np.concatenate(list(self.losses.values()), axis=1)
+        measured = [
+            cells[seed, np.delete(cells, seed, axis=0).mean(axis=0).argmin()]
+            for seed in range(len(cells))
+        ]
+        return float(np.mean(measured))
+
     def ratio(self, schedule: str, peak: float) -> float:
         """Return the loss at a peak rate, relative to the oracle's."""
         return self.at(schedule, peak) / self.oracle[2]

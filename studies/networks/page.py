@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,11 @@ def main() -> None:
             default=DEFAULT,
             advice=advice_summary(advice, by_task),
             advice_tasks=by_task.to_dict("records"),
+            beaten={
+                length: rules.beaten(rows[(rows["half"] == "judge") & (rows["length"] == length)])
+                for length in sweeps.REPEATS
+            },
+            optimism=_optimism([maps[task.name] for task in judging]),
             tuners=tuners[tuners["cost"].isin(HEADLINES)].to_dict("records"),
             caught_up=costs.caught_up(tuned, advice),
             minutes=_minutes(),
@@ -123,6 +129,12 @@ def _minutes() -> dict[str, tuple[float, int]]:
         return {}
     parts = pd.read_json(path, lines=True).groupby("part", sort=False)
     return {str(part): (rows["seconds"].sum() / 60, rows["task"].nunique()) for part, rows in parts}
+
+
+def _optimism(maps: Sequence[Landscape]) -> float:
+    """Return by how much the oracles' losses are too low by chance, in percent."""
+    logs = [np.log(landscape.unchosen_loss / landscape.oracle[2]) for landscape in maps]
+    return float(100 * np.expm1(np.mean(logs)))
 
 
 def _task_row(landscape: Landscape) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from studies.networks.landscape import Landscape
 
 # Of the rate that a rule gives.
 USES = ("linear_decay", "warmup_decay", "cycles", "constant")
+LEVEL = 0.05  # of the sign test
 
 
 def regrets(
@@ -87,3 +88,18 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(out).sort_values("geometric_percent", ignore_index=True)
+
+
+def beaten(rows: pd.DataFrame) -> str:
+    """Say which rules of other tools the default rule beats, by the sign test over the tasks.
+
+    Each is used in the way that suits it best.
+    """
+    table = summary(rows)
+    peers = table[table["peer"]].drop_duplicates("rule")  # the best use comes first
+    shown = (peers["p"] < LEVEL) & (2 * peers["default_wins"] > peers["tasks"])
+    better, open_ = (list(peers.loc[where, "rule"]) for where in (shown, ~shown))
+    parts = [f"better than {', '.join(better)} (p < {LEVEL})"] if better else []
+    if open_:
+        parts.append(f"not shown to be better than {', '.join(open_)}")
+    return f"By the sign test it is {', and '.join(parts)}."
