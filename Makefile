@@ -70,7 +70,7 @@ study-drawn-bounds: setup ## train with a range test for each seed (10 minutes);
 study-range-test: setup ## measure the price and the stability of the range test (20 minutes, nothing else running); result: docs/study-range-test
 	PYTHONPATH=src $(BIN)/python -m studies.range_test_price
 
-study-networks: setup ## judge select_bounds and advise on sixteen networks, against tuners (two hours); result: docs/study-networks
+study-networks: setup ## judge select_bounds and advise on 24 networks, against tuners (two hours); result: docs/study-networks
 	$(BIN)/pip install --quiet -e '.[studies]'
 	$(BIN)/dvc repro data
 	PYTHONPATH=src $(BIN)/python -m studies.networks

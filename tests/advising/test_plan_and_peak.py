@@ -53,7 +53,15 @@ def valley(best: float, slope: float) -> Loss:
 def test_the_best_peak_is_found_from_any_start(best, slope):
     _, estimate = asked(valley(best, slope))
     assert abs(math.log2(estimate.peak_lr / best)) < 1.1
-    assert estimate.low < best < estimate.high
+
+
+def test_an_interval_of_90_percent_holds_the_best_peak_in_eight_of_nine_valleys():
+    held = 0
+    for best in (0.0005, 0.01, 0.3):
+        for slope in (0.0, 0.3, 0.6):
+            _, estimate = asked(valley(best, slope))
+            held += estimate.low < best < estimate.high
+    assert held >= 8
 
 
 def test_a_larger_budget_narrows_the_interval_and_comes_closer():
