@@ -38,6 +38,7 @@ DISTURBED = np.geomspace(0.002, 2.0, 14)  # shares d
 SLOPE_SPREAD = 0.35  # of a / (a + b), around what the optimizer says
 NOISE = 0.035  # of a loss, relative, at the length of the training; more in shorter ones
 SHORTER_NOISE = 0.3  # more noise for each halving of the length, as a share of NOISE
+LEVEL_NOISES = (0.0, 0.05, 0.2, 0.8)  # of all losses of one length, for each halving of it
 LOSS_NOISE = 0.1  # of the expected loss, as NOISE, and as much again for each halving
 MODEL_OCTAVES = 0.4  # error of the model itself, in factors of 2 of the peak
 MODEL_ERROR = np.exp(-0.5 * ((OCTAVES[:, None] - OCTAVES) / MODEL_OCTAVES) ** 2)
@@ -164,12 +165,24 @@ def believe(done: Sequence[ProbeResult], start: StartingPoint, total_steps: int)
 
 
 def _noise(share: Array, loss: Array) -> Array:
-    """Return the standard deviation of each probe's loss."""
+    """Return the standard deviation of the logarithm of each probe's loss."""
     lowest = np.array([loss[share == one].min() for one in share])
     # Losses far above the best of their length say little of where the best peak is.
     shorter = 1 + SHORTER_NOISE * np.maximum(0, np.log2(1 / share))
-    noise: Array = NOISE * loss**2 / lowest * shorter
+    noise: Array = NOISE * loss / lowest * shorter
     return noise
+
+
+def _covariance(share: Array, noise: Array, level_noise: float) -> Array:
+    """Return the covariance of the logarithms of the losses.
+
+    Probes of one length have the same seed, and how fast the loss falls with the length is not
+    always a power: some networks learn nothing for long. So they have an error in common.
+    """
+    level = level_noise * np.maximum(0, np.log2(1 / share))
+    common = np.outer(level, level) * (share[:, None] == share)
+    covariance: Array = np.diag(noise**2) + common
+    return covariance
 
 
 def _fit(at: Array, share: Array, loss: Array, noise: Array) -> tuple[Array, Array]:
@@ -179,24 +192,26 @@ def _fit(at: Array, share: Array, loss: Array, noise: Array) -> tuple[Array, Arr
         at: log2 of the peak of each probe, relative to the centre.
         share: of the length of the training that each probe has.
     """
-    weight = noise**-2
     excess = _excess(
         (at[:, None] - OCTAVES)[..., None, None],
         share[:, None, None, None],
         LEARNING[:, None],
         DISTURBANCE,
     )
-    # loss = L* (1 + d excess), by the sums of weighted least squares
+    # log loss = log L* + log(1 + d excess), by generalized least squares
     d = DISTURBED[:, None, None, None]
-    with_loss = weight @ loss + d * np.tensordot(weight * loss, excess, 1)
-    with_itself = (
-        weight.sum()
-        + 2 * d * np.tensordot(weight, excess, 1)
-        + d**2 * np.tensordot(weight, excess**2, 1)
-    )
-    misfit = weight @ loss**2 - with_loss**2 / with_itself
+    rest = np.log(loss)[:, None, None, None, None] - np.log1p(d * excess[:, None])
+    fits = []
+    for level_noise in LEVEL_NOISES:
+        covariance = _covariance(share, noise, level_noise)
+        precision = np.linalg.inv(covariance)
+        weighed = np.tensordot(precision, rest, 1)
+        level = weighed.sum(axis=0) / precision.sum()
+        misfit = (rest * weighed).sum(axis=0) - level**2 * precision.sum()
+        fits.append((misfit.min() + np.linalg.slogdet(covariance)[1], level, misfit))
+    _, level, misfit = min(fits, key=lambda fit: float(fit[0]))
     floor = 1 - d * (1 + DISTURBANCE / LEARNING[:, None])
-    return with_loss / with_itself, np.where(floor < 0, np.inf, misfit)
+    return np.exp(level), np.where(floor < 0, np.inf, misfit)
 
 
 def _excess(octaves: Array, share: Array | float, a: Array, b: Array) -> Array:
