@@ -6,6 +6,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -91,6 +92,21 @@ def test_an_advice_is_json_and_a_picture(advice, tmp_path):
     assert set(advice.probes["peak_lr"]) <= set(drawn)
     assert above.get_ylabel() == "mini-batch loss"
     assert below.get_lines()[0].get_ydata().max() == pytest.approx(advice.peak_lr)
+
+
+def test_the_labels_of_peaks_do_not_overlap_in_the_figure_of_a_wide_search(advice):
+    probes = advice.probes.head(2).assign(peak_lr=[1e-3, 8.0])
+    figure = replace(advice, probes=probes).plot()
+    figure.canvas.draw()
+    middle = figure.axes[1]
+    low, high = middle.get_xlim()
+    boxes = [
+        label.get_window_extent()
+        for label in middle.get_xticklabels()
+        if low <= label.get_position()[0] <= high
+    ]
+    assert len(boxes) > 2
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def fingerprint(model):
