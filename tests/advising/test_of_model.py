@@ -207,7 +207,7 @@ def test_a_budget_without_a_probe_is_answered_by_the_range_test_alone_with_a_war
     assert found.probes.empty
     assert found.warmup_steps == 0  # the cycles begin at a low rate
     suggested = re.search(r"suggests the peak (\S+) for the whole training", found.reasons[0])
-    assert found.peak_lr == pytest.approx(1.4 * float(suggested[1]), rel=0.01)
+    assert found.peak_lr == pytest.approx(1.5 * float(suggested[1]), rel=0.01)
     assert (found.status, found.expected_loss, found.chance) == ("warned", None, None)
     assert "No probe was trained" in found.warnings[-1]
     assert 0 < found.cost.used <= 0.5
