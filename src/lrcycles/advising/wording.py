@@ -157,7 +157,7 @@ def warnings(
     if math.isnan(estimate.expected_loss):
         return [
             "No probe lowered the held-out loss by more than 2 %, so the answer, "
-            f"{answer}, is a guess that does no harm. Train longer, or raise budget."
+            f"{answer}, is a guess. Train longer, or raise budget."
         ]
     return [*_unseen(range_test, estimate, schedule_name), *overfitted(done)]
 
