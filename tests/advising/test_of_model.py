@@ -6,6 +6,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -91,6 +92,21 @@ def test_an_advice_is_json_and_a_picture(advice, tmp_path):
     assert set(advice.probes["peak_lr"]) <= set(drawn)
     assert above.get_ylabel() == "mini-batch loss"
     assert below.get_lines()[0].get_ydata().max() == pytest.approx(advice.peak_lr)
+
+
+def test_the_labels_of_peaks_do_not_overlap_in_the_figure_of_a_wide_search(advice):
+    probes = advice.probes.head(2).assign(peak_lr=[1e-3, 8.0])
+    figure = replace(advice, probes=probes).plot()
+    figure.canvas.draw()
+    middle = figure.axes[1]
+    low, high = middle.get_xlim()
+    boxes = [
+        label.get_window_extent()
+        for label in middle.get_xticklabels()
+        if low <= label.get_position()[0] <= high
+    ]
+    assert len(boxes) > 2
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def fingerprint(model):
@@ -191,7 +207,7 @@ def test_a_budget_without_a_probe_is_answered_by_the_range_test_alone_with_a_war
     assert found.probes.empty
     assert found.warmup_steps == 0  # the cycles begin at a low rate
     suggested = re.search(r"suggests the peak (\S+) for the whole training", found.reasons[0])
-    assert found.peak_lr == pytest.approx(1.4 * float(suggested[1]), rel=0.01)
+    assert found.peak_lr == pytest.approx(1.5 * float(suggested[1]), rel=0.01)
     assert (found.status, found.expected_loss, found.chance) == ("warned", None, None)
     assert "No probe was trained" in found.warnings[-1]
     assert 0 < found.cost.used <= 0.5

@@ -10,6 +10,7 @@ import pytest
 from lrcycles.advising.peak import PeakEstimate, estimate_peak
 from lrcycles.advising.plan import next_probe
 from lrcycles.advising.probes import Probe, ProbeResult, StartingPoint
+from lrcycles.advising.wording import overfitted
 
 TOTAL = 2000
 Loss = Callable[[Probe], float]
@@ -93,6 +94,65 @@ def test_probes_go_down_until_one_does_not_fail():
     assert estimate.peak_lr <= 1e-3
     assert not math.isnan(estimate.expected_loss)
     assert min(one.probe.peak_lr for one in done) < 1e-3
+
+
+@pytest.mark.parametrize("limit", [1e-8, 1e6])
+def test_a_best_peak_far_outside_of_the_sweep_is_found(limit):
+    """Gradient descent on a parabola, which diverges above the limit."""
+
+    def loss(probe):
+        if probe.peak_lr > limit:
+            return math.nan
+        rate = probe.peak_lr / limit
+        return 0.05 + 2.25 * math.exp(-rate * probe.steps) + 0.5 * rate
+
+    _, estimate = asked(loss, budget=1.5)
+    assert loss(Probe(estimate.peak_lr, TOTAL, 1, 0)) < 0.3
+    assert estimate.low <= estimate.peak_lr <= estimate.high
+
+
+@pytest.mark.parametrize("best", [2e-7, 500.0])
+def test_the_answer_lies_in_its_interval_also_outside_of_the_sweep(best):
+    _, estimate = asked(valley(best, 0.0), at=start(best))
+    assert estimate.low <= estimate.peak_lr <= estimate.high
+
+
+def test_probes_end_their_search_at_a_rate_that_changes_nothing():
+    """As a model that has nothing left to learn."""
+    done, _ = asked(lambda probe: 2.3 + 0.001 * probe.steps * probe.peak_lr / start().peak_lr)
+    lowest = min(one.probe.peak_lr for one in done)
+    assert 1e-6 < lowest < start().peak_lr
+
+
+def test_where_probes_hardly_lower_the_loss_the_answer_is_the_best_of_them():
+    at = start()
+    done, estimate = asked(lambda probe: 2.3 - 0.01 / (1 + abs(math.log(probe.peak_lr / 0.03))))
+    best = min(done, key=lambda one: one.loss).probe.peak_lr
+    assert estimate.peak_lr == best
+    assert math.isnan(estimate.expected_loss)
+    assert max(one.probe.peak_lr for one in done) <= at.highest
+
+
+@pytest.mark.parametrize("fall", [0.01, 1.0])
+def test_the_answer_is_below_a_longer_probe_that_failed(fall):
+    """Short trainings lower the loss, long ones overfit."""
+    at = start()
+    done, estimate = asked(lambda probe: 2.3 - fall if probe.steps <= TOTAL / 16 else 3.0)
+    failed = [one.probe.peak_lr for one in done if one.failed(at.initial_loss)]
+    assert max(one.probe.peak_lr for one in done) > min(failed)
+    assert estimate.peak_lr < min(failed)
+
+
+def test_a_warning_says_that_longer_probes_end_higher():
+    def ended(steps, loss, peak=0.1):
+        return ProbeResult(Probe(peak, steps, 2, 0), loss)
+
+    (warning,) = overfitted([ended(20, 0.5), ended(80, 0.7), ended(80, math.nan)])
+    assert "20 updates ended at 0.5, and one of 80 updates at 0.7" in warning
+    assert overfitted([ended(20, -0.5), ended(80, -0.4)])
+    assert not overfitted([ended(20, 0.5), ended(80, 0.51)])
+    assert not overfitted([ended(20, 0.5), ended(80, 0.7, peak=0.01)])
+    assert not overfitted([ended(20, 0.5), ended(80, 0.7, peak=0.2)])
 
 
 def test_if_every_probe_fails_the_answer_is_below_all_of_them():

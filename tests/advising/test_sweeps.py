@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +49,15 @@ def test_a_budget_that_pays_for_no_range_test_is_refused_with_one_that_does():
         choose_length(Training(batches=100), budget=0.1, seeds=None)
     assert "\n" not in str(raised.value)
     assert choose_length(Training(batches=100), budget=0.4, seeds=None).steps == 40
+
+
+@pytest.mark.parametrize("batches", [1, 20])
+def test_a_training_that_is_too_short_is_refused_with_a_length_that_is_enough(batches):
+    with pytest.raises(InputError, match=r"[Tt]rain for (\d+) mini-batches") as raised:
+        choose_length(Training(batches=batches), budget=1.5, seeds=None)
+    longer = int(re.search(r"rain for (\d+)", str(raised.value))[1])
+    assert choose_length(Training(batches=longer), 1.5, None).steps == 40
+    assert ("Set budget" in str(raised.value)) == (batches == 20)
 
 
 def curves(loss, low=1e-5, high=1.0):

@@ -28,7 +28,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcycles.advising.probes import ProbeResult, StartingPoint
+from lrcycles.advising.probes import Probe, ProbeResult, StartingPoint
 
 Array = NDArray[np.float64]
 OCTAVES = np.linspace(-9.0, 9.0, 91)  # of p*, around the best of the longest probes
@@ -53,6 +53,11 @@ MOST = 1e6  # of a part of the loss: where it is higher, only that matters
 def has_learned(one: ProbeResult, start: StartingPoint) -> bool:
     """Whether a probe ended clearly below the loss before training."""
     return one.loss < start.initial_loss - (1 - LEARNED) * abs(start.initial_loss)
+
+
+def is_flat(one: ProbeResult, start: StartingPoint) -> bool:
+    """Whether a probe ended near the loss before training."""
+    return abs(one.loss - start.initial_loss) <= (1 - LEARNED) * abs(start.initial_loss)
 
 
 @dataclass(frozen=True)
@@ -145,10 +150,14 @@ def believe(done: Sequence[ProbeResult], start: StartingPoint, total_steps: int)
     slope = LEARNING[:, None] / (LEARNING[:, None] + DISTURBANCE)
     known = ((slope - start.slope) / SLOPE_SPREAD) ** 2
     tested = ((OCTAVES + centre - math.log2(start.peak_lr)) / start.octaves) ** 2
+    if not start.low <= best[1] <= start.highest:  # of this the range test saw nothing
+        tested = np.zeros_like(tested)
     logs = -0.5 * ((misfit - misfit.min()) / scale + known + tested[:, None, None])
     highest = at.max() + ABOVE
-    failed = [math.log2(one.probe.peak_lr) - centre for one in done if one not in learned]
-    if too_high := [peak for peak in failed if peak > at.max()]:
+    too_high = [
+        math.log2(one.probe.peak_lr) - centre for one in done if _is_too_high(one.probe, learned)
+    ]
+    if too_high:
         # A best peak is not believed above a probe that failed.
         highest = min(highest, *too_high)
         logs[:, min(too_high) < OCTAVES] = -np.inf
@@ -158,9 +167,16 @@ def believe(done: Sequence[ProbeResult], start: StartingPoint, total_steps: int)
         weights / weights.sum(),
         least,
         start.initial_loss + lifted,
-        np.flatnonzero((at.min() - BELOW <= OCTAVES) & (highest >= OCTAVES)),
+        np.flatnonzero((min(at.min(), highest) - BELOW <= OCTAVES) & (highest >= OCTAVES)),
         float(share.max()),
         lifted,
+    )
+
+
+def _is_too_high(probe: Probe, learned: Sequence[ProbeResult]) -> bool:
+    """Whether no probe of this length or a greater one has learned at this peak or a higher one."""
+    return not any(
+        one.probe.steps >= probe.steps and one.probe.peak_lr >= probe.peak_lr for one in learned
     )
 
 

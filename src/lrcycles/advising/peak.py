@@ -45,9 +45,7 @@ class PeakEstimate:
 def best_peak(done: Sequence[ProbeResult], *, start: StartingPoint, total_steps: int) -> float:
     """Return the peak with the least expected regret at a length."""
     belief = believe(_warmed(done), start, total_steps)
-    if belief is None:
-        return min(one.probe.peak_lr for one in done) / 4
-    return belief.peak
+    return _harmless(_warmed(done), start) if belief is None else belief.peak
 
 
 def estimate_peak(
@@ -55,8 +53,8 @@ def estimate_peak(
 ) -> PeakEstimate:
     """Estimate the best peak of the whole training from the probes with a warm-up.
 
-    Without a probe that has learned, the answer is the rate of the range test, or a quarter of the
-    lowest peak that failed.
+    Without a probe that has learned, the answer is a harmless rate. Without any probe, it is the
+    rate of the range test.
 
     Args:
         total_steps: updates of the training.
@@ -64,13 +62,12 @@ def estimate_peak(
     warmed = _warmed(done)
     belief = believe(warmed, start, total_steps)
     if belief is None:
-        tried = [one.probe.peak_lr / 4 for one in warmed]
-        peak = max(start.low, min([start.peak_lr, *tried]))
+        peak = _harmless(warmed, start)
         unknown = math.nan
         return PeakEstimate(
             peak,
-            start.low,
-            start.highest,
+            min(peak, start.low),
+            max(peak, start.highest),
             *4 * (unknown,),
             True,
             False,
@@ -80,10 +77,11 @@ def estimate_peak(
     without = _without_warmup(done)
     loss, spread = belief.loss
     low, high = belief.interval
+    tried = [one.probe.peak_lr for one in warmed]
     return PeakEstimate(
         peak_lr=belief.peak,
-        low=max(start.low, low),
-        high=min(start.highest, high),
+        low=min(belief.peak, max(low, min(start.low, *tried))),
+        high=max(belief.peak, min(high, max(start.highest, *tried))),
         chance=belief.chance,
         expected_loss=loss - belief.lifted,
         expected_low=loss * math.exp(-Z90 * spread) - belief.lifted,
@@ -93,6 +91,26 @@ def estimate_peak(
         open_above=_is_open(warmed, above=True),
         open_below=_is_open(warmed, above=False),
     )
+
+
+def _harmless(warmed: Sequence[ProbeResult], start: StartingPoint) -> float:
+    """Return a peak for when no probe has learned.
+
+    1. The peak of the lowest loss, if no probe of this or a greater length failed at or below it.
+    2. Else a quarter of the lowest peak, or the rate of the range test where it is lower.
+    """
+    failed = [one.probe for one in warmed if one.failed(start.initial_loss)]
+    fine = [
+        one
+        for one in warmed
+        if one.probe not in failed
+        and not any(
+            bad.peak_lr <= one.probe.peak_lr and bad.steps >= one.probe.steps for bad in failed
+        )
+    ]
+    if fine:
+        return min(fine, key=lambda one: one.loss).probe.peak_lr
+    return min([start.peak_lr, *(one.probe.peak_lr / 4 for one in warmed)])
 
 
 def _warmed(done: Sequence[ProbeResult]) -> list[ProbeResult]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lrcycles.advising.belief import has_learned
+from lrcycles.advising.belief import has_learned, is_flat
 from lrcycles.advising.peak import best_peak
 from lrcycles.advising.probes import Probe, ProbeResult, StartingPoint
 
@@ -15,6 +15,8 @@ LONG = ((4, 3), (2, 4), (1, 4))  # a long one is this part of it, and so many of
 FEWEST_STEPS = 20  # of a short probe; in shorter trainings a short probe is an eighth
 GAP = 2.4  # between neighbouring peaks
 MOST_SHORT = 6
+FARTHER = 10.0  # between peaks beyond the short ones, where none of these has learned
+MOST_FARTHER = 12
 WARMUP_SHARE = 0.1  # of the updates
 
 
@@ -25,7 +27,8 @@ def next_probe(
 
     1. Short probes of a sixteenth of the training, the first at the peak of the range test, raised
        because the best peak of a short training is higher. Then the peaks 2.4 times lower and
-       higher, and further ones on the side of the lowest loss, until that side rises.
+       higher, and further ones on the side of the lowest loss, until that side rises. If none
+       of them has learned, peaks of further decades follow on that side.
     2. Up to three probes of a quarter of the training, the first at the best peak that the short
        ones foretell. Then peaks 2.4 times lower or higher until the best one has a worse one on
        both sides, then between.
@@ -40,7 +43,9 @@ def next_probe(
     """
     short = SHORT if total_steps >= SHORT * FEWEST_STEPS else SHORT // 2
     steps = max(2, total_steps // short)
-    if (peak := _next_short(_of(done, steps), start, short)) is not None:
+    of_short = _of(done, steps)
+    peak = _next_short(of_short, start, short) or _farther(of_short, start)
+    if peak is not None:
         return _probe(peak, steps) if steps <= budget_steps else None
     for share, enough in LONG:
         steps = max(2, total_steps // share)
@@ -48,7 +53,8 @@ def next_probe(
         if steps > budget_steps:
             break
         if len(long) < enough:
-            peak = _within(_next_long(long, done, start, steps), start)
+            highest = max(one.probe.peak_lr for one in done)
+            peak = min(_next_long(long, done, start, steps), max(start.highest, highest))
             if all(abs(math.log(peak / one.probe.peak_lr)) > 0.05 for one in long):
                 return _probe(peak, steps)
         elif share == LONG[0][0] and not any(one.probe.warmup_steps == 0 for one in done):
@@ -63,7 +69,8 @@ def _next_short(short: Sequence[ProbeResult], start: StartingPoint, share: int) 
     if len(short) >= MOST_SHORT:
         return None
     if not short:
-        return _within(start.peak_lr * share**start.slope, start)
+        raised: float = start.peak_lr * share**start.slope
+        return min(raised, start.highest)
     peaks = sorted(one.probe.peak_lr for one in short)
     centre = short[0].probe.peak_lr
     lower, higher = peaks[0] / GAP, peaks[-1] * GAP
@@ -76,15 +83,25 @@ def _next_short(short: Sequence[ProbeResult], start: StartingPoint, share: int) 
         wanted = [lower]
     elif len(short) >= 3 and best == peaks[-1]:
         wanted = [higher]
-    # At an end of the rates that the range test covered there is nothing further on that side.
+    # Sweeps may begin at a rate that is far too high, but say which rates are too high for probes.
     for peak in wanted:
-        within = _within(peak, start)
+        within = min(peak, start.highest)
         if all(abs(math.log(within / tried)) > 0.25 for tried in peaks):
             return within
-    if len(short) == 1:
-        within = _within(higher, start)
-        return within if within > 1.25 * peaks[-1] else None
     return None
+
+
+def _farther(short: Sequence[ProbeResult], start: StartingPoint) -> float | None:
+    """Return a peak a decade beyond the best one; None where probes have shown where to look."""
+    learned = any(has_learned(one, start) for one in short[:MOST_SHORT])
+    if learned or len(short) >= MOST_SHORT + MOST_FARTHER:
+        return None
+    peaks = [one.probe.peak_lr for one in short]
+    best = min(short, key=lambda one: _rank(one, start))
+    if best.probe.peak_lr == min(peaks):
+        # Below a rate that changes nothing, no rate does.
+        return None if is_flat(best, start) else best.probe.peak_lr / FARTHER
+    return best.probe.peak_lr * FARTHER if best.probe.peak_lr == max(peaks) else None
 
 
 def _next_long(
@@ -113,10 +130,6 @@ def _next_long(
 
 def _probe(peak: float, steps: int) -> Probe:
     return Probe(peak, steps, max(1, round(WARMUP_SHARE * steps)), seed=0)
-
-
-def _within(peak: float, start: StartingPoint) -> float:
-    return max(start.low, min(peak, start.highest))
 
 
 def _of(done: Sequence[ProbeResult], steps: int) -> list[ProbeResult]:

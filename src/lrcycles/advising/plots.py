@@ -13,10 +13,13 @@ from lrcycles.drawing import GREY, panels
 from lrcycles.range_tests.plots import draw_range
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lrcycles.advising.advice import Advice
 
 _PEAK, _INTERVAL = "#d55e00", "#f4bf99"
 _LENGTHS = ("#56b4e9", "#0173b2", "#08306b", "#029e73", "#000000")  # from short to long probes
+MOST_LABELLED = 1e3  # times the lowest value, where 2 and 5 have labels besides the powers of 10
 
 
 def figure_of(advice: Advice) -> Figure:
@@ -36,12 +39,12 @@ def figure_of(advice: Advice) -> Figure:
 
 def _draw_probes(ax: Axes, advice: Advice) -> None:
     """Draw the loss at the end of each probe against its peak, with a line for each length."""
-    _plain_log(ax, "x")
     ax.set_xlabel("peak learning rate")
     ax.set_ylabel("held-out loss at the end")
     table = advice.probes
+    _plain_log(ax, "x", table["peak_lr"])
     if (table["loss"].dropna() > 0).all():
-        _plain_log(ax, "y")
+        _plain_log(ax, "y", table["loss"].dropna())
     if table.empty:
         ax.text(0.5, 0.5, "no probe was trained", transform=ax.transAxes, ha="center")
         return
@@ -75,11 +78,12 @@ def _draw_probes(ax: Axes, advice: Advice) -> None:
         )
 
 
-def _plain_log(ax: Axes, axis: str) -> None:
+def _plain_log(ax: Axes, axis: str, values: pd.Series[float]) -> None:
     """Make an axis logarithmic, with plain numbers also where it has less than a decade."""
     ax.set(**{f"{axis}scale": "log"})
     of_axis = ax.xaxis if axis == "x" else ax.yaxis
-    of_axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    few_decades = values.empty or values.max() < MOST_LABELLED * values.min()
+    of_axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few_decades else (1.0,)))
     of_axis.set_major_formatter(lambda value, _: f"{value:g}")
     of_axis.set_minor_formatter(NullFormatter())
 

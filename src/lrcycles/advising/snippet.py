@@ -90,7 +90,10 @@ def compile_lines(model: Any, optimizer: Any, loss: Any) -> list[str]:
         loss: of a model that is not compiled.
     """
     if optimizer is None and model.optimizer is None:
-        return ["# Give `schedule` to the optimizers of your train step, as their learning_rate."]
+        return [
+            "# Give `schedule` to the optimizers of your train step, as their learning_rate. Of",
+            "# several optimizers, each keeps the ratio of its rate: see advice.reasons.",
+        ]
     if optimizer is None:
         lines = ["model.optimizer.learning_rate = schedule"]
         if int(np.asarray(counter(model.optimizer))):

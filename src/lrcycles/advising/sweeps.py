@@ -30,6 +30,7 @@ TRAINING_SHARE = 0.15  # of the training that it takes, where the budget allows
 FEWEST_STEPS = 80  # of one seed, even if they take more; probes correct what so few updates miss
 # Standard deviation of log2 of the best peak around what the range test says (docs/study-networks).
 SURE_OCTAVES, UNSURE_OCTAVES = 1.8, 3.5
+MOST_ADVISED = 5  # as a budget, in trainings
 SHORTEST = 40  # updates, of one seed: a shorter sweep shows nothing
 
 
@@ -79,10 +80,12 @@ def choose_length(training: Training, budget: float, seeds: Sequence[int] | None
                 if one.batches(training) <= share * training.batches:
                     return one
     least = math.ceil(100 * one.batches(training) / training.batches) / 100
+    longer = math.ceil(one.batches(training) / budget)
+    remedy = f"Set budget={least:g} or more, or train" if least <= MOST_ADVISED else "Train"
     raise InputError(
         f"budget must pay for a range test of {SHORTEST} updates. Received: budget={budget:g}, in "
-        f"trainings of {training.batches:,} mini-batches. Set budget={least:g} or more, or train "
-        "longer."
+        f"trainings of {training.batches:,} mini-batches. {remedy} for {longer:,} mini-batches or "
+        "more."
     )
 
 

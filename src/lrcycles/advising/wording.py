@@ -14,6 +14,8 @@ from lrcycles.advising.sweeps import RangeTest
 if TYPE_CHECKING:
     from lrcycles.advising.advice import Advice
 
+OVERFITTED = 0.05  # of the loss: longer probes end higher by so much
+NEAR = 6.0  # times lower are the peaks of the longer probes at most
 LEAST_FALL = 0.01  # of the loss before the first update: probes that end higher learn nothing
 
 
@@ -141,7 +143,7 @@ def warnings(
         return [
             f"Every probe failed, {len(done)} in all, down to the peak {lowest:.3g}. The answer, "
             f"{answer}, is a guess. Raise budget, or heldout_samples where they are few; else "
-            "check the data and the loss.",
+            "check the data and the loss. A trained model may have nothing left to learn.",
         ]
     fall = start.initial_loss - min(one.loss for one in done if not one.failed(start.initial_loss))
     if not range_test.falls and fall < LEAST_FALL * abs(start.initial_loss):
@@ -152,7 +154,32 @@ def warnings(
             f"{answer}, does no harm. Check the model and the labels, or train "
             "longer."
         ]
-    return _unseen(range_test, estimate, schedule_name)
+    if math.isnan(estimate.expected_loss):
+        return [
+            "No probe lowered the held-out loss by more than 2 %, so the answer, "
+            f"{answer}, is a guess. Train longer, or raise budget."
+        ]
+    return [*_unseen(range_test, estimate, schedule_name), *overfitted(done)]
+
+
+def overfitted(done: Sequence[ProbeResult]) -> list[str]:
+    """Say that longer probes end higher than the best one, although their peaks are as low."""
+    finite = [one for one in done if math.isfinite(one.loss)]
+    best = min(finite, key=lambda one: one.loss)
+    longer = [
+        one
+        for one in finite
+        if one.probe.steps > best.probe.steps
+        and best.probe.peak_lr / NEAR <= one.probe.peak_lr <= best.probe.peak_lr
+    ]
+    lowest = min(longer, key=lambda one: one.loss, default=best)
+    if lowest.loss - best.loss <= OVERFITTED * abs(best.loss):
+        return []
+    return [
+        f"The best probe of {best.probe.steps:,} updates ended at {best.loss:.3g}, and one of "
+        f"{lowest.probe.steps:,} updates at {lowest.loss:.3g}, so the training may overfit. Train "
+        "for fewer epochs, keep the best weights, or get more data."
+    ]
 
 
 def _unseen(range_test: RangeTest, estimate: PeakEstimate, schedule_name: str) -> list[str]:
@@ -160,12 +187,17 @@ def _unseen(range_test: RangeTest, estimate: PeakEstimate, schedule_name: str) -
     peaks = "peaks" if schedule_name == AUTO else "peaks of linear decay"
     start, missing = range_test.start, range_test.missing
     peak, sentences = f"{estimate.peak_lr:.3g}", []
-    if estimate.open_below:
+    if estimate.open_below and estimate.open_above:
+        sentences.append(
+            f"Too few {peaks} were tried to see whether lower or higher ones are better than "
+            f"{peak}. Use {peak}, or raise budget to see more."
+        )
+    elif estimate.open_below:
         sentences.append(
             f"The lowest {peaks} that were tried ended best at every length, so lower ones may be "
             f"better than {peak}. Use {peak}, or raise budget to see lower ones."
         )
-    if estimate.open_above:
+    elif estimate.open_above:
         end = "exploded at" if start.explosion is not None else "reached"
         highest = start.high if start.explosion is None else start.explosion
         sentences.append(

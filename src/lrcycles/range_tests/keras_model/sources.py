@@ -236,8 +236,8 @@ def _need_enough(data: Iterable[Any], request: Request) -> None:
     if 0 < left < request.needed:
         raise InputError(
             f"The iterator must yield at least {request.needed} batches, one for each update of "
-            f"each seed. Received: {left} batches. Pass a dataset that can be read again, or fewer "
-            "steps or seeds."
+            f"each seed. Received: {left} batches. Pass a dataset that can be read again, or ask "
+            "for fewer steps, fewer seeds or a smaller budget."
         )
 
 
