@@ -216,7 +216,8 @@ def _fit(at: Array, share: Array, loss: Array, noise: Array) -> tuple[Array, Arr
     )
     # log loss = log L* + log(1 + d excess), by generalized least squares
     d = DISTURBED[:, None, None, None]
-    rest = np.log(loss)[:, None, None, None, None] - np.log1p(d * excess[:, None])
+    relative = np.maximum(1 + d * excess[:, None], 1 / MOST)  # less has a floor below 0
+    rest = np.log(loss)[:, None, None, None, None] - np.log(relative)
     fits = []
     for level_noise in LEVEL_NOISES:
         covariance = _covariance(share, noise, level_noise)
