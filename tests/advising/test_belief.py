@@ -80,6 +80,16 @@ def test_probes_of_two_lengths_show_how_fast_the_best_peak_falls():
     assert lower.peak < 0.5 * same.peak
 
 
+def test_where_short_trainings_learn_little_the_long_ones_decide():
+    # No power of the length joins these: the loss falls tenfold between the two lengths.
+    short = probes({0.003: 1.13, 0.018: 0.98, 0.10: 0.62}, steps=100)
+    long = probes({0.14: 0.073, 0.33: 0.068, 0.80: 0.071})
+    unsure = replace(START, peak_lr=0.003, octaves=3.5)
+    found = believed(short + long, unsure)
+    assert 0.14 < found.peak < 0.8
+    assert found.interval[0] > unsure.peak_lr
+
+
 def test_no_answer_is_above_a_probe_that_failed():
     done = probes({0.005: 0.6, 0.012: 0.5, 0.03: math.nan})
     assert believed(done).peak <= 0.03
