@@ -7,7 +7,8 @@ The whole pipeline is `dvc repro` without overrides, and `dvc exp run -S KEY=VAL
 The MLflow run that `mlflow run` started becomes the parent of the stages' runs. The words in an
 argument are split like words in a shell: a value with spaces needs quotes, "data.path='my images'".
 
-stages:   config, data, range_test, bounds, train (with group=baseline, clr or controls), report
+stages:   config, data, range_test, bounds, advise, train (with group=baseline, clr or controls),
+          report
           `python -m pipelines.STAGE --help` describes one
 results:  artifacts/STAGE/; of one stage with overrides: outputs/STAGE/TIME/
 examples: python -m pipelines "experiment=quick train.epochs=3"
@@ -26,7 +27,7 @@ from pathlib import Path
 import psutil
 
 from lrcycles.errors import Interruption, interruptions
-from lrcycles.stages.command_line import BY_HAND, HELP, STAGES, is_override, unknown_stage
+from lrcycles.stages.command_line import HELP, STAGES, is_override, unknown_stage
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     if set(words) & set(HELP):
         print((__doc__ or "").strip())
         return 0
-    stage = words.pop(0) if words and words[0] in STAGES | BY_HAND else None
+    stage = words.pop(0) if words and words[0] in STAGES else None
     if words and "=" not in words[0] and words[0][:1].isalpha():
         return _refuse(unknown_stage(words[0]))
     if wrong := [word for word in words if not is_override(word)]:

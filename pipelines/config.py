@@ -7,6 +7,7 @@ from typing import Any
 
 from lrcycles import files
 from lrcycles.config import compose, experiment, params_file, plain
+from lrcycles.config.resolve import advised_arms
 from lrcycles.errors import InputError
 from lrcycles.stages import outlook
 from lrcycles.stages.run import Run, execute
@@ -21,6 +22,7 @@ def main(run: Run) -> None:
     files.write_json(run.out / "differences.json", changed)
     settings = experiment.as_overrides(run.config.experiment, changed)
     files.write_json(run.out / "settings.json", {"settings": settings})
+    files.write_json(run.out / "advised_arms.json", advised_arms(run.config))
     print_settings(run.config.experiment, changed)
     print(outlook.to_do(run.config))
     # Later stages compare with this copy, because a refused `dvc exp run` overwrites params.yaml.

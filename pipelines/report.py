@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from lrcycles.config.resolve import advised_arms
 from lrcycles.config.schema import GROUPS
 from lrcycles.report.build import build
 from lrcycles.stages.run import Run, execute
@@ -12,7 +13,9 @@ from lrcycles.tracking.processes import origin_tags
 def main(run: Run) -> None:
     groups = [getattr(run.config.arms, group) for group in GROUPS]
     arms = {name: arm for group in groups for name, arm in group.items()}
-    for stage in ("config", "data", "range_test", "bounds", *(f"train@{name}" for name in GROUPS)):
+    asked = ["advise"] if advised_arms(run.config) else []
+    train = [f"train@{name}" for name in GROUPS]
+    for stage in ("config", "data", "range_test", "bounds", *asked, *train):
         run.input(stage)
     built = build(
         artifacts=run.root / "artifacts",

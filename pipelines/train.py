@@ -1,10 +1,11 @@
 """Stage `train@GROUP`: train every arm of the group with every seed."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from lrcycles import files
 from lrcycles.cells.cell import Cell
+from lrcycles.config.resolve import asks_for_advice, with_advice
 from lrcycles.stages import groups, outlook, peaks, plan, remaining
 from lrcycles.stages.run import Run, execute
 from lrcycles.stages.stage_runs import arm_names, log_stage
@@ -14,6 +15,7 @@ from lrcycles.training.fit import measure_fit
 
 def main(run: Run) -> None:
     """Train the cells that the store lacks and write the results of all."""
+    run = advised(run)
     assert run.group is not None
     folder, data, settings = run.input("data"), run.data(), run.config.train
     images = folder / "test_images.npy"
@@ -53,24 +55,37 @@ def write_fit_epochs(run: Run, cells: list[Cell]) -> None:
         files.write_json(run.out / "fit_epochs.json", [asdict(entry) for entry in measured])
 
 
+def groups_ahead(run: Run) -> list[str]:
+    """Name this group, and under DVC the later ones."""
+    assert run.group is not None
+    return [run.group, *(remaining.later(run.group) if outlook.in_pipeline() else [])]
+
+
+def advised(run: Run) -> Run:
+    """Fill in the numbers of the advice, if an arm asks for them."""
+    arms = [arm for name in groups_ahead(run) for arm in getattr(run.config.arms, name).values()]
+    if not any(asks_for_advice(arm) for arm in arms):
+        return run
+    return replace(run, config=with_advice(run.config, run.advice()))
+
+
 def bounds_of(run: Run) -> dict[str, object] | None:
     return None if run.group == "baseline" else run.bounds()
 
 
 def count_remaining(run: Run) -> list[remaining.Remaining]:
     """Count and print what is left to train in this group, and under DVC in the later ones."""
-    assert run.group is not None
-    names = [run.group, *(remaining.later(run.group) if outlook.in_pipeline() else [])]
     bounds = run.bounds_if_made()
     counted = [
         remaining.of_group(run.config, name, data=run.data(), bounds=bounds, store=run.store)
-        for name in names
+        for name in groups_ahead(run)
     ]
     print(f"Finished trainings in the store: {', '.join(map(str, counted))}.", flush=True)
     return counted
 
 
 def warm_up(run: Run) -> bool:
+    run = advised(run)
     assert run.group is not None
     bounds = bounds_of(run)
     left = remaining.of_group(

@@ -190,4 +190,4 @@ def test_dvc_yaml_names_the_packages_that_a_stage_imports(stage):
 
 
 def test_dvc_yaml_stays_short_enough_to_be_read():
-    assert sum(len(stage["deps"]) for stage in stages(ROOT / "dvc.yaml").values()) <= 95
+    assert sum(len(stage["deps"]) for stage in stages(ROOT / "dvc.yaml").values()) <= 115

@@ -14,6 +14,7 @@ from lrcycles.config.schema import Config
 from lrcycles.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
+ADVISED = "+arm@arms.controls.best=linear_decay_advice"
 
 
 @cache
@@ -221,7 +222,7 @@ BAD = {
     ),
     "a warm-up of all of the training": (
         "+arms.clr.clr.warmup_percent=100",
-        r"warmup_percent must be a number of at least 0 and below 100, or null\. Received: 100",
+        r"warmup_percent must be advice or a number .* below 100, or null\. Received: 100",
     ),
     "too short for its cycles after a warm-up": (
         "+arms.clr.clr.warmup_percent=99.9",
@@ -237,7 +238,7 @@ BAD = {
     ),
     "a final fall that begins in the warm-up": (
         "+arm@arms.clr.new=stable_sqrt arms.clr.new.decay_percent=96",
-        r"new, with warmup_percent=5\.0, decay_percent=96\.0, .*: decay_steps must be at most",
+        r"new, with warmup_percent=5, decay_percent=96\.0, .*: decay_steps must be at most",
     ),
     "a final fall of cycles": (
         "+arms.clr.clr.decay_percent=5",
@@ -443,6 +444,56 @@ BAD = {
     "a peak that is continued": (
         "experiment=smoke arms.controls.first.base_lr=peak",
         r"neither continue an arm nor be continued\. .*continued\.continues=first\.",
+    ),
+    "an advice for cycles": (
+        "arms.clr.clr.max_lr=advice",
+        r"arms\.clr\.clr, with the word `advice`, must have schedule: linear_decay, .* Received: "
+        r"schedule=triangular\. Change it",
+    ),
+    "an advice for a constant rate": (
+        "+arms.baseline.baseline.max_lr=advice",
+        r"with the word `advice`, must have schedule: .* Received: schedule=constant\.",
+    ),
+    "an advice for the lower rate": (
+        "arms.baseline.baseline.base_lr=advice",
+        r"base_lr must be bounds, .*peak\.base_lr or a number .* Received: advice\.",
+    ),
+    "the warm-up of an advice without its rate": (
+        "+arms.controls.linear_decay.warmup_percent=advice",
+        r"linear_decay, with the word `advice`, must have .* Received: max_lr=bounds\.",
+    ),
+    "an advice for an arm that ends above 0": (
+        f"{ADVISED} arms.controls.best.base_lr=0.001",
+        r"must have schedule: linear_decay, base_lr: 0 .* Received: base_lr=0\.001\.",
+    ),
+    "an advice for another length": (
+        f"{ADVISED} +arms.controls.best.epochs=3",
+        r"no epochs, batch_size or optimizer of its own: .* Received: epochs=3\.",
+    ),
+    "an advice for another optimizer": (
+        f"{ADVISED} +arms.controls.best.optimizer={{name:sgd}}",
+        r"no epochs, batch_size or optimizer of its own: .* Received: optimizer=\{.*sgd",
+    ),
+    "an advice on the test set": (
+        f"{ADVISED} +arms.controls.best.training_set=all",
+        r"train on the split from new weights, .* Received: training_set=all\.",
+    ),
+    "an advice for trained weights": (
+        f"{ADVISED} +arms.controls.best.continues=linear_decay",
+        r"train on the split from new weights, .* Received: continues=linear_decay\.",
+    ),
+    "an advice from the seeds that it is judged with": (
+        f"{ADVISED} train.tuning_seeds=[7]",
+        r"share no seed with an arm that asks for `advice`: .* Received: \[7\] in both",
+    ),
+    "an advice in another precision": (
+        f"{ADVISED} train.precision=mixed_bfloat16",
+        r"^train\.precision must be float32, because arm best asks for `advice`\. Received: train\."
+        r"precision=mixed_bfloat16\. Set train\.precision=float32\.$",
+    ),
+    "an advice for another schedule than the arm": (
+        f"{ADVISED} advise.schedule=cosine",
+        r"^advise\.schedule must be auto or linear_decay, because arm best .*=cosine\. Set",
     ),
     "an optimizer that follows no schedule": (
         "optimizer.name=schedule_free_adamw",

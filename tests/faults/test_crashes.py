@@ -29,7 +29,7 @@ pytestmark = pytest.mark.faults
 SEED = int(os.environ.get("LRCYCLES_FAULT_SEED", "20261126"))
 LONGEST_SECONDS = 60  # that an interrupted command may take on a loaded machine
 KILLS = {
-    **{"config": 3, "data": 4, "range_test": 8, "bounds": 4},
+    **{"config": 3, "data": 4, "range_test": 8, "bounds": 4, "advise": 3},
     **{"train@baseline": 8, "train@clr": 9, "train@controls": 10, "report": 5},
 }
 GROUP = "clr"  # the stage that gets signals

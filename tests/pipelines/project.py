@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 TRAIN = ["train@baseline", "train@clr", "train@controls"]
 SECRET = {"SOME_API_TOKEN": "token-that-nobody-may-read"}  # in the environment of every command
-STAGES = ["config", "data", "range_test", "bounds", *TRAIN, "report"]
+STAGES = ["config", "data", "range_test", "bounds", "advise", *TRAIN, "report"]
 
 
 class Project:

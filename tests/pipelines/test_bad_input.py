@@ -114,6 +114,11 @@ def test_an_unknown_key_or_option_in_an_experiment_is_named(project, override, m
             "must be made with steps=99. Received: results made with steps=200",
         ),
         ("train", "optimizer=sgd", "Received: results made with optimizer.name=adam"),
+        (
+            "train",
+            "+arm@arms.clr.best=linear_decay_advice",
+            "artifacts/advise must be made with asked=True. Received: results made with asked",
+        ),
     ],
 )
 def test_a_stage_by_hand_refuses_inputs_made_for_something_else(project, stage, override, message):

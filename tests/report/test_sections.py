@@ -31,6 +31,7 @@ from lrcycles.report.sections import (
     budgets,
     controlled,
     factorial,
+    protocol,
     reference,
     replay,
     time,
@@ -222,6 +223,30 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     chosen = {"clr": {"peak": 0.002, "at_end_of_grid": False, "trials": trials}}
     (folder / "peaks.json").write_text(json.dumps(chosen))
     return gather(root, report_inputs.REPORT)
+
+
+def test_an_advised_arm_is_marked_and_the_price_of_the_advice_is_named(tmp_path):
+    root = report_inputs.write_artifacts(tmp_path, report_inputs.tutorial_arms())
+    advice = {"peak_lr": 0.0458, "peak_interval": [0.0189, 0.111], "cost": {"used": 1.456}}
+    folder = root / "advise"
+    folder.mkdir()
+    for arms in (["linear_decay"], []):  # of no arm by hand
+        (folder / "advice.json").write_text(json.dumps({**advice, "asked": True, "arms": arms}))
+        evidence = gather(root, report_inputs.REPORT)
+        section = protocol.section(evidence)
+        rates = {name: row(section, name)["rates"] for name in ("clr", "linear_decay")}
+        marked = " (advice)" if arms else ""
+        assert rates == {"clr": "0.00032 to 0.0064", "linear_decay": f"0.0064 to 0{marked}"}
+        said = {
+            "Stage advise found the peak rate of linear_decay by short trainings. Its 90 % "
+            "interval reaches from 0.0189 to 0.111.",
+            "The advice cost as much as 1.46 trainings. No time in this report includes this "
+            "price.",
+        }
+        assert said & set(lines(section)) == (said if arms else set())
+        check_words(section, controlled.section(evidence))
+    (folder / "advice.json").write_text('{"schema": 1, "asked": false}')
+    assert gather(root, report_inputs.REPORT).stages.advice is None
 
 
 def test_a_search_for_peaks_is_read_and_shown(searched):

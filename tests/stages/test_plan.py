@@ -7,8 +7,9 @@ import pytest
 
 from lrcycles.cells.cell import chains, teams
 from lrcycles.config import compose
+from lrcycles.config.resolve import with_advice
 from lrcycles.errors import InputError
-from lrcycles.stages import plan
+from lrcycles.stages import outlook, plan
 
 CONF = Path(__file__).parents[2] / "conf"
 DATA = {"digest": "d", "class_counts": {"train": [300, 100], "validation": [100, 0]}}
@@ -99,6 +100,24 @@ def test_a_constant_rate_may_be_either_of_the_selected_bounds_or_lie_between_the
     rates = [found[name].schedule["base_lr"] for name in names]
     assert rates == pytest.approx([0.0002, (0.0002 * 0.004) ** 0.5, 0.0021, 0.004])
     assert all(cell.uses_bounds for cell in found.values())
+
+
+@pytest.mark.parametrize(("percent", "warmup"), [(10.0, {"warmup_steps": 275}), (0.0, {})])
+def test_an_advised_arm_is_the_training_with_the_numbers_of_the_advice(percent, warmup):
+    one = ["train.seeds=1", "+arm@arms.controls.best=linear_decay_advice"]
+    asking = compose.check(compose.compose(CONF, one))
+    advice = {"peak_lr": 0.0458, "warmup_percent": percent}
+    advised = with_advice(asking, advice)
+    *_, cell = plan.group_cells(advised, "controls", data=DATA, bounds=BOUNDS)
+    rates = {"base_lr": 0, "max_lr": 0.0458}
+    assert cell.schedule == {"name": "linear_decay", **rates, **warmup}  # of 2,750 updates
+    assert not cell.uses_bounds
+    literal = ["arms.controls.best.max_lr=0.0458", f"arms.controls.best.warmup_percent={percent}"]
+    assert cell.key == cells("controls", *one, *literal)[-1].key
+    others = [cell.key for cell in cells("clr", "train.seeds=1")]
+    assert [c.key for c in plan.group_cells(advised, "clr", data=DATA, bounds=BOUNDS)] == others
+    assert "an advice for at most 1.5 trainings" in outlook.to_do(asking)
+    assert "advice" not in outlook.to_do(advised)
 
 
 def test_an_arm_may_have_an_optimizer_and_seeds_of_its_own():

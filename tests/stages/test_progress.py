@@ -47,7 +47,7 @@ def test_the_stages_are_counted_as_dvc_runs_them():
         for key in stage.get("foreach", [None])
     }
     assert set(outlook.ORDER) == names
-    assert [outlook.place(name)[-6:] for name in ("config", "report")] == ["1 of 8", "8 of 8"]
+    assert [outlook.place(name)[-6:] for name in ("config", "report")] == ["1 of 9", "9 of 9"]
 
 
 def test_the_work_is_counted_before_anything_runs():

@@ -9,6 +9,7 @@ from lrcycles.config.resolve import (
     arm_phases,
     arm_schedule,
     arm_steps,
+    asks_for_advice,
     asks_for_bounds,
     asks_for_peak,
 )
@@ -64,7 +65,8 @@ def _unused_rates(config: Config) -> list[str]:
     sentences = []
     for _, name, arm in all_arms(config):
         optimizer = class_named((arm.optimizer or config.optimizer).name)
-        if optimizer != LIMITED or asks_for_bounds(arm) or asks_for_peak(arm):
+        asks = asks_for_bounds(arm) or asks_for_peak(arm) or asks_for_advice(arm)
+        if optimizer != LIMITED or asks:
             continue
         schedule = arm_schedule(config, arm, None)
         rates = rate_table(total_steps=arm_steps(config, arm), **schedule)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from lrcycles.config import plain
 from lrcycles.config.arguments import check_optimizer
-from lrcycles.config.limits import need_rates, need_updates
+from lrcycles.config.limits import RESERVED, may_name_an_arm, need_rates, need_updates
 from lrcycles.config.resolve import (
+    advised_arm,
     all_arms,
     arm_averages,
     arm_length,
@@ -15,39 +14,18 @@ from lrcycles.config.resolve import (
     arm_seeds,
     arm_steps,
     arm_trainings,
+    asks_for_advice,
     asks_for_bounds,
     asks_for_peak,
     seed_list,
     tuning_seeds,
 )
-from lrcycles.config.schema import (
-    BOUNDS,
-    PEAKS,
-    SHAPES,
-    ArmConfig,
-    Config,
-    TrainingSet,
-)
+from lrcycles.config.schema import ADVICE, BOUNDS, PEAKS, SHAPES, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError
 from lrcycles.schedules.limits import is_number
 from lrcycles.schedules.optimizers import OPTIMIZERS
 from lrcycles.schedules.table import SCHEDULES, rate_table
 
-# An arm's name becomes a folder, a column, a row and an anchor. These names are taken there, or
-# pandas reads them as NaN.
-RESERVED = frozenset(
-    {
-        "null",
-        "na",
-        "nan",
-        "none",
-        "bounds",
-        "comparisons",
-        "report",
-        "train",
-        "target_validation_error_percent",
-    }
-)
 WITHOUT_MOMENTUM = {name.lower() for name, momentum in OPTIMIZERS.items() if not momentum}
 MOST_STEPS = 10_000_000  # of one training
 _ONE_OF = (
@@ -55,8 +33,10 @@ _ONE_OF = (
     ("warmup_steps", "warmup_percent"),
     ("decay_steps", "decay_percent"),
 )
-_WORDS = (*BOUNDS, *PEAKS)
-_ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}  # stand for bounds that are not selected yet
+_WORDS = (*BOUNDS, *PEAKS, ADVICE)
+# These stand for what later stages answer.
+_ANY_BOUNDS = {"base_lr": 1e-3, "max_lr": 1e-2}
+_ANY_ADVICE = {"peak_lr": 1e-2, "warmup_percent": 10.0}
 
 
 def check_arms(config: Config) -> None:
@@ -97,14 +77,6 @@ def check_arms(config: Config) -> None:
     need_updates("train.epochs", updates, received)
 
 
-def may_name_an_arm(name: str) -> bool:
-    """Return whether an arm may have this name, in this experiment or another."""
-    return (
-        re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,59}", name) is not None
-        and name.lower() not in RESERVED
-    )
-
-
 def _check_arm(config: Config, where: str, group: str, arm: ArmConfig) -> None:
     _, batch_size, images = arm_length(config, arm)
     if arm.seeds is not None:
@@ -141,6 +113,8 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
         )
     if asks_for_peak(arm):
         _check_peak(config, where, arm)
+    if asks_for_advice(arm):
+        _check_advice(config, where, arm)
     name = arm.schedule.value
     row = SCHEDULES[name]
     settings = ("max_lr", "step_size", "cycles", "decay_percent", *SHAPES)
@@ -160,12 +134,11 @@ def _check_schedule(config: Config, where: str, group: str, arm: ArmConfig) -> N
                 f"{where} must have {either} or {other}, not both. Received: "
                 f"{either}={getattr(arm, either)}, {other}={getattr(arm, other)}. Leave one out."
             )
+    # The smallest peak is the nearest to the other rates, which must lie below it.
+    peak = next(iter(config.train.peaks), None)
+    schedule = arm_schedule(config, advised_arm(arm, _ANY_ADVICE), _ANY_BOUNDS, peak)
     try:
-        rate_table(
-            total_steps=arm_steps(config, arm),
-            # The smallest peak is the nearest to the other rates, which must lie below it.
-            **arm_schedule(config, arm, _ANY_BOUNDS, next(iter(config.train.peaks), None)),
-        )
+        rate_table(total_steps=arm_steps(config, arm), **schedule)
     except InputError as error:
         length = _length(config, where, arm)
         for key in ("decay_percent", "warmup_percent"):
@@ -203,12 +176,32 @@ def _check_peak(config: Config, where: str, arm: ArmConfig) -> None:
             "train.peaks must hold at least one rate, because an arm asks for `peak`. "
             f"Received: [] and {where}. Set train.peaks=[0.001,0.002,0.004], for example."
         )
+    _check_tuning_seeds(config, where, arm, "peak")
+
+
+def _check_tuning_seeds(config: Config, where: str, arm: ArmConfig, word: str) -> None:
     if shared := sorted(set(tuning_seeds(config)) & set(arm_seeds(config, arm))):
         raise InputError(
-            "train.tuning_seeds must share no seed with an arm that asks for `peak`: a peak is "
+            f"train.tuning_seeds must share no seed with an arm that asks for `{word}`: a peak is "
             f"chosen with other seeds than it is judged with. Received: {plain.received(shared)} "
             f"in both train.tuning_seeds and {where}. Change train.tuning_seeds."
         )
+
+
+def _check_advice(config: Config, where: str, arm: ArmConfig) -> None:
+    """Refuse an arm that trains otherwise than what stage `advise` gives its answer for."""
+    wanted = {"schedule": "linear_decay", "base_lr": 0, "max_lr": ADVICE, "training_set": "split"}
+    wanted |= dict.fromkeys(("epochs", "batch_size", "optimizer", "continues"))
+    own = {key: plain.plain(getattr(arm, key)) for key in wanted}
+    if wrong := [key for key in wanted if own[key] != wanted[key]]:
+        raise InputError(
+            f"{where}, with the word `advice`, must have schedule: linear_decay, base_lr: 0 and "
+            "max_lr: advice, train on the split from new weights, and have no epochs, batch_size "
+            "or optimizer of its own: the advice is for such a training. Received: "
+            f"{wrong[0]}={plain.received(own[wrong[0]])}. Change it, or give numbers instead of "
+            "`advice`."
+        )
+    _check_tuning_seeds(config, where, arm, ADVICE)
 
 
 def _check_momentum(config: Config, where: str, arm: ArmConfig) -> None:

@@ -11,7 +11,7 @@ from lrcycles.config.arguments import check_model, check_optimizer
 from lrcycles.config.arms import check_arms
 from lrcycles.config.comparisons import check_comparisons
 from lrcycles.config.limits import Number, need_rates, need_updates
-from lrcycles.config.resolve import seed_list, tuning_seeds
+from lrcycles.config.resolve import advised_arms, seed_list, tuning_seeds
 from lrcycles.config.schema import (
     GROUPS,
     SOURCES,
@@ -64,6 +64,7 @@ def check_values(config: Config) -> None:
     check_optimizer("optimizer", config.optimizer)
     _check_batch(config)  # late, because the user's own mistakes are to be named first
     check_arms(config)
+    _check_advice(config)
     check_comparisons(config)
 
 
@@ -116,6 +117,19 @@ def _check_class_weights(weights: Any, *, classes: int) -> None:
             f"{FACTOR.rule}, not all 0. Received: {plain.received(weights)}. "
             "Set train.class_weights=balanced, for example."
         )
+
+
+def _check_advice(config: Config) -> None:
+    asking = advised_arms(config)
+    for key, value, allowed in (
+        ("train.precision", config.train.precision.value, ["float32"]),
+        ("advise.schedule", config.advise.schedule.value, ["auto", "linear_decay"]),
+    ):
+        if asking and value not in allowed:
+            raise InputError(
+                f"{key} must be {' or '.join(allowed)}, because arm {asking[0]} asks for `advice`. "
+                f"Received: {key}={value}. Set {key}={allowed[0]}."
+            )
 
 
 def _check_data(data: Data) -> None:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import combinations
 
 from lrcycles.config import plain
-from lrcycles.config.arms import may_name_an_arm
+from lrcycles.config.limits import may_name_an_arm
 from lrcycles.config.resolve import seed_list
 from lrcycles.config.schema import GROUPS, LOOKS, MOST_PRIMARY, ArmConfig, Config, TrainingSet
 from lrcycles.errors import InputError

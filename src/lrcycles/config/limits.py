@@ -25,6 +25,22 @@ MOST_WHOLE = 2**63 - 1  # that files and MLflow hold
 MOST_UPDATES = 2**29  # of all trainings: their rates fill 2 GiB
 _BLANKS = "\n\t\xa0\u202f\u2009"  # of texts of several lines, and of tables of numbers
 
+# An arm's name becomes a folder, a column, a row and an anchor. These names are taken there, or
+# pandas reads them as NaN.
+RESERVED = frozenset(
+    {
+        "null",
+        "na",
+        "nan",
+        "none",
+        "bounds",
+        "comparisons",
+        "report",
+        "train",
+        "target_validation_error_percent",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Number:
@@ -112,6 +128,14 @@ LABEL = Text(
     "cat",
     r"(?!\.{1,2}$)[^\s$]([^$]*[^\s$])?",
 )
+
+
+def may_name_an_arm(name: str) -> bool:
+    """Return whether an arm may have this name, in this experiment or another."""
+    return (
+        re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,59}", name) is not None
+        and name.lower() not in RESERVED
+    )
 
 
 def need(key: str, value: Any, limits: Number | Text, *, remedy: str = "") -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from lrcycles.config import plain
 from lrcycles.config.schema import (
+    ADVICE,
     BOUNDS,
     GROUPS,
     PEAKS,
     SHAPES,
     ArmConfig,
+    Arms,
     Average,
     Config,
     TrainingSet,
@@ -133,6 +136,35 @@ def asks_for_bounds(arm: ArmConfig) -> bool:
 def asks_for_peak(arm: ArmConfig) -> bool:
     """Return whether the arm trains at the best of train.peaks."""
     return arm.base_lr in PEAKS or arm.max_lr in PEAKS
+
+
+def asks_for_advice(arm: ArmConfig) -> bool:
+    """Return whether the arm trains as stage `advise` answered."""
+    return ADVICE in (arm.max_lr, arm.warmup_percent)
+
+
+def advised_arms(config: Config) -> list[str]:
+    """Name the arms that train as stage `advise` answered."""
+    return [name for _, name, arm in all_arms(config) if asks_for_advice(arm)]
+
+
+def advised_arm(arm: ArmConfig, advice: Mapping[str, Any]) -> ArmConfig:
+    """Replace the word `advice` by numbers.
+
+    Args:
+        advice: peak_lr and warmup_percent of advice.json.
+    """
+    answers = {"max_lr": "peak_lr", "warmup_percent": "warmup_percent"}
+    asked = {key: advice[name] for key, name in answers.items() if getattr(arm, key) == ADVICE}
+    return replace(arm, **asked)
+
+
+def with_advice(config: Config, advice: Mapping[str, Any]) -> Config:
+    """Replace the word `advice` in every arm."""
+    filled: dict[str, dict[str, ArmConfig]] = {group: {} for group in GROUPS}
+    for group, name, arm in all_arms(config):
+        filled[group][name] = advised_arm(arm, advice)
+    return replace(config, arms=Arms(**filled))
 
 
 def arm_schedule(

@@ -21,6 +21,7 @@ BOUNDS = ("bounds", "bounds.base_lr", "bounds.max_lr", "bounds.geometric_mean", 
 # `peak` is the rate of train.peaks that is best on the validation images, `peak.base_lr` a fortieth
 # of it.
 PEAKS = ("peak", "peak.base_lr")
+ADVICE = "advice"  # the peak rate, or the share of the warm-up, that stage `advise` answered
 # Sources of images. Any other source is a "module:function".
 SOURCES = ("auto", "keras", "npm", "local", "sklearn")
 RULES = (
@@ -35,6 +36,8 @@ BatchSize = Annotated[int, whole(1, 1_000_000)]
 Cycles = Annotated[int, whole(1, 100_000)]
 Rate = Annotated[float, Number(1e-12, 1e6)]
 RateOrWord = Annotated[Any, Number(0, 1e6, (*BOUNDS, *PEAKS))]
+PeakOrWord = Annotated[Any, Number(0, 1e6, (*BOUNDS, *PEAKS, ADVICE))]
+ShareOrWord = Annotated[Any, Number(0, 100, (ADVICE,), below=True)]
 Share = Annotated[float, Number(0, 1, above=True)]
 Momentum = Annotated[float, Number(0, 1, above=True, below=True)]
 Decay = Annotated[float, Number(0.5, 1, below=True)]
@@ -183,11 +186,11 @@ class ArmConfig:
 
     schedule: ScheduleName
     base_lr: RateOrWord | None = None
-    max_lr: RateOrWord | None = None
+    max_lr: PeakOrWord | None = None
     cycles: Cycles | None = None
     step_size: Annotated[int, whole(1, 100_000_000)] | None = None
     warmup_steps: Annotated[int, whole(0, 100_000_000)] | None = None
-    warmup_percent: Annotated[float, Number(0, 100, below=True)] | None = None  # of the training
+    warmup_percent: ShareOrWord | None = None  # of the training
     decay_steps: Annotated[int, whole(1, 100_000_000)] | None = None  # of warmup_stable_decay
     decay_percent: Annotated[float, Number(0, 100, above=True)] | None = None  # of the training
     shape: Shape | None = None  # of one_cycle and warmup_stable_decay

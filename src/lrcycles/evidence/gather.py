@@ -27,6 +27,7 @@ class Stages:
         differences: by key, the value in the experiment (conf/) and the value that was used.
         fit_epochs: seconds of epochs and steps of plain Keras `fit`, by batch size.
         peak_searches: by arm that trained at its own best peak rate, how that was chosen.
+        advice: of stage `advise`, with the arms that train so; None if no arm asked for it.
     """
 
     artifacts: Path
@@ -37,6 +38,12 @@ class Stages:
     bounds: dict[str, Any]
     fit_epochs: list[dict[str, Any]]
     peak_searches: dict[str, PeakSearch] = field(default_factory=dict)
+    advice: dict[str, Any] | None = None
+
+    @property
+    def advised_arms(self) -> list[str]:
+        """The arms that train as stage `advise` answered."""
+        return list(self.advice["arms"]) if self.advice else []
 
 
 def gather(
@@ -150,7 +157,14 @@ def _read_stages(artifacts: Path) -> Stages:
             for group in GROUPS
             for search in _read_peak_searches(artifacts / "train" / group)
         },
+        advice=_read_advice(artifacts / "advise/advice.json"),
     )
+
+
+def _read_advice(path: Path) -> dict[str, Any] | None:
+    """Read what stage `advise` answered; None where no arm asked for it."""
+    advice = files.read_json(path) if path.exists() else {}
+    return advice if advice.get("arms") else None
 
 
 def _read_peak_searches(folder: Path) -> list[PeakSearch]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lrcycles.errors import InputError
 from lrcycles.stages import inputs
 
-_STAGES = ("config", "data", "range_test", "bounds", "report")
+_STAGES = ("config", "data", "range_test", "bounds", "advise", "report")
 
 
 def problems(root: Path) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -25,15 +26,20 @@ class Description:
 
 STAGES = {
     "config": Description(
-        "conf/", "experiment=quick", "params.yaml, differences.json, settings.json"
+        "conf/",
+        "experiment=quick",
+        "params.yaml, differences.json, settings.json, advised_arms.json",
     ),
     "data": Description("conf/", "data=digits", "the images as arrays, data.json, digits.png"),
     "range_test": Description(
         "artifacts/data", "range_test.seeds=1", "curves.parquet, range_test.json, range_test.png"
     ),
     "bounds": Description("artifacts/range_test", "bounds=calibrated", "bounds.json, bounds.png"),
+    "advise": Description(
+        "artifacts/data", "advise.budget=0.75", "advice.json, advice.png, advice.txt"
+    ),
     "train": Description(
-        "artifacts/data, and artifacts/bounds if group is clr or controls",
+        "artifacts/data, artifacts/bounds for clr and controls, artifacts/advise if an arm asks",
         "train.epochs=1",
         "cells.csv, and ARM/SEED/ with result.json, steps.parquet, correct.npy, model.keras",
     ),
@@ -42,10 +48,6 @@ STAGES = {
         "report.margin_percent=0.1",
         "report.html, report.md, headline.json, metrics.json, figures",
     ),
-}
-# Stages that no pipeline runs.
-BY_HAND = {
-    "advise": Description("artifacts/data", "advise.budget=0.75", "advice.json, advice.png"),
 }
 
 
@@ -123,7 +125,7 @@ def unknown_stage(name: str) -> str:
     >>> unknown_stage("trian")[-58:]
     'Received: trian. Did you mean `python -m pipelines.train`?'
     """
-    near = _nearest(name, [*STAGES, *BY_HAND])
+    near = _nearest(name, list(STAGES))
     remedy = f"Did you mean `python -m pipelines.{near}`?" if near else "Name one of them."
     return f"The stage must be one of {', '.join(STAGES)}. Received: {name}. {remedy}"
 
@@ -154,7 +156,7 @@ def help_text(stage: str, purpose: str, conf: Path) -> str:
         purpose: what the stage does, in a sentence.
         conf: the folder with the files that an override may choose.
     """
-    described = (STAGES | BY_HAND)[stage]
+    described = STAGES[stage]
     group = " group=clr" if stage == "train" else ""
     lines = [
         f"usage: python -m pipelines.{stage}{' group=GROUP' if group else ''} [KEY=VALUE ...]",
@@ -164,6 +166,10 @@ def help_text(stage: str, purpose: str, conf: Path) -> str:
         f"It reads {described.reads}.",
         f"It leaves {described.leaves}.",
         f"Without overrides the results go to artifacts/{stage}/, as in `dvc repro`.",
+        *(
+            ["If no arm asks for the advice, they go to outputs/advise/TIME/."]
+            * (stage == "advise")
+        ),
         f"With overrides they go to outputs/{stage}/TIME/, and params.yaml is left alone.",
         "",
         "arguments:",
@@ -190,7 +196,9 @@ def help_text(stage: str, purpose: str, conf: Path) -> str:
 def choices(conf: Path) -> list[str]:
     """List the folders of conf/ with the names of their files, except the many arms."""
     folders = {path.parent.name for path in conf.glob("*/*.yaml")} - {"arm", "replay"}
-    return [
-        f"  {folder}={'|'.join(sorted(path.stem for path in (conf / folder).glob('*.yaml')))}"
-        for folder in sorted(folders)
-    ]
+    lines = []
+    for folder in sorted(folders):
+        names = "| ".join(sorted(path.stem for path in (conf / folder).glob("*.yaml")))
+        wrapped = textwrap.wrap(f"  {folder}={names}", 100, subsequent_indent=" " * 6)
+        lines += [line.replace("| ", "|") for line in wrapped]
+    return lines

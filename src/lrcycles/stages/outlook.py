@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 
-from lrcycles.config.resolve import all_arms, arm_trainings, seed_list, tuning_trainings
+from lrcycles.config.resolve import (
+    advised_arms,
+    all_arms,
+    arm_trainings,
+    seed_list,
+    tuning_trainings,
+)
 from lrcycles.config.schema import GROUPS, Config
 from lrcycles.stages.command_line import STAGES
 
@@ -25,7 +31,7 @@ def place(name: str) -> str:
     """Say which of the stages this is.
 
     >>> place("train@clr")
-    'train@clr: stage 6 of 8'
+    'train@clr: stage 7 of 9'
     """
     return f"{name}: stage {ORDER.index(name) + 1} of {len(ORDER)}"
 
@@ -37,6 +43,8 @@ def to_do(config: Config) -> str:
     parts = ", ".join(f"{group} {count}" for group, count in counts.items())
     tuning = sum(tuning_trainings(config, arm) for *_, arm in all_arms(config))
     to_choose = f", {tuning} of them to choose peak rates" if tuning else ""
+    if advised_arms(config):
+        to_choose += f", an advice for at most {config.advise.budget:g} trainings"
     return (
         f"To do: {sweeps} sweeps of the range test and {sum(counts.values())} "
         f"trainings ({parts}){to_choose}, without those that the store has."

@@ -84,6 +84,18 @@ class Run:
         self._need_same("bounds", content["measured_on"], self.subject())
         return content
 
+    def advice(self) -> dict[str, Any]:
+        """Read advice.json of stage `advise`, which must hold an advice for this training."""
+        content = self._read("advise", "advice.json", "asked")
+        self._need_same("advise", content, {"asked": True, **self.advised()})
+        return content
+
+    def advised(self) -> dict[str, Any]:
+        """What an advice is for, and what it may cost, as configured."""
+        keys = ("epochs", "batch_size", "class_weights")
+        train = {key: plain.plain(getattr(self.config.train, key)) for key in keys}
+        return self.subject() | {"train": train, "advise": plain.plain(self.config.advise)}
+
     def _read(self, stage: str, name: str, *keys: str) -> dict[str, Any]:
         """Read a JSON file of an earlier stage, which must have these keys."""
         content = files.read_json(self.input(stage) / name)
@@ -124,8 +136,8 @@ class Run:
 
         Raises:
             InputError: the earlier stage has not run, or a file is not as the stage wrote it. The
-                methods `data`, `range_test` and `bounds` also refuse results that were made with
-                another configuration, which happens only with overrides by hand.
+                methods that read one stage also refuse results that were made with another
+                configuration, which happens only with overrides by hand.
         """
         return inputs.checked(self.root, stage)
 
@@ -139,6 +151,7 @@ def execute(
     *,
     load: Load | None = None,
     warm_up: Callable[[Run], bool] = lambda _: False,
+    apart: Callable[[Config], bool] = lambda _: False,
 ) -> None:
     """Run stage `name` on the command line's arguments and exit.
 
@@ -149,6 +162,8 @@ def execute(
         load: gives the values of params.yaml; by default the file is read.
         warm_up: starts to load the backend in another process if the stage needs it, and returns
             whether it does. MLflow is loaded meanwhile, or else when there is something to send.
+        apart: tells whether the stage by hand does something else than under DVC, even without
+            overrides. Its results then go to outputs/STAGE/TIME/ too.
     """
     if set(sys.argv[1:]) & set(command_line.HELP):
         purpose = (sys.modules[main.__module__].__doc__ or "").strip()
@@ -157,7 +172,7 @@ def execute(
     interruptions.command = f"lrcycles {name}"
     try:
         interruptions.raised = True
-        _execute(name, main, load or _read_params, warm_up, sys.argv[1:])
+        _execute(name, main, load or _read_params, warm_up, apart, sys.argv[1:])
     except InputError as error:
         _fail(name, str(error), 1)
     except OSError as error:
@@ -181,6 +196,7 @@ def _execute(
     main: Callable[[Run], None],
     load: Load,
     warm_up: Callable[[Run], bool],
+    apart: Callable[[Config], bool],
     arguments: Sequence[str],
 ) -> None:
     root = _project_root()
@@ -197,26 +213,27 @@ def _execute(
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / ".lrcycles" / "compiled"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the user's module may import Keras
     # Outside artifacts/STAGE: if this process were killed, DVC would take the folder for results.
-    top = root / ("outputs" if overrides else "artifacts")
+    by_hand = bool(overrides) or (apart(checked) and not outlook.in_pipeline())
+    top = root / ("outputs" if by_hand else "artifacts")
     out = top / f".{name}.{group}.{os.getpid()}"
     run = Run(name, group, checked, values, root, tuple(overrides), shared, out)
     folders.remove_abandoned(top, run.store.root, run.store.checkpoints)
     waits = warm_up(run)
     out.mkdir(parents=True)
-    target = folders.results_folder(root, name, group, by_hand=bool(overrides))
+    target = folders.results_folder(root, name, group, by_hand=by_hand)
     try:
         _work(run, main, waits=waits)
         files.seal(out, _full_name(name, group))
-        if overrides:
+        if by_hand:
             out.rename(target)  # it is empty, so this replaces it
         else:
             replace_folder(out, target)
     finally:
         shutil.rmtree(out, ignore_errors=True)
-        if overrides:
+        if by_hand:
             with suppress(OSError):  # it holds the results
                 target.rmdir()
-    if overrides:
+    if by_hand:
         print(f"The results are in {target.relative_to(root)}/.")
 
 

@@ -137,6 +137,15 @@ def _bounds(folder: Path) -> tuple[str, dict[str, Any]]:
     return "\n".join(lines), {key: bounds[key] for key in _BOUNDS}
 
 
+def _advise(folder: Path) -> tuple[str, dict[str, Any]]:
+    advice = files.read_json(folder / "advice.json")
+    if not advice["asked"]:
+        return "No arm of this experiment asks for advice.", {}
+    text = (folder / "advice.txt").read_text(encoding="utf-8")
+    numbers = {key: advice[key] for key in ("peak_lr", "expected_loss")}
+    return f"```\n{text}```", {key: n for key, n in numbers.items() if n is not None}
+
+
 def _train(folder: Path) -> tuple[str, dict[str, Any]]:
     by_arm: dict[str, list[float]] = {}
     for row in _rows(folder / "cells.csv"):
@@ -187,6 +196,7 @@ _DESCRIBED = {
     "data": _data,
     "range_test": _range_test,
     "bounds": _bounds,
+    "advise": _advise,
     "train": _train,
     "report": _report,
 }

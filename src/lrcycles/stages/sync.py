@@ -24,7 +24,7 @@ from lrcycles.tracking.calls import Calls, failures
 from lrcycles.tracking.delivery import Delivery
 from lrcycles.tracking.store import TrackingStore, is_sqlite, open_store, store_uri
 
-_BEFORE_TRAINING = ("config", "data", "range_test", "bounds")
+_BEFORE_TRAINING = ("config", "data", "range_test", "bounds", "advise")
 _USES_IMAGES = ("data", "range_test")
 _WAIT_SECONDS = 60.0  # for another process that writes a record
 

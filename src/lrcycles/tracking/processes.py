@@ -21,7 +21,7 @@ from lrcycles.errors import InputError
 # The start time of one process may read differently after the clock was changed. The system gives a
 # process number to another process only much later than this.
 _START_TIME_TOLERANCE_SECONDS = 2.0
-_SHORT = ("config", "data", "bounds")
+_SHORT = ("config", "data", "bounds", "advise")
 _STAGES = (*_SHORT, "range_test", "train", "report")
 
 

@@ -129,7 +129,8 @@ def _what_is_equal(evidence: Evidence) -> str:
 
 
 def _chosen(evidence: Evidence) -> str:
-    return "peak rates" if evidence.stages.peak_searches else "bounds"
+    chosen = "peak rates" if evidence.stages.peak_searches else "bounds"
+    return f"{chosen} and the advice" if evidence.stages.advice else chosen
 
 
 def _errors(evidence: Evidence, losses: _Losses) -> Table:

@@ -9,7 +9,7 @@ from lrcycles.evidence.arms import Arm
 from lrcycles.evidence.weigh import Evidence
 from lrcycles.report.figures.arms import rates_over_steps
 from lrcycles.report.figures.inputs import colours_of
-from lrcycles.report.formatting import UNKNOWN, counted, number, rate, rates_of
+from lrcycles.report.formatting import UNKNOWN, counted, listed, number, rate, rates_of
 from lrcycles.report.section import Block, Heading, Picture, Points, Section, Table
 from lrcycles.report.sections.replay import DEVIATIONS
 
@@ -18,8 +18,14 @@ _MACHINE = ("device", "device_name", "threads", "backend", "precision", "compile
 
 def section(evidence: Evidence) -> Section:
     """Show settings, machine and versions, and where the replay deviates from the tutorial."""
-    by_arm = {arm.label: _settings(arm) for arm in evidence.arms.values()}
-    blocks: list[Block] = [settings(by_arm), _shared(by_arm, evidence), _rates(evidence)]
+    advised = evidence.stages.advised_arms if evidence.of_stages else []
+    by_arm = {
+        arm.label: _settings(arm, advised=arm.name in advised) for arm in evidence.arms.values()
+    }
+    blocks: list[Block] = [settings(by_arm)]
+    if advised and evidence.stages.advice:
+        blocks.append(Points(_advice(advised, evidence.stages.advice)))
+    blocks += [_shared(by_arm, evidence), _rates(evidence)]
     if evidence.replay:
         blocks += [Heading("Where the replay deviates from the tutorial"), Points(DEVIATIONS)]
     about = "How each arm trains, with its rate at every step, on which machine and with what."
@@ -56,12 +62,23 @@ def _values(by_arm: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:
     return {key: {own[key] for own in by_arm.values()} for key in keys}
 
 
-def _settings(arm: Arm) -> dict[str, str]:
+def _advice(arms: Sequence[str], advice: Mapping[str, Any]) -> list[str]:
+    """Word where the rate of advised arms comes from, and its price."""
+    low, high = advice["peak_interval"]
+    return [
+        f"Stage advise found the peak rate of {listed(arms)} by short trainings. Its 90 % interval "
+        f"reaches from {rate(low)} to {rate(high)}.",
+        f"The advice cost as much as {number(advice['cost']['used'])} trainings. No time in this "
+        "report includes this price.",
+    ]
+
+
+def _settings(arm: Arm, *, advised: bool) -> dict[str, str]:
     own = arm.settings
     step_size = own.schedule.step_size
     return {
         "schedule": own.schedule.name,
-        "rates": rates_of(arm) or UNKNOWN,
+        "rates": (rates_of(arm) or UNKNOWN) + (" (advice)" if advised else ""),
         "warm-up (steps)": f"{arm.warmup_steps:,}",
         "step_size": UNKNOWN if step_size is None else f"{step_size:,}",
         "batch size": f"{own.batch_size:,}",
