@@ -55,7 +55,7 @@ def landscapes(maps: Mapping[str, Landscape], rules: pd.DataFrame, advice: pd.Da
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.yaxis.set_minor_formatter(NullFormatter())
-        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set_title(name.replace("_", " "), fontsize=7)
     axes[0].legend(frameon=False, fontsize=7)
     return picture
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lrcycles import files
-from studies.networks import gpu_results, tasks
+from studies.networks import gpu_results
 from studies.networks.landscape import Landscape
 from studies.networks.runs import SCHEDULES
 
@@ -61,30 +61,23 @@ def landscapes(schedules: Sequence[str] = SCHEDULES, column: str = "loss") -> di
     return maps
 
 
-def comparison(maps: Mapping[str, Landscape], advice: pd.DataFrame) -> pd.DataFrame:
-    """Compare the oracles of both machines, and read the regret of `advise` off the GPU's."""
+def comparison(maps: Mapping[str, Landscape]) -> pd.DataFrame:
+    """Compare the oracles of both machines."""
     rows = []
     for name, theirs in landscapes().items():
         if name not in maps:
             continue
         ours = maps[name]
-        own = advice[advice["task"] == name]
-        logs = [
-            np.log(theirs.ratio(schedule, peak))
-            for schedule, peak in zip(own["trained_as"], own["peak_lr"], strict=True)
-        ]
         schedule, peak, loss = theirs.oracle
         rows.append(
             {
                 "task": name,
-                "half": tasks.half_of(name),
                 "schedule": schedule,
                 "peak": peak,
                 "loss": loss,
                 "own_schedule": ours.oracle[0],
                 "own_peak": ours.oracle[1],
                 "own_loss": ours.oracle[2],
-                "regret_percent": 100 * np.expm1(np.mean(logs)) if logs else None,
             }
         )
     return pd.DataFrame(rows)

@@ -98,7 +98,8 @@ def main() -> None:
             caught_up=costs.caught_up(tuned, advice),
             minutes=_minutes(),
             schedules=schedules_compared.page_values(compared),
-            gpu=gpu_grid.comparison(maps, advice).to_dict("records"),
+            gpu=gpu_grid.comparison(maps).to_dict("records"),
+            labels=figures.LABELS,
         ),
     )
 
