@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from lrcycles import files
+from lrcycles.advising.belief import WITHIN
 from lrcycles.bounds.select import DEFAULT
 from lrcycles.training.compilation import cpu_name
 from studies.networks import (
@@ -165,6 +166,7 @@ def advice_by_task(advice: pd.DataFrame) -> pd.DataFrame:
         worst_repeat_percent=("ratio", lambda ratios: 100 * (ratios.max() - 1)),
         covered_percent=("inside", lambda column: 100 * column.mean()),
         chance_percent=("chance", lambda column: 100 * column.mean()),
+        within_percent=("ratio", lambda ratios: 100 * (ratios <= 1 + WITHIN).mean()),
         cost=("cost", "mean"),
         repeats=("ratio", "size"),
         diverged=("diverged", "sum"),
