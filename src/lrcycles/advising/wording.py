@@ -49,8 +49,8 @@ def _expectation(advice: Advice) -> str:
     words = f"expected held-out loss {advice.expected_loss:.3g} ({low:.3g} to {high:.3g})"
     if advice.chance is not None:
         words += (
-            f"; chance of {100 * advice.chance:.0f} % that no peak ends with a loss more than 2 % "
-            "lower"
+            f"; chance of {100 * advice.chance:.0f} % that the loss is within 2 % of that of the "
+            "best peak"
         )
     return words
 
